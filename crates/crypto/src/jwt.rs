@@ -1,0 +1,222 @@
+//! Compact JWS (RFC 7515 section 7.1): strict parsing, verification that pins algorithm, key and type,
+//! and joining of the three parts. The only user of `jsonwebtoken`; which claims a token has is known to
+//! `app_key` and `server_token`.
+//!
+//! Never used, whatever a token says: `jku jwk x5u x5c`. Refused: every header member but `alg`, `typ` and
+//! `kid`, the JSON serialisations, text that is not canonical base64url.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use crate::error::CryptoError;
+
+/// The longest token that is looked at, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Why a token is refused. For logs; clients are told no more than that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not a compact JWS in canonical form, or with header members that are not allowed.
+    #[error("malformed")]
+    Malformed,
+    /// Another algorithm or type than the key and the carrier demand.
+    #[error("of another kind")]
+    Kind,
+    /// Signed with a key that is not known.
+    #[error("signed with an unknown key")]
+    UnknownKey,
+    /// The signature is wrong.
+    #[error("wrongly signed")]
+    Signature,
+    /// It has expired.
+    #[error("expired")]
+    Expired,
+    /// It says that it was made, or becomes good, in the future.
+    #[error("not good yet")]
+    NotYet,
+    /// A claim is absent or has not the type or value that it must have.
+    #[error("its claims are wrong")]
+    Claims,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    typ: Option<String>,
+    kid: Option<String>,
+}
+
+/// One key with the one algorithm that it may be used with.
+pub(crate) struct VerifyingKey {
+    pub(crate) kid: String,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl VerifyingKey {
+    pub(crate) fn rs256(kid: String, modulus: &[u8], exponent: &[u8]) -> Self {
+        let key = DecodingKey::from_rsa_raw_components(modulus, exponent);
+        Self { kid, algorithm: Algorithm::RS256, key }
+    }
+
+    pub(crate) fn ed25519(kid: String, public: &[u8]) -> Self {
+        Self { kid, algorithm: Algorithm::EdDSA, key: DecodingKey::from_ed_der(public) }
+    }
+}
+
+/// Verifies a token against the one key of `keys` that it names, and gives its claims.
+/// Times are not checked here: see [`check_times`].
+pub(crate) fn verify(
+    token: &str,
+    keys: &[VerifyingKey],
+    typ: &str,
+) -> Result<Map<String, Value>, TokenError> {
+    let header = parse(token)?;
+    if header.typ.as_deref() != Some(typ) {
+        return Err(TokenError::Kind);
+    }
+    let key = keys.iter().find(|key| header.kid.as_ref() == Some(&key.kid)).ok_or(TokenError::UnknownKey)?;
+    if header.alg != name(key.algorithm) {
+        return Err(TokenError::Kind);
+    }
+    let mut validation = Validation::new(key.algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    match jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &validation) {
+        Ok(data) => Ok(data.claims),
+        Err(error) if matches!(error.kind(), jsonwebtoken::errors::ErrorKind::Json(_)) => {
+            Err(TokenError::Claims)
+        }
+        Err(_) => Err(TokenError::Signature),
+    }
+}
+
+fn name(algorithm: Algorithm) -> &'static str {
+    if algorithm == Algorithm::RS256 { "RS256" } else { "EdDSA" }
+}
+
+fn parse(token: &str) -> Result<Header, TokenError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::Malformed);
+    }
+    let parts: Vec<&str> = token.split('.').collect();
+    let [header, claims, signature] = parts.as_slice() else { return Err(TokenError::Malformed) };
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed);
+    decode(claims)?;
+    decode(signature)?;
+    serde_json::from_slice(&decode(header)?).map_err(|_| TokenError::Malformed)
+}
+
+/// Checks `exp`, `nbf` and `iat` (RFC 7519 section 4.1) as whole seconds, with a leeway in seconds.
+///
+/// # Errors
+/// [`TokenError::Claims`] when one is no integer or `exp` is absent though it is demanded, else
+/// [`TokenError::Expired`] or [`TokenError::NotYet`].
+pub(crate) fn check_times(
+    claims: &Map<String, Value>,
+    now: OffsetDateTime,
+    leeway: i64,
+    must_expire: bool,
+) -> Result<(), TokenError> {
+    let seconds = |name: &str| match claims.get(name) {
+        None => Ok(None),
+        // The year 9999; beyond it arithmetic on dates ends.
+        Some(value) => match value.as_i64() {
+            Some(seconds @ 0..=253_402_300_799) => Ok(Some(seconds)),
+            _ => Err(TokenError::Claims),
+        },
+    };
+    let now = now.unix_timestamp();
+    match seconds("exp")? {
+        Some(exp) if exp + leeway <= now => return Err(TokenError::Expired),
+        None if must_expire => return Err(TokenError::Claims),
+        Some(_) | None => {}
+    }
+    for name in ["nbf", "iat"] {
+        if seconds(name)?.is_some_and(|from| from > now + leeway) {
+            return Err(TokenError::NotYet);
+        }
+    }
+    Ok(())
+}
+
+/// Joins a token: header and claims as base64url, and what `sign` makes of them.
+pub(crate) fn join(
+    algorithm: &'static str,
+    typ: &str,
+    kid: &str,
+    claims: &Map<String, Value>,
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, CryptoError>,
+) -> Result<String, CryptoError> {
+    let failed = |_| CryptoError::Library("JSON");
+    let header = serde_json::json!({"alg": algorithm, "typ": typ, "kid": kid});
+    let mut token = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).map_err(failed)?);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims).map_err(failed)?, &mut token);
+    let signature = sign(token.as_bytes())?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(claims: Value, now: i64, must_expire: bool) -> Result<(), TokenError> {
+        let Value::Object(claims) = claims else { panic!("an object") };
+        check_times(&claims, OffsetDateTime::from_unix_timestamp(now).unwrap(), 30, must_expire)
+    }
+
+    #[test]
+    fn sec_056_times_are_integers_or_the_token_is_refused() {
+        for claim in ["exp", "nbf", "iat"] {
+            for wrong in [
+                json!("1000"),
+                json!(1000.5),
+                json!(-1),
+                json!(1e30),
+                json!(null),
+                json!([1]),
+                json!(u64::MAX),
+            ] {
+                let claims = json!({"exp": 5_000, claim: wrong});
+                assert_eq!(at(claims, 1_000, true), Err(TokenError::Claims), "{claim}: {wrong}");
+            }
+        }
+        assert_eq!(at(json!({}), 1_000, true), Err(TokenError::Claims));
+        assert_eq!(at(json!({}), 1_000, false), Ok(()));
+    }
+
+    #[test]
+    fn sec_057_the_leeway_is_thirty_seconds_to_the_second() {
+        assert_eq!(at(json!({"exp": 971}), 1_000, true), Ok(()));
+        assert_eq!(at(json!({"exp": 970}), 1_000, true), Err(TokenError::Expired));
+        for claim in ["nbf", "iat"] {
+            assert_eq!(at(json!({"exp": 5_000, claim: 1_030}), 1_000, true), Ok(()));
+            assert_eq!(at(json!({"exp": 5_000, claim: 1_031}), 1_000, true), Err(TokenError::NotYet));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sec_053_nonsense_is_refused_without_a_panic(token in "\\PC{0,200}") {
+            prop_assert!(verify(&token, &[], "JWT").is_err());
+        }
+
+        #[test]
+        fn sec_053_three_parts_of_nonsense_are_refused(token in "[A-Za-z0-9_=+/-]{0,40}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}") {
+            prop_assert!(verify(&token, &[], "JWT").is_err());
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Keys, tokens, password hashes, sealing and digests of Latchkey, a self-hosted JWT authentication server.
+//!
+//! This crate knows algorithms and forms. It knows nothing of storage, HTTP or configuration: what is
+//! revoked, published or allowed is decided elsewhere.
+//!
+//! ```
+//! use latchkey_crypto::{RsaSize, SigningKey, verify_user_jwt};
+//! use serde_json::json;
+//! use time::OffsetDateTime;
+//!
+//! // An application's key signs; anybody verifies with the public half.
+//! let key = SigningKey::generate(RsaSize::Rsa2048)?;
+//! let claims = json!({"iss": "https://auth.example.com", "aud": "shop", "sub": "ana", "iat": 1000, "exp": 2000});
+//! let token = key.sign(claims.as_object().ok_or("an object")?)?;
+//!
+//! let now = OffsetDateTime::from_unix_timestamp(1500)?;
+//! let verified = verify_user_jwt(&token, &[key.public().clone()], "https://auth.example.com", "shop", now)?;
+//! assert_eq!(verified["sub"], "ana");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod app_key;
+mod digest;
+mod entropy;
+mod error;
+mod jwt;
+mod keyring;
+mod password;
+mod pool;
+mod seal;
+mod server_token;
+mod totp;
+
+pub use app_key::{PublicKey, RsaSize, SigningKey, jwks, verify_user_jwt};
+pub use digest::{DigestRoot, digests_match};
+pub use entropy::SystemEntropy;
+pub use error::CryptoError;
+pub use jwt::{MAX_TOKEN_BYTES, TokenError};
+pub use keyring::{KeyRing, KeyRingError, MasterKey};
+pub use password::{Engine, HashCost, PasswordHasher, Verdict, client_password};
+pub use pool::{HashPool, PoolFull};
+pub use seal::SealContext;
+pub use server_token::{AccessToken, AppToken, ServerSecretToken, ServerToken, TokenKeys};
+pub use totp::TotpSecret;
+
+/// How far clocks may differ when a token of ours is verified, in seconds.
+pub(crate) const LEEWAY_SECONDS: i64 = 30;

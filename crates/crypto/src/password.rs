@@ -1,0 +1,156 @@
+//! Password hashes: argon2id over the 32 digits that clients send, two engines that agree, and the
+//! verification of hashes that were imported. Sealing the result and throttling guesses is done elsewhere.
+
+mod engine;
+mod phc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use latchkey_domain::{ClientPassword, RawPassword};
+use md5::{Digest as _, Md5};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+pub use engine::Engine;
+
+use crate::error::CryptoError;
+use phc::Phc;
+
+/// What a hash costs: argon2id with one lane (RFC 9106 section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashCost {
+    memory_kib: u32,
+    passes: u32,
+}
+
+impl HashCost {
+    /// The least that is accepted for new hashes, and the default: 19 MiB, 2 passes.
+    pub const LEAST: Self = Self { memory_kib: 19_456, passes: 2 };
+
+    /// A cost in KiB and passes.
+    ///
+    /// # Errors
+    /// [`CryptoError::Hash`] when it is below [`HashCost::LEAST`] or beyond reason.
+    pub fn new(memory_kib: u32, passes: u32) -> Result<Self, CryptoError> {
+        if memory_kib < Self::LEAST.memory_kib || passes < Self::LEAST.passes {
+            return Err(CryptoError::Hash("argon2id needs at least 19456 KiB and 2 passes"));
+        }
+        if memory_kib > phc::MAX_MEMORY_KIB || passes > phc::MAX_PASSES {
+            return Err(CryptoError::Hash("argon2id may use at most 262144 KiB and 10 passes"));
+        }
+        Ok(Self { memory_kib, passes })
+    }
+
+    /// The memory of one hash in KiB.
+    #[must_use]
+    pub fn memory_kib(self) -> u32 {
+        self.memory_kib
+    }
+}
+
+impl Default for HashCost {
+    fn default() -> Self {
+        Self::LEAST
+    }
+}
+
+/// Whether a password is the right one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is not.
+    Wrong,
+    /// It is.
+    Right,
+    /// It is, and the hash should be replaced by a new one: its algorithm or cost is no longer used.
+    RightButOutdated,
+}
+
+/// Hashes and verifies passwords.
+#[derive(Debug, Clone)]
+pub struct PasswordHasher {
+    engine: Engine,
+    cost: HashCost,
+    nobody: String,
+}
+
+impl PasswordHasher {
+    /// A hasher that makes new hashes at this cost.
+    ///
+    /// # Errors
+    /// [`CryptoError::OutOfMemory`] or [`CryptoError::Library`].
+    pub fn new(engine: Engine, cost: HashCost) -> Result<Self, CryptoError> {
+        let hasher = Self { engine, cost, nobody: String::new() };
+        let nobody = hasher.hash_text("", &[0; 16])?;
+        Ok(Self { nobody: nobody.to_string(), ..hasher })
+    }
+
+    /// Hashes a password: a PHC string with a 32-byte output.
+    ///
+    /// # Errors
+    /// [`CryptoError::OutOfMemory`] or [`CryptoError::Library`].
+    pub fn hash(&self, password: &ClientPassword, salt: &[u8; 16]) -> Result<Zeroizing<String>, CryptoError> {
+        self.hash_text(password.expose(), salt)
+    }
+
+    fn hash_text(&self, password: &str, salt: &[u8; 16]) -> Result<Zeroizing<String>, CryptoError> {
+        let HashCost { memory_kib, passes } = self.cost;
+        let mut output = Zeroizing::new([0; 32]);
+        self.engine.argon2id(password.as_bytes(), salt, memory_kib, passes, 1, output.as_mut())?;
+        let (salt, output) =
+            (STANDARD_NO_PAD.encode(salt), Zeroizing::new(STANDARD_NO_PAD.encode(output.as_ref())));
+        Ok(Zeroizing::new(format!("$argon2id$v=19$m={memory_kib},t={passes},p=1${salt}${}", output.as_str())))
+    }
+
+    /// Whether this is the password behind a stored hash: argon2id, or imported bcrypt.
+    ///
+    /// # Errors
+    /// [`CryptoError::Hash`] when the stored text is no hash, or one that would cost too much;
+    /// [`CryptoError::OutOfMemory`].
+    pub fn verify(&self, password: &ClientPassword, stored: &str) -> Result<Verdict, CryptoError> {
+        match Phc::parse(stored)? {
+            Phc::Bcrypt => {
+                let right = bcrypt::verify(password.expose(), stored)
+                    .map_err(|_| CryptoError::Hash("not a bcrypt hash"))?;
+                Ok(if right { Verdict::RightButOutdated } else { Verdict::Wrong })
+            }
+            Phc::Argon2id { memory_kib, passes, lanes, salt, output } => {
+                let mut computed = Zeroizing::new(vec![0; output.len()]);
+                let password = password.expose().as_bytes();
+                self.engine.argon2id(password, &salt, memory_kib, passes, lanes, &mut computed)?;
+                let right: bool = computed.ct_eq(&output).into();
+                let current = (memory_kib, passes, lanes, output.len())
+                    == (self.cost.memory_kib, self.cost.passes, 1, 32);
+                Ok(match (right, current) {
+                    (false, _) => Verdict::Wrong,
+                    (true, true) => Verdict::Right,
+                    (true, false) => Verdict::RightButOutdated,
+                })
+            }
+        }
+    }
+
+    /// Does the work of [`PasswordHasher::verify`] for a handle that nobody has.
+    ///
+    /// # Errors
+    /// [`CryptoError::OutOfMemory`].
+    pub fn verify_nobody(&self, password: &ClientPassword) -> Result<(), CryptoError> {
+        self.verify(password, &self.nobody).map(|_| ())
+    }
+}
+
+/// What a client would send for this password: both forms are one password.
+///
+/// # Errors
+/// [`CryptoError::Library`], which cannot happen.
+pub fn client_password(raw: &RawPassword) -> Result<ClientPassword, CryptoError> {
+    let digest = Md5::digest(raw.expose().as_bytes());
+    let mut text = Zeroizing::new(String::with_capacity(32));
+    for byte in digest {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+    }
+    ClientPassword::parse(&text).map_err(|_| CryptoError::Library("MD5"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Reading stored hashes: PHC strings of argon2id and bcrypt's own form, each within bounds that are
+//! checked before a byte of memory is taken.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+use crate::error::CryptoError;
+
+/// The most memory that a stored hash may ask for: 256 MiB.
+pub(super) const MAX_MEMORY_KIB: u32 = 262_144;
+/// The most passes that a stored hash may ask for.
+pub(super) const MAX_PASSES: u32 = 10;
+const MAX_LANES: u32 = 8;
+
+/// A stored hash.
+#[derive(Debug, PartialEq)]
+pub(super) enum Phc {
+    Argon2id { memory_kib: u32, passes: u32, lanes: u32, salt: Vec<u8>, output: Vec<u8> },
+    Bcrypt,
+}
+
+impl Phc {
+    pub(super) fn parse(text: &str) -> Result<Self, CryptoError> {
+        if text.len() > 512 {
+            return Err(CryptoError::Hash("longer than 512 bytes"));
+        }
+        let mut parts = text.split('$');
+        match (parts.next(), parts.next()) {
+            (Some(""), Some("argon2id")) => argon2id(parts),
+            (Some(""), Some("2a" | "2b" | "2y")) => bcrypt(parts),
+            _ => Err(CryptoError::Hash("an algorithm that is not known")),
+        }
+    }
+}
+
+fn argon2id<'a>(mut parts: impl Iterator<Item = &'a str>) -> Result<Phc, CryptoError> {
+    let malformed = || CryptoError::Hash("not an argon2id PHC string");
+    let (Some("v=19"), Some(cost), Some(salt), Some(output), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(malformed());
+    };
+    let mut numbers = cost.split(',');
+    let mut number = |name: &str| {
+        let text = numbers.next()?.strip_prefix(name)?.strip_prefix('=')?;
+        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let (Some(memory_kib), Some(passes), Some(lanes)) = (number("m"), number("t"), number("p")) else {
+        return Err(malformed());
+    };
+    if numbers.next().is_some() {
+        return Err(malformed());
+    }
+    if !(1..=MAX_PASSES).contains(&passes) || !(1..=MAX_LANES).contains(&lanes) {
+        return Err(CryptoError::Hash("more passes or lanes than are allowed"));
+    }
+    if memory_kib < 8 * lanes || memory_kib > MAX_MEMORY_KIB {
+        return Err(CryptoError::Hash("less or more memory than is allowed"));
+    }
+    let salt = STANDARD_NO_PAD.decode(salt).map_err(|_| malformed())?;
+    let output = STANDARD_NO_PAD.decode(output).map_err(|_| malformed())?;
+    if !(8..=64).contains(&salt.len()) || !(16..=64).contains(&output.len()) {
+        return Err(malformed());
+    }
+    Ok(Phc::Argon2id { memory_kib, passes, lanes, salt, output })
+}
+
+fn bcrypt<'a>(mut parts: impl Iterator<Item = &'a str>) -> Result<Phc, CryptoError> {
+    let (Some(cost), Some(rest), None) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(CryptoError::Hash("not a bcrypt hash"));
+    };
+    if cost.len() != 2 || rest.len() != 53 {
+        return Err(CryptoError::Hash("not a bcrypt hash"));
+    }
+    match cost.parse::<u32>() {
+        Ok(4..=14) => Ok(Phc::Bcrypt),
+        _ => Err(CryptoError::Hash("bcrypt costs of 4 to 14 are allowed")),
+    }
+}

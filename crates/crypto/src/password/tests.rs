@@ -1,0 +1,146 @@
+//! Published vectors, bounds, and the agreement of the two engines.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MD5_OF_PASSWORD123: &str = "482c811da5d5b4bc6d497ffa98491e38";
+
+fn hasher(engine: Engine) -> PasswordHasher {
+    PasswordHasher::new(engine, HashCost::LEAST).unwrap()
+}
+
+fn password(text: &str) -> ClientPassword {
+    ClientPassword::parse(text).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[test]
+fn rfc_9106_section_5_3_argon2id_vector() {
+    let params = argon2::ParamsBuilder::new()
+        .m_cost(32)
+        .t_cost(3)
+        .p_cost(4)
+        .data(argon2::AssociatedData::new(&[4; 12]).unwrap())
+        .clone()
+        .build()
+        .unwrap();
+    let context =
+        argon2::Argon2::new_with_secret(&[3; 8], argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
+            .unwrap();
+    let mut output = [0; 32];
+    context.hash_password_into(&[1; 32], &[2; 16], &mut output).unwrap();
+    assert_eq!(hex(&output), "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659");
+}
+
+#[test]
+fn sec_001_new_hashes_are_argon2id_at_the_least_cost_or_above() {
+    for (memory, passes) in [(8_192, 2), (19_455, 2), (19_456, 1), (0, 0), (262_145, 2), (19_456, 11)] {
+        assert!(HashCost::new(memory, passes).is_err(), "{memory} {passes}");
+    }
+    assert_eq!(HashCost::new(19_456, 2).unwrap(), HashCost::default());
+    for engine in [Engine::Argon2, Engine::Sodium] {
+        let phc = hasher(engine).hash(&password(MD5_OF_PASSWORD123), b"0123456789abcdef").unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$"), "{engine:?}");
+        let Phc::Argon2id { salt, output, .. } = Phc::parse(&phc).unwrap() else { panic!("argon2id") };
+        assert_eq!((salt.len(), output.len()), (16, 32));
+    }
+}
+
+/// Computed by the C implementation of argon2's authors, through another language's binding.
+#[test]
+fn a_hash_made_elsewhere_verifies_on_both_engines() {
+    let elsewhere = include_str!("vector.txt").trim();
+    for engine in [Engine::Argon2, Engine::Sodium] {
+        let hasher = hasher(engine);
+        assert_eq!(hasher.verify(&password(MD5_OF_PASSWORD123), elsewhere).unwrap(), Verdict::Right);
+        assert_eq!(hasher.verify(&password(&"0".repeat(32)), elsewhere).unwrap(), Verdict::Wrong);
+        let made = hasher.hash(&password(MD5_OF_PASSWORD123), b"0123456789abcdef").unwrap();
+        assert_eq!(made.as_str(), elsewhere);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn the_two_engines_agree(text in "[0-9a-f]{32}", salt in any::<[u8; 16]>(), memory in 8_u32..64, passes in 1_u32..4) {
+        let mut one = [0; 32];
+        let mut two = [0; 32];
+        Engine::Argon2.argon2id(text.as_bytes(), &salt, memory, passes, 1, &mut one).unwrap();
+        Engine::Sodium.argon2id(text.as_bytes(), &salt, memory, passes, 1, &mut two).unwrap();
+        prop_assert_eq!(one, two);
+    }
+
+    #[test]
+    fn sec_005_the_plain_field_and_the_md5_field_are_one_password(text in "\\PC{1,40}") {
+        let hasher = hasher(Engine::Sodium);
+        let raw = RawPassword::parse(&text).unwrap();
+        let stored = hasher.hash(&client_password(&raw).unwrap(), &[5; 16]).unwrap();
+        let sent: String = Md5::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        prop_assert_eq!(hasher.verify(&password(&sent), &stored).unwrap(), Verdict::Right);
+    }
+
+    #[test]
+    fn nonsense_is_refused_without_a_panic(text in "\\PC{0,80}") {
+        prop_assert!(Phc::parse(&text).is_err());
+        let prefixed = format!("$argon2id$v=19${text}");
+        prop_assert!(Phc::parse(&prefixed).is_err());
+    }
+}
+
+#[test]
+fn the_md5_of_a_known_password() {
+    let raw = RawPassword::parse("password123").unwrap();
+    assert_eq!(client_password(&raw).unwrap().expose(), MD5_OF_PASSWORD123);
+}
+
+#[test]
+fn imported_bcrypt_verifies_and_asks_to_be_replaced() {
+    let stored = bcrypt::hash(MD5_OF_PASSWORD123, 4).unwrap();
+    let hasher = hasher(Engine::Sodium);
+    assert_eq!(hasher.verify(&password(MD5_OF_PASSWORD123), &stored).unwrap(), Verdict::RightButOutdated);
+    assert_eq!(hasher.verify(&password(&"0".repeat(32)), &stored).unwrap(), Verdict::Wrong);
+    let weaker = "$argon2id$v=19$m=32,t=1,p=2$c29tZXNhbHQxMjM0$";
+    let mut output = [0; 32];
+    Engine::Argon2.argon2id(MD5_OF_PASSWORD123.as_bytes(), b"somesalt1234", 32, 1, 2, &mut output).unwrap();
+    let stored = format!("{weaker}{}", STANDARD_NO_PAD.encode(output));
+    assert_eq!(hasher.verify(&password(MD5_OF_PASSWORD123), &stored).unwrap(), Verdict::RightButOutdated);
+}
+
+#[test]
+fn sec_003_hashes_that_cost_too_much_are_refused_before_any_work() {
+    let salt_and_output = "c29tZXNhbHQxMjM0NTY3OA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let rest = "a".repeat(53);
+    for stored in [
+        format!("$argon2id$v=19$m=4194304,t=2,p=1${salt_and_output}"),
+        format!("$argon2id$v=19$m=19456,t=11,p=1${salt_and_output}"),
+        format!("$argon2id$v=19$m=19456,t=2,p=9${salt_and_output}"),
+        format!("$argon2id$v=19$m=4,t=2,p=1${salt_and_output}"),
+        format!("$argon2id$v=16$m=19456,t=2,p=1${salt_and_output}"),
+        format!("$argon2i$v=19$m=19456,t=2,p=1${salt_and_output}"),
+        format!("$argon2id$v=19$m=+19456,t=2,p=1${salt_and_output}"),
+        format!("$argon2id$v=19$m=19456,t=2,p=1,x=1${salt_and_output}"),
+        format!("$2b$31${rest}"),
+        format!("$2b$15${rest}"),
+        format!("$2b$03${rest}"),
+        format!("$2x$10${rest}"),
+        "$1$abc$def".to_owned(),
+        String::new(),
+        "a".repeat(513),
+    ] {
+        // Only parsing decides: no memory is asked for, no round is run.
+        assert!(Phc::parse(&stored).is_err(), "{stored}");
+        let verdict = hasher(Engine::Sodium).verify(&password(MD5_OF_PASSWORD123), &stored);
+        assert!(matches!(verdict, Err(CryptoError::Hash(_))), "{stored}");
+    }
+}
+
+#[test]
+fn nobody_has_no_password() {
+    let hasher = hasher(Engine::Sodium);
+    hasher.verify_nobody(&password(MD5_OF_PASSWORD123)).unwrap();
+    assert_eq!(hasher.verify(&password(MD5_OF_PASSWORD123), &hasher.nobody).unwrap(), Verdict::Wrong);
+}

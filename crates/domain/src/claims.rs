@@ -1,0 +1,191 @@
+//! The claims of a user's JWT: what the team's database and backends will believe.
+
+use serde_json::{Map, Value};
+use time::{Duration, OffsetDateTime};
+
+use crate::app::App;
+use crate::metadata::{MetadataFields, RESERVED_CLAIMS};
+use crate::settings::{Audience, UserIdFormat};
+use crate::user::User;
+
+/// A field that the application requires has no value, so there is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the required field {0} has no value")]
+pub struct MissingField(pub String);
+
+/// The claims of a user's JWT (RFC 7519 section 4): `iss sub aud iat exp`, then the e-mail address and
+/// user name if the application says so, then metadata at its paths. What Latchkey sets always wins.
+///
+/// # Errors
+/// [`MissingField`] when a required metadata field has no value.
+pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<String, Value>, MissingField> {
+    let settings = &app.settings;
+    let fields = &settings.metadata;
+    let mut claims = metadata_claims(fields, user)?;
+
+    let handle = user.handle.as_str();
+    if let Some(field) = fields.email_field() {
+        field.path.put(&mut claims, handle.into());
+    } else if settings.metadata_email {
+        claims.insert("email".to_owned(), handle.into());
+    }
+    if let Some(name) = user.user_name.as_ref().filter(|_| settings.user_names) {
+        claims.insert("userName".to_owned(), name.as_str().into());
+    }
+
+    let subject = match settings.user_id_format {
+        UserIdFormat::Handle => handle.to_owned(),
+        UserIdFormat::HandleUnderscore => handle.replace('@', "_"),
+        UserIdFormat::Uid => user.id.to_string(),
+    };
+    let audience = match &settings.audience {
+        Audience::None => "none".to_owned(),
+        Audience::AppId => app.id.to_string(),
+        Audience::Fixed(text) => text.clone(),
+    };
+    let expiry = now + Duration::hours(i64::from(settings.user_jwt_hours.max(1)));
+    claims.insert("iss".to_owned(), app.issuer.clone().into());
+    claims.insert("sub".to_owned(), subject.into());
+    claims.insert("aud".to_owned(), audience.into());
+    claims.insert("iat".to_owned(), now.unix_timestamp().into());
+    claims.insert("exp".to_owned(), expiry.unix_timestamp().into());
+    Ok(claims)
+}
+
+/// Metadata as claims. Reserved names are left out here too, since imported values never met a definition.
+fn metadata_claims(fields: &MetadataFields, user: &User) -> Result<Map<String, Value>, MissingField> {
+    let mut claims = Map::new();
+    if user.handle.is_anonymous() {
+        for field in fields.iter() {
+            field.path.put(&mut claims, format!("ANON_{}", field.field_name).into());
+        }
+    } else if let Some(field) = fields.missing(&user.metadata) {
+        return Err(MissingField(field.path.to_string()));
+    }
+    for (name, value) in user.metadata.values() {
+        claims.insert(name.clone(), value.clone());
+    }
+    claims.retain(|name, _| !RESERVED_CLAIMS.contains(&name.as_str()));
+    Ok(claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::app::tests::app;
+    use crate::handle::{Handle, UserName};
+    use crate::id::UserId;
+    use crate::locale::Locale;
+    use crate::metadata::{Metadata, MetadataField, MetadataPath};
+    use crate::user::{Sessions, UserStatus};
+
+    fn user(metadata: Value) -> User {
+        let Value::Object(values) = metadata else { panic!("an object") };
+        User {
+            app_id: app().id,
+            id: UserId::from_bytes([0xab; 16]),
+            handle: Handle::parse("ana@example.com").unwrap(),
+            user_name: Some(UserName::parse("ana").unwrap()),
+            status: UserStatus::Active,
+            password: None,
+            locale: Locale::EN,
+            metadata: Metadata::from_stored(values),
+            sessions: Sessions::FIRST,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: OffsetDateTime::UNIX_EPOCH,
+            last_login_at: None,
+        }
+    }
+
+    fn field(path: &str, name: &str, required: bool) -> MetadataField {
+        let path = MetadataPath::parse(path).unwrap();
+        MetadataField { path, field_name: name.to_owned(), required, can_edit: true, user_settable: true }
+    }
+
+    fn claims(app: &App, user: &User) -> Value {
+        Value::Object(user_claims(app, user, OffsetDateTime::UNIX_EPOCH + Duration::hours(1)).unwrap())
+    }
+
+    #[test]
+    fn the_recommended_claims() {
+        let expected = serde_json::json!({
+            "iss": "https://auth.example.com/apps/1", "sub": "ab".repeat(16), "aud": "01".repeat(16),
+            "iat": 3600, "exp": 25 * 3600, "email": "ana@example.com", "colour": "red",
+        });
+        assert_eq!(claims(&app(), &user(serde_json::json!({"colour": "red"}))), expected);
+    }
+
+    #[test]
+    fn the_user_id_format_decides_the_subject_and_the_audience_is_a_setting() {
+        let mut app = app();
+        for (format, subject) in [
+            (UserIdFormat::Handle, "ana@example.com"),
+            (UserIdFormat::HandleUnderscore, "ana_example.com"),
+            (UserIdFormat::Uid, "abababababababababababababababab"),
+        ] {
+            app.settings.user_id_format = format;
+            assert_eq!(claims(&app, &user(serde_json::json!({})))["sub"], subject);
+        }
+        for (audience, text) in [(Audience::None, "none"), (Audience::Fixed("realm-1".to_owned()), "realm-1")]
+        {
+            app.settings.audience = audience;
+            assert_eq!(claims(&app, &user(serde_json::json!({})))["aud"], text);
+        }
+    }
+
+    #[test]
+    fn a_field_named_email_holds_the_handle_at_its_path() {
+        let mut app = app();
+        app.settings.metadata = MetadataFields::new(vec![field("user_data.mail", "email", true)]).unwrap();
+        let claims = claims(&app, &user(serde_json::json!({})));
+        assert_eq!(claims["user_data"]["mail"], "ana@example.com");
+        assert_eq!(claims.get("email"), None);
+    }
+
+    #[test]
+    fn user_name_and_anonymous_fillers() {
+        let mut app = app();
+        app.settings.user_names = true;
+        app.settings.metadata = MetadataFields::new(vec![field("data.first", "first", true)]).unwrap();
+        assert_eq!(
+            user_claims(&app, &user(serde_json::json!({})), OffsetDateTime::UNIX_EPOCH),
+            Err(MissingField("data.first".to_owned()))
+        );
+        let mut anonymous = user(serde_json::json!({}));
+        anonymous.handle = Handle::parse_anonymous("ANON_1").unwrap();
+        let claims = claims(&app, &anonymous);
+        assert_eq!(claims["data"]["first"], "ANON_first");
+        assert_eq!(claims["userName"], "ana");
+    }
+
+    proptest! {
+        #[test]
+        fn sec_059_metadata_never_changes_a_claim_that_latchkey_sets(
+            values in proptest::collection::hash_map(
+                prop_oneof![
+                    proptest::sample::select(RESERVED_CLAIMS.to_vec()).prop_map(str::to_owned),
+                    "[a-z]{1,6}",
+                ],
+                prop_oneof![
+                    ".{0,8}".prop_map(Value::from),
+                    any::<i64>().prop_map(Value::from),
+                    Just(serde_json::json!({"sub": "victim"})),
+                ],
+                0..12,
+            ),
+            names in any::<bool>(),
+            email in any::<bool>(),
+        ) {
+            let mut app = app();
+            app.settings.user_names = names;
+            app.settings.metadata_email = email;
+            let plain = claims(&app, &user(serde_json::json!({})));
+            let loaded = claims(&app, &user(Value::Object(values.into_iter().collect())));
+            for claim in RESERVED_CLAIMS {
+                prop_assert_eq!(plain.get(claim), loaded.get(claim), "{}", claim);
+            }
+        }
+    }
+}

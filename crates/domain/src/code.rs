@@ -1,0 +1,201 @@
+//! One-time codes: six digits that prove that somebody reads a mailbox.
+//! Only keyed digests of them are stored; making those is `latchkey-crypto`'s business.
+
+use secrecy::{ExposeSecret, SecretString};
+use time::{Duration, OffsetDateTime};
+
+use crate::entropy::{Entropy, EntropyError};
+use crate::id::{AppId, CodeId};
+use crate::secret::KeyedDigest;
+
+/// The value is no code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a code is 6 to 8 digits")]
+pub struct InvalidCode;
+
+/// What a code is for. A code for one purpose never serves another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CodePurpose {
+    /// Completes a sign-up.
+    SignUp,
+}
+
+impl CodePurpose {
+    /// The name under which it is stored and digested.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SignUp => "sign_up",
+        }
+    }
+
+    /// The purpose with this stored name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::SignUp].into_iter().find(|purpose| purpose.name() == name)
+    }
+}
+
+/// A code in clear: in the mail that carries it and in the request that brings it back, nowhere else.
+#[derive(Debug, Clone)]
+pub struct Code(SecretString);
+
+impl Code {
+    /// Draws a code, uniform over 100000 to 999999.
+    ///
+    /// # Errors
+    /// [`EntropyError`] when the random source fails.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        Ok(Self(SecretString::from((100_000 + entropy.below(900_000)?).to_string())))
+    }
+
+    /// Parses 6 to 8 ASCII digits; ASCII blanks around them are dropped.
+    ///
+    /// # Errors
+    /// [`InvalidCode`].
+    pub fn parse(text: &str) -> Result<Self, InvalidCode> {
+        let digits = text.trim_matches([' ', '\t', '\r', '\n']);
+        if (6..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
+            Ok(Self(SecretString::from(digits)))
+        } else {
+            Err(InvalidCode)
+        }
+    }
+
+    /// Parses a JSON integer with 6 to 8 digits.
+    ///
+    /// # Errors
+    /// [`InvalidCode`].
+    pub fn from_number(number: u64) -> Result<Self, InvalidCode> {
+        Self::parse(&number.to_string())
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// A code that was sent and not yet used, as it is stored.
+#[derive(Debug, Clone)]
+pub struct StoredCode {
+    /// Its id.
+    pub id: CodeId,
+    /// The application.
+    pub app_id: AppId,
+    /// What it is for.
+    pub purpose: CodePurpose,
+    /// Whom it is for: the attempt, invitation or user.
+    pub subject: [u8; 16],
+    /// Digest of purpose, application, subject and code.
+    pub digest: KeyedDigest,
+    /// When it was drawn.
+    pub created_at: OffsetDateTime,
+    /// From when on it is refused as expired.
+    pub expires_at: OffsetDateTime,
+    /// When it was used up, if it was.
+    pub consumed_at: Option<OffsetDateTime>,
+}
+
+impl StoredCode {
+    /// Whether the code is refused as expired at this moment.
+    #[must_use]
+    pub fn is_expired(&self, now: OffsetDateTime) -> bool {
+        now >= self.expires_at
+    }
+}
+
+/// How codes live and die. The defaults are those of docs/security.md.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeRules {
+    /// How long a sign-up code is good.
+    pub sign_up_life: Duration,
+    /// A repeated request within this time sends nothing and keeps the code.
+    pub resend_after: Duration,
+    /// How many codes of one subject may be live at once; the oldest goes first.
+    pub live_per_subject: usize,
+    /// How many wrong tries one address prefix has for one subject.
+    pub wrong_tries: u32,
+}
+
+impl Default for CodeRules {
+    fn default() -> Self {
+        Self {
+            sign_up_life: Duration::hours(24),
+            resend_after: Duration::seconds(60),
+            live_per_subject: 3,
+            wrong_tries: 5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SeededEntropy;
+
+    #[test]
+    fn sec_026_codes_are_uniform_and_repeatable() {
+        let draw = |seed: u64, n: usize| -> Vec<u32> {
+            let entropy = SeededEntropy::new(seed);
+            (0..n).map(|_| Code::generate(&entropy).unwrap().expose().parse().unwrap()).collect()
+        };
+        assert_eq!(draw(7, 100), draw(7, 100));
+        // Chi-square over 90 cells of 10,000 codes: 89 degrees of freedom, 1 in 10,000 is above 150.
+        let mut cells = [0_u32; 90];
+        for code in draw(1, 1_000_000) {
+            assert!((100_000..=999_999).contains(&code));
+            cells[usize::try_from((code - 100_000) / 10_000).unwrap()] += 1;
+        }
+        let expected = 1_000_000.0 / 90.0;
+        let chi: f64 = cells.iter().map(|n| (f64::from(*n) - expected).powi(2) / expected).sum();
+        assert!(chi < 150.0, "{chi}");
+    }
+
+    #[test]
+    fn sec_033_a_code_is_six_to_eight_ascii_digits() {
+        for right in ["123456", " 123456\n", "12345678", "012345"] {
+            assert_eq!(Code::parse(right).unwrap().expose(), right.trim());
+        }
+        assert_eq!(Code::from_number(123_456).unwrap().expose(), "123456");
+        for wrong in [
+            "",
+            " ",
+            "12345",
+            "123456789",
+            "1e5",
+            "1.5000",
+            "Infinity",
+            "٣٣٣٣٣٣",
+            "12 3456",
+            "-123456",
+            "+123456",
+        ] {
+            assert!(Code::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(Code::from_number(12_345).is_err());
+    }
+
+    #[test]
+    fn sec_100_codes_print_as_nothing() {
+        assert!(!format!("{:?}", Code::parse("123456").unwrap()).contains("123456"));
+    }
+
+    #[test]
+    fn sec_031_a_code_expires_on_the_second() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let code = StoredCode {
+            id: CodeId::from_bytes([1; 16]),
+            app_id: AppId::from_bytes([2; 16]),
+            purpose: CodePurpose::SignUp,
+            subject: [3; 16],
+            digest: KeyedDigest::from_bytes([0; 32]),
+            created_at: now,
+            expires_at: now + CodeRules::default().sign_up_life,
+            consumed_at: None,
+        };
+        assert!(!code.is_expired(now + Duration::hours(24) - Duration::seconds(1)));
+        assert!(code.is_expired(now + Duration::hours(24)));
+    }
+}

@@ -1,0 +1,72 @@
+//! The rules of Latchkey, a self-hosted JWT authentication server: applications and their settings,
+//! users, sign-ups, codes, what a user's JWT claims, and the ports through which time and chance come in.
+//!
+//! This crate does no I/O, is not async, and knows neither SQL nor HTTP nor how its values are stored or
+//! sent. Keys, hashes and digests are opaque to it.
+//!
+//! ```
+//! use latchkey_domain::{Handle, MetadataField, MetadataFields, MetadataPath};
+//!
+//! // All spellings that look alike are one handle.
+//! let handle = Handle::parse(" Ana@Example.com ")?;
+//! assert_eq!(handle.as_str(), "ana@example.com");
+//!
+//! // No field may reach a claim that means something else.
+//! let field = |path: &str| -> Result<_, latchkey_domain::InvalidFields> {
+//!     Ok(MetadataField {
+//!         path: MetadataPath::parse(path)?,
+//!         field_name: "colour".to_owned(),
+//!         required: false,
+//!         can_edit: true,
+//!         user_settable: true,
+//!     })
+//! };
+//! assert!(MetadataFields::new(vec![field("profile.colour")?]).is_ok());
+//! assert!(MetadataFields::new(vec![field("sub")?]).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod app;
+mod claims;
+mod clock;
+mod code;
+mod entropy;
+mod handle;
+mod id;
+mod key;
+mod locale;
+mod metadata;
+pub mod operator_token;
+mod outbox;
+mod password;
+mod plan;
+mod secret;
+mod settings;
+mod signup;
+mod source;
+mod text;
+mod user;
+
+pub use app::{App, AppName, AppStatus, AppType, InvalidAppName};
+pub use claims::{MissingField, user_claims};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use code::{Code, CodePurpose, CodeRules, InvalidCode, StoredCode};
+pub use entropy::{Entropy, EntropyError, SeededEntropy};
+pub use handle::{ANONYMOUS_PREFIX, Handle, InvalidHandle, UserName};
+pub use id::{AppId, CodeId, DeveloperId, InvalidId, MessageId, ServerKeyId, SignupId, TokenId, UserId};
+pub use key::{AppKey, KeyState, ServerKey, ServerKeyPurpose};
+pub use locale::{InvalidLocale, Locale};
+pub use metadata::{
+    InvalidFields, InvalidMetadata, MAX_METADATA_BYTES, MAX_METADATA_KEYS, Metadata, MetadataField,
+    MetadataFields, MetadataPath, RESERVED_CLAIMS,
+};
+pub use operator_token::{OperatorToken, TokenName};
+pub use outbox::{Channel, MessageState, OutboxMessage, OutboxRules};
+pub use password::{ClientPassword, InvalidPassword, PasswordPolicy, RawPassword, SPECIAL_CHARACTERS};
+pub use plan::{DEVELOPMENT_USERS, ServerMode, max_users};
+pub use secret::{KeyedDigest, Sealed};
+pub use settings::{AppSettings, Audience, Preset, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat};
+pub use signup::{OPEN_ATTEMPTS, Signup, SignupState};
+pub use source::SourcePrefix;
+pub use text::has_forbidden_characters;
+pub use user::{Sessions, User, UserStatus};

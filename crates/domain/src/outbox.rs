@@ -1,0 +1,95 @@
+//! The outbox: messages that were promised in a transaction and are sent after it.
+
+use time::{Duration, OffsetDateTime};
+
+use crate::id::{AppId, MessageId};
+use crate::secret::Sealed;
+
+/// How a message travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// E-mail.
+    Mail,
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageState {
+    /// It waits for its time, or a worker has it until then.
+    Due,
+    /// The last attempt failed; it is kept for the operator.
+    Dead,
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone)]
+pub struct OutboxMessage {
+    /// The application whose message it is.
+    pub app_id: AppId,
+    /// Its id, which is also its `Message-ID`: a message that is sent twice can be recognised.
+    pub id: MessageId,
+    /// How it travels.
+    pub channel: Channel,
+    /// What to send to whom, sealed, since it may carry a code.
+    pub payload: Sealed,
+    /// How often it was claimed.
+    pub attempts: i64,
+    /// Lease, back-off and schedule in one: nobody touches it before.
+    pub due_at: OffsetDateTime,
+    /// From when on it is worth nothing and is not sent.
+    pub expires_at: Option<OffsetDateTime>,
+    /// Where it stands.
+    pub state: MessageState,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// When it was written.
+    pub created_at: OffsetDateTime,
+}
+
+/// How messages are tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct OutboxRules {
+    /// How long a claimed message belongs to its worker; longer than any send can take.
+    pub lease: Duration,
+    /// The longest that one send may take.
+    pub send_timeout: Duration,
+    /// How often a message is tried.
+    pub attempts: i64,
+    /// The first wait after a failure; each further one is twice as long, an hour at most.
+    pub first_wait: Duration,
+}
+
+impl Default for OutboxRules {
+    fn default() -> Self {
+        Self {
+            lease: Duration::seconds(60),
+            send_timeout: Duration::seconds(20),
+            attempts: 10,
+            first_wait: Duration::seconds(5),
+        }
+    }
+}
+
+impl OutboxRules {
+    /// How long to wait after this many failed attempts; `jitter` of 0 to 1000 spreads over half of it.
+    #[must_use]
+    pub fn wait_after(&self, attempts: i64, jitter: u32) -> Duration {
+        let doublings = u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or(0);
+        let whole = (self.first_wait * 2_i32.saturating_pow(doublings)).min(Duration::hours(1));
+        whole / 2 + whole / 2 * f64::from(jitter.min(1_000)) / 1_000.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_an_hour_with_jitter_over_half() {
+        let rules = OutboxRules::default();
+        assert_eq!(rules.wait_after(1, 1_000), Duration::seconds(5));
+        assert_eq!(rules.wait_after(1, 0), Duration::milliseconds(2_500));
+        assert_eq!(rules.wait_after(3, 1_000), Duration::seconds(20));
+        assert_eq!(rules.wait_after(99, 1_000), Duration::hours(1));
+    }
+}

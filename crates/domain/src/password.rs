@@ -1,0 +1,149 @@
+//! Passwords as they arrive, and the rules that an application sets for them.
+//! Hashing them is `latchkey-crypto`'s business.
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// The text is no password of the form that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPassword {
+    /// Not the 32 lower-case hexadecimal digits that clients send.
+    #[error("it is not a lower-case hexadecimal MD5")]
+    Form,
+    /// Longer than 1,024 bytes, or empty.
+    #[error("it is empty or longer than 1024 bytes")]
+    Length,
+}
+
+/// What clients send instead of the password: the lower-case hexadecimal MD5 of its UTF-8 bytes.
+/// To the server these 32 digits *are* the password.
+#[derive(Debug, Clone)]
+pub struct ClientPassword(SecretString);
+
+impl ClientPassword {
+    /// Parses exactly 32 digits of `[0-9a-f]`.
+    ///
+    /// # Errors
+    /// [`InvalidPassword::Form`].
+    pub fn parse(text: &str) -> Result<Self, InvalidPassword> {
+        if text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            Ok(Self(SecretString::from(text)))
+        } else {
+            Err(InvalidPassword::Form)
+        }
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// A password as a person typed it, which newer clients may send in a field of its own.
+/// Nothing is trimmed, changed in case, normalised or cut.
+#[derive(Debug, Clone)]
+pub struct RawPassword(SecretString);
+
+impl RawPassword {
+    /// Takes 1 to 1,024 bytes as they are.
+    ///
+    /// # Errors
+    /// [`InvalidPassword::Length`].
+    pub fn parse(text: &str) -> Result<Self, InvalidPassword> {
+        if text.is_empty() || text.len() > 1_024 {
+            return Err(InvalidPassword::Length);
+        }
+        Ok(Self(SecretString::from(text)))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// The characters that the filter counts as special.
+pub const SPECIAL_CHARACTERS: &str = "@%+\\/'!#$^?:()[]~`-_.,";
+
+/// What an application demands of a password. Clients are served these numbers and enforce them;
+/// the server can, and does, where it is sent the password itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordPolicy {
+    /// Whether the minima apply.
+    pub filter: bool,
+    /// Fewest characters.
+    pub min_length: u32,
+    /// Fewest upper-case letters.
+    pub min_upper: u32,
+    /// Fewest lower-case letters.
+    pub min_lower: u32,
+    /// Fewest digits.
+    pub min_digit: u32,
+    /// Fewest of [`SPECIAL_CHARACTERS`].
+    pub min_special: u32,
+    /// Whether passwords that everybody uses are refused.
+    pub refuse_common: bool,
+}
+
+impl PasswordPolicy {
+    /// Whether the password satisfies the minima.
+    #[must_use]
+    pub fn allows(&self, password: &RawPassword) -> bool {
+        let text = password.expose();
+        let count = |wanted: fn(char) -> bool| text.chars().filter(|c| wanted(*c)).count();
+        let enough = |found: usize, least: u32| found >= usize::try_from(least).unwrap_or(usize::MAX);
+        !self.filter
+            || (enough(text.chars().count(), self.min_length)
+                && enough(count(char::is_uppercase), self.min_upper)
+                && enough(count(char::is_lowercase), self.min_lower)
+                && enough(count(|c| c.is_ascii_digit()), self.min_digit)
+                && enough(count(|c| SPECIAL_CHARACTERS.contains(c)), self.min_special))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_005_only_32_lower_case_digits_are_a_client_password() {
+        let digits = "482c811da5d5b4bc6d497ffa98491e38";
+        assert!(ClientPassword::parse(digits).is_ok());
+        for wrong in
+            ["", &digits[1..], &digits.to_uppercase(), &format!(" {digits}"), &format!("{}g", &digits[1..])]
+        {
+            assert!(ClientPassword::parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(RawPassword::parse(&"a".repeat(1_024)).is_ok());
+        assert!(RawPassword::parse(&"a".repeat(1_025)).is_err());
+        assert!(RawPassword::parse("").is_err());
+    }
+
+    #[test]
+    fn sec_100_passwords_print_as_nothing() {
+        let md5 = ClientPassword::parse("482c811da5d5b4bc6d497ffa98491e38").unwrap();
+        let raw = RawPassword::parse("password123").unwrap();
+        let printed = format!("{md5:?} {raw:?}");
+        assert!(!printed.contains("482c") && !printed.contains("password123"), "{printed}");
+    }
+
+    #[test]
+    fn the_filter_counts_kinds_of_characters() {
+        let policy = PasswordPolicy {
+            filter: true,
+            min_length: 6,
+            min_upper: 1,
+            min_lower: 1,
+            min_digit: 1,
+            min_special: 1,
+            refuse_common: false,
+        };
+        let allows = |text: &str| policy.allows(&RawPassword::parse(text).unwrap());
+        assert!(allows("Abc1.x"));
+        for weak in ["Ab1.x", "abc1.x", "ABC1.X", "Abcd.x", "Abc1xx"] {
+            assert!(!allows(weak), "{weak}");
+        }
+        assert!(PasswordPolicy { filter: false, ..policy }.allows(&RawPassword::parse("a").unwrap()));
+    }
+}

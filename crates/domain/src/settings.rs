@@ -1,0 +1,180 @@
+//! The settings of one application, and the two presets with which applications are made.
+//! How they are stored and how they look on the wire is not known here.
+
+use serde_json::{Map, Value};
+
+use crate::locale::Locale;
+use crate::metadata::MetadataFields;
+use crate::password::PasswordPolicy;
+
+/// How a person who signs up shows that the handle is theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignupFlow {
+    /// Not at all: the account exists at once.
+    None,
+    /// By a code that is mailed to the handle.
+    Code,
+    /// By a link that is mailed to the handle.
+    Link,
+}
+
+/// Which second factor users may enrol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TwoFactorMode {
+    /// None.
+    None,
+    /// An authenticator app (RFC 6238).
+    Authenticator,
+    /// A code by SMS.
+    Phone,
+}
+
+/// What the claim `sub` of a user's JWT holds (RFC 7519 section 4.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserIdFormat {
+    /// The handle as it is.
+    Handle,
+    /// The handle with `@` replaced by `_`.
+    HandleUnderscore,
+    /// 32 hexadecimal digits, given at creation and never reused.
+    Uid,
+}
+
+/// A way to sign in with another service's token.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SocialLogin {
+    /// Whether it is offered.
+    pub enabled: bool,
+    /// The audiences that the service's tokens may carry.
+    pub audiences: Vec<String>,
+}
+
+/// Everything about an application that its developer decides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppSettings {
+    /// Kept for consoles that read it; it decides nothing.
+    pub jwt_enabled: bool,
+    /// Whether anonymous users may sign in.
+    pub anonymous_login: bool,
+    /// Whether users may have a user name beside their handle.
+    pub user_names: bool,
+    /// Sign-in with Apple.
+    pub apple: SocialLogin,
+    /// Sign-in with Google.
+    pub google: SocialLogin,
+    /// What authenticator apps show above the code; the application's name if empty.
+    pub authenticator_heading: Option<String>,
+    /// Whether users may invite others.
+    pub invitation_enabled: bool,
+    /// Whether people may sign up by themselves.
+    pub signup_enabled: bool,
+    /// How they prove their handle.
+    pub signup_flow: SignupFlow,
+    /// Which second factor may be enrolled.
+    pub two_factor: TwoFactorMode,
+    /// Whether a new authenticator must prove its first code before it is asked for.
+    pub two_factor_confirm: bool,
+    /// Whether the picture of a new authenticator secret is mailed too.
+    pub qr_code_mail: bool,
+    /// The most users; 0 for no limit.
+    pub max_users: u32,
+    /// Failed logins before waiting begins.
+    pub max_login_attempts: Option<u32>,
+    /// What is demanded of passwords.
+    pub password: PasswordPolicy,
+    /// Life of a user's JWT in hours.
+    pub user_jwt_hours: u32,
+    /// Life of an access token in days.
+    pub access_token_days: u32,
+    /// The claim `aud` of a user's JWT (RFC 7519 section 4.1.3).
+    pub audience: Audience,
+    /// What `sub` holds.
+    pub user_id_format: UserIdFormat,
+    /// Fields of users' metadata.
+    pub metadata: MetadataFields,
+    /// Fields that whoever invites sets for the invited.
+    pub invite_metadata: MetadataFields,
+    /// Whether the JWT carries the handle as claim `email`.
+    pub metadata_email: bool,
+    /// The locales that are offered; English always is.
+    pub locales: Vec<Locale>,
+    /// Whether mail goes out under the application's own sender.
+    pub own_mail_sender: bool,
+    /// The address of that sender.
+    pub mail_sender_address: Option<String>,
+    /// How many days the handle of a deleted user stays taken.
+    pub handle_hold_days: u32,
+    /// Whether sign-up and reset answer alike for known and unknown handles.
+    pub neutral_answers: bool,
+    /// What consumers keep with the application.
+    pub app_data: Map<String, Value>,
+    /// Settings that this version does not know, kept as they were stored.
+    pub unknown: Map<String, Value>,
+}
+
+/// The audience of users' JWTs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// The text `none`, as the reference answers.
+    None,
+    /// The application's id.
+    AppId,
+    /// What the consumer wants to see.
+    Fixed(String),
+}
+
+/// With which settings an application begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// The safest settings, for new applications.
+    Recommended,
+    /// The reference's defaults, for clients that were written against it.
+    Compatible,
+}
+
+impl AppSettings {
+    /// The settings of a new application.
+    #[must_use]
+    pub fn preset(preset: Preset) -> Self {
+        let recommended = preset == Preset::Recommended;
+        Self {
+            jwt_enabled: true,
+            anonymous_login: false,
+            user_names: false,
+            apple: SocialLogin::default(),
+            google: SocialLogin::default(),
+            authenticator_heading: None,
+            invitation_enabled: true,
+            signup_enabled: true,
+            signup_flow: SignupFlow::Code,
+            two_factor: TwoFactorMode::None,
+            two_factor_confirm: recommended,
+            qr_code_mail: !recommended,
+            max_users: 0,
+            max_login_attempts: None,
+            password: PasswordPolicy {
+                filter: recommended,
+                min_length: if recommended { 8 } else { 5 },
+                min_upper: 0,
+                min_lower: 0,
+                min_digit: 0,
+                min_special: 0,
+                refuse_common: recommended,
+            },
+            user_jwt_hours: 24,
+            access_token_days: if recommended { 30 } else { 365 },
+            audience: if recommended { Audience::AppId } else { Audience::None },
+            user_id_format: if recommended { UserIdFormat::Uid } else { UserIdFormat::Handle },
+            metadata: MetadataFields::default(),
+            invite_metadata: MetadataFields::default(),
+            metadata_email: true,
+            locales: vec![Locale::EN],
+            own_mail_sender: false,
+            mail_sender_address: None,
+            handle_hold_days: 0,
+            neutral_answers: false,
+            app_data: Map::new(),
+            unknown: Map::new(),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Sign-up attempts: what somebody asked for, until its code comes back.
+//!
+//! An attempt belongs to a handle *and* to the address prefix that asked, so that nobody can put his
+//! password into another's attempt and let the owner of the mailbox confirm it.
+
+use time::OffsetDateTime;
+
+use crate::handle::Handle;
+use crate::id::{AppId, SignupId, UserId};
+use crate::locale::Locale;
+use crate::metadata::Metadata;
+use crate::secret::{KeyedDigest, Sealed};
+
+/// The most attempts of one handle that may be open at once, from different prefixes.
+pub const OPEN_ATTEMPTS: usize = 3;
+
+/// Where an attempt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignupState {
+    /// A code was sent.
+    Pending,
+    /// Its code came back and the user exists.
+    Verified,
+}
+
+/// A sign-up attempt.
+#[derive(Debug, Clone)]
+pub struct Signup {
+    /// The application.
+    pub app_id: AppId,
+    /// Its id.
+    pub id: SignupId,
+    /// The handle that somebody claims.
+    pub handle: Handle,
+    /// Keyed digest of the address prefix that asked.
+    pub source: KeyedDigest,
+    /// The id that the user will have: the password digest is bound to it.
+    pub user_id: UserId,
+    /// Where it stands.
+    pub state: SignupState,
+    /// The password digest, sealed for `user_id`.
+    pub password: Sealed,
+    /// The locale that was asked for.
+    pub locale: Locale,
+    /// The metadata that was sent.
+    pub metadata: Metadata,
+    /// When it was opened.
+    pub created_at: OffsetDateTime,
+    /// When it was last asked for.
+    pub updated_at: OffsetDateTime,
+}

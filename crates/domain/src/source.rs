@@ -1,0 +1,44 @@
+//! Where a request comes from, as far as limits and codes care: an address prefix.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// An IPv4 address, or the first 64 bits of an IPv6 address: what one person can be expected to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SourcePrefix(IpAddr);
+
+impl SourcePrefix {
+    /// The prefix of an address. An IPv4 address written as IPv6 is the IPv4 address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+
+    /// One spelling per prefix, fit for digests and map keys.
+    #[must_use]
+    pub fn to_canonical_bytes(self) -> [u8; 16] {
+        match self.0 {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_source_are_one_prefix() {
+        let of = |text: &str| SourcePrefix::of(text.parse().unwrap());
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:DB8:1:2::"));
+        assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

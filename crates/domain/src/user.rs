@@ -1,0 +1,99 @@
+//! Users of an application.
+
+use time::{Duration, OffsetDateTime};
+
+use crate::handle::{Handle, UserName};
+use crate::id::{AppId, TokenId, UserId};
+use crate::locale::Locale;
+use crate::metadata::Metadata;
+use crate::secret::Sealed;
+
+/// Whether a user may sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserStatus {
+    /// They may.
+    Active,
+    /// An administrator suspended them.
+    Suspended,
+}
+
+/// A user of an application.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The application.
+    pub app_id: AppId,
+    /// Their id, never reused.
+    pub id: UserId,
+    /// What they sign in with.
+    pub handle: Handle,
+    /// What they may sign in with instead.
+    pub user_name: Option<UserName>,
+    /// Whether they may sign in.
+    pub status: UserStatus,
+    /// Their password digest, sealed; none for those who sign in otherwise.
+    pub password: Option<Sealed>,
+    /// The language of their mails.
+    pub locale: Locale,
+    /// Their metadata.
+    pub metadata: Metadata,
+    /// Which access tokens are good.
+    pub sessions: Sessions,
+    /// When they became a user.
+    pub created_at: OffsetDateTime,
+    /// When something of theirs last changed.
+    pub updated_at: OffsetDateTime,
+    /// When they last signed in, to the hour.
+    pub last_login_at: Option<OffsetDateTime>,
+}
+
+impl User {
+    /// Whether a sign-in now is worth a write: at most one an hour is noted.
+    #[must_use]
+    pub fn notes_login_at(&self, now: OffsetDateTime) -> bool {
+        self.last_login_at.is_none_or(|last| now - last >= Duration::hours(1))
+    }
+}
+
+/// Which access tokens of a user are good: those of the present epoch, and one older one that was
+/// spared when its bearer changed the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sessions {
+    /// Tokens carry the epoch in which they were made.
+    pub epoch: i64,
+    /// The token that survived the last change of the epoch.
+    pub spared: Option<TokenId>,
+}
+
+impl Sessions {
+    /// The sessions of a new user.
+    pub const FIRST: Self = Self { epoch: 1, spared: None };
+
+    /// Whether a token with this id, made in this epoch, is good.
+    #[must_use]
+    pub fn accepts(&self, epoch: i64, token: TokenId) -> bool {
+        epoch == self.epoch || (epoch < self.epoch && self.spared == Some(token))
+    }
+
+    /// The sessions after all tokens but one were ended.
+    #[must_use]
+    pub fn end_all_but(self, spared: TokenId) -> Self {
+        Self { epoch: self.epoch + 1, spared: Some(spared) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_062_a_moved_epoch_ends_all_tokens_but_the_spared_one() {
+        let (own, other) = (TokenId::from_bytes([1; 16]), TokenId::from_bytes([2; 16]));
+        let before = Sessions::FIRST;
+        assert!(before.accepts(1, own) && before.accepts(1, other));
+        let after = before.end_all_but(own);
+        assert!(after.accepts(1, own) && !after.accepts(1, other) && after.accepts(2, other));
+        let later = after.end_all_but(other);
+        assert!(!later.accepts(1, own), "only the newest exception holds");
+        assert!(!before.accepts(2, own), "a token from the future is refused");
+    }
+}

@@ -1,0 +1,54 @@
+//! The suite that every implementation of the ports must pass. [`conformance_suite!`](crate::conformance_suite)
+//! turns it into tests, so that no implementation can leave one out.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this module is tests: a failure is a panic"
+)]
+
+mod data;
+
+pub mod app;
+pub mod code;
+pub mod outbox;
+pub mod quota;
+pub mod server;
+pub mod signup;
+pub mod transaction;
+pub mod user;
+
+/// Makes one test of each entry of the suite. The argument is a path to a function that gives a fresh
+/// database: something with a method `store()`, kept alive while the test runs.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($fresh:path) => {
+        $crate::conformance_suite!(@modules $fresh,
+            app: [comes_back_as_it_was, a_taken_name_adds_nothing, are_listed_newest_first],
+            user: [
+                is_found_in_every_spelling, one_of_64_racers_gets_the_handle, of_another_app_is_not_found,
+                sessions_change_once, a_password_is_replaced_once, are_counted_up_to_a_limit,
+                what_is_sealed_and_stored_comes_back,
+            ],
+            signup: [one_attempt_per_source, is_verified_once, a_verified_attempt_is_not_overwritten],
+            code: [is_consumed_by_one_of_32_racers, are_listed_newest_first, are_removed_unless_consumed],
+            quota: [racers_take_no_more_than_the_limit, kinds_subjects_and_periods_are_apart],
+            outbox: [is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due],
+            server: [keys_of_one_generation_are_added_once, an_operator_token_comes_back],
+            transaction: [
+                an_error_keeps_nothing, a_panic_keeps_nothing_and_harms_nobody,
+                a_dropped_caller_stops_nothing, an_error_leaves_its_neighbours,
+                a_reader_sees_what_was_answered,
+            ],
+        );
+    };
+    (@modules $fresh:path, $($module:ident: [$($test:ident),* $(,)?]),* $(,)?) => {$(
+        mod $module {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let database = $fresh();
+                $crate::conformance::$module::$test(database.store()).await;
+            }
+        )*}
+    )*};
+}

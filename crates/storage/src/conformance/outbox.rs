@@ -1,0 +1,68 @@
+//! The outbox.
+
+use latchkey_domain::OutboxMessage;
+use time::OffsetDateTime;
+
+use super::data::{app, at, message, write};
+use crate::Store;
+
+async fn due(store: &impl Store, now: OffsetDateTime) -> Vec<OutboxMessage> {
+    store.read("test", move |readers| readers.outbox().list_due(now, 10)).await.unwrap()
+}
+
+async fn stored(store: &impl Store, number: u8) -> OutboxMessage {
+    let message = message(app(1).0.id, number);
+    let added = message.clone();
+    write(store, move |repos| repos.outbox().add(&added)).await;
+    message
+}
+
+/// Workers on many machines may see one message; one of them gets it.
+pub async fn is_claimed_by_one_worker(store: impl Store) {
+    let message = stored(&store, 1).await;
+    assert!(due(&store, at(0)).await.is_empty());
+    assert_eq!(due(&store, at(1)).await.len(), 1);
+    let workers: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, message) = (store.clone(), message.clone());
+            tokio::spawn(
+                async move { write(&store, move |repos| repos.outbox().claim(&message, at(60))).await },
+            )
+        })
+        .collect();
+    let mut winners = 0;
+    for worker in workers {
+        winners += usize::from(worker.await.unwrap());
+    }
+    assert_eq!(winners, 1);
+    assert!(due(&store, at(59)).await.is_empty());
+    // The lease of a worker that died runs out.
+    let again = due(&store, at(60)).await;
+    assert_eq!((again.len(), again[0].attempts, again[0].payload.as_bytes()), (1, 1, &[1; 80][..]));
+}
+
+/// Who comes back after the lease finds another's claim and leaves it.
+pub async fn a_lost_claim_changes_nothing(store: impl Store) {
+    let message = stored(&store, 1).await;
+    let (app_id, id) = (message.app_id, message.id);
+    write(&store, move |repos| repos.outbox().claim(&message, at(60))).await;
+    let second = due(&store, at(60)).await.remove(0);
+    write(&store, move |repos| repos.outbox().claim(&second, at(120))).await;
+    assert!(!write(&store, move |repos| repos.outbox().remove(app_id, id, at(60))).await);
+    assert!(!write(&store, move |repos| repos.outbox().fail(app_id, id, at(60), None, "late")).await);
+    assert!(write(&store, move |repos| repos.outbox().remove(app_id, id, at(120))).await);
+    assert!(due(&store, at(9_999)).await.is_empty());
+}
+
+/// A failure puts a message back for later, the last one for good.
+pub async fn the_dead_are_not_due(store: impl Store) {
+    let message = stored(&store, 1).await;
+    let (app_id, id) = (message.app_id, message.id);
+    write(&store, move |repos| repos.outbox().claim(&message, at(60))).await;
+    write(&store, move |repos| repos.outbox().fail(app_id, id, at(60), Some(at(100)), "550 no")).await;
+    let again = due(&store, at(100)).await.remove(0);
+    assert_eq!(again.last_error.as_deref(), Some("550 no"));
+    write(&store, move |repos| repos.outbox().claim(&again, at(160))).await;
+    write(&store, move |repos| repos.outbox().fail(app_id, id, at(160), None, "550 no")).await;
+    assert!(due(&store, at(9_999)).await.is_empty());
+}

@@ -1,0 +1,46 @@
+//! Counters.
+
+use latchkey_domain::{AppId, KeyedDigest};
+
+use super::data::write;
+use crate::{QuotaKey, Store};
+
+fn key(kind: &'static str, subject: u8, period: i64) -> QuotaKey {
+    QuotaKey {
+        app_id: AppId::from_bytes([0; 16]),
+        kind,
+        subject: KeyedDigest::from_bytes([subject; 32]),
+        period,
+    }
+}
+
+async fn reserve(store: &impl Store, key: QuotaKey, limit: u32) -> bool {
+    write(store, move |repos| repos.quotas().reserve(&key, limit)).await
+}
+
+/// However many come at once, no more than the limit get through.
+pub async fn racers_take_no_more_than_the_limit(store: impl Store) {
+    let racers: Vec<_> = (0..32)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { reserve(&store, key("a", 1, 0), 5).await })
+        })
+        .collect();
+    let mut taken = 0;
+    for racer in racers {
+        taken += usize::from(racer.await.unwrap());
+    }
+    assert_eq!(taken, 5);
+}
+
+/// Counters share nothing.
+pub async fn kinds_subjects_and_periods_are_apart(store: impl Store) {
+    assert!(!reserve(&store, key("a", 1, 0), 0).await);
+    for key in [key("a", 1, 0), key("b", 1, 0), key("a", 2, 0), key("a", 1, 1)] {
+        assert!(reserve(&store, key.clone(), 1).await);
+        assert!(!reserve(&store, key, 1).await);
+    }
+    write(&store, |repos| repos.quotas().reset(&key("a", 1, 0))).await;
+    assert!(reserve(&store, key("a", 1, 0), 1).await);
+    assert!(!reserve(&store, key("b", 1, 0), 1).await);
+}

@@ -1,0 +1,159 @@
+//! Rows and queries of applications and their keys.
+
+use diesel::prelude::*;
+use latchkey_domain::{App, AppId, AppKey, AppName, AppStatus, AppType, DeveloperId, KeyState, Sealed};
+use serde_json::Value;
+use time::PrimitiveDateTime;
+
+use super::app_settings;
+use super::connection::{Unit, on_backend};
+use super::convert::{Column, from_stored_time, name_of, to_stored_time};
+use super::schema::{app_keys, apps};
+use crate::{AppReader, AppRepository, StorageError};
+
+const KINDS: [(AppType, &str); 2] =
+    [(AppType::Development, "development"), (AppType::Commercial, "commercial")];
+const STATUSES: [(AppStatus, &str); 5] = [
+    (AppStatus::Active, "active"),
+    (AppStatus::Inactive, "inactive"),
+    (AppStatus::Suspended, "suspended"),
+    (AppStatus::Blocked, "blocked"),
+    (AppStatus::Migrated, "migrated"),
+];
+const KEY_STATES: [(KeyState, &str); 1] = [(KeyState::Current, "current")];
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = apps)]
+struct AppRow {
+    id: Vec<u8>,
+    developer_id: Vec<u8>,
+    name: String,
+    kind: String,
+    status: String,
+    issuer: String,
+    token_generation: i64,
+    token_issued_at: PrimitiveDateTime,
+    revision: i64,
+    settings: Value,
+    created_at: PrimitiveDateTime,
+    updated_at: PrimitiveDateTime,
+}
+
+impl AppRow {
+    fn of(app: &App) -> Result<Self, StorageError> {
+        Ok(Self {
+            id: app.id.as_bytes().to_vec(),
+            developer_id: app.developer_id.as_bytes().to_vec(),
+            name: app.name.as_str().to_owned(),
+            kind: name_of(&KINDS, &app.kind).to_owned(),
+            status: name_of(&STATUSES, &app.status).to_owned(),
+            issuer: app.issuer.clone(),
+            token_generation: app.token_generation,
+            token_issued_at: to_stored_time(app.token_issued_at),
+            revision: app.revision,
+            settings: app_settings::to_stored(&app.settings)?,
+            created_at: to_stored_time(app.created_at),
+            updated_at: to_stored_time(app.updated_at),
+        })
+    }
+
+    fn into_app(self) -> Result<App, StorageError> {
+        Ok(App {
+            id: AppId::from_bytes(Column("apps", "id").bytes(&self.id)?),
+            developer_id: DeveloperId::from_bytes(Column("apps", "developer_id").bytes(&self.developer_id)?),
+            name: Column("apps", "name").parsed(AppName::parse(&self.name))?,
+            kind: Column("apps", "kind").named(&KINDS, &self.kind)?,
+            status: Column("apps", "status").named(&STATUSES, &self.status)?,
+            issuer: self.issuer,
+            token_generation: self.token_generation,
+            token_issued_at: from_stored_time(self.token_issued_at),
+            revision: self.revision,
+            settings: app_settings::from_stored(self.settings)?,
+            created_at: from_stored_time(self.created_at),
+            updated_at: from_stored_time(self.updated_at),
+        })
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = app_keys)]
+struct AppKeyRow {
+    app_id: Vec<u8>,
+    kid: String,
+    state: String,
+    public_pem: String,
+    private: Vec<u8>,
+    created_at: PrimitiveDateTime,
+}
+
+impl AppKeyRow {
+    fn of(key: &AppKey) -> Self {
+        Self {
+            app_id: key.app_id.as_bytes().to_vec(),
+            kid: key.kid.clone(),
+            state: name_of(&KEY_STATES, &key.state).to_owned(),
+            public_pem: key.public_pem.clone(),
+            private: key.private.as_bytes().to_vec(),
+            created_at: to_stored_time(key.created_at),
+        }
+    }
+
+    fn into_key(self) -> Result<AppKey, StorageError> {
+        Ok(AppKey {
+            app_id: AppId::from_bytes(Column("app_keys", "app_id").bytes(&self.app_id)?),
+            kid: self.kid,
+            state: Column("app_keys", "state").named(&KEY_STATES, &self.state)?,
+            public_pem: self.public_pem,
+            private: Sealed::from_bytes(self.private),
+            created_at: from_stored_time(self.created_at),
+        })
+    }
+}
+
+impl AppReader for Unit<'_> {
+    fn find(&mut self, id: AppId) -> Result<Option<App>, StorageError> {
+        let row = on_backend!(self, conn => apps::table
+            .filter(apps::id.eq(id.as_bytes().as_slice()))
+            .select(AppRow::as_select())
+            .first(conn)
+            .optional())?;
+        row.map(AppRow::into_app).transpose()
+    }
+
+    fn list(&mut self, before: Option<AppId>, limit: u32) -> Result<Vec<App>, StorageError> {
+        let last = before.map_or([0xff; 16], |id| *id.as_bytes());
+        let rows: Vec<AppRow> = on_backend!(self, conn => apps::table
+            .filter(apps::id.lt(last.as_slice()))
+            .order(apps::id.desc())
+            .limit(i64::from(limit))
+            .select(AppRow::as_select())
+            .load(conn))?;
+        rows.into_iter().map(AppRow::into_app).collect()
+    }
+
+    fn keys(&mut self, id: AppId) -> Result<Vec<AppKey>, StorageError> {
+        let rows: Vec<AppKeyRow> = on_backend!(self, conn => app_keys::table
+            .filter(app_keys::app_id.eq(id.as_bytes().as_slice()))
+            .order((app_keys::created_at, app_keys::kid))
+            .select(AppKeyRow::as_select())
+            .load(conn))?;
+        rows.into_iter().map(AppKeyRow::into_key).collect()
+    }
+}
+
+impl AppRepository for Unit<'_> {
+    fn add(&mut self, app: &App, key: &AppKey) -> Result<bool, StorageError> {
+        let row = AppRow::of(app)?;
+        let added = on_backend!(self, conn => diesel::insert_into(apps::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(conn))?;
+        if added == 0 {
+            // A unit that runs again after a lost answer finds its own row.
+            return Ok(AppReader::find(self, app.id)?.is_some());
+        }
+        let key = AppKeyRow::of(key);
+        on_backend!(self, conn => diesel::insert_into(app_keys::table).values(&key).execute(conn))?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,254 @@
+//! The settings of an application as they are stored: one versioned JSON value. Members that this version
+//! does not know are kept, so that a newer version finds them again.
+
+use latchkey_domain::{
+    AppSettings, Audience, Locale, MetadataField, MetadataFields, MetadataPath, PasswordPolicy, SignupFlow,
+    SocialLogin, TwoFactorMode, UserIdFormat,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::convert::{Column, name_of};
+use crate::StorageError;
+
+const COLUMN: Column = Column("apps", "settings");
+const VERSION: u32 = 1;
+const SIGNUP_FLOWS: [(SignupFlow, &str); 3] =
+    [(SignupFlow::None, "none"), (SignupFlow::Code, "code"), (SignupFlow::Link, "link")];
+const TWO_FACTOR_MODES: [(TwoFactorMode, &str); 3] = [
+    (TwoFactorMode::None, "none"),
+    (TwoFactorMode::Authenticator, "authenticator"),
+    (TwoFactorMode::Phone, "phone"),
+];
+const USER_ID_FORMATS: [(UserIdFormat, &str); 3] = [
+    (UserIdFormat::Handle, "handle"),
+    (UserIdFormat::HandleUnderscore, "handle_underscore"),
+    (UserIdFormat::Uid, "uid"),
+];
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    jwt_enabled: bool,
+    anonymous_login: bool,
+    user_names: bool,
+    apple: Social,
+    google: Social,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authenticator_heading: Option<String>,
+    invitation_enabled: bool,
+    signup_enabled: bool,
+    signup_flow: String,
+    two_factor: String,
+    two_factor_confirm: bool,
+    qr_code_mail: bool,
+    max_users: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_login_attempts: Option<u32>,
+    password: Password,
+    user_jwt_hours: u32,
+    access_token_days: u32,
+    audience: StoredAudience,
+    user_id_format: String,
+    metadata: Vec<Field>,
+    invite_metadata: Vec<Field>,
+    metadata_email: bool,
+    locales: Vec<String>,
+    own_mail_sender: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail_sender_address: Option<String>,
+    handle_hold_days: u32,
+    neutral_answers: bool,
+    app_data: Map<String, Value>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Social {
+    enabled: bool,
+    audiences: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Password {
+    filter: bool,
+    min_length: u32,
+    min_upper: u32,
+    min_lower: u32,
+    min_digit: u32,
+    min_special: u32,
+    refuse_common: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredAudience {
+    None,
+    AppId,
+    Fixed(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Field {
+    path: String,
+    field_name: String,
+    required: bool,
+    can_edit: bool,
+    user_settable: bool,
+}
+
+pub(super) fn to_stored(settings: &AppSettings) -> Result<Value, StorageError> {
+    let social = |login: &SocialLogin| Social { enabled: login.enabled, audiences: login.audiences.clone() };
+    let fields = |fields: &MetadataFields| fields.iter().map(to_field).collect();
+    let password = settings.password;
+    let stored = Stored {
+        version: VERSION,
+        jwt_enabled: settings.jwt_enabled,
+        anonymous_login: settings.anonymous_login,
+        user_names: settings.user_names,
+        apple: social(&settings.apple),
+        google: social(&settings.google),
+        authenticator_heading: settings.authenticator_heading.clone(),
+        invitation_enabled: settings.invitation_enabled,
+        signup_enabled: settings.signup_enabled,
+        signup_flow: name_of(&SIGNUP_FLOWS, &settings.signup_flow).to_owned(),
+        two_factor: name_of(&TWO_FACTOR_MODES, &settings.two_factor).to_owned(),
+        two_factor_confirm: settings.two_factor_confirm,
+        qr_code_mail: settings.qr_code_mail,
+        max_users: settings.max_users,
+        max_login_attempts: settings.max_login_attempts,
+        password: Password {
+            filter: password.filter,
+            min_length: password.min_length,
+            min_upper: password.min_upper,
+            min_lower: password.min_lower,
+            min_digit: password.min_digit,
+            min_special: password.min_special,
+            refuse_common: password.refuse_common,
+        },
+        user_jwt_hours: settings.user_jwt_hours,
+        access_token_days: settings.access_token_days,
+        audience: match &settings.audience {
+            Audience::None => StoredAudience::None,
+            Audience::AppId => StoredAudience::AppId,
+            Audience::Fixed(text) => StoredAudience::Fixed(text.clone()),
+        },
+        user_id_format: name_of(&USER_ID_FORMATS, &settings.user_id_format).to_owned(),
+        metadata: fields(&settings.metadata),
+        invite_metadata: fields(&settings.invite_metadata),
+        metadata_email: settings.metadata_email,
+        locales: settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect(),
+        own_mail_sender: settings.own_mail_sender,
+        mail_sender_address: settings.mail_sender_address.clone(),
+        handle_hold_days: settings.handle_hold_days,
+        neutral_answers: settings.neutral_answers,
+        app_data: settings.app_data.clone(),
+        unknown: settings.unknown.clone(),
+    };
+    serde_json::to_value(stored).map_err(|error| StorageError::Backend(error.into()))
+}
+
+pub(super) fn from_stored(value: Value) -> Result<AppSettings, StorageError> {
+    let stored: Stored = COLUMN.parsed(serde_json::from_value(value))?;
+    let social = |login: Social| SocialLogin { enabled: login.enabled, audiences: login.audiences };
+    let fields = |fields: Vec<Field>| {
+        let fields = fields.into_iter().map(from_field).collect::<Result<_, _>>()?;
+        COLUMN.parsed(MetadataFields::new(fields))
+    };
+    Ok(AppSettings {
+        jwt_enabled: stored.jwt_enabled,
+        anonymous_login: stored.anonymous_login,
+        user_names: stored.user_names,
+        apple: social(stored.apple),
+        google: social(stored.google),
+        authenticator_heading: stored.authenticator_heading,
+        invitation_enabled: stored.invitation_enabled,
+        signup_enabled: stored.signup_enabled,
+        signup_flow: COLUMN.named(&SIGNUP_FLOWS, &stored.signup_flow)?,
+        two_factor: COLUMN.named(&TWO_FACTOR_MODES, &stored.two_factor)?,
+        two_factor_confirm: stored.two_factor_confirm,
+        qr_code_mail: stored.qr_code_mail,
+        max_users: stored.max_users,
+        max_login_attempts: stored.max_login_attempts,
+        password: PasswordPolicy {
+            filter: stored.password.filter,
+            min_length: stored.password.min_length,
+            min_upper: stored.password.min_upper,
+            min_lower: stored.password.min_lower,
+            min_digit: stored.password.min_digit,
+            min_special: stored.password.min_special,
+            refuse_common: stored.password.refuse_common,
+        },
+        user_jwt_hours: stored.user_jwt_hours,
+        access_token_days: stored.access_token_days,
+        audience: match stored.audience {
+            StoredAudience::None => Audience::None,
+            StoredAudience::AppId => Audience::AppId,
+            StoredAudience::Fixed(text) => Audience::Fixed(text),
+        },
+        user_id_format: COLUMN.named(&USER_ID_FORMATS, &stored.user_id_format)?,
+        metadata: fields(stored.metadata)?,
+        invite_metadata: fields(stored.invite_metadata)?,
+        metadata_email: stored.metadata_email,
+        locales: COLUMN.parsed(stored.locales.iter().map(|code| Locale::parse(code)).collect())?,
+        own_mail_sender: stored.own_mail_sender,
+        mail_sender_address: stored.mail_sender_address,
+        handle_hold_days: stored.handle_hold_days,
+        neutral_answers: stored.neutral_answers,
+        app_data: stored.app_data,
+        unknown: stored.unknown,
+    })
+}
+
+fn to_field(field: &MetadataField) -> Field {
+    Field {
+        path: field.path.to_string(),
+        field_name: field.field_name.clone(),
+        required: field.required,
+        can_edit: field.can_edit,
+        user_settable: field.user_settable,
+    }
+}
+
+fn from_field(field: Field) -> Result<MetadataField, StorageError> {
+    Ok(MetadataField {
+        path: COLUMN.parsed(MetadataPath::parse(&field.path))?,
+        field_name: field.field_name,
+        required: field.required,
+        can_edit: field.can_edit,
+        user_settable: field.user_settable,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use latchkey_domain::Preset;
+
+    use super::*;
+
+    #[test]
+    fn settings_survive_storage_and_unknown_members_are_kept() {
+        let mut settings = AppSettings::preset(Preset::Recommended);
+        let field = |path: &str| Field {
+            path: path.to_owned(),
+            field_name: "x".to_owned(),
+            required: true,
+            can_edit: false,
+            user_settable: true,
+        };
+        settings.metadata =
+            MetadataFields::new(vec![from_field(field("a.b")).unwrap(), from_field(field("c")).unwrap()])
+                .unwrap();
+        settings.audience = Audience::Fixed("realm".to_owned());
+        settings.max_login_attempts = Some(5);
+        let mut stored = to_stored(&settings).unwrap();
+        assert_eq!(from_stored(stored.clone()).unwrap(), settings);
+        stored["from_the_future"] = serde_json::json!({"x": 1});
+        let read = from_stored(stored.clone()).unwrap();
+        assert_eq!(to_stored(&read).unwrap(), stored);
+        stored["signup_flow"] = "other".into();
+        assert!(matches!(from_stored(stored), Err(StorageError::Inconsistent { .. })));
+        assert_ne!(AppSettings::preset(Preset::Compatible), AppSettings::preset(Preset::Recommended));
+    }
+}

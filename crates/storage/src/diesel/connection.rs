@@ -1,0 +1,218 @@
+//! One connection to either database, the macro that writes a query once for both, and the unit of work
+//! that the repositories are methods of. With `migrations.rs`, the one place that knows which database it is.
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::result::{DatabaseErrorKind, Error, QueryResult};
+
+use crate::{
+    AppReader, AppRepository, CodeReader, CodeRepository, OperatorTokenReader, OperatorTokenRepository,
+    OutboxReader, OutboxRepository, QuotaRepository, Readers, Repositories, ServerKeyReader,
+    ServerKeyRepository, SignupReader, SignupRepository, StorageError, UserReader, UserRepository,
+};
+
+pub(super) enum Connection {
+    #[cfg(feature = "postgres")]
+    Postgres(Box<diesel::PgConnection>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(Box<diesel::SqliteConnection>),
+}
+
+/// Runs one expression on whichever connection it is: it type-checks against each.
+macro_rules! on_connection {
+    ($connection:expr, $conn:ident => $body:expr) => {
+        match $connection {
+            #[cfg(feature = "postgres")]
+            $crate::diesel::connection::Connection::Postgres(boxed) => {
+                let $conn: &mut diesel::PgConnection = boxed;
+                $body
+            }
+            #[cfg(feature = "sqlite")]
+            $crate::diesel::connection::Connection::Sqlite(boxed) => {
+                let $conn: &mut diesel::SqliteConnection = boxed;
+                $body
+            }
+        }
+    };
+}
+
+/// Runs one query of a unit of work, and notes how it failed.
+macro_rules! on_backend {
+    ($unit:expr, $conn:ident => $body:expr) => {{
+        let result = $crate::diesel::connection::on_connection!(&mut *$unit.connection, $conn => $body);
+        $unit.note(result)
+    }};
+}
+pub(super) use {on_backend, on_connection};
+
+impl Connection {
+    pub(super) fn begin(&mut self) -> QueryResult<()> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(conn) => AnsiTransactionManager::begin_transaction(&mut **conn),
+            // The write lock is taken at once: a transaction that takes it later can find itself too late.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(conn) => {
+                AnsiTransactionManager::begin_transaction_sql(&mut **conn, "BEGIN IMMEDIATE")
+            }
+        }
+    }
+
+    /// Begins a savepoint within a transaction; without one, a transaction that takes no lock.
+    pub(super) fn begin_inner(&mut self) -> QueryResult<()> {
+        on_connection!(self, conn => AnsiTransactionManager::begin_transaction(conn))
+    }
+
+    pub(super) fn commit(&mut self) -> QueryResult<()> {
+        on_connection!(self, conn => AnsiTransactionManager::commit_transaction(conn))
+    }
+
+    pub(super) fn roll_back(&mut self) -> QueryResult<()> {
+        on_connection!(self, conn => AnsiTransactionManager::rollback_transaction(conn))
+    }
+
+    pub(super) fn is_in_transaction(&mut self) -> bool {
+        on_connection!(self, conn => {
+            let state = AnsiTransactionManager::transaction_manager_status_mut(conn);
+            !matches!(state.transaction_depth(), Ok(None))
+        })
+    }
+}
+
+/// How a database failed, as far as anybody can act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// A race was lost: the whole unit may run again.
+    Race,
+    /// The connection is gone, or its server has become a read-only one: all connections are suspect.
+    Gone,
+    /// Running again would not help.
+    Final,
+}
+
+impl Failure {
+    pub(super) fn of(error: &Error) -> Self {
+        match error {
+            Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Race,
+            Error::DatabaseError(
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::ReadOnlyTransaction
+                | DatabaseErrorKind::UnableToSendCommand,
+                _,
+            ) => Self::Gone,
+            // diesel has no kind for these two; the texts are the servers' own, in English.
+            Error::DatabaseError(_, info)
+                if info.message().contains("deadlock detected")
+                    || info.message().contains("database is locked") =>
+            {
+                Self::Race
+            }
+            _ => Self::Final,
+        }
+    }
+}
+
+/// A unit of work on a connection. It remembers the first failure of the database, so that whoever runs the
+/// unit can decide on a retry without asking the use case's error.
+pub(super) struct Unit<'c> {
+    pub(super) connection: &'c mut Connection,
+    failure: Option<Failure>,
+}
+
+impl<'c> Unit<'c> {
+    pub(super) fn on(connection: &'c mut Connection) -> Self {
+        Self { connection, failure: None }
+    }
+
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    pub(super) fn note<T>(&mut self, result: QueryResult<T>) -> Result<T, StorageError> {
+        result.map_err(|error| {
+            self.failure.get_or_insert_with(|| Failure::of(&error));
+            backend(error)
+        })
+    }
+}
+
+pub(super) fn backend(error: Error) -> StorageError {
+    match Failure::of(&error) {
+        Failure::Race | Failure::Gone => StorageError::Unavailable(error.to_string()),
+        Failure::Final => StorageError::Backend(Box::new(error)),
+    }
+}
+
+impl Repositories for Unit<'_> {
+    fn apps(&mut self) -> &mut dyn AppRepository {
+        self
+    }
+    fn server_keys(&mut self) -> &mut dyn ServerKeyRepository {
+        self
+    }
+    fn operator_tokens(&mut self) -> &mut dyn OperatorTokenRepository {
+        self
+    }
+    fn users(&mut self) -> &mut dyn UserRepository {
+        self
+    }
+    fn signups(&mut self) -> &mut dyn SignupRepository {
+        self
+    }
+    fn codes(&mut self) -> &mut dyn CodeRepository {
+        self
+    }
+    fn quotas(&mut self) -> &mut dyn QuotaRepository {
+        self
+    }
+    fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+}
+
+impl Readers for Unit<'_> {
+    fn apps(&mut self) -> &mut dyn AppReader {
+        self
+    }
+    fn server_keys(&mut self) -> &mut dyn ServerKeyReader {
+        self
+    }
+    fn operator_tokens(&mut self) -> &mut dyn OperatorTokenReader {
+        self
+    }
+    fn users(&mut self) -> &mut dyn UserReader {
+        self
+    }
+    fn signups(&mut self) -> &mut dyn SignupReader {
+        self
+    }
+    fn codes(&mut self) -> &mut dyn CodeReader {
+        self
+    }
+    fn outbox(&mut self) -> &mut dyn OutboxReader {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database_error(kind: DatabaseErrorKind, message: &str) -> Error {
+        Error::DatabaseError(kind, Box::new(message.to_owned()))
+    }
+
+    #[test]
+    fn races_and_lost_connections_are_told_from_other_failures() {
+        for (error, failure) in [
+            (database_error(DatabaseErrorKind::SerializationFailure, "could not serialize"), Failure::Race),
+            (database_error(DatabaseErrorKind::Unknown, "deadlock detected"), Failure::Race),
+            (database_error(DatabaseErrorKind::Unknown, "database is locked"), Failure::Race),
+            (database_error(DatabaseErrorKind::ClosedConnection, "server closed"), Failure::Gone),
+            (database_error(DatabaseErrorKind::ReadOnlyTransaction, "read-only"), Failure::Gone),
+            (database_error(DatabaseErrorKind::Unknown, "disk full"), Failure::Final),
+            (Error::NotFound, Failure::Final),
+        ] {
+            assert_eq!(Failure::of(&error), failure, "{error}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The implementation of the ports with diesel, over SQLite and PostgreSQL. Queries are written once; only
+//! `connection.rs`, `migrations.rs` and the two stores know which database they talk to.
+
+mod app;
+mod app_settings;
+mod code;
+mod connection;
+mod convert;
+mod migrations;
+mod operator_token;
+mod outbox;
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod quota;
+mod schema;
+mod server_key;
+mod signup;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod user;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{Readers, Repositories, StorageError, Store};
+
+/// Which database, and how it is used.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// Connections: all of them on PostgreSQL, those that read on SQLite.
+    pub connections: usize,
+    /// How long a unit of work waits for its turn.
+    pub wait: Duration,
+    /// SQLite only: whether an answered write survives a power cut (`synchronous = FULL`).
+    pub durable: bool,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self { connections: 8, wait: Duration::from_secs(5), durable: true }
+    }
+}
+
+/// Where the data is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseLocation {
+    /// An SQLite file.
+    #[cfg(feature = "sqlite")]
+    File(PathBuf),
+    /// A PostgreSQL server, as a connection URL. It may hold a password.
+    #[cfg(feature = "postgres")]
+    Server(String),
+}
+
+impl std::fmt::Debug for DatabaseLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::File(path) => write!(f, "{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => f.write_str("PostgreSQL"),
+        }
+    }
+}
+
+/// A database that implements [`Store`].
+#[derive(Clone)]
+pub struct Database(Backend);
+
+#[derive(Clone)]
+enum Backend {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlite::SqliteStore),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::PostgresStore),
+}
+
+impl Database {
+    /// Opens the database. The schema must have been migrated. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] when it does not answer.
+    pub fn open(location: &DatabaseLocation, settings: &DatabaseSettings) -> Result<Self, StorageError> {
+        Ok(Self(match location {
+            #[cfg(feature = "sqlite")]
+            DatabaseLocation::File(path) => {
+                Backend::Sqlite(sqlite::SqliteStore::open(path.clone(), settings)?)
+            }
+            #[cfg(feature = "postgres")]
+            DatabaseLocation::Server(url) => {
+                drop(postgres::connect(url)?);
+                Backend::Postgres(postgres::PostgresStore::new(url.clone(), settings))
+            }
+        }))
+    }
+
+    /// Brings the schema up to date, and says how many migrations were applied. Blocks. Several instances
+    /// may do it at once: one works, the others wait.
+    ///
+    /// # Errors
+    /// [`StorageError::NewerSchema`] when the data was written by a newer version.
+    pub fn migrate(location: &DatabaseLocation) -> Result<usize, StorageError> {
+        migrations::apply(location)
+    }
+
+    /// The migrations that have not been applied. Changes nothing. Blocks.
+    ///
+    /// # Errors
+    /// [`StorageError::NewerSchema`] when the data was written by a newer version.
+    pub fn pending_migrations(location: &DatabaseLocation) -> Result<Vec<String>, StorageError> {
+        migrations::pending(location)
+    }
+
+    /// Takes the newest migration back, applied ones only. For tests of migrations.
+    ///
+    /// # Errors
+    /// [`StorageError`] when there is none, or it fails.
+    #[cfg(feature = "conformance")]
+    pub fn revert_last_migration(location: &DatabaseLocation) -> Result<String, StorageError> {
+        migrations::revert_last(location)
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(_) => "Database(SQLite)",
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(_) => "Database(PostgreSQL)",
+        })
+    }
+}
+
+impl Store for Database {
+    async fn transact<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let span = tracing::debug_span!("db", unit = name);
+        let work = move |repositories: &mut dyn Repositories| span.in_scope(|| work(repositories));
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(store) => store.transact(work).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(store) => store.transact(work).await,
+        }
+    }
+
+    async fn read<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let span = tracing::debug_span!("db", unit = name);
+        let work = move |readers: &mut dyn Readers| span.in_scope(|| work(readers));
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(store) => store.read(work).await,
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(store) => store.read(work).await,
+        }
+    }
+}
+
+/// Runs blocking work to its end, whatever becomes of the caller.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StorageError> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(StorageError::Backend("a unit of work panicked".into()).into()))
+}

@@ -1,0 +1,127 @@
+//! Rows and queries of the outbox.
+
+use diesel::prelude::*;
+use latchkey_domain::{AppId, Channel, MessageId, MessageState, OutboxMessage, Sealed};
+use time::{OffsetDateTime, PrimitiveDateTime};
+
+use super::connection::{Unit, on_backend};
+use super::convert::{Column, from_stored_time, name_of, to_stored_time};
+use super::schema::outbox;
+use crate::{OutboxReader, OutboxRepository, StorageError};
+
+const CHANNELS: [(Channel, &str); 1] = [(Channel::Mail, "mail")];
+const STATES: [(MessageState, &str); 2] = [(MessageState::Due, "due"), (MessageState::Dead, "dead")];
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = outbox)]
+struct MessageRow {
+    app_id: Vec<u8>,
+    id: Vec<u8>,
+    channel: String,
+    payload: Vec<u8>,
+    attempts: i64,
+    due_at: PrimitiveDateTime,
+    expires_at: Option<PrimitiveDateTime>,
+    state: String,
+    last_error: Option<String>,
+    created_at: PrimitiveDateTime,
+}
+
+impl MessageRow {
+    fn into_message(self) -> Result<OutboxMessage, StorageError> {
+        Ok(OutboxMessage {
+            app_id: AppId::from_bytes(Column("outbox", "app_id").bytes(&self.app_id)?),
+            id: MessageId::from_bytes(Column("outbox", "id").bytes(&self.id)?),
+            channel: Column("outbox", "channel").named(&CHANNELS, &self.channel)?,
+            payload: Sealed::from_bytes(self.payload),
+            attempts: self.attempts,
+            due_at: from_stored_time(self.due_at),
+            expires_at: self.expires_at.map(from_stored_time),
+            state: Column("outbox", "state").named(&STATES, &self.state)?,
+            last_error: self.last_error,
+            created_at: from_stored_time(self.created_at),
+        })
+    }
+}
+
+impl OutboxReader for Unit<'_> {
+    fn list_due(&mut self, now: OffsetDateTime, limit: u32) -> Result<Vec<OutboxMessage>, StorageError> {
+        let rows: Vec<MessageRow> = on_backend!(self, conn => outbox::table
+            .filter(outbox::due_at.le(to_stored_time(now)))
+            .filter(outbox::state.eq(name_of(&STATES, &MessageState::Due)))
+            .order(outbox::due_at)
+            .limit(i64::from(limit))
+            .select(MessageRow::as_select())
+            .load(conn))?;
+        rows.into_iter().map(MessageRow::into_message).collect()
+    }
+}
+
+impl OutboxRepository for Unit<'_> {
+    fn add(&mut self, message: &OutboxMessage) -> Result<(), StorageError> {
+        let row = MessageRow {
+            app_id: message.app_id.as_bytes().to_vec(),
+            id: message.id.as_bytes().to_vec(),
+            channel: name_of(&CHANNELS, &message.channel).to_owned(),
+            payload: message.payload.as_bytes().to_vec(),
+            attempts: message.attempts,
+            due_at: to_stored_time(message.due_at),
+            expires_at: message.expires_at.map(to_stored_time),
+            state: name_of(&STATES, &message.state).to_owned(),
+            last_error: message.last_error.clone(),
+            created_at: to_stored_time(message.created_at),
+        };
+        on_backend!(self, conn => diesel::insert_into(outbox::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(conn))?;
+        Ok(())
+    }
+
+    fn claim(&mut self, message: &OutboxMessage, lease_end: OffsetDateTime) -> Result<bool, StorageError> {
+        let changed = on_backend!(self, conn => diesel::update(outbox::table)
+            .filter(outbox::app_id.eq(message.app_id.as_bytes().as_slice()))
+            .filter(outbox::id.eq(message.id.as_bytes().as_slice()))
+            .filter(outbox::due_at.eq(to_stored_time(message.due_at)))
+            .filter(outbox::state.eq(name_of(&STATES, &MessageState::Due)))
+            .set((outbox::due_at.eq(to_stored_time(lease_end)), outbox::attempts.eq(outbox::attempts + 1)))
+            .execute(conn))?;
+        Ok(changed == 1)
+    }
+
+    fn remove(
+        &mut self,
+        app_id: AppId,
+        id: MessageId,
+        claimed_until: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        let removed = on_backend!(self, conn => diesel::delete(outbox::table)
+            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(outbox::id.eq(id.as_bytes().as_slice()))
+            .filter(outbox::due_at.eq(to_stored_time(claimed_until)))
+            .execute(conn))?;
+        Ok(removed == 1)
+    }
+
+    fn fail(
+        &mut self,
+        app_id: AppId,
+        id: MessageId,
+        claimed_until: OffsetDateTime,
+        retry_at: Option<OffsetDateTime>,
+        reason: &str,
+    ) -> Result<bool, StorageError> {
+        let state = if retry_at.is_some() { MessageState::Due } else { MessageState::Dead };
+        let changed = on_backend!(self, conn => diesel::update(outbox::table)
+            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(outbox::id.eq(id.as_bytes().as_slice()))
+            .filter(outbox::due_at.eq(to_stored_time(claimed_until)))
+            .set((
+                outbox::due_at.eq(to_stored_time(retry_at.unwrap_or(claimed_until))),
+                outbox::state.eq(name_of(&STATES, &state)),
+                outbox::last_error.eq(reason),
+            ))
+            .execute(conn))?;
+        Ok(changed == 1)
+    }
+}

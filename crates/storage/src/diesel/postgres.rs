@@ -1,0 +1,170 @@
+//! Units of work on PostgreSQL: a pool, a transaction each, and the retry of lost races.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use diesel::result::Error;
+
+use super::connection::{Connection, Failure, Unit, backend};
+use super::pool::{Lease, Pool};
+use super::{DatabaseSettings, blocking};
+use crate::{Readers, Repositories, StorageError};
+
+/// The longest waits before the second, third and fourth try.
+const WAITS: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
+
+#[derive(Clone)]
+pub(super) struct PostgresStore {
+    pool: Arc<Pool>,
+    jitter: Arc<AtomicU64>,
+}
+
+impl PostgresStore {
+    pub(super) fn new(url: String, settings: &DatabaseSettings) -> Self {
+        let connect = Box::new(move || connect(&url));
+        let pool = Pool::new(settings.connections, settings.wait, connect);
+        Self { pool, jitter: Arc::new(AtomicU64::new(0)) }
+    }
+
+    pub(super) async fn transact<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let mut lease = self.pool.lease().await?;
+        let jitter = Arc::clone(&self.jitter);
+        blocking(move || {
+            for wait in WAITS {
+                match attempt(&mut lease, |unit| work(unit)) {
+                    Attempt::Done(result) => return result,
+                    Attempt::Again => std::thread::sleep(random_part_of(wait, &jitter)),
+                }
+            }
+            match attempt(&mut lease, |unit| work(unit)) {
+                Attempt::Done(result) => result,
+                Attempt::Again => {
+                    Err(StorageError::Unavailable("a race was lost four times".to_owned()).into())
+                }
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let mut lease = self.pool.lease().await?;
+        blocking(move || {
+            // The second try is for a connection that died while it was idle.
+            for last in [false, true] {
+                let mut unit = Unit::on(lease.connection()?);
+                let result = work(&mut unit);
+                match unit.failure() {
+                    Some(Failure::Gone) if last => lease.discard_all(),
+                    Some(Failure::Gone) => {
+                        lease.discard_all();
+                        continue;
+                    }
+                    Some(Failure::Race) if !last => continue,
+                    Some(Failure::Race | Failure::Final) | None => {}
+                }
+                return result;
+            }
+            Err(StorageError::Unavailable("the connection was lost twice".to_owned()).into())
+        })
+        .await
+    }
+}
+
+enum Attempt<T> {
+    Done(T),
+    Again,
+}
+
+fn attempt<T, E: From<StorageError>>(
+    lease: &mut Lease,
+    work: impl Fn(&mut Unit<'_>) -> Result<T, E>,
+) -> Attempt<Result<T, E>> {
+    let connection = match lease.connection() {
+        Ok(connection) => connection,
+        Err(error) => return Attempt::Done(Err(error.into())),
+    };
+    if let Err(error) = connection.begin() {
+        return after(lease, Failure::of(&error), Err(backend(error).into()));
+    }
+    let mut unit = Unit::on(connection);
+    let result = catch_unwind(AssertUnwindSafe(|| work(&mut unit)));
+    let failure = unit.failure();
+    let Ok(result) = result else {
+        lease.discard();
+        return Attempt::Done(Err(StorageError::Backend("a unit of work panicked".into()).into()));
+    };
+    // A transaction in which a statement failed cannot commit, whatever the closure made of the error.
+    if result.is_err() || failure.is_some() {
+        if connection.roll_back().is_err() {
+            lease.discard();
+        }
+        let result = match (result, failure) {
+            (Ok(_), Some(_)) => Err(StorageError::Backend("a failed statement was ignored".into()).into()),
+            (result, _) => result,
+        };
+        return match failure {
+            Some(failure) => after(lease, failure, result),
+            None => Attempt::Done(result),
+        };
+    }
+    match connection.commit() {
+        Ok(()) => Attempt::Done(result),
+        Err(error) => {
+            let failure = Failure::of(&error);
+            let failed = Err(backend(error).into());
+            if failure == Failure::Gone {
+                // Nobody knows whether it was committed: not tried again.
+                lease.discard_all();
+                return Attempt::Done(failed);
+            }
+            if lease.connection().is_ok_and(|connection| connection.is_in_transaction()) {
+                lease.discard();
+            }
+            after(lease, failure, failed)
+        }
+    }
+}
+
+fn after<T>(lease: &mut Lease, failure: Failure, result: T) -> Attempt<T> {
+    match failure {
+        Failure::Race => Attempt::Again,
+        Failure::Gone => {
+            lease.discard_all();
+            Attempt::Again
+        }
+        Failure::Final => Attempt::Done(result),
+    }
+}
+
+/// Between none and all of `wait`, spread so that racers part.
+fn random_part_of(wait: Duration, jitter: &AtomicU64) -> Duration {
+    let step = jitter.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+    let mixed = (step ^ (step >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let thousandths = u32::try_from((mixed >> 40) % 1_000).unwrap_or(0);
+    wait * thousandths / 1_000
+}
+
+pub(super) fn connect(url: &str) -> Result<Connection, StorageError> {
+    let mut connection = diesel::PgConnection::establish(url).map_err(|error| {
+        StorageError::Unavailable(format!("PostgreSQL does not answer: {}", first_line(&error.to_string())))
+    })?;
+    connection.batch_execute("SELECT 1").map_err(|error: Error| backend(error))?;
+    Ok(Connection::Postgres(Box::new(connection)))
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,123 @@
+//! The one schema of both databases, as the migrations make it.
+
+::diesel::table! {
+    apps (id) {
+        id -> Binary,
+        developer_id -> Binary,
+        name -> Text,
+        kind -> Text,
+        status -> Text,
+        issuer -> Text,
+        token_generation -> BigInt,
+        token_issued_at -> Timestamp,
+        revision -> BigInt,
+        settings -> Json,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    app_keys (app_id, kid) {
+        app_id -> Binary,
+        kid -> Text,
+        state -> Text,
+        public_pem -> Text,
+        private -> Binary,
+        created_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    server_keys (purpose, generation) {
+        purpose -> Text,
+        generation -> BigInt,
+        id -> Binary,
+        wrapped -> Binary,
+        created_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    operator_tokens (id) {
+        id -> Binary,
+        name -> Text,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+        revoked_at -> Nullable<Timestamp>,
+    }
+}
+
+::diesel::table! {
+    users (app_id, id) {
+        app_id -> Binary,
+        id -> Binary,
+        handle -> Text,
+        handle_key -> Text,
+        user_name -> Nullable<Text>,
+        status -> Text,
+        password -> Nullable<Binary>,
+        locale -> Text,
+        metadata -> Json,
+        epoch -> BigInt,
+        spared_token -> Nullable<Binary>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        last_login_at -> Nullable<Timestamp>,
+    }
+}
+
+::diesel::table! {
+    signups (app_id, id) {
+        app_id -> Binary,
+        id -> Binary,
+        handle -> Text,
+        handle_key -> Text,
+        source -> Binary,
+        user_id -> Binary,
+        state -> Text,
+        password -> Binary,
+        locale -> Text,
+        metadata -> Json,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    codes (app_id, id) {
+        app_id -> Binary,
+        id -> Binary,
+        purpose -> Text,
+        subject -> Binary,
+        digest -> Binary,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+        consumed_at -> Nullable<Timestamp>,
+    }
+}
+
+::diesel::table! {
+    quotas (app_id, kind, subject, period) {
+        app_id -> Binary,
+        kind -> Text,
+        subject -> Binary,
+        period -> BigInt,
+        used -> BigInt,
+    }
+}
+
+::diesel::table! {
+    outbox (app_id, id) {
+        app_id -> Binary,
+        id -> Binary,
+        channel -> Text,
+        payload -> Binary,
+        attempts -> BigInt,
+        due_at -> Timestamp,
+        expires_at -> Nullable<Timestamp>,
+        state -> Text,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}

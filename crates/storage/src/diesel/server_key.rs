@@ -1,0 +1,63 @@
+//! Rows and queries of the server's keys.
+
+use diesel::prelude::*;
+use latchkey_domain::{Sealed, ServerKey, ServerKeyId, ServerKeyPurpose};
+use time::PrimitiveDateTime;
+
+use super::connection::{Unit, on_backend};
+use super::convert::{Column, from_stored_time, name_of, to_stored_time};
+use super::schema::server_keys;
+use crate::{ServerKeyReader, ServerKeyRepository, StorageError};
+
+const PURPOSES: [(ServerKeyPurpose, &str); 3] = [
+    (ServerKeyPurpose::Data, "data"),
+    (ServerKeyPurpose::Digest, "digest"),
+    (ServerKeyPurpose::Token, "token"),
+];
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = server_keys)]
+struct ServerKeyRow {
+    purpose: String,
+    generation: i64,
+    id: Vec<u8>,
+    wrapped: Vec<u8>,
+    created_at: PrimitiveDateTime,
+}
+
+impl ServerKeyReader for Unit<'_> {
+    fn list(&mut self) -> Result<Vec<ServerKey>, StorageError> {
+        let rows: Vec<ServerKeyRow> = on_backend!(self, conn => server_keys::table
+            .order((server_keys::purpose, server_keys::generation))
+            .select(ServerKeyRow::as_select())
+            .load(conn))?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(ServerKey {
+                    id: ServerKeyId::from_bytes(Column("server_keys", "id").bytes(&row.id)?),
+                    purpose: Column("server_keys", "purpose").named(&PURPOSES, &row.purpose)?,
+                    generation: row.generation,
+                    wrapped: Sealed::from_bytes(row.wrapped),
+                    created_at: from_stored_time(row.created_at),
+                })
+            })
+            .collect()
+    }
+}
+
+impl ServerKeyRepository for Unit<'_> {
+    fn add(&mut self, key: &ServerKey) -> Result<bool, StorageError> {
+        let row = ServerKeyRow {
+            purpose: name_of(&PURPOSES, &key.purpose).to_owned(),
+            generation: key.generation,
+            id: key.id.as_bytes().to_vec(),
+            wrapped: key.wrapped.as_bytes().to_vec(),
+            created_at: to_stored_time(key.created_at),
+        };
+        let added = on_backend!(self, conn => diesel::insert_into(server_keys::table)
+            .values(&row)
+            .on_conflict_do_nothing()
+            .execute(conn))?;
+        Ok(added == 1)
+    }
+}

@@ -1,0 +1,279 @@
+//! Units of work on SQLite: one thread writes and commits the units that wait together, each in a savepoint
+//! of its own; a pool of connections reads beside it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use diesel::RunQueryDsl as _;
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::connection::{Connection, Unit, backend};
+use super::pool::Pool;
+use super::{DatabaseSettings, blocking};
+use crate::{Readers, Repositories, StorageError};
+
+/// The most units that one commit carries.
+const BATCH: usize = 64;
+/// The most units that wait for the writer.
+const QUEUE: usize = 4_096;
+
+#[derive(Clone)]
+pub(super) struct SqliteStore {
+    readers: Arc<Pool>,
+    writer: Arc<Writer>,
+}
+
+impl SqliteStore {
+    pub(super) fn open(path: PathBuf, settings: &DatabaseSettings) -> Result<Self, StorageError> {
+        let durable = settings.durable;
+        let writing = connect(&path, durable, Access::Write)?;
+        let reading = path.clone();
+        let readers = Pool::new(
+            settings.connections,
+            settings.wait,
+            Box::new(move || connect(&reading, durable, Access::Read)),
+        );
+        let reopen = Box::new(move || connect(&path, durable, Access::Write));
+        Ok(Self { readers, writer: Arc::new(Writer::start(writing, reopen, settings)?) })
+    }
+
+    pub(super) async fn transact<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let waiting = Arc::clone(&self.writer.places).acquire_owned();
+        let place = match tokio::time::timeout(self.writer.wait, waiting).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_)) | Err(_) => {
+                return Err(StorageError::Unavailable("too many writes wait".to_owned()).into());
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Box::new(Task { work, outcome: None, answer, _place: place }))?;
+        answered.await.unwrap_or_else(|_| Err(StorageError::Backend("a unit of work panicked".into()).into()))
+    }
+
+    pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let mut lease = self.readers.lease().await?;
+        blocking(move || {
+            let connection = lease.connection()?;
+            connection.begin_inner().map_err(backend)?;
+            let result = work(&mut Unit::on(connection));
+            if connection.roll_back().is_err() {
+                lease.discard();
+            }
+            result
+        })
+        .await
+    }
+}
+
+/// A unit of work on its way through the writer.
+trait Job: Send {
+    /// Runs it; whether its changes are to be kept.
+    fn run(&mut self, unit: &mut Unit<'_>) -> bool;
+    /// Answers it: its own result if the commit held, else the commit's error.
+    fn answer(self: Box<Self>, committed: Result<(), &str>);
+}
+
+struct Task<T, E, F> {
+    work: F,
+    outcome: Option<Result<T, E>>,
+    answer: oneshot::Sender<Result<T, E>>,
+    _place: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl<T, E, F> Job for Task<T, E, F>
+where
+    T: Send,
+    E: From<StorageError> + Send,
+    F: Fn(&mut dyn Repositories) -> Result<T, E> + Send,
+{
+    fn run(&mut self, unit: &mut Unit<'_>) -> bool {
+        let run = std::panic::AssertUnwindSafe(|| (self.work)(unit));
+        // A unit that panics leaves no outcome: dropping its sender answers it.
+        self.outcome = std::panic::catch_unwind(run).ok();
+        matches!(self.outcome, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &str>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Ok(_)), Err(reason)) => Some(Err(StorageError::Backend(reason.into()).into())),
+            (outcome, _) => outcome,
+        };
+        if let Some(outcome) = outcome {
+            let _ = self.answer.send(outcome);
+        }
+    }
+}
+
+type Reopen = Box<dyn Fn() -> Result<Connection, StorageError> + Send>;
+
+struct Writer {
+    places: Arc<Semaphore>,
+    wait: std::time::Duration,
+    queue: Mutex<Option<Sender<Box<dyn Job>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    fn start(
+        connection: Connection,
+        reopen: Reopen,
+        settings: &DatabaseSettings,
+    ) -> Result<Self, StorageError> {
+        let (queue, jobs) = channel();
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || Writing { connection: Some(connection), reopen }.work_off(&jobs))
+            .map_err(|error| StorageError::Backend(error.into()))?;
+        Ok(Self {
+            places: Arc::new(Semaphore::new(QUEUE)),
+            wait: settings.wait,
+            queue: Mutex::new(Some(queue)),
+            thread: Some(thread),
+        })
+    }
+
+    fn send(&self, job: Box<dyn Job>) -> Result<(), StorageError> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = queue.as_ref().is_some_and(|queue| queue.send(job).is_ok());
+        if sent { Ok(()) } else { Err(StorageError::Unavailable("the writer has stopped".to_owned())) }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The writer's thread: its connection, opened again after a failure that leaves it in doubt.
+struct Writing {
+    connection: Option<Connection>,
+    reopen: Reopen,
+}
+
+impl Writing {
+    fn work_off(mut self, jobs: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            if self.together(&mut batch, jobs).is_ok() {
+                batch.into_iter().for_each(|job| job.answer(Ok(())));
+            } else {
+                self.connection = None;
+                batch.into_iter().for_each(|job| self.alone(job));
+            }
+        }
+    }
+
+    /// Runs the units that wait in one transaction, each in a savepoint, and commits. After an error nothing
+    /// of it is kept, and nobody has been answered.
+    fn together(
+        &mut self,
+        batch: &mut Vec<Box<dyn Job>>,
+        jobs: &Receiver<Box<dyn Job>>,
+    ) -> Result<(), StorageError> {
+        let connection = self.connection()?;
+        connection.begin().map_err(backend)?;
+        let mut at = 0;
+        while let Some(job) = batch.get_mut(at) {
+            in_savepoint(connection, job.as_mut())?;
+            at += 1;
+            if at < BATCH {
+                batch.extend(jobs.try_recv());
+            }
+        }
+        connection.commit().map_err(backend)
+    }
+
+    /// Runs one unit in a transaction of its own, and answers it.
+    fn alone(&mut self, mut job: Box<dyn Job>) {
+        let committed = self.connection().and_then(|connection| {
+            connection.begin().map_err(backend)?;
+            in_savepoint(connection, job.as_mut())?;
+            connection.commit().map_err(backend)
+        });
+        if committed.is_err() {
+            self.connection = None;
+        }
+        let reason = committed.as_ref().map_err(ToString::to_string);
+        job.answer(reason.as_ref().map(|_| ()).map_err(String::as_str));
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, StorageError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => (self.reopen)()?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+}
+
+fn in_savepoint(connection: &mut Connection, job: &mut dyn Job) -> Result<(), StorageError> {
+    connection.begin_inner().map_err(backend)?;
+    let keep = job.run(&mut Unit::on(connection));
+    // SQLite ends the whole transaction after some failures (disk full): then this fails too, and the batch
+    // is run again unit by unit.
+    if keep { connection.commit() } else { connection.roll_back() }.map_err(backend)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+pub(super) fn connect(path: &Path, durable: bool, access: Access) -> Result<Connection, StorageError> {
+    let path = path.to_str().ok_or_else(|| StorageError::Unavailable("the path is not UTF-8".to_owned()))?;
+    let mut connection = diesel::SqliteConnection::establish(path)
+        .map_err(|error| StorageError::Unavailable(format!("{path} does not open: {error}")))?;
+    let synchronous = if durable { "FULL" } else { "NORMAL" };
+    let query_only = if access == Access::Read { "ON" } else { "OFF" };
+    connection
+        .batch_execute(&format!(
+            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;
+             PRAGMA synchronous = {synchronous}; PRAGMA query_only = {query_only};"
+        ))
+        .map_err(backend)?;
+    check_pragmas(&mut connection, durable)?;
+    Ok(Connection::Sqlite(Box::new(connection)))
+}
+
+#[derive(diesel::QueryableByName)]
+struct Pragmas {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    journal_mode: String,
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    synchronous: i32,
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    foreign_keys: i32,
+}
+
+/// SQLite ignores a pragma that it cannot follow, so what matters is read back.
+fn check_pragmas(connection: &mut diesel::SqliteConnection, durable: bool) -> Result<(), StorageError> {
+    let sql = "SELECT journal_mode, synchronous, foreign_keys
+               FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys";
+    let found: Pragmas = diesel::sql_query(sql).get_result(connection).map_err(backend)?;
+    let level = if durable { 2 } else { 1 };
+    if (found.journal_mode.as_str(), found.synchronous, found.foreign_keys) == ("wal", level, 1) {
+        Ok(())
+    } else {
+        Err(StorageError::Unavailable(
+            "SQLite does not keep its write-ahead log here: is this a local disk?".to_owned(),
+        ))
+    }
+}

@@ -1,0 +1,24 @@
+//! What callers of storage can act on. Database text stays in the source of an error: it is for the log.
+
+/// A unit of work could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// The database is away, overloaded, or went on losing races: try again later.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A row holds something that this program would never have written.
+    #[error("the database is inconsistent: {table}.{column}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The data was written by a newer version of the program.
+    #[error("the data was written by a newer Latchkey: this one does not know migration {0}")]
+    NewerSchema(String),
+    /// The database failed in another way.
+    #[error("the database failed: {0}")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,21 @@
+//! The ports of storage: what the use cases need of a database, in their own words. No SQL, no tables.
+
+mod app;
+mod code;
+mod operator_token;
+mod outbox;
+mod quota;
+mod server_key;
+mod signup;
+mod store;
+mod user;
+
+pub use app::{AppReader, AppRepository};
+pub use code::{CodeReader, CodeRepository};
+pub use operator_token::{OperatorTokenReader, OperatorTokenRepository};
+pub use outbox::{OutboxReader, OutboxRepository};
+pub use quota::{QuotaKey, QuotaRepository};
+pub use server_key::{ServerKeyReader, ServerKeyRepository};
+pub use signup::{SignupReader, SignupRepository};
+pub use store::{Readers, Repositories, Store};
+pub use user::{UserReader, UserRepository};

@@ -1,0 +1,55 @@
+//! The outbox: messages that were promised.
+
+use latchkey_domain::{AppId, MessageId, OutboxMessage};
+use time::OffsetDateTime;
+
+use crate::StorageError;
+
+/// Looks messages up.
+pub trait OutboxReader {
+    /// At most `limit` messages that are due, the longest due first.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn list_due(&mut self, now: OffsetDateTime, limit: u32) -> Result<Vec<OutboxMessage>, StorageError>;
+}
+
+/// Changes messages. A claim is known by its `due_at`: whoever finds another value there has lost it.
+pub trait OutboxRepository: OutboxReader {
+    /// Adds a message.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn add(&mut self, message: &OutboxMessage) -> Result<(), StorageError>;
+
+    /// Takes a due message until `lease_end`, and counts the attempt. `false` when another worker has it.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn claim(&mut self, message: &OutboxMessage, lease_end: OffsetDateTime) -> Result<bool, StorageError>;
+
+    /// Removes a message that was sent or has become worthless. `false` when the claim was lost.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove(
+        &mut self,
+        app_id: AppId,
+        id: MessageId,
+        claimed_until: OffsetDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// Notes a failure: the message is due again at `retry_at`, or dead if there is none. `false` when the
+    /// claim was lost.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn fail(
+        &mut self,
+        app_id: AppId,
+        id: MessageId,
+        claimed_until: OffsetDateTime,
+        retry_at: Option<OffsetDateTime>,
+        reason: &str,
+    ) -> Result<bool, StorageError>;
+}

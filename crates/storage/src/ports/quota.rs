@@ -1,0 +1,33 @@
+//! Counters that belong to no row of their own, such as wrong tries.
+
+use latchkey_domain::{AppId, KeyedDigest};
+
+use crate::StorageError;
+
+/// What is counted.
+#[derive(Debug, Clone)]
+pub struct QuotaKey {
+    /// The application; all zeros for what is counted over all.
+    pub app_id: AppId,
+    /// What is counted, for instance `sign_up.wrong`.
+    pub kind: &'static str,
+    /// Whose.
+    pub subject: KeyedDigest,
+    /// In which period: 0 where there is only one.
+    pub period: i64,
+}
+
+/// Changes counters.
+pub trait QuotaRepository {
+    /// Takes one of `limit`. `false`, and nothing is taken, when none is left.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn reserve(&mut self, key: &QuotaKey, limit: u32) -> Result<bool, StorageError>;
+
+    /// Gives everything back that was taken.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn reset(&mut self, key: &QuotaKey) -> Result<(), StorageError>;
+}

@@ -1,0 +1,37 @@
+//! Sign-up attempts.
+
+use latchkey_domain::{AppId, Handle, Signup, SignupId};
+use time::OffsetDateTime;
+
+use crate::StorageError;
+
+/// Looks sign-up attempts up.
+pub trait SignupReader {
+    /// The attempts of a handle, in any of its spellings: the one that was last asked for first.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn list(&mut self, app_id: AppId, handle: &Handle) -> Result<Vec<Signup>, StorageError>;
+}
+
+/// Changes sign-up attempts.
+pub trait SignupRepository: SignupReader {
+    /// Puts an attempt in the place of the one that the same source made for the same handle, if there is
+    /// one. `false` when another attempt took that place since.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn put(&mut self, signup: &Signup, replaces: Option<SignupId>) -> Result<bool, StorageError>;
+
+    /// Marks a pending attempt as verified. `false` when it no longer is pending.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn verify(&mut self, app_id: AppId, id: SignupId, now: OffsetDateTime) -> Result<bool, StorageError>;
+
+    /// Removes an attempt.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove(&mut self, app_id: AppId, id: SignupId) -> Result<(), StorageError>;
+}

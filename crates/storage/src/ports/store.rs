@@ -1,0 +1,79 @@
+//! Units of work: the one way into the database.
+
+use std::future::Future;
+
+use super::{
+    AppReader, AppRepository, CodeReader, CodeRepository, OperatorTokenReader, OperatorTokenRepository,
+    OutboxReader, OutboxRepository, QuotaRepository, ServerKeyReader, ServerKeyRepository, SignupReader,
+    SignupRepository, UserReader, UserRepository,
+};
+use crate::StorageError;
+
+/// A database.
+///
+/// Both methods run the closure off the asynchronous threads, to its end, whatever becomes of the caller.
+/// The closure **may run more than once**: it must be a function of what it borrows and of the rows it
+/// reads. Ids, codes, times and digests are made before; nothing in it hashes, waits or calls the network.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Runs a unit of work that writes: all of it is kept when the closure gives `Ok`, nothing when it gives
+    /// `Err` or panics. Lost races are tried again a few times.
+    ///
+    /// Rows are touched in the order app, user, sign-up, code, quota, outbox, so that units do not deadlock.
+    ///
+    /// # Errors
+    /// The closure's own, or [`StorageError`] as `E` when the database failed.
+    fn transact<T, E, F>(&self, name: &'static str, work: F) -> impl Future<Output = Result<T, E>> + Send
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static;
+
+    /// Runs a unit of work that only reads. It sees everything that was answered before it began, and
+    /// never waits for a writer. What it read is never the sole ground of a later write.
+    ///
+    /// # Errors
+    /// The closure's own, or [`StorageError`] as `E` when the database failed.
+    fn read<T, E, F>(&self, name: &'static str, work: F) -> impl Future<Output = Result<T, E>> + Send
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static;
+}
+
+/// What a unit of work that writes may use, one repository at a time.
+pub trait Repositories {
+    /// Applications and their keys.
+    fn apps(&mut self) -> &mut dyn AppRepository;
+    /// The server's keys.
+    fn server_keys(&mut self) -> &mut dyn ServerKeyRepository;
+    /// Operator tokens.
+    fn operator_tokens(&mut self) -> &mut dyn OperatorTokenRepository;
+    /// Users.
+    fn users(&mut self) -> &mut dyn UserRepository;
+    /// Sign-up attempts.
+    fn signups(&mut self) -> &mut dyn SignupRepository;
+    /// One-time codes.
+    fn codes(&mut self) -> &mut dyn CodeRepository;
+    /// Counters.
+    fn quotas(&mut self) -> &mut dyn QuotaRepository;
+    /// Messages to be sent.
+    fn outbox(&mut self) -> &mut dyn OutboxRepository;
+}
+
+/// What a unit of work that reads may use.
+pub trait Readers {
+    /// Applications and their keys.
+    fn apps(&mut self) -> &mut dyn AppReader;
+    /// The server's keys.
+    fn server_keys(&mut self) -> &mut dyn ServerKeyReader;
+    /// Operator tokens.
+    fn operator_tokens(&mut self) -> &mut dyn OperatorTokenReader;
+    /// Users.
+    fn users(&mut self) -> &mut dyn UserReader;
+    /// Sign-up attempts.
+    fn signups(&mut self) -> &mut dyn SignupReader;
+    /// One-time codes.
+    fn codes(&mut self) -> &mut dyn CodeReader;
+    /// Messages to be sent.
+    fn outbox(&mut self) -> &mut dyn OutboxReader;
+}

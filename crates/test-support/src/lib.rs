@@ -1,0 +1,8 @@
+//! What Latchkey's tests share: throw-away databases on both engines, and stores that misbehave on purpose.
+//! Nothing here is part of the product.
+
+mod database;
+mod stores;
+
+pub use database::{TestDatabase, Variant};
+pub use stores::{BrokenStore, TwiceStore};
