@@ -28,7 +28,7 @@ pub enum SignupState {
 pub struct Signup {
     /// The application.
     pub app_id: AppId,
-    /// Its id.
+    /// Its id, which follows from application, handle and source: a repeat is the same attempt.
     pub id: SignupId,
     /// The handle that somebody claims.
     pub handle: Handle,

@@ -1,5 +1,6 @@
 //! Migrations go up, down and up again; both databases end with the same columns; the rules that keep a
 //! schema shardable hold.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests: a failure is a panic")]
 
 use std::collections::BTreeSet;
 

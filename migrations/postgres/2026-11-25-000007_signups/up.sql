@@ -11,6 +11,7 @@ CREATE TABLE signups (
     metadata JSON NOT NULL,
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL,
-    PRIMARY KEY (app_id, id),
-    UNIQUE (app_id, handle_key, source)
+    PRIMARY KEY (app_id, id)
 );
+
+CREATE INDEX signups_handle ON signups (app_id, handle_key);

@@ -11,6 +11,7 @@ CREATE TABLE signups (
     metadata TEXT NOT NULL,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
-    PRIMARY KEY (app_id, id),
-    UNIQUE (app_id, handle_key, source)
+    PRIMARY KEY (app_id, id)
 ) STRICT;
+
+CREATE INDEX signups_handle ON signups (app_id, handle_key);

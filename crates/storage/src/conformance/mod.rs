@@ -30,7 +30,7 @@ macro_rules! conformance_suite {
                 sessions_change_once, a_password_is_replaced_once, are_counted_up_to_a_limit,
                 what_is_sealed_and_stored_comes_back,
             ],
-            signup: [one_attempt_per_source, is_verified_once, a_verified_attempt_is_not_overwritten],
+            signup: [a_repeat_replaces_its_attempt, is_verified_once],
             code: [is_consumed_by_one_of_32_racers, are_listed_newest_first, are_removed_unless_consumed],
             quota: [racers_take_no_more_than_the_limit, kinds_subjects_and_periods_are_apart],
             outbox: [is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due],

@@ -3,7 +3,7 @@
 use latchkey_domain::{Handle, Sealed, TokenId, UserId, UserName};
 
 use super::data::{at, stored_app, user, write};
-use crate::{StorageError, Store};
+use crate::Store;
 
 /// A handle is one handle in all spellings that look alike.
 pub async fn is_found_in_every_spelling(store: impl Store) {
@@ -110,10 +110,6 @@ pub async fn what_is_sealed_and_stored_comes_back(store: impl Store) {
     assert_eq!(format!("{found:?}"), expected);
     assert_eq!(found.password.unwrap().as_bytes(), bytes);
     write(&store, move |repos| repos.users().note_login(app_id, id, at(5))).await;
-    let found = store
-        .read("test", move |readers| Ok::<_, StorageError>(readers.users().find(app_id, id)?))
-        .await
-        .unwrap()
-        .unwrap();
+    let found = store.read("test", move |readers| readers.users().find(app_id, id)).await.unwrap().unwrap();
     assert_eq!(found.last_login_at, Some(at(5)));
 }

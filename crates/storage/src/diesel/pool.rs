@@ -43,11 +43,8 @@ impl Pool {
     /// Waits for the right to use a connection. Nothing blocks: connecting is left to [`Lease::connection`].
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, StorageError> {
         let waiting = Arc::clone(&self.permits).acquire_owned();
-        let permit = match tokio::time::timeout(self.wait, waiting).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => {
-                return Err(StorageError::Unavailable("all connections are busy".to_owned()));
-            }
+        let Ok(Ok(permit)) = tokio::time::timeout(self.wait, waiting).await else {
+            return Err(StorageError::Unavailable("all connections are busy".to_owned()));
         };
         let (generation, connection) = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

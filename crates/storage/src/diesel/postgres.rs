@@ -130,7 +130,7 @@ fn attempt<T, E: From<StorageError>>(
                 lease.discard_all();
                 return Attempt::Done(failed);
             }
-            if lease.connection().is_ok_and(|connection| connection.is_in_transaction()) {
+            if lease.connection().is_ok_and(Connection::is_in_transaction) {
                 lease.discard();
             }
             after(lease, failure, failed)

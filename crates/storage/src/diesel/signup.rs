@@ -14,8 +14,8 @@ use crate::{SignupReader, SignupRepository, StorageError};
 const STATES: [(SignupState, &str); 2] =
     [(SignupState::Pending, "pending"), (SignupState::Verified, "verified")];
 
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = signups)]
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = signups, primary_key(app_id, id))]
 struct SignupRow {
     app_id: Vec<u8>,
     id: Vec<u8>,
@@ -79,33 +79,15 @@ impl SignupReader for Unit<'_> {
 }
 
 impl SignupRepository for Unit<'_> {
-    fn put(&mut self, signup: &Signup, replaces: Option<SignupId>) -> Result<bool, StorageError> {
-        if let Some(replaced) = replaces.filter(|id| *id != signup.id) {
-            SignupRepository::remove(self, signup.app_id, replaced)?;
-        }
+    fn put(&mut self, signup: &Signup) -> Result<(), StorageError> {
         let row = SignupRow::of(signup);
-        let put = on_backend!(self, conn => diesel::insert_into(signups::table)
+        on_backend!(self, conn => diesel::insert_into(signups::table)
             .values(&row)
-            .on_conflict((signups::app_id, signups::handle_key, signups::source))
-            .do_nothing()
+            .on_conflict((signups::app_id, signups::id))
+            .do_update()
+            .set(&row)
             .execute(conn))?;
-        if put == 1 {
-            return Ok(true);
-        }
-        // The place is taken: by this attempt itself, which takes the newer values, or by another's.
-        let changed = on_backend!(self, conn => diesel::update(signups::table)
-            .filter(signups::app_id.eq(&row.app_id))
-            .filter(signups::id.eq(&row.id))
-            .filter(signups::state.eq(name_of(&STATES, &SignupState::Pending)))
-            .set((
-                signups::user_id.eq(&row.user_id),
-                signups::password.eq(&row.password),
-                signups::locale.eq(&row.locale),
-                signups::metadata.eq(&row.metadata),
-                signups::updated_at.eq(row.updated_at),
-            ))
-            .execute(conn))?;
-        Ok(changed == 1)
+        Ok(())
     }
 
     fn verify(&mut self, app_id: AppId, id: SignupId, now: OffsetDateTime) -> Result<bool, StorageError> {

@@ -47,11 +47,8 @@ impl SqliteStore {
         F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
     {
         let waiting = Arc::clone(&self.writer.places).acquire_owned();
-        let place = match tokio::time::timeout(self.writer.wait, waiting).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) | Err(_) => {
-                return Err(StorageError::Unavailable("too many writes wait".to_owned()).into());
-            }
+        let Ok(Ok(place)) = tokio::time::timeout(self.writer.wait, waiting).await else {
+            return Err(StorageError::Unavailable("too many writes wait".to_owned()).into());
         };
         let (answer, answered) = oneshot::channel();
         self.writer.send(Box::new(Task { work, outcome: None, answer, _place: place }))?;

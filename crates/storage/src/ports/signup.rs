@@ -16,12 +16,11 @@ pub trait SignupReader {
 
 /// Changes sign-up attempts.
 pub trait SignupRepository: SignupReader {
-    /// Puts an attempt in the place of the one that the same source made for the same handle, if there is
-    /// one. `false` when another attempt took that place since.
+    /// Adds an attempt, or replaces the one with its id.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn put(&mut self, signup: &Signup, replaces: Option<SignupId>) -> Result<bool, StorageError>;
+    fn put(&mut self, signup: &Signup) -> Result<(), StorageError>;
 
     /// Marks a pending attempt as verified. `false` when it no longer is pending.
     ///
