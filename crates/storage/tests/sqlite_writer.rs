@@ -1,9 +1,5 @@
 //! What SQLite alone must show: a commit that fails answers nobody with success.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests: a failure is a panic"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests: a failure is a panic")]
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;

@@ -1,0 +1,104 @@
+//! A sender that writes each message as a file that any mail program opens: the development mailbox.
+
+use std::path::PathBuf;
+
+use tokio::io::AsyncWriteExt as _;
+
+use crate::message::{Email, EmailSender, NotifyError, Sending};
+
+/// Writes messages into a folder, one `.eml` file each, readable by its owner only.
+#[derive(Debug)]
+pub struct FolderSender {
+    folder: PathBuf,
+}
+
+impl FolderSender {
+    /// A sender into this folder, which must exist.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    async fn write(&self, email: &Email) -> Result<(), NotifyError> {
+        let failed = |error: std::io::Error| NotifyError::Unavailable(error.to_string());
+        let mime = email.to_mime()?;
+        // The name is the message's id: a message that is sent twice is one file.
+        let (unfinished, finished) =
+            (self.folder.join(format!("{}.part", email.id)), self.folder.join(format!("{}.eml", email.id)));
+        let mut options = tokio::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        options.mode(0o600);
+        let mut file = options.open(&unfinished).await.map_err(failed)?;
+        file.write_all(&mime).await.map_err(failed)?;
+        file.sync_all().await.map_err(failed)?;
+        tokio::fs::rename(&unfinished, &finished).await.map_err(failed)
+    }
+}
+
+impl EmailSender for FolderSender {
+    fn send<'a>(&'a self, email: &'a Email) -> Sending<'a> {
+        Box::pin(self.write(email))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::message::MailAddress;
+
+    fn email() -> Email {
+        Email {
+            id: "0190163d8694739baea5966c26f8ad91".to_owned(),
+            host: "auth.example.com".to_owned(),
+            from: MailAddress::parse("Shop <noreply@example.com>").unwrap(),
+            to: MailAddress::parse_bare("ana@example.com").unwrap(),
+            subject: "Grüße\r\nBcc: eve@example.com".to_owned(),
+            text: "Your code is 123456".to_owned(),
+            html: "<p>Your code is <b>123456</b></p>".to_owned(),
+            date: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_one_file_however_often_it_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let sender = FolderSender::new(folder.path().to_owned());
+        sender.send(&email()).await.unwrap();
+        sender.send(&email()).await.unwrap();
+        let files: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].extension().unwrap(), "eml");
+        let text = std::fs::read_to_string(&files[0]).unwrap();
+        for expected in [
+            "Message-ID: <0190163d8694739baea5966c26f8ad91@auth.example.com>",
+            "From: Shop <noreply@example.com>",
+            "To: ana@example.com",
+            "Date: Thu, 01 Jan 1970 00:00:00 +0000",
+            "Your code is 123456",
+        ] {
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn no_value_adds_a_header() {
+        let mime = String::from_utf8(email().to_mime().unwrap()).unwrap();
+        assert!(!mime.lines().any(|line| line.starts_with("Bcc")), "{mime}");
+        for wrong in ["a\r\nBcc: b@c.d", "a@b.c\0", "a@b.c, d@e.f", "", "no address"] {
+            assert!(MailAddress::parse_bare(wrong).is_err(), "{wrong}");
+        }
+        assert!(MailAddress::parse_bare("Ana <ana@example.com>").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_missing_folder_is_not_now() {
+        let sender = FolderSender::new("/nonexistent/mailbox".into());
+        assert!(matches!(sender.send(&email()).await, Err(NotifyError::Unavailable(_))));
+    }
+}

@@ -1,0 +1,108 @@
+//! What is sent, and the port through which it leaves.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use lettre::message::header::{ContentType, MessageId as MessageIdHeader};
+use lettre::message::{Mailbox, MultiPart};
+use time::OffsetDateTime;
+
+/// The text is no address to which mail can go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a mail address")]
+pub struct InvalidAddress;
+
+/// An address, optionally with a name before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MailAddress(Mailbox);
+
+impl MailAddress {
+    /// Parses `ana@example.com` or `Ana <ana@example.com>` (RFC 5322 section 3.4).
+    ///
+    /// # Errors
+    /// [`InvalidAddress`].
+    pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
+        if text.chars().any(char::is_control) {
+            return Err(InvalidAddress);
+        }
+        text.parse().map(Self).map_err(|_| InvalidAddress)
+    }
+
+    /// An address alone, as a handle is one: no name, no angle brackets.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`].
+    pub fn parse_bare(text: &str) -> Result<Self, InvalidAddress> {
+        if text.chars().any(char::is_control) {
+            return Err(InvalidAddress);
+        }
+        text.parse().map(|email| Self(Mailbox::new(None, email))).map_err(|_| InvalidAddress)
+    }
+}
+
+/// One message to one person.
+#[derive(Debug, Clone)]
+pub struct Email {
+    /// What tells it from all others: the same message sent twice has the same one.
+    pub id: String,
+    /// The host that the `Message-ID` names.
+    pub host: String,
+    /// Who sends it.
+    pub from: MailAddress,
+    /// Who gets it.
+    pub to: MailAddress,
+    /// The subject.
+    pub subject: String,
+    /// The message as plain text.
+    pub text: String,
+    /// The message as HTML.
+    pub html: String,
+    /// When it was written.
+    pub date: OffsetDateTime,
+}
+
+impl Email {
+    /// The message as it travels (RFC 5322), with a plain and an HTML part.
+    ///
+    /// # Errors
+    /// [`NotifyError::Refused`] when a header cannot be made of its value.
+    pub fn to_mime(&self) -> Result<Vec<u8>, NotifyError> {
+        let message = lettre::Message::builder()
+            .header(MessageIdHeader::from(format!("<{}@{}>", self.id, self.host)))
+            .date(self.date.into())
+            .from(self.from.0.clone())
+            .to(self.to.0.clone())
+            .subject(&self.subject)
+            .multipart(
+                MultiPart::alternative()
+                    .singlepart(part(ContentType::TEXT_PLAIN, &self.text))
+                    .singlepart(part(ContentType::TEXT_HTML, &self.html)),
+            )
+            .map_err(|error| NotifyError::Refused(error.to_string()))?;
+        Ok(message.formatted())
+    }
+}
+
+fn part(kind: ContentType, body: &str) -> lettre::message::SinglePart {
+    lettre::message::SinglePart::builder().header(kind).body(body.to_owned())
+}
+
+/// Why a message did not leave.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotifyError {
+    /// It will never leave as it is.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// It may leave later.
+    #[error("not now: {0}")]
+    Unavailable(String),
+}
+
+/// A send that is under way.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), NotifyError>> + Send + 'a>>;
+
+/// Sends mail.
+pub trait EmailSender: Send + Sync {
+    /// Hands one message over. `Ok` means that somebody else is responsible for it now.
+    fn send<'a>(&'a self, email: &'a Email) -> Sending<'a>;
+}
