@@ -106,3 +106,9 @@ pub trait EmailSender: Send + Sync {
     /// Hands one message over. `Ok` means that somebody else is responsible for it now.
     fn send<'a>(&'a self, email: &'a Email) -> Sending<'a>;
 }
+
+impl std::fmt::Display for MailAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}

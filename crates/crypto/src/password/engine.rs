@@ -7,7 +7,6 @@ use crate::error::CryptoError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// The `argon2` crate: pure Rust.
-    #[cfg(feature = "argon2")]
     Argon2,
     /// libsodium, which needs a C compiler to build.
     #[cfg(feature = "sodium")]
@@ -35,21 +34,17 @@ impl Engine {
         output: &mut [u8],
     ) -> Result<(), CryptoError> {
         match self {
-            #[cfg(feature = "argon2")]
             Self::Argon2 => pure(password, salt, memory_kib, passes, lanes, output),
             #[cfg(feature = "sodium")]
             Self::Sodium if lanes == 1 && salt.len() == 16 => {
                 sodium(password, salt, memory_kib, passes, output)
             }
-            #[cfg(all(feature = "sodium", feature = "argon2"))]
+            #[cfg(feature = "sodium")]
             Self::Sodium => pure(password, salt, memory_kib, passes, lanes, output),
-            #[cfg(all(feature = "sodium", not(feature = "argon2")))]
-            Self::Sodium => Err(CryptoError::Hash("libsodium knows one lane and 16-byte salts")),
         }
     }
 }
 
-#[cfg(feature = "argon2")]
 fn pure(
     password: &[u8],
     salt: &[u8],

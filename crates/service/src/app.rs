@@ -1,0 +1,190 @@
+//! Applications: making them, looking at them, and what the world may know of their keys.
+
+use latchkey_crypto::{AppToken, PublicKey, SigningKey, jwks};
+use latchkey_domain::{
+    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, DeveloperId, KeyState, Preset,
+};
+use latchkey_storage::Store;
+use serde_json::Value;
+
+use crate::caller::find_app_of;
+use crate::signing::private_key_of;
+use crate::{Caller, Refusal, Service, ServiceError};
+
+/// An application to be made.
+#[derive(Debug, Clone)]
+pub struct NewApp {
+    /// Its name.
+    pub name: AppName,
+    /// With which settings it begins.
+    pub preset: Preset,
+    /// A setting that the protocol lets the caller choose.
+    pub jwt_enabled: bool,
+}
+
+/// An application as its operator sees it.
+#[derive(Debug, Clone)]
+pub struct AppView {
+    /// The application.
+    pub app: App,
+    /// The public half of its current key.
+    pub public_key: PublicKey,
+    /// The token that its clients ship with.
+    pub app_token: String,
+}
+
+/// Where a consumer finds what it needs to verify an application's tokens.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    /// The claim `iss` of its tokens.
+    pub issuer: String,
+    /// Where its keys are.
+    pub jwks_uri: String,
+}
+
+impl<S: Store> Service<S> {
+    /// Makes an application with a key pair.
+    ///
+    /// # Errors
+    /// [`Refusal::AppNameTaken`]; [`ServiceError::Busy`] when the pool is full.
+    pub async fn create_app(&self, new: NewApp) -> Result<AppView, ServiceError> {
+        let size = self.inner.settings.key_size;
+        let signing = self.on_pool(move || Ok(SigningKey::generate(size)?)).await?;
+        let now = self.inner.clock.now();
+        let id = AppId::generate(now, &*self.inner.entropy)?;
+        let settings = AppSettings { jwt_enabled: new.jwt_enabled, ..AppSettings::preset(new.preset) };
+        let app = App {
+            id,
+            developer_id: DeveloperId::BUILT_IN,
+            name: new.name,
+            kind: AppType::Development,
+            status: AppStatus::Active,
+            issuer: format!("{}/apps/{id}", self.inner.settings.public_url),
+            token_generation: 1,
+            token_issued_at: now,
+            revision: 1,
+            settings,
+            created_at: now,
+            updated_at: now,
+        };
+        let kid = signing.public().kid();
+        let private =
+            self.inner.keys.seal(&private_key_of(&app, kid), &signing.to_pkcs8()?, &*self.inner.entropy)?;
+        let key = AppKey {
+            app_id: id,
+            kid: kid.to_owned(),
+            state: KeyState::Current,
+            public_pem: signing.public().to_pem().to_owned(),
+            private,
+            created_at: now,
+        };
+        let added = app.clone();
+        self.inner
+            .store
+            .transact("app.add", move |repos| {
+                if repos.apps().add(&added, &key)? {
+                    Ok(())
+                } else {
+                    Err(ServiceError::from(Refusal::AppNameTaken))
+                }
+            })
+            .await?;
+        let app_token = self.app_token(&app)?;
+        Ok(AppView { app, public_key: signing.public().clone(), app_token })
+    }
+
+    /// One application.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn find_app(&self, id: AppId) -> Result<AppView, ServiceError> {
+        let (app, keys) = self.app_with_keys(id).await?;
+        self.view(app, &keys)
+    }
+
+    /// All applications, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn list_apps(&self) -> Result<Vec<AppView>, ServiceError> {
+        const PAGE: u32 = 200;
+        let mut views = Vec::new();
+        let mut before = None;
+        loop {
+            let page = self
+                .inner
+                .store
+                .read("app.list", move |readers| {
+                    let apps = readers.apps().list(before, PAGE)?;
+                    apps.into_iter()
+                        .map(|app| {
+                            let keys = readers.apps().keys(app.id)?;
+                            Ok::<_, ServiceError>((app, keys))
+                        })
+                        .collect::<Result<Vec<_>, _>>()
+                })
+                .await?;
+            before = page.last().map(|(app, _)| app.id);
+            for (app, keys) in page {
+                views.push(self.view(app, &keys)?);
+            }
+            if before.is_none() || views.len() % usize::try_from(PAGE).unwrap_or(usize::MAX) != 0 {
+                return Ok(views);
+            }
+        }
+    }
+
+    /// What a client may know of its application.
+    ///
+    /// # Errors
+    /// [`Refusal::AppGone`], and what an application that is not active refuses.
+    pub async fn application_of(&self, caller: Caller) -> Result<App, ServiceError> {
+        self.inner.store.read("app.of_caller", move |readers| find_app_of(readers, &caller)).await
+    }
+
+    /// The public keys of an application as JWKS (RFC 7517). They are told whatever the application's status.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn jwks(&self, id: AppId) -> Result<Value, ServiceError> {
+        let (_, keys) = self.app_with_keys(id).await?;
+        let keys =
+            keys.iter().map(|key| PublicKey::from_pem(&key.public_pem)).collect::<Result<Vec<_>, _>>()?;
+        Ok(jwks(&keys))
+    }
+
+    /// Where an application's issuer and keys are.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn discovery(&self, id: AppId) -> Result<Discovery, ServiceError> {
+        let (app, _) = self.app_with_keys(id).await?;
+        let jwks_uri = format!("{}/apps/{id}/.well-known/jwks.json", self.inner.settings.public_url);
+        Ok(Discovery { issuer: app.issuer, jwks_uri })
+    }
+
+    async fn app_with_keys(&self, id: AppId) -> Result<(App, Vec<AppKey>), ServiceError> {
+        self.inner
+            .store
+            .read("app.find", move |readers| {
+                let app = readers.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                Ok((app, readers.apps().keys(id)?))
+            })
+            .await
+    }
+
+    fn view(&self, app: App, keys: &[AppKey]) -> Result<AppView, ServiceError> {
+        let key = keys
+            .iter()
+            .find(|key| key.state == KeyState::Current)
+            .ok_or_else(|| ServiceError::Internal("an application without a key".into()))?;
+        let public_key = PublicKey::from_pem(&key.public_pem)?;
+        let app_token = self.app_token(&app)?;
+        Ok(AppView { app, public_key, app_token })
+    }
+
+    fn app_token(&self, app: &App) -> Result<String, ServiceError> {
+        let (generation, issued_at) = (app.token_generation, app.token_issued_at);
+        Ok(self.inner.keys.tokens().sign(&AppToken { app_id: app.id, generation, issued_at })?)
+    }
+}

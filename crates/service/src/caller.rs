@@ -1,0 +1,164 @@
+//! Who calls: what a verified token says, and what the rows say about it since.
+
+use latchkey_crypto::{AccessToken, AppToken, ServerSecretToken};
+use latchkey_domain::{App, AppId, AppStatus, User, UserStatus};
+use latchkey_storage::{AppReader, Readers, StorageError, Store};
+
+use crate::{Refusal, Service, ServiceError};
+
+/// A token as it came in, by its carrier. No carrier is ever tried as another.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    /// The header `server-secret`.
+    ServerSecret(&'a str),
+    /// The header `app-token`, or the query's `appToken`.
+    AppToken(&'a str),
+    /// The header `access-token`.
+    AccessToken(&'a str),
+}
+
+/// Who calls, as far as a signature can tell. Whether the token was revoked is asked of the rows by the use
+/// case that serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody said anything.
+    Nobody,
+    /// An operator.
+    Operator(ServerSecretToken),
+    /// A client of an application.
+    App(AppToken),
+    /// A user who signed in.
+    User(AccessToken),
+}
+
+impl Caller {
+    /// The app token, where nothing else will do.
+    ///
+    /// # Errors
+    /// [`Refusal::AppTokenInvalid`].
+    pub fn app(self) -> Result<AppToken, Refusal> {
+        if let Self::App(token) = self { Ok(token) } else { Err(Refusal::AppTokenInvalid) }
+    }
+
+    /// The access token, where nothing else will do; `otherwise` is what the endpoint answers then.
+    ///
+    /// # Errors
+    /// `otherwise`.
+    pub fn user(self, otherwise: Refusal) -> Result<AccessToken, Refusal> {
+        if let Self::User(token) = self { Ok(token) } else { Err(otherwise) }
+    }
+
+    /// Either token, where the application alone matters; `otherwise` is what the endpoint answers else.
+    ///
+    /// # Errors
+    /// `otherwise`.
+    pub fn app_or_user(self, otherwise: Refusal) -> Result<Self, Refusal> {
+        if matches!(self, Self::App(_) | Self::User(_)) { Ok(self) } else { Err(otherwise) }
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// Verifies a token for what its carrier says it is.
+    ///
+    /// # Errors
+    /// The carrier's own refusal.
+    pub fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
+        let (tokens, now) = (self.inner.keys.tokens(), self.inner.clock.now());
+        let (caller, refusal) = match credential {
+            Credential::ServerSecret(text) => {
+                (tokens.verify(text, now).map(Caller::Operator), Refusal::ServerSecretInvalid)
+            }
+            Credential::AppToken(text) => {
+                (tokens.verify(text, now).map(Caller::App), Refusal::AppTokenInvalid)
+            }
+            Credential::AccessToken(text) => {
+                (tokens.verify(text, now).map(Caller::User), Refusal::AccessTokenInvalid)
+            }
+        };
+        caller.map_err(|error| {
+            tracing::debug!(%error, ?refusal, "token refused");
+            refusal
+        })
+    }
+
+    /// Demands a server secret that has not been revoked.
+    ///
+    /// # Errors
+    /// [`Refusal::ServerScopeNeeded`] for anybody else, [`Refusal::ServerSecretInvalid`] when it was revoked.
+    pub async fn authorize_operator(&self, caller: Caller) -> Result<(), ServiceError> {
+        let Caller::Operator(token) = caller else { return Err(Refusal::ServerScopeNeeded.into()) };
+        let known: Option<_> = self
+            .inner
+            .store
+            .read("operator_token.find", move |readers| {
+                readers.operator_tokens().find(token.id).map_err(ServiceError::from)
+            })
+            .await?;
+        let now = self.inner.clock.now();
+        if known.is_some_and(|known| known.is_good(now)) {
+            Ok(())
+        } else {
+            Err(Refusal::ServerSecretInvalid.into())
+        }
+    }
+}
+
+/// The application of an app token, if the token is of its present generation.
+pub(crate) fn find_app<R: AppReader + ?Sized>(apps: &mut R, token: &AppToken) -> Result<App, ServiceError> {
+    let app = existing(apps, token.app_id)?;
+    if app.token_generation == token.generation { Ok(app) } else { Err(Refusal::AppTokenInvalid.into()) }
+}
+
+pub(crate) fn existing<R: AppReader + ?Sized>(apps: &mut R, id: AppId) -> Result<App, ServiceError> {
+    apps.find(id)?.ok_or_else(|| Refusal::AppGone.into())
+}
+
+/// Refuses what an application that is not active refuses.
+pub(crate) fn gate(app: &App) -> Result<(), Refusal> {
+    match app.status {
+        AppStatus::Active => Ok(()),
+        AppStatus::Inactive | AppStatus::Suspended | AppStatus::Blocked => Err(Refusal::AppSuspended),
+        AppStatus::Migrated => Err(Refusal::AppMigrated),
+    }
+}
+
+/// The application and user of an access token, if it has not been ended since.
+pub(crate) fn find_user(
+    readers: &mut (impl Readers + ?Sized),
+    token: &AccessToken,
+) -> Result<(App, User), ServiceError> {
+    let app = existing(readers.apps(), token.app_id)?;
+    gate(&app)?;
+    let user = readers.users().find(token.app_id, token.user_id)?;
+    Ok((app, accepted(user, token)?))
+}
+
+/// The user, if the access token is still good for them.
+pub(crate) fn accepted(user: Option<User>, token: &AccessToken) -> Result<User, Refusal> {
+    let user = user.ok_or(Refusal::AccessTokenInvalid)?;
+    if !user.sessions.accepts(token.epoch, token.id) {
+        return Err(Refusal::AccessTokenInvalid);
+    }
+    match user.status {
+        UserStatus::Active => Ok(user),
+        UserStatus::Suspended => Err(Refusal::UserSuspended),
+    }
+}
+
+/// The application of a caller whose either token will do.
+pub(crate) fn find_app_of(
+    readers: &mut (impl Readers + ?Sized),
+    caller: &Caller,
+) -> Result<App, ServiceError> {
+    match caller {
+        Caller::App(token) => {
+            let app = find_app(readers.apps(), token)?;
+            gate(&app)?;
+            Ok(app)
+        }
+        Caller::User(token) => find_user(readers, token).map(|(app, _)| app),
+        Caller::Nobody | Caller::Operator(_) => {
+            Err(StorageError::Backend("a caller without an application".into()).into())
+        }
+    }
+}

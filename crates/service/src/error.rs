@@ -1,0 +1,101 @@
+//! What a use case can answer instead of a value. Numbers, statuses and texts are the server's business.
+
+use latchkey_crypto::{CryptoError, PoolFull};
+use latchkey_domain::EntropyError;
+use latchkey_storage::StorageError;
+
+/// A named refusal: the caller did something that is not possible, and is told what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The app token is absent or not good.
+    AppTokenInvalid,
+    /// The application no longer exists.
+    AppGone,
+    /// The application is inactive, suspended or blocked.
+    AppSuspended,
+    /// A parameter is missing.
+    MissingParameter,
+    /// The user is suspended.
+    UserSuspended,
+    /// The access token is absent or not good.
+    AccessTokenInvalid,
+    /// The application does not take sign-ups, or no more users.
+    SignupOff,
+    /// The sign-up code is right but has expired.
+    CodeExpired,
+    /// The application has moved to another server.
+    AppMigrated,
+    /// The server secret is not good.
+    ServerSecretInvalid,
+    /// Handle and password do not belong together.
+    CredentialsWrong,
+    /// The handle is taken.
+    HandleTaken,
+    /// A value has not the form that it must have, or a code is wrong.
+    InvalidData,
+    /// The metadata lack a required field or hold what they must not.
+    MetadataInvalid,
+    /// The application has no user names.
+    NoUserNames,
+    /// The account has not been verified yet.
+    NotVerified,
+    /// The administration API was called without a server secret.
+    ServerScopeNeeded,
+    /// There is no such application.
+    UnknownApp,
+    /// An application of that name exists.
+    AppNameTaken,
+}
+
+/// Why a use case has no value to give.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The caller's doing.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// The database is away: try again.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Too many password hashes wait: try again.
+    #[error("too many password hashes wait")]
+    Busy,
+    /// Our doing.
+    #[error("internal error: {0}")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<Refusal> for ServiceError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Unavailable(reason) => Self::Unavailable(reason),
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}
+
+impl From<CryptoError> for ServiceError {
+    fn from(error: CryptoError) -> Self {
+        match error {
+            CryptoError::OutOfMemory => Self::Busy,
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}
+
+impl From<EntropyError> for ServiceError {
+    fn from(error: EntropyError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<PoolFull> for ServiceError {
+    fn from(_: PoolFull) -> Self {
+        Self::Busy
+    }
+}
