@@ -1,0 +1,42 @@
+//! `/api/app`: what operators do with applications. Every route needs a server secret.
+
+use actix_web::web::{Data, Path};
+use latchkey_domain::{AppName, Preset};
+use latchkey_service::{NewApp, Refusal};
+use latchkey_storage::Store;
+use serde_json::Value;
+
+use super::{AppState, run};
+use crate::dto::{admin_app_json, created_app_json};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, json};
+
+pub(crate) async fn create<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
+    authorize(&state, identity).await?;
+    let name = fields.required("name").map_err(ApiError::admin)?;
+    let name = AppName::parse(name).map_err(|_| ApiError::admin(Refusal::InvalidData))?;
+    let jwt_enabled = fields.flag("jwtEnabled").map_err(ApiError::admin)?.unwrap_or(false);
+    let new = NewApp { name, preset: Preset::Compatible, jwt_enabled };
+    let service = state.service.clone();
+    let view = run(Family::Admin, async move { service.create_app(new).await }).await?;
+    Ok(json(&created_app_json(&view)))
+}
+
+pub(crate) async fn all<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
+    authorize(&state, identity).await?;
+    let service = state.service.clone();
+    let views = run(Family::Admin, async move { service.list_apps().await }).await?;
+    Ok(json(&Value::Array(views.iter().map(admin_app_json).collect())))
+}
+
+pub(crate) async fn one<S: Store>(state: Data<AppState<S>>, identity: Identity, id: Path<String>) -> Answer {
+    authorize(&state, identity).await?;
+    let id = id.parse().map_err(|_| ApiError::admin(Refusal::UnknownApp))?;
+    let service = state.service.clone();
+    let view = run(Family::Admin, async move { service.find_app(id).await }).await?;
+    Ok(json(&admin_app_json(&view)))
+}
+
+async fn authorize<S: Store>(state: &AppState<S>, identity: Identity) -> Result<(), ApiError> {
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.authorize_operator(identity.0).await }).await
+}

@@ -1,0 +1,18 @@
+//! `/health/live` and `/health/ready`: state and nothing else.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use latchkey_storage::Store;
+
+use super::{AppState, run};
+use crate::http::{Answer, Family, json};
+
+pub(crate) async fn live() -> HttpResponse {
+    json(&serde_json::json!({"status": "live"}))
+}
+
+pub(crate) async fn ready<S: Store>(state: Data<AppState<S>>) -> Answer {
+    let service = state.service.clone();
+    run(Family::User, async move { service.check_database().await }).await?;
+    Ok(json(&serde_json::json!({"status": "ready"})))
+}

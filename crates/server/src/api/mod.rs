@@ -1,0 +1,47 @@
+//! Handlers, one file per aggregate: extract, parse, one use case, render.
+
+pub(crate) mod account;
+pub(crate) mod apps;
+pub(crate) mod health;
+pub(crate) mod login;
+pub(crate) mod signup;
+pub(crate) mod well_known;
+
+use std::future::Future;
+
+use actix_web::HttpRequest;
+use latchkey_service::{Service, ServiceError, Tokens};
+
+use crate::http::{Answer, ApiError, ErrorKind, Family, family_of};
+
+/// What handlers share.
+pub(crate) struct AppState<S> {
+    pub(crate) service: Service<S>,
+}
+
+/// Runs a use case to its end, even if the client goes away: nothing is left half done.
+pub(crate) async fn run<T: Send + 'static>(
+    family: Family,
+    use_case: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::spawn(use_case).await {
+        Ok(result) => result.map_err(|error| match family {
+            Family::User => ApiError::user(error),
+            Family::Admin => ApiError::admin(error),
+        }),
+        Err(_) => Err(ApiError::internal(family, "a use case panicked")),
+    }
+}
+
+/// The tokens of a sign-in, as all three SDKs read them.
+pub(crate) fn tokens_json(tokens: &Tokens) -> serde_json::Value {
+    serde_json::json!({"jwt": tokens.jwt, "access-token": tokens.access_token})
+}
+
+pub(crate) async fn unknown_path(request: HttpRequest) -> Answer {
+    Err(ApiError::new(family_of(request.path()), ErrorKind::UnknownPath))
+}
+
+pub(crate) async fn wrong_method(request: HttpRequest) -> Answer {
+    Err(ApiError::new(family_of(request.path()), ErrorKind::WrongMethod))
+}

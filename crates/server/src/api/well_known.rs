@@ -1,0 +1,52 @@
+//! `/apps/{appId}/.well-known/`: what consumers need to verify an application's tokens. Nobody has to say
+//! who they are, and addresses come from the settings, never from the request.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::{Data, Path};
+use latchkey_service::{Refusal, ServiceError};
+use latchkey_storage::Store;
+use serde_json::{Value, json};
+
+use super::{AppState, run};
+use crate::http::{Answer, ApiError, ErrorKind, Family};
+
+pub(crate) async fn jwks<S: Store>(state: Data<AppState<S>>, id: Path<String>) -> Answer {
+    let id = id.parse().map_err(|_| unknown())?;
+    let service = state.service.clone();
+    let keys = run(Family::User, async move { service.jwks(id).await }).await.map_err(unknown_app)?;
+    Ok(public(&keys))
+}
+
+pub(crate) async fn discovery<S: Store>(state: Data<AppState<S>>, id: Path<String>) -> Answer {
+    let id = id.parse().map_err(|_| unknown())?;
+    let service = state.service.clone();
+    let found = run(Family::User, async move { service.discovery(id).await }).await.map_err(unknown_app)?;
+    Ok(public(&json!({
+        "issuer": found.issuer,
+        "jwks_uri": found.jwks_uri,
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "subject_types_supported": ["public"],
+        "response_types_supported": ["id_token"],
+    })))
+}
+
+/// Consumers may keep it for as long as a new key waits before it signs.
+fn public(value: &Value) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=900"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .body(value.to_string())
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(Family::User, ErrorKind::UnknownPath)
+}
+
+fn unknown_app(error: ApiError) -> ApiError {
+    match error.kind {
+        ErrorKind::Service(ServiceError::Refused(Refusal::UnknownApp)) => unknown(),
+        _ => error,
+    }
+}

@@ -1,0 +1,62 @@
+//! Commands that change what the server knows. On SQLite they go through the running server, if there is one;
+//! else, and always on PostgreSQL, they open the database themselves.
+
+use serde_json::Value;
+
+use super::{AppCommand, say};
+use crate::control::{Command, Outcome, execute, path, send};
+use crate::settings::Settings;
+use crate::start::{Access, StartError, is_served, open};
+
+pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartError> {
+    match command {
+        AppCommand::Create { name, compatible } => {
+            let app = perform(settings, Command::CreateApp { name, compatible }, Access::Write)?;
+            say(&format!("name       {}", text(&app, "name")));
+            say(&format!("app id     {}", text(&app, "appId")));
+            say(&format!("app token  {}", text(&app, "appToken")));
+            say(&format!("keys       {}/.well-known/jwks.json", text(&app, "issuer")));
+        }
+        AppCommand::List => {
+            let apps = perform(settings, Command::ListApps, Access::Read)?;
+            let apps = apps.as_array().map(Vec::as_slice).unwrap_or_default();
+            for app in apps {
+                say(&format!("{}  {:<9}  {}", text(app, "appId"), text(app, "status"), text(app, "name")));
+            }
+            if apps.is_empty() {
+                say("There are no applications. Make one: latchkey app create NAME");
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn mint(settings: &Settings, name: String, days: u32) -> Result<(), StartError> {
+    let minted = perform(settings, Command::MintServerSecret { name, days }, Access::Write)?;
+    // The secret alone on standard output, so that it can be kept in a variable or a file.
+    say(text(&minted, "secret"));
+    let note = format!("{} is good until {}", text(&minted, "name"), text(&minted, "expiresAt"));
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{note}\n"));
+    Ok(())
+}
+
+fn perform(settings: &Settings, command: Command, access: Access) -> Result<Value, StartError> {
+    let checked = settings.check()?;
+    let folder = &settings.data.folder;
+    let system = actix_web::rt::System::new();
+    let outcome = system.block_on(async {
+        if path(settings)?.is_some() && is_served(folder) {
+            return send(folder, &command).await;
+        }
+        let opened = open(settings, &checked, settings.public_url(checked.listen), access).await?;
+        Ok::<_, StartError>(execute(&opened.service, command).await)
+    })?;
+    match outcome {
+        Outcome::Done(value) => Ok(value),
+        Outcome::Failed(reason) => Err(StartError::Internal(reason)),
+    }
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}

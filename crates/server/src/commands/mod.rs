@@ -1,0 +1,183 @@
+//! The command line: what can be typed, and what it does. Wrong flags are errors that name the right ones.
+
+mod administer;
+mod demo;
+mod settings;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::Settings;
+use crate::start::StartError;
+use crate::{Greeting, Server, start, telemetry};
+
+const DEFAULT_FILE: &str = "/etc/latchkey/latchkey.toml";
+
+/// A self-hosted JWT authentication server.
+///
+/// Without a command, it serves: on http://127.0.0.1:8080, with its data in ./latchkey-data.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, propagate_version = true)]
+pub struct Cli {
+    /// The settings file [default: /etc/latchkey/latchkey.toml, if it exists]
+    #[arg(long, global = true, env = "LATCHKEY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command)
+    Serve,
+    /// Show everything once: make an application, sign a user up, log in, verify the token
+    ///
+    /// Starts a server of its own on a free port with throw-away data, unless --url names a running one.
+    Demo(DemoArgs),
+    /// Applications
+    #[command(subcommand)]
+    App(AppCommand),
+    /// Tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Bring the database schema up to date
+    ///
+    /// The server does so itself at start, unless database.migrate is "check".
+    Migrate,
+    /// Settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Use the server at this address instead of starting one
+    #[arg(long, requires_all = ["server_secret_file", "mailbox"])]
+    url: Option<String>,
+    /// A file that holds a server secret of that server (latchkey token server)
+    #[arg(long, value_name = "FILE")]
+    server_secret_file: Option<PathBuf>,
+    /// The folder into which that server writes its mail
+    #[arg(long, value_name = "FOLDER")]
+    mailbox: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum AppCommand {
+    /// Make an application and print its id and app token
+    Create {
+        /// Its name
+        name: String,
+        /// Begin with the settings of the Cosync JWT server, for clients that were written against it:
+        /// the token's subject is the handle, its audience "none"
+        #[arg(long)]
+        compatible: bool,
+    },
+    /// List the applications, newest first
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a server secret, which opens the administration API, and print it
+    Server {
+        /// The name under which it will be known
+        #[arg(long, default_value = "operator")]
+        name: String,
+        /// How many days it is good
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=365))]
+        days: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check the settings and name every mistake
+    Check,
+    /// Print every setting with its value (secrets masked) and where it came from
+    Show,
+}
+
+/// Runs the command line and gives the exit code.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "latchkey: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), StartError> {
+    let file = cli.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let load = || Settings::load(file.as_deref(), &environment);
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(load()?),
+        Command::Demo(arguments) => demo::run(arguments.into()),
+        Command::App(command) => administer::app(&load()?, command),
+        Command::Token(TokenCommand::Server { name, days }) => administer::mint(&load()?, name, days),
+        Command::Migrate => migrate(&load()?),
+        Command::Config(ConfigCommand::Check) => settings::check(&load()?),
+        Command::Config(ConfigCommand::Show) => settings::show(file.as_deref(), &environment),
+    }
+}
+
+impl From<DemoArgs> for demo::Target {
+    fn from(arguments: DemoArgs) -> Self {
+        match (arguments.url, arguments.server_secret_file, arguments.mailbox) {
+            (Some(url), Some(secret_file), Some(mailbox)) => Self::Running { url, secret_file, mailbox },
+            _ => Self::OwnServer,
+        }
+    }
+}
+
+fn serve(settings: Settings) -> Result<(), StartError> {
+    telemetry::begin(&settings.log);
+    let server = Server::start(settings)?;
+    greet(&server.greeting());
+    server.run()
+}
+
+fn greet(greeting: &Greeting) {
+    let Greeting { public_url, database, master_key, mailbox, is_new } = greeting;
+    tracing::info!(%public_url, %database, %master_key, mailbox = %mailbox.display(), "listening");
+    let first_steps = if *is_new {
+        "\n  First steps, in another terminal:\n    \
+         latchkey app create \"My app\"     make an application\n    \
+         latchkey token server            make a server secret for the administration API\n    \
+         latchkey demo                    watch a sign-up and a log-in\n"
+    } else {
+        ""
+    };
+    say(&format!(
+        "\nLatchkey is ready at {public_url}\n  \
+         data      {database}\n  \
+         mail      {}\n  \
+         keys      sealed with master key {master_key}: keep a copy of it, apart from the data\n{first_steps}",
+        mailbox.display()
+    ));
+}
+
+fn migrate(settings: &Settings) -> Result<(), StartError> {
+    settings.check()?;
+    let (applied, location) = start::migrate(settings)?;
+    say(&match applied {
+        0 => format!("{location}: the schema is up to date"),
+        applied => format!("{location}: {applied} migrations applied"),
+    });
+    Ok(())
+}
+
+/// Prints a line for a person. A closed pipe is no error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,20 @@
+//! `config check` and `config show`.
+
+use std::path::Path;
+
+use crate::settings::Settings;
+use crate::start::StartError;
+
+pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
+    settings.check()?;
+    super::say("the settings are good");
+    Ok(())
+}
+
+pub(super) fn show(file: Option<&Path>, environment: &[(String, String)]) -> Result<(), StartError> {
+    let (_, shown) = Settings::load_with_origins(file, environment)?;
+    for setting in shown {
+        super::say(&format!("{:<34} {:<36} # {}", setting.key, setting.value, setting.origin));
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! Answers that are not errors: JSON of ours, and the four bytes `true`.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::wire_error::ApiError;
+
+/// What a handler gives.
+pub(crate) type Answer = Result<HttpResponse, ApiError>;
+
+/// A JSON answer that nobody may keep: it is about somebody.
+pub(crate) fn json(value: &serde_json::Value) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(value.to_string())
+}
+
+/// The four bytes `true`, which the Swift SDK compares as text.
+pub(crate) fn ok_true() -> HttpResponse {
+    json(&serde_json::Value::Bool(true))
+}
+
+/// A time as the SDKs parse it: UTC, three fractional digits, `Z`.
+pub(crate) fn iso(time: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    time.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits_and_true_has_four_bytes() {
+        let time =
+            OffsetDateTime::from_unix_timestamp(1_682_936_430).unwrap() + time::Duration::microseconds(7);
+        assert_eq!(iso(time), "2023-05-01T10:20:30.000Z");
+        let body = actix_web::body::to_bytes(ok_true().into_body());
+        assert_eq!(futures_util::FutureExt::now_or_never(body).unwrap().unwrap(), "true".as_bytes());
+    }
+}

@@ -1,0 +1,181 @@
+//! The body of a request as typed fields: read within limits of size and time, then asked field by field.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt as _;
+use latchkey_domain::Code;
+use latchkey_service::{NewPassword, Refusal, ServiceError};
+use serde_json::Value;
+
+use super::fields;
+use super::identity::family_of;
+use super::wire_error::{ApiError, ErrorKind};
+
+/// How large and slow a body may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    pub(crate) bytes: usize,
+    pub(crate) depth: usize,
+    pub(crate) fields: usize,
+    pub(crate) time: Duration,
+}
+
+/// The fields of a request's body.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(HashMap<String, Value>);
+
+impl FromRequest for Fields {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let family = family_of(request.path());
+            let fail = |kind| ApiError::new(family, kind);
+            let limits = request
+                .app_data::<Data<BodyLimits>>()
+                .map(|limits| ***limits)
+                .ok_or_else(|| ApiError::internal(family, "no body limits are configured"))?;
+            let reading = read(&request, payload, limits.bytes);
+            let body = tokio::time::timeout(limits.time, reading)
+                .await
+                .map_err(|_| fail(ErrorKind::TooSlow))?
+                .map_err(fail)?;
+            let parsed = match content_type(&request).as_deref() {
+                Some("application/json") => fields::json(&body, limits.depth),
+                Some("application/x-www-form-urlencoded") => fields::form(&body, limits.fields),
+                _ => Ok(HashMap::new()),
+            };
+            parsed.map(Self).map_err(|_| fail(ErrorKind::Service(Refusal::InvalidData.into())))
+        })
+    }
+}
+
+fn content_type(request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+async fn read(request: &HttpRequest, mut payload: Payload, most: usize) -> Result<Bytes, ErrorKind> {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > most) {
+        return Err(ErrorKind::TooLarge);
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ErrorKind::Service(Refusal::InvalidData.into()))?;
+        if body.len() + chunk.len() > most {
+            return Err(ErrorKind::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+impl Fields {
+    #[cfg(test)]
+    pub(crate) fn of(value: Value) -> Self {
+        let Value::Object(fields) = value else { panic!("an object") };
+        Self(fields.into_iter().collect())
+    }
+
+    /// A text. Absent, null and empty are the same: nothing.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                Err(Refusal::InvalidData)
+            }
+        }
+    }
+
+    /// A text that must be there.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
+        self.text(name)?.ok_or(Refusal::MissingParameter)
+    }
+
+    /// A flag: a JSON boolean, or its text.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::String(text)) if text == "true" => Ok(Some(true)),
+            Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+            Some(_) => Err(Refusal::InvalidData),
+        }
+    }
+
+    /// A code: digits as text, or a JSON integer.
+    pub(crate) fn code(&self, name: &str) -> Result<Code, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Err(Refusal::MissingParameter),
+            Some(Value::String(text)) if text.is_empty() => Err(Refusal::MissingParameter),
+            Some(Value::String(text)) => Code::parse(text).map_err(|_| Refusal::InvalidData),
+            Some(Value::Number(number)) => {
+                number.as_u64().and_then(|number| Code::from_number(number).ok()).ok_or(Refusal::InvalidData)
+            }
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(Refusal::InvalidData),
+        }
+    }
+
+    /// A password in either of its two fields, or both.
+    pub(crate) fn password(&self, client: &str, raw: &str) -> Result<NewPassword, ServiceError> {
+        NewPassword::parse(self.text(client)?, self.text(raw)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sec_033_a_code_is_a_text_or_an_integer_and_nothing_else() {
+        let code = |value: Value| Fields::of(json!({ "code": value })).code("code");
+        assert_eq!(code(json!("123456")).unwrap().expose(), "123456");
+        assert_eq!(code(json!(" 123456 ")).unwrap().expose(), "123456");
+        assert_eq!(code(json!(123_456)).unwrap().expose(), "123456");
+        for missing in [json!(null), json!("")] {
+            assert_eq!(code(missing).unwrap_err(), Refusal::MissingParameter);
+        }
+        for wrong in [
+            json!([]),
+            json!(true),
+            json!(" "),
+            json!(1e5),
+            json!(1.5),
+            json!("Infinity"),
+            json!({}),
+            json!("٣٣٣٣٣٣"),
+            json!(-123_456),
+        ] {
+            assert_eq!(code(wrong.clone()).unwrap_err(), Refusal::InvalidData, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_are_texts() {
+        let fields = Fields::of(
+            json!({"a": "x", "b": "", "c": null, "d": 1, "e": ["x"], "f": {"$ne": null}, "g": true}),
+        );
+        assert_eq!(fields.text("a"), Ok(Some("x")));
+        for nothing in ["b", "c", "absent"] {
+            assert_eq!(fields.text(nothing), Ok(None));
+            assert_eq!(fields.required(nothing), Err(Refusal::MissingParameter));
+        }
+        for wrong in ["d", "e", "f", "g"] {
+            assert_eq!(fields.text(wrong), Err(Refusal::InvalidData), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Who calls: the first of four carriers that is there, verified. The others are not looked at.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use latchkey_service::{Caller, Credential, Refusal, Service};
+use latchkey_storage::Store;
+
+use super::wire_error::{ApiError, Family};
+
+/// Verifies tokens, whatever the store behind it.
+pub(crate) trait Identify: Send + Sync {
+    fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal>;
+}
+
+impl<S: Store> Identify for Service<S> {
+    fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
+        Self::identify(self, credential)
+    }
+}
+
+/// The verified caller of a request.
+pub(crate) struct Identity(pub(crate) Caller);
+
+impl FromRequest for Identity {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let family = family_of(request.path());
+        let caller = caller_of(request).map_err(|refusal| match family {
+            Family::User => ApiError::user(refusal),
+            Family::Admin => ApiError::admin(refusal),
+        });
+        ready(caller.map(Self))
+    }
+}
+
+fn caller_of(request: &HttpRequest) -> Result<Caller, Refusal> {
+    let Some(identify) = request.app_data::<Data<dyn Identify>>() else { return Ok(Caller::Nobody) };
+    // A carrier that stands twice is refused: two readers might read two different ones.
+    let header = |name: &str, refusal: Refusal| {
+        let mut values = request.headers().get_all(name);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => value.to_str().map(Some).map_err(|_| refusal),
+            (Some(_), Some(_)) => Err(refusal),
+        }
+    };
+    if let Some(text) = header("server-secret", Refusal::ServerSecretInvalid)? {
+        return identify.identify(Credential::ServerSecret(text));
+    }
+    if let Some(text) = header("app-token", Refusal::AppTokenInvalid)? {
+        return identify.identify(Credential::AppToken(text));
+    }
+    if let Some(text) = header("access-token", Refusal::AccessTokenInvalid)? {
+        return identify.identify(Credential::AccessToken(text));
+    }
+    let mut in_query = request.query_string().split('&').filter_map(|pair| pair.strip_prefix("appToken="));
+    match (in_query.next(), in_query.next()) {
+        (None, _) => Ok(Caller::Nobody),
+        (Some(text), None) => identify.identify(Credential::AppToken(text)),
+        (Some(_), Some(_)) => Err(Refusal::AppTokenInvalid),
+    }
+}
+
+/// Which half of the API a path belongs to.
+pub(crate) fn family_of(path: &str) -> Family {
+    if path == "/api/app" || path.starts_with("/api/app/") { Family::Admin } else { Family::User }
+}

@@ -1,0 +1,230 @@
+//! What surrounds every request: its plain path, its id, its client's address, its limits of time and size,
+//! one line in the log, and an answer whatever happens.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::Uri;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage as _};
+use futures_util::FutureExt as _;
+use latchkey_domain::{Clock, Entropy, SourcePrefix};
+use latchkey_service::ServiceError;
+use time::OffsetDateTime;
+
+use super::address::{ClientAddress, TrustedProxies};
+use super::identity::family_of;
+use super::path::plain;
+use super::wire_error::{ApiError, ErrorKind};
+
+/// What the edge needs to know.
+pub(crate) struct Edge {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) header_bytes: usize,
+    pub(crate) request_time: Duration,
+}
+
+/// Surrounds a request.
+pub(crate) async fn observe(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(edge) = request.app_data::<Data<Edge>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    take_plain_path(&mut request);
+    let client = request.peer_addr().map(|peer| edge.trusted_proxies.client(peer.ip(), request.headers()));
+    if let Some(client) = client {
+        request.extensions_mut().insert(ClientAddress(client));
+    }
+    let line = Line {
+        began: edge.clock.now(),
+        id: request_id(&*edge.entropy),
+        method: request.method().to_string(),
+        client,
+    };
+    let family = family_of(request.path());
+    if let Some(kind) = refuse_early(&request, &edge) {
+        let error = ApiError::new(family, kind);
+        line.write(&edge, "", error.wire().status.as_u16(), Some(&error));
+        return Ok(request.into_response(error.response(Some(&line.id))));
+    }
+    let served = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let kind = match tokio::time::timeout(edge.request_time, served).await {
+        Ok(Ok(Ok(response))) => return Ok(line.complete(&edge, response.map_into_boxed_body())),
+        Ok(Ok(Err(error))) => return Err(error),
+        Ok(Err(_)) => ErrorKind::Panicked,
+        Err(_) => ErrorKind::Service(ServiceError::Unavailable("the request took too long".to_owned())),
+    };
+    let error = ApiError::new(family, kind);
+    line.write(&edge, "", error.wire().status.as_u16(), Some(&error));
+    let response = error.response(Some(&line.id));
+    Err(InternalError::from_response(error, response).into())
+}
+
+/// What the log's line about a request is made of.
+struct Line {
+    began: OffsetDateTime,
+    id: String,
+    method: String,
+    client: Option<IpAddr>,
+}
+
+impl Line {
+    /// Names the request in its answer, in the body too if the error is ours, and writes the line.
+    fn complete(&self, edge: &Edge, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        let route = response.request().match_pattern().unwrap_or_default();
+        let error = response.response().error().and_then(|error| error.as_error::<ApiError>());
+        self.write(edge, &route, response.status().as_u16(), error);
+        let named =
+            error.filter(|error| error.wire().status.is_server_error()).map(|e| e.response(Some(&self.id)));
+        if let Some(named) = named {
+            response = response.into_response(named);
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.id) {
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+        }
+        response
+    }
+
+    /// One line: never the query, a header or a body.
+    fn write(&self, edge: &Edge, route: &str, status: u16, error: Option<&ApiError>) {
+        let duration_ms = (edge.clock.now() - self.began).whole_milliseconds();
+        let duration_ms = i64::try_from(duration_ms).unwrap_or(i64::MAX);
+        let code = error.map(|error| error.wire().code);
+        if let Some(error) = error.filter(|error| error.wire().status.is_server_error()) {
+            tracing::error!(request_id = %self.id, cause = %error, "request failed");
+        }
+        let client = self.client.map(|client| client.to_string());
+        let (request_id, method) = (self.id.as_str(), self.method.as_str());
+        if route.starts_with("/health") {
+            tracing::debug!(request_id, method, route, status, code, duration_ms, client, "request");
+        } else {
+            tracing::info!(request_id, method, route, status, code, duration_ms, client, "request");
+        }
+    }
+}
+
+fn request_id(entropy: &dyn Entropy) -> String {
+    let bytes: [u8; 8] = entropy.bytes().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+/// Routing sees the plain spelling of the path.
+fn take_plain_path(request: &mut ServiceRequest) {
+    let path = request.uri().path();
+    let plain = plain(path);
+    if plain == path {
+        return;
+    }
+    let path_and_query = match request.uri().query() {
+        Some(query) => format!("{plain}?{query}"),
+        None => plain,
+    };
+    let mut parts = request.uri().clone().into_parts();
+    let Ok(path_and_query) = path_and_query.parse() else { return };
+    parts.path_and_query = Some(path_and_query);
+    let Ok(uri) = Uri::from_parts(parts) else { return };
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
+}
+
+fn refuse_early(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
+    let header_bytes: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if header_bytes + request.uri().to_string().len() > edge.header_bytes {
+        return Some(ErrorKind::TooLarge);
+    }
+    let seat = request.conn_data::<Seat>();
+    seat.is_some_and(|seat| !seat.is_granted).then_some(ErrorKind::TooManyConnections)
+}
+
+/// Open connections per address prefix. Loopback is not counted where no proxy is declared: whoever tries
+/// the server out on his own machine is not a crowd.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    open: Arc<Mutex<HashMap<SourcePrefix, usize>>>,
+    most: usize,
+    skip_loopback: bool,
+}
+
+/// A connection's place among those of its prefix, given back when it closes.
+struct Seat {
+    connections: Connections,
+    prefix: SourcePrefix,
+    is_granted: bool,
+}
+
+impl Connections {
+    pub(crate) fn new(most: usize, skip_loopback: bool) -> Self {
+        Self { open: Arc::default(), most, skip_loopback }
+    }
+
+    fn take_seat(&self, peer: IpAddr) -> Seat {
+        let prefix = SourcePrefix::of(peer);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(prefix).or_default();
+        *count += 1;
+        let is_granted = *count <= self.most || (self.skip_loopback && peer.to_canonical().is_loopback());
+        Seat { connections: self.clone(), prefix, is_granted }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.prefix) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.prefix);
+            }
+        }
+    }
+}
+
+/// Counts a connection when it opens. It is refused at its first request, where there is a way to say so.
+pub(crate) fn on_connect(connections: &Connections, connection: &dyn Any, data: &mut Extensions) {
+    let peer =
+        connection.downcast_ref::<actix_web::rt::net::TcpStream>().and_then(|stream| stream.peer_addr().ok());
+    if let Some(peer) = peer {
+        data.insert(connections.take_seat(peer.ip()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_117_connections_of_a_prefix_are_bounded_and_given_back() {
+        let connections = Connections::new(2, true);
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let first = connections.take_seat(address);
+        let second = connections.take_seat(address);
+        assert!(first.is_granted && second.is_granted);
+        assert!(!connections.take_seat(address).is_granted);
+        assert!(connections.take_seat("192.0.2.2".parse().unwrap()).is_granted);
+        drop(first);
+        assert!(connections.take_seat(address).is_granted);
+        drop(second);
+        assert!(connections.open.lock().unwrap().is_empty());
+        let loopback: IpAddr = "127.0.0.1".parse().unwrap();
+        let seats: Vec<_> = (0..10).map(|_| connections.take_seat(loopback)).collect();
+        assert!(seats.iter().all(|seat| seat.is_granted));
+        assert!(!{
+            let strict = Connections::new(0, false);
+            strict.take_seat(loopback).is_granted
+        });
+    }
+}

@@ -1,0 +1,18 @@
+//! The edge: what every request passes before a handler sees it, and what every answer looks like.
+
+mod address;
+mod answer;
+mod body;
+mod fields;
+mod identity;
+mod middleware;
+mod path;
+mod wire_error;
+
+pub(crate) use address::{TrustedProxies, source_of};
+pub(crate) use answer::{Answer, iso, json, ok_true};
+pub(crate) use body::{BodyLimits, Fields};
+pub(crate) use identity::family_of;
+pub(crate) use identity::{Identify, Identity};
+pub(crate) use middleware::{Connections, Edge, observe, on_connect};
+pub(crate) use wire_error::{ApiError, ErrorKind, Family};

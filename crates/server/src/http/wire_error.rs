@@ -1,0 +1,235 @@
+//! The one table of errors: what each refusal is on the wire. Every error is built afresh and says no more
+//! than its number and a fixed text; causes go to the log.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use latchkey_service::{Refusal, ServiceError};
+
+/// Which half of the API answers: the two have different error bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// `{"code":N,"message":".."}`, status 400 unless said otherwise.
+    User,
+    /// `{"status":"Fails","code":N,"message":".."}`, with the status that fits.
+    Admin,
+}
+
+/// An answer that is an error.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub(crate) family: Family,
+    pub(crate) kind: ErrorKind,
+}
+
+/// Everything that can be wrong, the edge's own refusals included.
+#[derive(Debug)]
+pub(crate) enum ErrorKind {
+    Service(ServiceError),
+    UnknownPath,
+    WrongMethod,
+    TooLarge,
+    TooSlow,
+    TooManyConnections,
+    Panicked,
+}
+
+/// What an error is on the wire.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wire {
+    pub(crate) status: StatusCode,
+    pub(crate) code: u16,
+    pub(crate) message: &'static str,
+}
+
+impl ApiError {
+    pub(crate) fn new(family: Family, kind: ErrorKind) -> Self {
+        Self { family, kind }
+    }
+
+    pub(crate) fn user(error: impl Into<ServiceError>) -> Self {
+        Self::new(Family::User, ErrorKind::Service(error.into()))
+    }
+
+    pub(crate) fn admin(error: impl Into<ServiceError>) -> Self {
+        Self::new(Family::Admin, ErrorKind::Service(error.into()))
+    }
+
+    pub(crate) fn internal(family: Family, reason: &'static str) -> Self {
+        Self::new(family, ErrorKind::Service(ServiceError::Internal(reason.into())))
+    }
+
+    pub(crate) fn wire(&self) -> Wire {
+        wire(self.family, &self.kind)
+    }
+
+    /// The answer. Errors of ours name the request, so that the caller can ask about it.
+    pub(crate) fn response(&self, request_id: Option<&str>) -> HttpResponse {
+        let Wire { status, code, message } = self.wire();
+        let message = match request_id {
+            Some(id) if status.is_server_error() => format!("{message} (request {id})"),
+            _ => message.to_owned(),
+        };
+        let body = match self.family {
+            Family::User => serde_json::json!({"code": code, "message": message}),
+            Family::Admin => serde_json::json!({"status": "Fails", "code": code, "message": message}),
+        };
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            response.insert_header((header::RETRY_AFTER, "2"));
+        }
+        if matches!(self.kind, ErrorKind::TooLarge | ErrorKind::TooSlow | ErrorKind::TooManyConnections) {
+            response.force_close();
+        }
+        response.body(body.to_string())
+    }
+}
+
+fn wire(family: Family, kind: &ErrorKind) -> Wire {
+    let user = family == Family::User;
+    // The user API's clients read numbers only, so the edge's refusals borrow theirs: 602 and 500.
+    let of = |status: StatusCode, code: u16, message: &'static str| Wire { status, code, message };
+    match kind {
+        ErrorKind::Service(ServiceError::Refused(refusal)) => {
+            let (code, message, admin_status) = refused(*refusal);
+            of(if user { StatusCode::BAD_REQUEST } else { admin_status }, code, message)
+        }
+        ErrorKind::Service(ServiceError::Unavailable(_)) => {
+            of(StatusCode::SERVICE_UNAVAILABLE, 500, "the database is not available, try again")
+        }
+        ErrorKind::Service(ServiceError::Busy) => {
+            of(StatusCode::SERVICE_UNAVAILABLE, 500, "too many requests at once, try again")
+        }
+        ErrorKind::Service(ServiceError::Internal(_)) | ErrorKind::Panicked => {
+            of(StatusCode::INTERNAL_SERVER_ERROR, 500, "internal server error")
+        }
+        ErrorKind::UnknownPath => of(StatusCode::NOT_FOUND, 602, "there is nothing at this path"),
+        ErrorKind::WrongMethod => {
+            of(StatusCode::METHOD_NOT_ALLOWED, 602, "this path does not take this method")
+        }
+        ErrorKind::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, 602, "the request is too large"),
+        ErrorKind::TooSlow => of(StatusCode::REQUEST_TIMEOUT, 602, "the request took too long"),
+        ErrorKind::TooManyConnections => {
+            of(StatusCode::TOO_MANY_REQUESTS, 500, "too many connections from this address")
+        }
+    }
+}
+
+/// Number, text, and the status where the administration API answers it.
+fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
+    let bad = StatusCode::BAD_REQUEST;
+    match refusal {
+        Refusal::AppTokenInvalid => (400, "invalid app token", bad),
+        Refusal::AppGone => (401, "app no longer exists", bad),
+        Refusal::AppSuspended => (402, "app is suspended", bad),
+        Refusal::MissingParameter => (403, "missing parameter", bad),
+        Refusal::UserSuspended => (404, "user account is suspended", bad),
+        Refusal::AccessTokenInvalid => (405, "invalid access token", bad),
+        Refusal::SignupOff => (407, "app does not support signup", bad),
+        Refusal::CodeExpired => (411, "signup code expired", bad),
+        Refusal::AppMigrated => (413, "app is migrated", bad),
+        Refusal::ServerSecretInvalid => (500, "invalid server secret", StatusCode::FORBIDDEN),
+        Refusal::CredentialsWrong => (600, "invalid login credentials", bad),
+        Refusal::HandleTaken => (601, "handle already registered", bad),
+        Refusal::InvalidData => (602, "invalid data", bad),
+        Refusal::MetadataInvalid => (604, "invalid metadata", bad),
+        Refusal::NoUserNames => (606, "app does not support user names", bad),
+        Refusal::NotVerified => (608, "account has not been verified", bad),
+        Refusal::ServerScopeNeeded => (400, "a server secret is needed", StatusCode::FORBIDDEN),
+        Refusal::UnknownApp => (401, "there is no such app", StatusCode::NOT_FOUND),
+        Refusal::AppNameTaken => (602, "an app of this name already exists", StatusCode::CONFLICT),
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ErrorKind::Service(error) => error.fmt(f),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.wire().status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.response(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every error there is. The match in `wire` is total; this list is checked against it by its length.
+    fn all() -> Vec<ErrorKind> {
+        let refusals = [
+            Refusal::AppTokenInvalid,
+            Refusal::AppGone,
+            Refusal::AppSuspended,
+            Refusal::MissingParameter,
+            Refusal::UserSuspended,
+            Refusal::AccessTokenInvalid,
+            Refusal::SignupOff,
+            Refusal::CodeExpired,
+            Refusal::AppMigrated,
+            Refusal::ServerSecretInvalid,
+            Refusal::CredentialsWrong,
+            Refusal::HandleTaken,
+            Refusal::InvalidData,
+            Refusal::MetadataInvalid,
+            Refusal::NoUserNames,
+            Refusal::NotVerified,
+            Refusal::ServerScopeNeeded,
+            Refusal::UnknownApp,
+            Refusal::AppNameTaken,
+        ];
+        let mut all: Vec<_> =
+            refusals.into_iter().map(|refusal| ErrorKind::Service(refusal.into())).collect();
+        all.extend([
+            ErrorKind::Service(ServiceError::Unavailable("canary".to_owned())),
+            ErrorKind::Service(ServiceError::Busy),
+            ErrorKind::Service(ServiceError::Internal("canary".into())),
+            ErrorKind::UnknownPath,
+            ErrorKind::WrongMethod,
+            ErrorKind::TooLarge,
+            ErrorKind::TooSlow,
+            ErrorKind::TooManyConnections,
+            ErrorKind::Panicked,
+        ]);
+        all
+    }
+
+    #[test]
+    fn the_table_of_errors() {
+        let table: Vec<String> = all()
+            .iter()
+            .map(|kind| {
+                let (user, admin) = (wire(Family::User, kind), wire(Family::Admin, kind));
+                assert_eq!((user.code, user.message), (admin.code, admin.message));
+                format!("{} {} {} {}", user.status.as_u16(), admin.status.as_u16(), user.code, user.message)
+            })
+            .collect();
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn sec_107_an_error_of_ours_says_nothing_but_the_request_id() {
+        for kind in all() {
+            let error = ApiError::new(Family::User, kind);
+            let is_ours = error.wire().status.is_server_error();
+            let response = error.response(Some("0123abcd"));
+            let body = actix_web::body::to_bytes(response.into_body());
+            let body = futures_util::FutureExt::now_or_never(body).unwrap().unwrap();
+            let body = std::str::from_utf8(&body).unwrap();
+            assert!(!body.contains("canary"), "{body}");
+            assert_eq!(body.contains("0123abcd"), is_ours, "{body}");
+        }
+    }
+}

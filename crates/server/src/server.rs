@@ -1,0 +1,224 @@
+//! The server: binds first, so that a busy port leaves no trace; then opens its data; then serves until it is
+//! told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::rt::{System, SystemRunner};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use latchkey_domain::{Clock, Entropy};
+use latchkey_notifiers::{EmailSender, FolderSender};
+use latchkey_service::Service;
+use latchkey_storage::Store;
+use latchkey_storage::diesel::Database;
+
+use crate::api::AppState;
+use crate::control;
+use crate::http::{BodyLimits, Connections, Edge, Identify, observe, on_connect};
+use crate::routes;
+use crate::settings::{Checked, Settings};
+use crate::start::{Access, Opened, StartError, open};
+
+/// A server that is bound and ready to run.
+pub struct Server {
+    system: SystemRunner,
+    http: HttpParts,
+    opened: Opened,
+    control: Option<PathBuf>,
+}
+
+struct HttpParts {
+    settings: Settings,
+    checked: Checked,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// What an operator sees when the server starts.
+#[derive(Debug, Clone)]
+pub struct Greeting {
+    /// The address under which clients reach the server.
+    pub public_url: String,
+    /// Where the data is.
+    pub database: String,
+    /// What may be shown of the master key.
+    pub master_key: String,
+    /// Where mail is written.
+    pub mailbox: PathBuf,
+    /// Whether the data was made just now.
+    pub is_new: bool,
+}
+
+impl Server {
+    /// Binds the port and opens the data.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is in the way; nothing is left half written.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let checked = settings.check()?;
+        let busy = |error: std::io::Error| {
+            StartError::Unavailable(format!(
+                "{} cannot be listened on: {error}. Stop what uses it, or choose another with server.port",
+                checked.listen
+            ))
+        };
+        let listener = TcpListener::bind(checked.listen).map_err(busy)?;
+        let address = listener.local_addr().map_err(busy)?;
+        listener.set_nonblocking(true).map_err(busy)?;
+        let system = System::new();
+        let public_url = settings.public_url(address);
+        let opened = system.block_on(open(&settings, &checked, public_url, Access::Write))?;
+        let control = control::path(&settings)?;
+        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened, control })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.http.address
+    }
+
+    /// What an operator sees when the server starts.
+    #[must_use]
+    pub fn greeting(&self) -> Greeting {
+        Greeting {
+            public_url: self.http.settings.public_url(self.http.address),
+            database: self.opened.database.clone(),
+            master_key: self.opened.master_key.clone(),
+            mailbox: self.opened.mailbox.clone(),
+            is_new: self.opened.is_new,
+        }
+    }
+
+    /// Serves until SIGINT or SIGTERM, then lets requests under way end.
+    ///
+    /// # Errors
+    /// [`StartError::Unavailable`] when the listener fails.
+    pub fn run(self) -> Result<(), StartError> {
+        self.run_with(|_| {})
+    }
+
+    /// Serves like [`Server::run`], and first hands out what stops it.
+    ///
+    /// # Errors
+    /// [`StartError::Unavailable`] when the listener fails.
+    pub fn run_with(self, started: impl FnOnce(ServerHandle)) -> Result<(), StartError> {
+        let Self { system, http, opened, control } = self;
+        let failed = |error: std::io::Error| StartError::Unavailable(format!("the listener failed: {error}"));
+        system.block_on(async move {
+            let sender: Arc<dyn EmailSender> = Arc::new(FolderSender::new(opened.mailbox.clone()));
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let service = opened.service.clone();
+            let outbox = tokio::spawn(async move {
+                let stopped = async move {
+                    let _ = stopped.await;
+                };
+                service.work_off_outbox(sender, stopped).await;
+            });
+            let control = control.map(|path| control::serve(&path, opened.service.clone())).transpose()?;
+            let server = http_server(http, &opened).map_err(failed)?;
+            started(server.handle());
+            let served = server.await.map_err(failed);
+            if let Some(control) = control {
+                control.stop(true).await;
+            }
+            let _ = stop.send(());
+            let _ = outbox.await;
+            served
+        })
+    }
+}
+
+fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::dev::Server> {
+    let HttpParts { settings, checked, listener, .. } = parts;
+    let limits = settings.limits.clone();
+    let connections = Connections::new(limits.connections_per_address, checked.trusted_proxies.is_empty());
+    let context = HttpContext::<Database>::new(
+        opened.service.clone(),
+        Arc::clone(&opened.clock),
+        Arc::clone(&opened.entropy),
+        &settings,
+        &checked,
+    );
+    let server = HttpServer::new(move || {
+        let context = context.clone();
+        App::new().wrap(from_fn(observe)).configure(move |config| context.configure(config))
+    })
+    .workers(checked.workers)
+    .client_request_timeout(Duration::from_secs(limits.head_seconds))
+    .keep_alive(Duration::from_secs(limits.idle_seconds))
+    .shutdown_timeout(settings.server.shutdown_seconds)
+    .on_connect(move |connection, data| on_connect(&connections, connection, data))
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+/// What every worker's routes stand on. Tests use it over stores of their own.
+pub struct HttpContext<S> {
+    state: Data<AppState<S>>,
+    identify: Data<dyn Identify>,
+    edge: Data<Edge>,
+    limits: Data<BodyLimits>,
+    origins: Vec<String>,
+}
+
+impl<S> Clone for HttpContext<S> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+            identify: self.identify.clone(),
+            edge: self.edge.clone(),
+            limits: self.limits.clone(),
+            origins: self.origins.clone(),
+        }
+    }
+}
+
+impl<S: Store> HttpContext<S> {
+    /// Wires the routes to a service.
+    #[must_use]
+    pub fn new(
+        service: Service<S>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        settings: &Settings,
+        checked: &Checked,
+    ) -> Self {
+        let limits = &settings.limits;
+        let identify: Arc<dyn Identify> = Arc::new(service.clone());
+        Self {
+            state: Data::new(AppState { service }),
+            identify: Data::from(identify),
+            edge: Data::new(Edge {
+                clock,
+                entropy,
+                trusted_proxies: checked.trusted_proxies.clone(),
+                header_bytes: limits.header_bytes,
+                request_time: Duration::from_secs(limits.request_seconds),
+            }),
+            limits: Data::new(BodyLimits {
+                bytes: limits.body_bytes,
+                depth: limits.json_depth,
+                fields: limits.form_fields,
+                time: Duration::from_secs(limits.body_seconds),
+            }),
+            origins: settings.server.cors_origins.clone(),
+        }
+    }
+
+    /// Mounts all routes.
+    pub fn configure(&self, config: &mut ServiceConfig) {
+        config
+            .app_data(self.state.clone())
+            .app_data(self.identify.clone())
+            .app_data(self.edge.clone())
+            .app_data(self.limits.clone());
+        routes::configure::<S>(config, &self.origins);
+    }
+}

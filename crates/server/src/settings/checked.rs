@@ -1,0 +1,210 @@
+//! Settings parsed into what they mean. What cannot mean anything is named, all at once, before anything is
+//! opened.
+
+use std::net::{IpAddr, SocketAddr};
+
+use latchkey_crypto::{HashCost, RsaSize};
+use latchkey_domain::{CodeRules, OutboxRules, ServerMode};
+use latchkey_notifiers::MailAddress;
+use latchkey_service::{MailIdentity, ServiceSettings};
+use time::Duration;
+
+use super::{Mistakes, Settings};
+use crate::http::TrustedProxies;
+
+/// The settings, parsed.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) hash_cost: HashCost,
+    pub(crate) hash_threads: usize,
+    pub(crate) hash_queue: usize,
+    pub(crate) workers: usize,
+    mode: ServerMode,
+    key_size: RsaSize,
+    from: MailAddress,
+}
+
+impl Settings {
+    /// Parses the settings into what they mean.
+    ///
+    /// # Errors
+    /// [`Mistakes`], all of them at once.
+    pub fn check(&self) -> Result<Checked, Mistakes> {
+        let mut mistakes = Vec::new();
+        let address = self.address(&mut mistakes);
+        let trusted_proxies = TrustedProxies::parse(&self.server.trusted_proxies).unwrap_or_else(|entry| {
+            let hint = "is no address or network, and neither loopback nor private";
+            mistakes.push(format!("server.trusted_proxies: \"{entry}\" {hint}"));
+            TrustedProxies::default()
+        });
+        let is_exposed = !address.is_loopback() && trusted_proxies.is_empty() && !self.server.insecure_http;
+        if is_exposed && mistakes.is_empty() {
+            mistakes.push(format!(
+                "server.address is {address}: other machines would send passwords in clear. \
+                 Declare the proxy that speaks TLS in server.trusted_proxies, or set server.insecure_http = true"
+            ));
+        }
+        self.check_public_url(&mut mistakes);
+        let mode = match self.server.mode.as_str() {
+            "self-hosted" => ServerMode::SelfHosted,
+            "hosted" => ServerMode::Hosted,
+            _ => {
+                mistakes.push("server.mode is self-hosted or hosted".to_owned());
+                ServerMode::SelfHosted
+            }
+        };
+        let key_size = match self.keys.rsa_bits {
+            2_048 => RsaSize::Rsa2048,
+            3_072 => RsaSize::Rsa3072,
+            _ => {
+                mistakes.push("keys.rsa_bits is 2048 or 3072".to_owned());
+                RsaSize::default()
+            }
+        };
+        let hash_cost = HashCost::new(self.hash.memory_kib, self.hash.passes).unwrap_or_else(|error| {
+            mistakes.push(format!("hash: {error}"));
+            HashCost::default()
+        });
+        let mut one_of = |key: &str, value: &str, allowed: &[&str]| {
+            if !allowed.contains(&value) {
+                mistakes.push(format!("{key} is one of {}", allowed.join(", ")));
+            }
+        };
+        one_of("database.migrate", &self.database.migrate, &["auto", "check"]);
+        one_of("log.format", &self.log.format, &["auto", "text", "json"]);
+        one_of("log.level", &self.log.level, &["error", "warn", "info", "debug", "trace"]);
+        if !(1..60).contains(&self.outbox.send_seconds) {
+            mistakes.push("outbox.send_seconds is 1 to 59: a lease lasts 60".to_owned());
+        }
+        let from = MailAddress::parse(&self.mail.from);
+        if from.is_err() {
+            mistakes.push("mail.from is no address such as \"Shop <noreply@example.com>\"".to_owned());
+        }
+        let (Ok(from), true) = (from, mistakes.is_empty()) else { return Err(Mistakes(mistakes)) };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let or = |wanted: usize, otherwise: usize| if wanted == 0 { otherwise } else { wanted };
+        let hash_threads = or(self.hash.threads, cores);
+        Ok(Checked {
+            listen: SocketAddr::new(address, self.server.port),
+            trusted_proxies,
+            hash_cost,
+            hash_threads,
+            hash_queue: or(self.hash.queue, (64 * hash_threads).max(256)),
+            workers: or(self.server.workers, cores),
+            mode,
+            key_size,
+            from,
+        })
+    }
+
+    fn address(&self, mistakes: &mut Vec<String>) -> IpAddr {
+        match self.server.address.as_str() {
+            "localhost" => IpAddr::from([127, 0, 0, 1]),
+            text => text.parse().unwrap_or_else(|_| {
+                mistakes.push(format!("server.address: \"{text}\" is no IP address"));
+                IpAddr::from([127, 0, 0, 1])
+            }),
+        }
+    }
+
+    fn check_public_url(&self, mistakes: &mut Vec<String>) {
+        let url = self.server.public_url.as_str();
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let is_good = rest.is_some_and(|rest| {
+            !rest.is_empty() && !rest.ends_with('/') && !rest.contains(['?', '#', '"', '\\', ' ', '@'])
+        });
+        if !url.is_empty() && !is_good {
+            mistakes.push(
+                "server.public_url is like https://auth.example.com, without a slash at its end".to_owned(),
+            );
+        }
+    }
+
+    /// The address under which clients reach a server that listens here.
+    pub(crate) fn public_url(&self, listening: SocketAddr) -> String {
+        if self.server.public_url.is_empty() {
+            format!("http://{listening}")
+        } else {
+            self.server.public_url.clone()
+        }
+    }
+}
+
+impl Checked {
+    pub(crate) fn service_settings(&self, settings: &Settings, public_url: String) -> ServiceSettings {
+        let limits = &settings.limits;
+        let seconds = |seconds: u32| Duration::seconds(i64::from(seconds));
+        let host = public_url.split("://").last().unwrap_or_default();
+        let host = host.split(['/', ':']).next().unwrap_or_default();
+        ServiceSettings {
+            mode: self.mode,
+            codes: CodeRules {
+                sign_up_life: Duration::hours(i64::from(limits.signup_code_hours)),
+                resend_after: seconds(limits.code_resend_seconds),
+                wrong_tries: limits.wrong_codes,
+                ..CodeRules::default()
+            },
+            outbox: OutboxRules {
+                attempts: i64::from(settings.outbox.attempts),
+                first_wait: seconds(settings.outbox.first_wait_seconds),
+                send_timeout: seconds(settings.outbox.send_seconds),
+                ..OutboxRules::default()
+            },
+            key_size: self.key_size,
+            mail: MailIdentity { from: self.from.clone(), host: host.to_owned() },
+            public_url,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(change: impl Fn(&mut Settings)) -> String {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.check().map(|_| String::new()).unwrap_or_else(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn sec_119_other_machines_need_tls_somewhere() {
+        assert_eq!(mistakes(|_| {}), "");
+        let exposed = |settings: &mut Settings| settings.server.address = "0.0.0.0".to_owned();
+        assert!(mistakes(exposed).contains("server.insecure_http"));
+        for allow in [
+            (|settings: &mut Settings| settings.server.insecure_http = true) as fn(&mut Settings),
+            |settings| settings.server.trusted_proxies = vec!["10.0.0.1".to_owned()],
+            |settings| settings.server.address = "::1".to_owned(),
+        ] {
+            let both = |settings: &mut Settings| {
+                exposed(settings);
+                allow(settings);
+            };
+            assert_eq!(mistakes(both), "");
+        }
+    }
+
+    #[test]
+    fn sec_001_weaker_hashes_stop_the_start() {
+        assert!(mistakes(|settings| settings.hash.memory_kib = 8_192).contains("19456"));
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let told = mistakes(|settings| {
+            settings.server.address = "here".to_owned();
+            settings.server.public_url = "auth.example.com/".to_owned();
+            settings.server.trusted_proxies = vec!["everybody".to_owned()];
+            settings.server.mode = "other".to_owned();
+            settings.keys.rsa_bits = 4_096;
+            settings.mail.from = "nobody".to_owned();
+            settings.log.format = "xml".to_owned();
+            settings.outbox.send_seconds = 60;
+        });
+        assert_eq!(told.lines().count(), 8, "{told}");
+    }
+}

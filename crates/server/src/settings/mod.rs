@@ -1,0 +1,38 @@
+//! Settings: defaults in code, then a file, then the environment (`LATCHKEY__SECTION__KEY`). A key that is
+//! not known is an error that names the nearest one; all mistakes are told at once.
+
+mod checked;
+mod sections;
+mod source;
+
+pub use checked::Checked;
+pub use sections::{
+    DataSettings, DatabaseSettings, HashSettings, KeySettings, LimitSettings, LogSettings, MailSettings,
+    OutboxSettings, ServerSettings,
+};
+pub use source::{Mistakes, Shown};
+
+use serde::Serialize;
+
+/// All settings of a server.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Settings {
+    /// Where and how it listens.
+    pub server: ServerSettings,
+    /// Where its files are.
+    pub data: DataSettings,
+    /// Where its database is.
+    pub database: DatabaseSettings,
+    /// Its keys.
+    pub keys: KeySettings,
+    /// What password hashes cost.
+    pub hash: HashSettings,
+    /// What it refuses.
+    pub limits: LimitSettings,
+    /// Who mail comes from.
+    pub mail: MailSettings,
+    /// How mail is tried again.
+    pub outbox: OutboxSettings,
+    /// What it writes about itself.
+    pub log: LogSettings,
+}

@@ -1,0 +1,247 @@
+//! Reading settings from file and environment, with every mistake named; and showing what came from where.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use config::{Config, Environment, File, FileFormat, Map, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Settings;
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub struct Mistakes(pub Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// One setting as `config show` prints it.
+#[derive(Debug)]
+pub struct Shown {
+    /// `section.key`.
+    pub key: String,
+    /// Its value, masked if it is secret.
+    pub value: String,
+    /// `default`, `file` or `environment`.
+    pub origin: &'static str,
+}
+
+type Sections = BTreeMap<String, Map<String, Value>>;
+
+impl Settings {
+    /// Reads the settings: defaults, then `file`, then the environment.
+    ///
+    /// # Errors
+    /// [`Mistakes`], all of them at once.
+    pub fn load(file: Option<&Path>, environment: &[(String, String)]) -> Result<Self, Mistakes> {
+        Self::load_with_origins(file, environment).map(|(settings, _)| settings)
+    }
+
+    /// Reads the settings, and says of each where it came from.
+    ///
+    /// # Errors
+    /// [`Mistakes`], all of them at once.
+    pub fn load_with_origins(
+        file: Option<&Path>,
+        environment: &[(String, String)],
+    ) -> Result<(Self, Vec<Shown>), Mistakes> {
+        let mut mistakes = Vec::new();
+        let from_file = read(file.map(from_file), "the file", &mut mistakes);
+        let from_environment = read(Some(from_environment(environment)), "the environment", &mut mistakes);
+        let mut reader = Reader { from_file, from_environment, mistakes, shown: Vec::new() };
+        let settings = Self {
+            server: reader.section("server"),
+            data: reader.section("data"),
+            database: reader.section("database"),
+            keys: reader.section("keys"),
+            hash: reader.section("hash"),
+            limits: reader.section("limits"),
+            mail: reader.section("mail"),
+            outbox: reader.section("outbox"),
+            log: reader.section("log"),
+        };
+        reader.refuse_unknown_sections(&settings);
+        if reader.mistakes.is_empty() { Ok((settings, reader.shown)) } else { Err(Mistakes(reader.mistakes)) }
+    }
+}
+
+fn from_file(path: &Path) -> Result<Config, String> {
+    let named = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+    Config::builder()
+        .add_source(File::from_str(&text, FileFormat::Toml))
+        .build()
+        .map_err(|error| named(&error))
+}
+
+fn from_environment(variables: &[(String, String)]) -> Result<Config, String> {
+    let variables = variables.iter().cloned().collect();
+    let source =
+        Environment::with_prefix("LATCHKEY").prefix_separator("__").separator("__").source(Some(variables));
+    Config::builder().add_source(source).build().map_err(|error| error.to_string())
+}
+
+fn read(config: Option<Result<Config, String>>, origin: &str, mistakes: &mut Vec<String>) -> Sections {
+    let values = match config {
+        None => return Sections::new(),
+        Some(Err(mistake)) => {
+            mistakes.push(mistake);
+            return Sections::new();
+        }
+        Some(Ok(config)) => config.cache.into_table().unwrap_or_default(),
+    };
+    let mut sections = Sections::new();
+    for (name, value) in values {
+        match value.into_table() {
+            Ok(table) => {
+                sections.insert(name, table);
+            }
+            Err(_) => mistakes.push(format!("{name} in {origin} is not a section: write section.key")),
+        }
+    }
+    sections
+}
+
+struct Reader {
+    from_file: Sections,
+    from_environment: Sections,
+    mistakes: Vec<String>,
+    shown: Vec<Shown>,
+}
+
+impl Reader {
+    /// One section: each key is tried alone, so that one mistake hides no other.
+    fn section<T: Default + Serialize + DeserializeOwned + Clone>(&mut self, name: &str) -> T {
+        let known = fields_of(&T::default());
+        let mut values: BTreeMap<String, (Value, &'static str)> = BTreeMap::new();
+        for (sections, origin) in [(&self.from_file, "file"), (&self.from_environment, "environment")] {
+            for (key, value) in sections.get(name).into_iter().flatten() {
+                values.insert(key.clone(), (value.clone(), origin));
+            }
+        }
+        let mut section = Config::builder();
+        for (key, (value, origin)) in &values {
+            if !known.contains_key(key) {
+                let nearest = nearest(key, known.keys());
+                self.mistakes
+                    .push(format!("{name}.{key} ({origin}) is unknown; did you mean {name}.{nearest}?"));
+                continue;
+            }
+            match alone::<T>(key, value) {
+                Ok(()) => {
+                    if let Ok(next) = section.clone().set_override(format!("s.{key}"), value.clone()) {
+                        section = next;
+                    }
+                }
+                Err(error) => self.mistakes.push(format!("{name}.{key} ({origin}): {error}")),
+            }
+        }
+        let section = section.build().and_then(|config| config.get::<T>("s")).unwrap_or_default();
+        for (key, value) in fields_of(&section) {
+            let origin = values.get(&key).map_or("default", |(_, origin)| *origin);
+            self.shown.push(Shown { key: format!("{name}.{key}"), value: value.to_string(), origin });
+        }
+        section
+    }
+
+    fn refuse_unknown_sections(&mut self, settings: &Settings) {
+        let known = fields_of(settings);
+        for (sections, origin) in [(&self.from_file, "file"), (&self.from_environment, "environment")] {
+            for name in sections.keys().filter(|name| !known.contains_key(*name)) {
+                let nearest = nearest(name, known.keys());
+                self.mistakes
+                    .push(format!("the section {name} ({origin}) is unknown; did you mean {nearest}?"));
+            }
+        }
+    }
+}
+
+/// Whether a value fits its field.
+fn alone<T: DeserializeOwned>(key: &str, value: &Value) -> Result<(), config::ConfigError> {
+    let config = Config::builder().set_override(format!("s.{key}"), value.clone())?.build()?;
+    config.get::<T>("s").map(|_| ())
+}
+
+/// The names and printed values of a section's fields.
+fn fields_of(section: &impl Serialize) -> BTreeMap<String, serde_json::Value> {
+    match serde_json::to_value(section) {
+        Ok(serde_json::Value::Object(fields)) => fields.into_iter().collect(),
+        Ok(_) | Err(_) => BTreeMap::new(),
+    }
+}
+
+fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k String>) -> &'k str {
+    known.min_by_key(|candidate| strsim::damerau_levenshtein(key, candidate)).map_or("", String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("latchkey.toml");
+        std::fs::write(&file, "[server]\nport = 9000\naddress = \"::1\"\ntrusted_proxies = [\"private\"]\n")
+            .unwrap();
+        let variables = environment(&[
+            ("LATCHKEY__SERVER__PORT", "9001"),
+            ("LATCHKEY__SERVER__CORS_ORIGINS", "https://a.example, https://b.example"),
+            ("LATCHKEY__DATABASE__DURABLE", "false"),
+            ("LATCHKEY_CONFIG", "elsewhere"),
+            ("PATH", "/bin"),
+        ]);
+        let (settings, shown) = Settings::load_with_origins(Some(&file), &variables).unwrap();
+        assert_eq!((settings.server.port, settings.server.address.as_str()), (9001, "::1"));
+        assert_eq!(settings.server.cors_origins, ["https://a.example", "https://b.example"]);
+        assert_eq!(settings.server.trusted_proxies, ["private"]);
+        assert!(!settings.database.durable);
+        assert_eq!(settings.limits.body_bytes, 65_536);
+        let origin = |key: &str| shown.iter().find(|shown| shown.key == key).unwrap().origin;
+        assert_eq!(
+            [origin("server.port"), origin("server.address"), origin("log.level")],
+            ["environment", "file", "default"]
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_the_right_name() {
+        let variables = environment(&[
+            ("LATCHKEY__SERVER__PROT", "1"),
+            ("LATCHKEY__SERVER__PORT", "many"),
+            ("LATCHKEY__HASH__PASSES", "-1"),
+            ("LATCHKEY__SEVER__PORT", "1"),
+        ]);
+        let mistakes = Settings::load(None, &variables).unwrap_err().to_string();
+        for expected in [
+            "server.prot (environment) is unknown; did you mean server.port?",
+            "server.port (environment): ",
+            "hash.passes (environment): ",
+            "the section sever (environment) is unknown; did you mean server?",
+        ] {
+            assert!(mistakes.contains(expected), "{expected} in {mistakes}");
+        }
+        let missing = Settings::load(Some(Path::new("/nonexistent.toml")), &[]).unwrap_err().to_string();
+        assert!(missing.contains("/nonexistent.toml"), "{missing}");
+    }
+
+    #[test]
+    fn sec_100_secrets_are_masked_when_shown() {
+        let variables = environment(&[("LATCHKEY__DATABASE__URL", "postgres://u:canary@h/d")]);
+        let (settings, shown) = Settings::load_with_origins(None, &variables).unwrap();
+        assert_eq!(settings.database.url.expose_secret(), "postgres://u:canary@h/d");
+        assert!(!format!("{shown:?} {settings:?}").contains("canary"));
+        assert!(shown.iter().any(|shown| shown.key == "database.url" && shown.value == "\"(secret)\""));
+    }
+}

@@ -1,0 +1,25 @@
+//! Logs: text at a terminal, one JSON object a line elsewhere. Values are encoded, so that nobody can forge a
+//! line; what is logged is decided where it is logged, and never holds a secret.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::LogSettings;
+
+/// Begins to log to standard error. A second call changes nothing.
+pub(crate) fn begin(settings: &LogSettings) {
+    let filter = EnvFilter::new(format!("{},actix_server=warn,actix_http=warn", settings.level));
+    let as_text = match settings.format.as_str() {
+        "text" => true,
+        "json" => false,
+        _ => std::io::stderr().is_terminal(),
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error here means that somebody has set a subscriber before: then that one is used.
+    let _ = if as_text {
+        subscriber.with_target(false).try_init()
+    } else {
+        subscriber.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    };
+}
