@@ -27,6 +27,7 @@ pub mod settings;
 mod start;
 mod telemetry;
 
+pub use http::observe;
 pub use server::{Greeting, HttpContext, Server};
 pub use settings::Settings;
 pub use start::StartError;

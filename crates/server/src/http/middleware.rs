@@ -35,8 +35,11 @@ pub(crate) struct Edge {
     pub(crate) request_time: Duration,
 }
 
-/// Surrounds a request.
-pub(crate) async fn observe(
+/// Surrounds a request: to be wrapped around the routes that [`HttpContext`](crate::HttpContext) mounts.
+///
+/// # Errors
+/// The answer itself, when a request panicked or took too long.
+pub async fn observe(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

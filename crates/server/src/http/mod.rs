@@ -14,5 +14,6 @@ pub(crate) use answer::{Answer, iso, json, ok_true};
 pub(crate) use body::{BodyLimits, Fields};
 pub(crate) use identity::family_of;
 pub(crate) use identity::{Identify, Identity};
-pub(crate) use middleware::{Connections, Edge, observe, on_connect};
+pub use middleware::observe;
+pub(crate) use middleware::{Connections, Edge, on_connect};
 pub(crate) use wire_error::{ApiError, ErrorKind, Family};

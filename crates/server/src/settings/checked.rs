@@ -134,7 +134,9 @@ impl Settings {
 }
 
 impl Checked {
-    pub(crate) fn service_settings(&self, settings: &Settings, public_url: String) -> ServiceSettings {
+    /// What the use cases are told, for a server that is reached at `public_url`.
+    #[must_use]
+    pub fn service_settings(&self, settings: &Settings, public_url: String) -> ServiceSettings {
         let limits = &settings.limits;
         let seconds = |seconds: u32| Duration::seconds(i64::from(seconds));
         let host = public_url.split("://").last().unwrap_or_default();

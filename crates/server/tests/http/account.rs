@@ -1,0 +1,73 @@
+//! `getUser`, `getApplication`, `changePassword`.
+
+use latchkey_storage::Store;
+use serde_json::json;
+
+use crate::harness::{OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    get_user_tells_what_is_set,
+    get_application_tells_what_clients_need_and_nothing_secret,
+    sec_062_a_changed_password_ends_all_tokens_but_the_callers,
+    change_password_answers_602_to_whatever_is_wrong,
+);
+
+async fn get_user_tells_what_is_set<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let access = app.user(&shop, "ana@example.com").await;
+    let mut user = app.get("/api/appuser/getUser", ("access-token", &access)).await.json();
+    user["appId"] = "[appId]".into();
+    insta::assert_json_snapshot!("user", user);
+    assert_eq!(app.get("/api/appuser/getUser", ("app-token", &shop.token)).await.error(), (400, 602));
+}
+
+async fn get_application_tells_what_clients_need_and_nothing_secret<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let access = app.user(&shop, "ana@example.com").await;
+    let answer = app.get("/api/appuser/getApplication", ("app-token", &shop.token)).await;
+    insta::assert_json_snapshot!("application", answer.json());
+    let either = app.get("/api/appuser/getApplication", ("access-token", &access)).await;
+    assert_eq!(either.body, answer.body);
+    let in_query = app.get(&format!("/api/appuser/getApplication?appToken={}", shop.token), ("x", "y")).await;
+    assert_eq!(in_query.body, answer.body);
+    assert_eq!(app.get("/api/appuser/getApplication", ("x", "y")).await.error(), (400, 602));
+}
+
+async fn sec_062_a_changed_password_ends_all_tokens_but_the_callers<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let first = app.user(&shop, "ana@example.com").await;
+    let login =
+        |password| app.as_app(&shop, "login", json!({"handle": "ana@example.com", "password": password}));
+    let second = login(PASSWORD).await.field("access-token");
+    let change = json!({"password": PASSWORD, "newPassword": OTHER_PASSWORD});
+    let changed = app.post("/api/appuser/changePassword", ("access-token", &second), change).await;
+    assert_eq!(changed.text(), "true");
+    assert_eq!(app.get("/api/appuser/getUser", ("access-token", &first)).await.error(), (400, 405));
+    assert_eq!(app.get("/api/appuser/getUser", ("access-token", &second)).await.status, 200);
+    assert_eq!(login(PASSWORD).await.error(), (400, 600));
+    let third = login(OTHER_PASSWORD).await.field("access-token");
+    assert_eq!(app.get("/api/appuser/getUser", ("access-token", &third)).await.status, 200);
+    app.clock.advance(time::Duration::days(366));
+    assert_eq!(app.get("/api/appuser/getUser", ("access-token", &third)).await.error(), (400, 405));
+}
+
+async fn change_password_answers_602_to_whatever_is_wrong<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let access = app.user(&shop, "ana@example.com").await;
+    for body in [
+        json!({}),
+        json!({"password": PASSWORD}),
+        json!({"newPassword": OTHER_PASSWORD}),
+        json!({"password": PASSWORD, "newPassword": PASSWORD}),
+        json!({"password": PASSWORD, "newPassword": "short"}),
+        json!({"password": OTHER_PASSWORD, "newPassword": "0".repeat(32)}),
+        json!({"password": [PASSWORD], "newPassword": OTHER_PASSWORD}),
+    ] {
+        let answer = app.post("/api/appuser/changePassword", ("access-token", &access), body.clone()).await;
+        assert_eq!(answer.error(), (400, 602), "{body}");
+    }
+    let change = json!({"password": PASSWORD, "newPassword": OTHER_PASSWORD});
+    let with_app = app.post("/api/appuser/changePassword", ("app-token", &shop.token), change).await;
+    assert_eq!(with_app.error(), (400, 602));
+}

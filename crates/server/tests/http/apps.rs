@@ -1,0 +1,63 @@
+//! `/api/app`.
+
+use serde_json::json;
+
+use crate::harness::TestApp;
+use crate::on_every_store;
+use latchkey_storage::Store;
+
+on_every_store!(an_application_is_made_found_and_listed, a_taken_name_is_409, what_is_wrong_is_told);
+
+async fn an_application_is_made_found_and_listed<S: Store>(app: TestApp<S>) {
+    let secret = app.server_secret.clone();
+    let operator = ("server-secret", secret.as_str());
+    let created = app.post("/api/app/", operator, json!({"name": "Shop", "jwtEnabled": true})).await;
+    let body = created.json();
+    let id = created.field("appId");
+    assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()));
+    let mut redacted = body.clone();
+    for secret in ["appId", "appToken", "appPublicKey"] {
+        redacted[secret] = format!("[{secret}]").into();
+    }
+    insta::assert_json_snapshot!("created", redacted);
+
+    let found = app.get(&format!("/api/app/appId/{id}"), operator).await.json();
+    for same in ["appId", "appToken", "appPublicKey", "name"] {
+        assert_eq!(found[same], body[same]);
+    }
+    let mut redacted = found.clone();
+    for secret in ["appId", "appToken", "appPublicKey", "issuer"] {
+        redacted[secret] = format!("[{secret}]").into();
+    }
+    insta::assert_json_snapshot!("found", redacted);
+
+    app.app("Second").await;
+    let all = app.get("/api/app/allApps", operator).await.json();
+    let names: Vec<&str> = all.as_array().unwrap().iter().map(|app| app["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Second", "Shop"]);
+}
+
+async fn a_taken_name_is_409<S: Store>(app: TestApp<S>) {
+    app.app("Shop").await;
+    let again = app.post("/api/app/", ("server-secret", &app.server_secret), json!({"name": " Shop "})).await;
+    assert_eq!(again.error(), (409, 602));
+    assert_eq!(again.json()["status"], "Fails");
+}
+
+async fn what_is_wrong_is_told<S: Store>(app: TestApp<S>) {
+    let operator = ("server-secret", app.server_secret.as_str());
+    for (body, code) in [
+        (json!({}), 403),
+        (json!({"name": ""}), 403),
+        (json!({"name": 1}), 602),
+        (json!({"name": {"$gt": ""}}), 602),
+        (json!({"name": "a\nb"}), 602),
+        (json!({"name": "x".repeat(101)}), 602),
+        (json!({"name": "Shop", "jwtEnabled": "maybe"}), 602),
+    ] {
+        assert_eq!(app.post("/api/app", operator, body.clone()).await.error(), (400, code), "{body}");
+    }
+    for unknown in ["0".repeat(32), "nonsense".to_owned(), "0".repeat(31)] {
+        assert_eq!(app.get(&format!("/api/app/appId/{unknown}"), operator).await.error(), (404, 401));
+    }
+}

@@ -1,0 +1,239 @@
+//! An application under test: the real routes and use cases over a given store.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::body::to_bytes;
+use actix_web::dev::{Service as _, ServiceResponse};
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::from_fn;
+use actix_web::test::TestRequest;
+use actix_web::{App, web};
+use latchkey_crypto::{Engine, HashCost, HashPool, KeyRing, MasterKey, PasswordHasher, PublicKey};
+use latchkey_domain::{Clock as _, ManualClock, SeededEntropy, TokenName};
+use latchkey_notifiers::{Email, EmailSender, MemorySender};
+use latchkey_server::{HttpContext, Settings, observe};
+use latchkey_service::{Service, ServiceParts};
+use latchkey_storage::Store;
+use serde_json::{Value, json};
+
+/// The MD5 of `password123`.
+pub(crate) const PASSWORD: &str = "482c811da5d5b4bc6d497ffa98491e38";
+/// The MD5 of another password.
+pub(crate) const OTHER_PASSWORD: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
+
+type Answering = Rc<dyn Fn(TestRequest) -> futures_util::future::LocalBoxFuture<'static, Answer>>;
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The status and the protocol's number.
+    pub(crate) fn error(&self) -> (u16, i64) {
+        let body = self.json();
+        let members: Vec<&String> = body.as_object().unwrap().keys().collect();
+        assert!(members == ["code", "message"] || members == ["code", "message", "status"], "{body}");
+        (self.status.as_u16(), body["code"].as_i64().unwrap())
+    }
+
+    pub(crate) fn field(&self, name: &str) -> String {
+        assert_eq!(self.status, 200, "{}", self.text());
+        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text())).to_owned()
+    }
+}
+
+/// An application that was made for a test.
+#[derive(Clone)]
+pub(crate) struct Made {
+    pub(crate) id: String,
+    pub(crate) token: String,
+}
+
+/// The server under test.
+pub(crate) struct TestApp<S> {
+    pub(crate) service: Service<S>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) server_secret: String,
+    mails: Arc<MemorySender>,
+    answering: Answering,
+}
+
+impl<S: Store> TestApp<S> {
+    pub(crate) async fn over(store: S) -> Self {
+        Self::with(store, |_| {}).await
+    }
+
+    pub(crate) async fn with(store: S, change: impl Fn(&mut Settings)) -> Self {
+        let (clock, entropy) = (Arc::new(ManualClock::at(1_700_000_000)), Arc::new(SeededEntropy::new(42)));
+        let master = MasterKey::generate(&*entropy).unwrap();
+        let keys = Service::open_keys(&store, &master, &*clock, &*entropy).await.unwrap();
+        Self::wired(store, keys, clock, entropy, change).await
+    }
+
+    /// The same server, its keys opened from `working`, but with its database away.
+    pub(crate) async fn broken(store: S, working: &impl Store) -> Self {
+        let (clock, entropy) = (Arc::new(ManualClock::at(1_700_000_000)), Arc::new(SeededEntropy::new(42)));
+        let master = MasterKey::generate(&*entropy).unwrap();
+        let keys = Service::open_keys(working, &master, &*clock, &*entropy).await.unwrap();
+        Self::wired(store, keys, clock, entropy, |_| {}).await
+    }
+
+    async fn wired(
+        store: S,
+        keys: KeyRing,
+        clock: Arc<ManualClock>,
+        entropy: Arc<SeededEntropy>,
+        change: impl Fn(&mut Settings),
+    ) -> Self {
+        let mut settings = Settings::default();
+        settings.server.public_url = "https://auth.example.com".to_owned();
+        settings.keys.rsa_bits = 2_048;
+        change(&mut settings);
+        let checked = settings.check().unwrap();
+        let service = Service::new(ServiceParts {
+            store,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            keys,
+            hasher: PasswordHasher::new(Engine::default(), HashCost::default()).unwrap(),
+            pool: HashPool::new(2, 1_000).unwrap(),
+            settings: checked.service_settings(&settings, settings.server.public_url.clone()),
+        });
+        let secret = service
+            .mint_server_secret(TokenName::parse("test").unwrap(), time::Duration::days(90))
+            .await
+            .map(|minted| minted.secret)
+            .unwrap_or_default();
+        let context = HttpContext::new(service.clone(), clock.clone(), entropy, &settings, &checked);
+        let app = actix_web::test::init_service(
+            App::new()
+                .wrap(from_fn(observe))
+                .configure(|config| context.configure(config))
+                .route("/panics", web::get().to(panics)),
+        )
+        .await;
+        let app = Rc::new(app);
+        let answering: Answering = Rc::new(move |request| {
+            let app = Rc::clone(&app);
+            Box::pin(async move {
+                match app.call(request.to_request()).await {
+                    Ok(response) => read(response).await,
+                    Err(error) => {
+                        let response = error.error_response();
+                        let (status, headers) = (response.status(), response.headers().clone());
+                        Answer {
+                            status,
+                            headers,
+                            body: to_bytes(response.into_body()).await.unwrap().to_vec(),
+                        }
+                    }
+                }
+            })
+        });
+        Self { service, clock, server_secret: secret, mails: Arc::default(), answering }
+    }
+
+    pub(crate) fn send(&self, request: TestRequest) -> impl Future<Output = Answer> + use<S> {
+        let peer: SocketAddr = "192.0.2.1:4000".parse().unwrap();
+        (self.answering)(request.peer_addr(peer))
+    }
+
+    pub(crate) fn send_from(
+        &self,
+        peer: &str,
+        request: TestRequest,
+    ) -> impl Future<Output = Answer> + use<S> {
+        (self.answering)(request.peer_addr(SocketAddr::new(peer.parse().unwrap(), 4_000)))
+    }
+
+    pub(crate) async fn get(&self, path: &str, header: (&str, &str)) -> Answer {
+        self.send(TestRequest::get().uri(path).insert_header(header)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, header: (&str, &str), body: Value) -> Answer {
+        self.send(TestRequest::post().uri(path).insert_header(header).set_json(body)).await
+    }
+
+    /// Posts to the user API with an app token.
+    pub(crate) async fn as_app(&self, app: &Made, name: &str, body: Value) -> Answer {
+        self.post(&format!("/api/appuser/{name}"), ("app-token", &app.token), body).await
+    }
+
+    /// An application with the compatible preset.
+    pub(crate) async fn app(&self, name: &str) -> Made {
+        let answer =
+            self.post("/api/app/", ("server-secret", &self.server_secret), json!({"name": name})).await;
+        Made { id: answer.field("appId"), token: answer.field("appToken") }
+    }
+
+    /// Sends what is due and gives all mails so far.
+    pub(crate) async fn mails(&self) -> Vec<Email> {
+        let sender: Arc<dyn EmailSender> = self.mails.clone();
+        self.service.send_due(&sender).await.unwrap();
+        self.mails.sent()
+    }
+
+    /// The newest code that was mailed to this handle.
+    pub(crate) async fn code_for(&self, handle: &str) -> String {
+        let mails = self.mails().await;
+        let newest = mails.iter().rev().filter(|mail| mail.to.to_string() == handle).find_map(|mail| {
+            let (_, after) = mail.text.split_once("Your code is ")?;
+            Some(after.chars().take_while(char::is_ascii_digit).collect())
+        });
+        newest.unwrap_or_else(|| panic!("no code for {handle}"))
+    }
+
+    /// A user who signed up with a code; gives the access token.
+    pub(crate) async fn user(&self, app: &Made, handle: &str) -> String {
+        let body = json!({"handle": handle, "password": PASSWORD});
+        let answer = self.as_app(app, "signup", body).await;
+        assert_eq!(answer.text(), "true");
+        let code = self.code_for(handle).await;
+        let answer = self.as_app(app, "completeSignup", json!({"handle": handle, "code": code})).await;
+        answer.field("access-token")
+    }
+
+    /// The claims of a user's JWT, verified with the application's published keys.
+    pub(crate) async fn claims(&self, app: &Made, jwt: &str) -> Value {
+        let discovery =
+            self.send(TestRequest::get().uri(&format!("/apps/{}/.well-known/openid-configuration", app.id)));
+        let issuer = discovery.await.field("issuer");
+        let keys = self
+            .send(TestRequest::get().uri(&format!("/apps/{}/.well-known/jwks.json", app.id)))
+            .await
+            .json();
+        let keys: Vec<_> =
+            keys["keys"].as_array().unwrap().iter().map(|key| PublicKey::from_jwk(key).unwrap()).collect();
+        let claims = latchkey_crypto::verify_user_jwt(jwt, &keys, &issuer, "none", self.clock.now()).unwrap();
+        Value::Object(claims)
+    }
+}
+
+async fn panics() -> actix_web::HttpResponse {
+    panic!("canary of a panic");
+}
+
+async fn read(response: ServiceResponse) -> Answer {
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, body: to_bytes(response.into_body()).await.unwrap().to_vec() }
+}
+
+/// A request of any method.
+pub(crate) fn request(method: &str, path: &str) -> TestRequest {
+    TestRequest::default().method(method.parse::<Method>().unwrap()).uri(path)
+}

@@ -1,0 +1,56 @@
+//! The REST API over its real routes, on both databases, and once more on a store that runs every unit of
+//! work twice. Time stands still, chance is seeded, mail stays in memory.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: a failure is a panic"
+)]
+
+mod harness;
+
+mod account;
+mod apps;
+mod edge;
+mod login;
+mod signup;
+mod tokens;
+mod well_known;
+
+/// Makes one test of a function for each store that must pass it.
+macro_rules! on_every_store {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {$(
+            #[actix_web::test]
+            async fn $test() {
+                let database = latchkey_test_support::TestDatabase::sqlite();
+                super::$test(crate::harness::TestApp::over(database.store()).await).await;
+            }
+        )+}
+        mod postgres {$(
+            #[actix_web::test]
+            async fn $test() {
+                let database = latchkey_test_support::TestDatabase::postgres();
+                super::$test(crate::harness::TestApp::over(database.store()).await).await;
+            }
+        )+}
+        mod sqlite_twice {$(
+            #[actix_web::test]
+            async fn $test() {
+                let database = latchkey_test_support::TestDatabase::sqlite();
+                let store = latchkey_test_support::TwiceStore(database.store());
+                super::$test(crate::harness::TestApp::over(store).await).await;
+            }
+        )+}
+        mod postgres_twice {$(
+            #[actix_web::test]
+            async fn $test() {
+                let database = latchkey_test_support::TestDatabase::postgres();
+                let store = latchkey_test_support::TwiceStore(database.store());
+                super::$test(crate::harness::TestApp::over(store).await).await;
+            }
+        )+}
+    };
+}
+pub(crate) use on_every_store;

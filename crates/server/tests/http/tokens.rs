@@ -1,0 +1,117 @@
+//! Every route with every token: generated from the table of routes, so that no route escapes.
+
+use latchkey_server::routes::{Takes, table};
+use latchkey_storage::Store;
+use serde_json::json;
+use time::Duration;
+
+use crate::harness::{TestApp, request};
+use crate::on_every_store;
+
+on_every_store!(
+    sec_054_only_the_right_kind_in_the_right_carrier_passes,
+    sec_055_tokens_of_one_app_reach_nothing_of_another,
+    sec_089_no_token_or_an_expired_one_is_refused_everywhere,
+);
+
+const CARRIERS: [&str; 3] = ["server-secret", "app-token", "access-token"];
+
+async fn status_of<S: Store>(
+    app: &TestApp<S>,
+    method: &str,
+    path: &str,
+    id: &str,
+    header: (&str, &str),
+) -> (u16, i64) {
+    let path = path.replace("{app_id}", id);
+    let mut sent = request(method, &path).insert_header(header);
+    if method == "POST" {
+        sent = sent.set_json(json!({}));
+    }
+    let answer = app.send(sent).await;
+    let code = if answer.status == 200 { 0 } else { answer.error().1 };
+    (answer.status.as_u16(), code)
+}
+
+/// Whether an answer says that the token is not the one that the route takes.
+fn is_refusal_of_token(takes: Takes, answered: (u16, i64)) -> bool {
+    match takes {
+        Takes::Nothing => false,
+        Takes::ServerSecret => matches!(answered, (403, 400 | 500) | (400, 400 | 405)),
+        Takes::AppToken => matches!(answered, (400, 400 | 405 | 500)),
+        // These routes answer an absent token with what the reference answers.
+        Takes::AccessToken => matches!(answered, (400, 405 | 602 | 400 | 500)),
+        Takes::Either => matches!(answered, (400, 400 | 405 | 403 | 602 | 500)),
+    }
+}
+
+async fn sec_054_only_the_right_kind_in_the_right_carrier_passes<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let access = app.user(&shop, "ana@example.com").await;
+    let login = json!({"handle": "ana@example.com", "password": crate::harness::PASSWORD});
+    let jwt = app.as_app(&shop, "login", login).await.field("jwt");
+    let kinds = [app.server_secret.clone(), shop.token.clone(), access, jwt, "nonsense".to_owned()];
+    for entry in table::<S>() {
+        for (carrier_at, carrier) in CARRIERS.iter().enumerate() {
+            for (kind_at, token) in kinds.iter().enumerate() {
+                let answered = status_of(&app, entry.method, entry.path, &shop.id, (carrier, token)).await;
+                let is_diagonal = carrier_at == kind_at;
+                let fits = is_diagonal
+                    && match entry.takes {
+                        Takes::Nothing => true,
+                        Takes::ServerSecret => kind_at == 0,
+                        Takes::AppToken => kind_at == 1,
+                        Takes::AccessToken => kind_at == 2,
+                        Takes::Either => kind_at == 1 || kind_at == 2,
+                    };
+                let what =
+                    format!("{} {} {carrier} with kind {kind_at}: {answered:?}", entry.method, entry.path);
+                if entry.takes == Takes::Nothing {
+                    assert_eq!(answered.0, 200, "{what}");
+                } else if !fits {
+                    assert!(is_refusal_of_token(entry.takes, answered), "{what}");
+                } else {
+                    assert!(!matches!(answered, (403, _) | (400, 400 | 405 | 500)), "{what}");
+                }
+            }
+        }
+    }
+}
+
+async fn sec_055_tokens_of_one_app_reach_nothing_of_another<S: Store>(app: TestApp<S>) {
+    let (shop, other) = (app.app("Shop").await, app.app("Other").await);
+    let access = app.user(&shop, "ana@example.com").await;
+    // No route takes an application's id beside its token, so what a token reaches is its own application.
+    let user = app.get("/api/appuser/getUser", ("access-token", &access)).await;
+    assert_eq!(user.field("appId"), shop.id);
+    let login = json!({"handle": "ana@example.com", "password": crate::harness::PASSWORD});
+    assert_eq!(app.as_app(&other, "login", login).await.error(), (400, 600));
+    let seen = app.get("/api/appuser/getApplication", ("app-token", &other.token)).await;
+    assert_eq!(seen.field("name"), "Other");
+    // A sign-up code of one application completes nothing in another.
+    app.as_app(&shop, "signup", json!({"handle": "b@example.com", "password": crate::harness::PASSWORD}))
+        .await;
+    let code = app.code_for("b@example.com").await;
+    let complete = json!({"handle": "b@example.com", "code": code});
+    assert_eq!(app.as_app(&other, "completeSignup", complete).await.error(), (400, 602));
+}
+
+async fn sec_089_no_token_or_an_expired_one_is_refused_everywhere<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let access = app.user(&shop, "ana@example.com").await;
+    let secret = app.server_secret.clone();
+    for entry in table::<S>().into_iter().filter(|entry| entry.takes != Takes::Nothing) {
+        let answered = status_of(&app, entry.method, entry.path, &shop.id, ("x-nothing", "")).await;
+        assert!(is_refusal_of_token(entry.takes, answered), "{} {answered:?}", entry.path);
+    }
+    app.clock.advance(Duration::days(366));
+    for entry in table::<S>() {
+        let header = match entry.takes {
+            Takes::ServerSecret => ("server-secret", secret.as_str()),
+            Takes::AccessToken | Takes::Either => ("access-token", access.as_str()),
+            Takes::AppToken | Takes::Nothing => continue,
+        };
+        let answered = status_of(&app, entry.method, entry.path, &shop.id, header).await;
+        assert!(is_refusal_of_token(entry.takes, answered), "{} {answered:?}", entry.path);
+    }
+}
