@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data, Json};
 use actix_web::{App, HttpResponse, HttpServer};
-use latchkey_domain::{AppName, Preset, TokenName};
+use latchkey_domain::{AppName, Preset, SignupFlow, TokenName};
 use latchkey_service::{NewApp, Refusal, Service, ServiceError};
 use latchkey_storage::diesel::{Database, DatabaseLocation};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ pub(crate) enum Command {
         name: String,
         /// Whether it begins with the reference's settings.
         compatible: bool,
+        /// Whether accounts exist at once, without a code by mail.
+        without_code: bool,
     },
     /// List the applications.
     ListApps,
@@ -65,10 +67,11 @@ pub(crate) async fn execute(service: &Service<Database>, command: Command) -> Ou
 
 async fn perform(service: &Service<Database>, command: Command) -> Result<Value, ServiceError> {
     match command {
-        Command::CreateApp { name, compatible } => {
+        Command::CreateApp { name, compatible, without_code } => {
             let name = AppName::parse(&name).map_err(|_| Refusal::InvalidData)?;
             let preset = if compatible { Preset::Compatible } else { Preset::Recommended };
-            let view = service.create_app(NewApp { name, preset, jwt_enabled: true }).await?;
+            let signup_flow = if without_code { SignupFlow::None } else { SignupFlow::Code };
+            let view = service.create_app(NewApp { name, preset, jwt_enabled: true, signup_flow }).await?;
             Ok(admin_app_json(&view))
         }
         Command::ListApps => {

@@ -2,7 +2,7 @@
 
 use latchkey_crypto::{AppToken, PublicKey, SigningKey, jwks};
 use latchkey_domain::{
-    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, DeveloperId, KeyState, Preset,
+    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, DeveloperId, KeyState, Preset, SignupFlow,
 };
 use latchkey_storage::Store;
 use serde_json::Value;
@@ -20,6 +20,8 @@ pub struct NewApp {
     pub preset: Preset,
     /// A setting that the protocol lets the caller choose.
     pub jwt_enabled: bool,
+    /// How people who sign up prove their handle.
+    pub signup_flow: SignupFlow,
 }
 
 /// An application as its operator sees it.
@@ -52,7 +54,11 @@ impl<S: Store> Service<S> {
         let signing = self.on_pool(move || Ok(SigningKey::generate(size)?)).await?;
         let now = self.inner.clock.now();
         let id = AppId::generate(now, &*self.inner.entropy)?;
-        let settings = AppSettings { jwt_enabled: new.jwt_enabled, ..AppSettings::preset(new.preset) };
+        let settings = AppSettings {
+            jwt_enabled: new.jwt_enabled,
+            signup_flow: new.signup_flow,
+            ..AppSettings::preset(new.preset)
+        };
         let app = App {
             id,
             developer_id: DeveloperId::BUILT_IN,

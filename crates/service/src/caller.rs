@@ -162,3 +162,40 @@ pub(crate) fn find_app_of(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use latchkey_domain::{AppName, AppSettings, AppType, DeveloperId, Preset};
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    #[test]
+    fn an_application_that_is_not_active_refuses_all_user_calls() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let mut app = App {
+            id: AppId::from_bytes([1; 16]),
+            developer_id: DeveloperId::BUILT_IN,
+            name: AppName::parse("Shop").unwrap(),
+            kind: AppType::Development,
+            status: AppStatus::Active,
+            issuer: String::new(),
+            token_generation: 1,
+            token_issued_at: now,
+            revision: 1,
+            settings: AppSettings::preset(Preset::Compatible),
+            created_at: now,
+            updated_at: now,
+        };
+        for (status, expected) in [
+            (AppStatus::Active, Ok(())),
+            (AppStatus::Inactive, Err(Refusal::AppSuspended)),
+            (AppStatus::Suspended, Err(Refusal::AppSuspended)),
+            (AppStatus::Blocked, Err(Refusal::AppSuspended)),
+            (AppStatus::Migrated, Err(Refusal::AppMigrated)),
+        ] {
+            app.status = status;
+            assert_eq!(gate(&app), expected, "{status:?}");
+        }
+    }
+}

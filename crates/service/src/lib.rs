@@ -6,15 +6,15 @@
 //! written into the outbox within that unit and leaves later.
 //!
 //! ```
-//! use latchkey_domain::{AppName, Preset};
+//! use latchkey_domain::{AppName, Preset, SignupFlow};
 //! use latchkey_service::{NewApp, Service, ServiceError};
 //! use latchkey_storage::Store;
 //!
 //! /// Makes an application on any store and gives the token that its clients ship with.
 //! async fn app_token<S: Store>(service: &Service<S>) -> Result<String, ServiceError> {
 //!     let name = AppName::parse("Shop").map_err(|_| latchkey_service::Refusal::InvalidData)?;
-//!     let created = service.create_app(NewApp { name, preset: Preset::Recommended, jwt_enabled: true }).await?;
-//!     Ok(created.app_token)
+//!     let new = NewApp { name, preset: Preset::Recommended, jwt_enabled: true, signup_flow: SignupFlow::Code };
+//!     Ok(service.create_app(new).await?.app_token)
 //! }
 //! ```
 

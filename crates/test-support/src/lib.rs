@@ -5,4 +5,5 @@ mod database;
 mod stores;
 
 pub use database::{TestDatabase, Variant};
+pub use latchkey_storage::diesel::DatabaseLocation;
 pub use stores::{BrokenStore, TwiceStore};

@@ -1,7 +1,7 @@
 //! `/api/app`: what operators do with applications. Every route needs a server secret.
 
 use actix_web::web::{Data, Path};
-use latchkey_domain::{AppName, Preset};
+use latchkey_domain::{AppName, Preset, SignupFlow};
 use latchkey_service::{NewApp, Refusal};
 use latchkey_storage::Store;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(crate) async fn create<S: Store>(state: Data<AppState<S>>, identity: Identit
     let name = fields.required("name").map_err(ApiError::admin)?;
     let name = AppName::parse(name).map_err(|_| ApiError::admin(Refusal::InvalidData))?;
     let jwt_enabled = fields.flag("jwtEnabled").map_err(ApiError::admin)?.unwrap_or(false);
-    let new = NewApp { name, preset: Preset::Compatible, jwt_enabled };
+    let new = NewApp { name, preset: Preset::Compatible, jwt_enabled, signup_flow: SignupFlow::Code };
     let service = state.service.clone();
     let view = run(Family::Admin, async move { service.create_app(new).await }).await?;
     Ok(json(&created_app_json(&view)))

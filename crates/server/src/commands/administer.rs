@@ -3,15 +3,17 @@
 
 use serde_json::Value;
 
-use super::{AppCommand, say};
+use super::{AppCommand, SignupFlow, say};
 use crate::control::{Command, Outcome, execute, path, send};
 use crate::settings::Settings;
 use crate::start::{Access, StartError, is_served, open};
 
 pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartError> {
     match command {
-        AppCommand::Create { name, compatible } => {
-            let app = perform(settings, Command::CreateApp { name, compatible }, Access::Write)?;
+        AppCommand::Create { name, compatible, signup_flow } => {
+            let without_code = signup_flow == SignupFlow::None;
+            let app =
+                perform(settings, Command::CreateApp { name, compatible, without_code }, Access::Write)?;
             say(&format!("name       {}", text(&app, "name")));
             say(&format!("app id     {}", text(&app, "appId")));
             say(&format!("app token  {}", text(&app, "appToken")));

@@ -76,9 +76,20 @@ enum AppCommand {
         /// the token's subject is the handle, its audience "none"
         #[arg(long)]
         compatible: bool,
+        /// How people who sign up prove their handle
+        #[arg(long, value_enum, default_value_t = SignupFlow::Code)]
+        signup_flow: SignupFlow,
     },
     /// List the applications, newest first
     List,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SignupFlow {
+    /// By a code that is mailed to it
+    Code,
+    /// Not at all: the account exists at once
+    None,
 }
 
 #[derive(Debug, Subcommand)]

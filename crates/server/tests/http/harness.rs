@@ -12,10 +12,10 @@ use actix_web::middleware::from_fn;
 use actix_web::test::TestRequest;
 use actix_web::{App, web};
 use latchkey_crypto::{Engine, HashCost, HashPool, KeyRing, MasterKey, PasswordHasher, PublicKey};
-use latchkey_domain::{Clock as _, ManualClock, SeededEntropy, TokenName};
+use latchkey_domain::{AppName, Clock as _, ManualClock, Preset, SeededEntropy, SignupFlow, TokenName};
 use latchkey_notifiers::{Email, EmailSender, MemorySender};
 use latchkey_server::{HttpContext, Settings, observe};
-use latchkey_service::{Service, ServiceParts};
+use latchkey_service::{NewApp, Service, ServiceParts};
 use latchkey_storage::Store;
 use serde_json::{Value, json};
 
@@ -181,6 +181,14 @@ impl<S: Store> TestApp<S> {
         Made { id: answer.field("appId"), token: answer.field("appToken") }
     }
 
+    /// An application without a code at sign-up.
+    pub(crate) async fn app_without_code(&self, name: &str, preset: Preset) -> Made {
+        let name = AppName::parse(name).unwrap();
+        let new = NewApp { name, preset, jwt_enabled: true, signup_flow: SignupFlow::None };
+        let view = self.service.create_app(new).await.unwrap();
+        Made { id: view.app.id.to_string(), token: view.app_token }
+    }
+
     /// Sends what is due and gives all mails so far.
     pub(crate) async fn mails(&self) -> Vec<Email> {
         let sender: Arc<dyn EmailSender> = self.mails.clone();
@@ -210,6 +218,10 @@ impl<S: Store> TestApp<S> {
 
     /// The claims of a user's JWT, verified with the application's published keys.
     pub(crate) async fn claims(&self, app: &Made, jwt: &str) -> Value {
+        self.claims_for(app, jwt, "none").await
+    }
+
+    pub(crate) async fn claims_for(&self, app: &Made, jwt: &str, audience: &str) -> Value {
         let discovery =
             self.send(TestRequest::get().uri(&format!("/apps/{}/.well-known/openid-configuration", app.id)));
         let issuer = discovery.await.field("issuer");
@@ -219,7 +231,8 @@ impl<S: Store> TestApp<S> {
             .json();
         let keys: Vec<_> =
             keys["keys"].as_array().unwrap().iter().map(|key| PublicKey::from_jwk(key).unwrap()).collect();
-        let claims = latchkey_crypto::verify_user_jwt(jwt, &keys, &issuer, "none", self.clock.now()).unwrap();
+        let claims =
+            latchkey_crypto::verify_user_jwt(jwt, &keys, &issuer, audience, self.clock.now()).unwrap();
         Value::Object(claims)
     }
 }

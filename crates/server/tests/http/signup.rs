@@ -1,6 +1,7 @@
 //! `signup` and `completeSignup`.
 
 use actix_web::test::TestRequest;
+use latchkey_domain::Preset;
 use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
@@ -19,6 +20,9 @@ on_every_store!(
     sec_029_wrong_codes_are_counted_before_they_are_looked_at,
     the_swift_sdks_form_bodies_work,
     sec_058_nothing_in_a_body_changes_who_one_is,
+    without_a_code_the_account_exists_at_once,
+    sec_061_the_recommended_preset_names_users_by_id,
+    one_of_64_sign_ups_of_one_handle_makes_the_user,
 );
 
 async fn a_code_makes_a_user_once<S: Store>(app: TestApp<S>) {
@@ -246,4 +250,59 @@ async fn sec_058_nothing_in_a_body_changes_who_one_is<S: Store>(app: TestApp<S>)
         app.get("/api/app/allApps", ("server-secret", &login.field("access-token"))).await.error(),
         (403, 500)
     );
+}
+
+async fn without_a_code_the_account_exists_at_once<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    let body = json!({"handle": "ana@example.com", "password": PASSWORD});
+    let answer = app.as_app(&shop, "signup", body.clone()).await;
+    assert_eq!(answer.json().as_object().unwrap().keys().collect::<Vec<_>>(), ["access-token", "jwt"]);
+    assert_eq!(app.claims(&shop, &answer.field("jwt")).await["sub"], "ana@example.com");
+    assert_eq!(app.mails().await[0].subject, "Welcome to Shop");
+    assert_eq!(app.as_app(&shop, "signup", body.clone()).await.error(), (400, 601));
+    assert_eq!(app.as_app(&shop, "login", body).await.status, 200);
+    // A handle that is no address is a handle all the same; there is only nothing to mail to.
+    let plain = json!({"handle": "ana", "password": PASSWORD});
+    assert_eq!(app.as_app(&shop, "signup", plain).await.status, 200);
+    assert_eq!(app.mails().await.len(), 1);
+}
+
+async fn sec_061_the_recommended_preset_names_users_by_id<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Recommended).await;
+    let weak = json!({"handle": "ana@example.com", "rawPassword": "seven77"});
+    assert_eq!(app.as_app(&shop, "signup", weak).await.error(), (400, 602));
+    let body = json!({"handle": "ana@example.com", "rawPassword": "eight888"});
+    let answer = app.as_app(&shop, "signup", body).await;
+    let claims = app.claims_for(&shop, &answer.field("jwt"), &shop.id).await;
+    assert_eq!(claims["iss"], format!("https://auth.example.com/apps/{}", shop.id));
+    let sub = claims["sub"].as_str().unwrap();
+    assert!(sub.len() == 32 && sub.bytes().all(|b| b.is_ascii_hexdigit()), "{sub}");
+    let served = app.get("/api/appuser/getApplication", ("app-token", &shop.token)).await.json();
+    assert_eq!((&served["passwordMinLength"], &served["passwordFilter"]), (&json!(8), &json!(true)));
+}
+
+async fn one_of_64_sign_ups_of_one_handle_makes_the_user<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    let body = json!({"handle": "ana@example.com", "password": PASSWORD});
+    let racers = (0..64).map(|_| app.as_app(&shop, "signup", body.clone()));
+    let answers = futures_util::future::join_all(racers).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.error() == (400, 601)));
+    assert_eq!(app.mails().await.len(), 1);
+}
+
+#[actix_web::test]
+async fn a_hosted_development_application_has_50_users() {
+    let database = latchkey_test_support::TestDatabase::sqlite();
+    let app = TestApp::with(database.store(), |settings| settings.server.mode = "hosted".to_owned()).await;
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    for number in 0..51 {
+        let body = json!({"handle": format!("u{number}@example.com"), "password": PASSWORD});
+        let answer = app.as_app(&shop, "signup", body).await;
+        if number < 50 {
+            assert_eq!(answer.status, 200);
+        } else {
+            assert_eq!(answer.error(), (400, 407));
+        }
+    }
 }
