@@ -106,8 +106,12 @@ impl Place {
     /// Starts the server and waits until it is ready.
     #[must_use]
     pub fn start(&self) -> Server {
-        let mut child =
-            self.command(&[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child = self
+            .command(&[])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         let log = Arc::new(Mutex::new(String::new()));
         let (mut errors, kept) = (child.stderr.take().expect("standard error"), Arc::clone(&log));
         std::thread::spawn(move || {
@@ -162,7 +166,8 @@ impl Server {
 
     /// Gets JSON. `None` when no answer came.
     pub async fn get(&self, path: &str, header: (&str, &str)) -> Option<Answer> {
-        let response = self.client.get(format!("{}{path}", self.url)).header(header.0, header.1).send().await.ok()?;
+        let response =
+            self.client.get(format!("{}{path}", self.url)).header(header.0, header.1).send().await.ok()?;
         let status = response.status();
         Some((status, response.json().await.ok()?))
     }

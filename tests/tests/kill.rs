@@ -29,13 +29,18 @@ async fn survives(place: Place) {
         let mut signups = Vec::new();
         for number in 0..500 {
             let (server, answered) = (Arc::clone(&server), Arc::clone(&answered));
-            let (token, is_coded) = if number % 2 == 0 { (with_code.clone(), true) } else { (at_once.clone(), false) };
+            let (token, is_coded) =
+                if number % 2 == 0 { (with_code.clone(), true) } else { (at_once.clone(), false) };
             signups.push(tokio::spawn(async move {
                 let handle = format!("r{round}.n{number}@example.com");
                 let Some((status, _)) = server.sign_up(&token, &handle).await else { return };
                 if status == 200 {
                     let mut answered = answered.lock().await;
-                    if is_coded { answered.0.insert(handle) } else { answered.1.insert(handle) };
+                    if is_coded {
+                        answered.0.insert(handle)
+                    } else {
+                        answered.1.insert(handle)
+                    };
                 }
             }));
         }
@@ -50,7 +55,8 @@ async fn survives(place: Place) {
         if place.database().is_none() {
             let path = place.data().join("latchkey.db");
             let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-            let check: Check = diesel::sql_query("PRAGMA integrity_check").get_result(&mut connection).unwrap();
+            let check: Check =
+                diesel::sql_query("PRAGMA integrity_check").get_result(&mut connection).unwrap();
             assert_eq!(check.integrity_check, "ok");
         }
         let server = place.start();
@@ -61,7 +67,8 @@ async fn survives(place: Place) {
         }
         for handle in coded {
             let complete = json!({"handle": handle, "code": server.code_for(handle).await});
-            let answer = server.post("/api/appuser/completeSignup", ("app-token", &with_code), complete).await;
+            let answer =
+                server.post("/api/appuser/completeSignup", ("app-token", &with_code), complete).await;
             assert_eq!(answer.unwrap().0, 200, "round {round}: {handle}");
         }
     }

@@ -7,7 +7,8 @@ async fn first_token(place: Place) {
     let mut server = place.start();
     // Beside the running server, as its operator does.
     let secret = place.printed(&["token", "server", "--name", "test"]);
-    let (status, app) = server.post("/api/app", ("server-secret", &secret), json!({"name": "Shop"})).await.unwrap();
+    let (status, app) =
+        server.post("/api/app", ("server-secret", &secret), json!({"name": "Shop"})).await.unwrap();
     assert_eq!(status, 200, "{app}");
     let token = app["appToken"].as_str().unwrap().to_owned();
     assert_eq!(server.sign_up(&token, "ana@example.com").await.unwrap().1, json!(true));

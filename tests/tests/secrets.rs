@@ -1,0 +1,117 @@
+//! After a full run, no secret is where it must not be: not in what the server wrote, not in its database,
+//! not in its process list. Only the mailbox may hold a code.
+
+use std::path::Path;
+use std::process::Command;
+
+use latchkey_tests::{PASSWORD, Place, Server};
+use serde_json::{Value, json};
+
+/// A full run; gives every secret that passed through it.
+async fn run(place: &Place, server: &Server) -> Vec<(&'static str, String)> {
+    let secret = place.printed(&["token", "server"]);
+    let (_, app) =
+        server.post("/api/app", ("server-secret", &secret), json!({"name": "Shop"})).await.unwrap();
+    let token = app["appToken"].as_str().unwrap().to_owned();
+    server.sign_up(&token, "ana.canary@example.com").await.unwrap();
+    let code = server.code_for("ana.canary@example.com").await;
+    let complete = json!({"handle": "ana.canary@example.com", "code": code});
+    let (_, tokens) =
+        server.post("/api/appuser/completeSignup", ("app-token", &token), complete).await.unwrap();
+    let access = tokens["access-token"].as_str().unwrap().to_owned();
+    let raw = json!({"handle": "ana.canary@example.com", "rawPassword": "correct horse battery staple"});
+    let (status, login) = server.post("/api/appuser/login", ("app-token", &token), raw).await.unwrap();
+    assert_eq!(status, 200);
+    let change = json!({"password": PASSWORD, "newRawPassword": "canary of a new password"});
+    let changed =
+        server.post("/api/appuser/changePassword", ("access-token", &access), change).await.unwrap();
+    assert_eq!(changed.1, Value::Bool(true));
+    // Wrong ones too, of every kind.
+    let wrong = json!({"handle": "ana.canary@example.com", "password": "0123456789abcdef0123456789abcdef"});
+    server.post("/api/appuser/login", ("app-token", &token), wrong).await.unwrap();
+    server.post("/api/appuser/login", ("app-token", "canary.of.a.token"), json!({})).await.unwrap();
+    server.get("/api/appuser/getApplication?appToken=canary.of.a.query", ("x", "y")).await.unwrap();
+    let forged = json!({"handle": "x\r\n{\"level\":\"ERROR\",\"canary\":\"line\"}", "password": PASSWORD});
+    server.post("/api/appuser/login", ("app-token", &token), forged).await.unwrap();
+    let master = std::fs::read_to_string(place.data().join("master.key")).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    vec![
+        ("the MD5 of the password", PASSWORD.to_owned()),
+        ("a wrong MD5", "0123456789abcdef0123456789abcdef".to_owned()),
+        ("the password", "correct horse battery".to_owned()),
+        ("the new password", "canary of a new password".to_owned()),
+        ("the code", code),
+        ("the server secret", secret),
+        ("the access token", access),
+        ("the JWT", text(&login["jwt"])),
+        ("a bad token", "canary.of.a".to_owned()),
+        ("a private key", "PRIVATE KEY".to_owned()),
+        ("a hash", "$argon2id$".to_owned()),
+        ("the master key", master.trim().to_owned()),
+    ]
+}
+
+fn contains(haystack: &[u8], needle: &str) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_103_no_secret_is_in_the_log_the_database_or_the_process_list() {
+    let place = Place::sqlite().with("LATCHKEY__LOG__LEVEL", "debug").with("LATCHKEY__LOG__FORMAT", "json");
+    let mut server = place.start();
+    let secrets = run(&place, &server).await;
+    let processes = Command::new("ps").args(["axww", "-o", "args"]).output().unwrap().stdout;
+    let log = server.log();
+    assert_eq!(server.terminate(), Some(0));
+    for (name, secret) in &secrets {
+        assert!(!contains(log.as_bytes(), secret), "{name} is in the log");
+        assert!(!contains(&processes, secret), "{name} is in the process list");
+        for file in ["latchkey.db", "latchkey.db-wal"] {
+            let bytes = std::fs::read(place.data().join(file)).unwrap_or_default();
+            assert!(!contains(&bytes, secret), "{name} is in {file}");
+        }
+    }
+    assert!(!log.contains("ana.canary@example.com"), "handles are not logged");
+    assert!(log.contains("\"route\":\"/api/appuser/login\""), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_106_every_line_of_the_log_is_one_json_object() {
+    let place = Place::sqlite().with("LATCHKEY__LOG__LEVEL", "debug").with("LATCHKEY__LOG__FORMAT", "json");
+    let mut server = place.start();
+    run(&place, &server).await;
+    assert_eq!(server.terminate(), Some(0));
+    let log = server.log();
+    let mut requests = 0;
+    for line in log.lines().filter(|line| !line.starts_with("# ")) {
+        let parsed: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(parsed["level"].is_string() && parsed.get("canary").is_none(), "{line}");
+        requests += usize::from(parsed["message"] == "request");
+    }
+    assert!(requests >= 8, "{log}");
+}
+
+fn dump(url: &str) -> Vec<u8> {
+    let found = ["/usr/lib/postgresql/15/bin/pg_dump", "/usr/bin/pg_dump"]
+        .into_iter()
+        .find(|path| Path::new(path).exists());
+    let output = Command::new(found.unwrap_or("pg_dump")).arg(url).output().expect("pg_dump runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_dumps_hold_no_secret() {
+    let place = Place::postgres();
+    let server = place.start();
+    let secrets = run(&place, &server).await;
+    let Some(latchkey_test_support::DatabaseLocation::Server(url)) = place.database().map(|d| d.location())
+    else {
+        panic!("a server");
+    };
+    let dump = dump(url);
+    assert!(contains(&dump, "ana.canary@example.com"), "the dump is whole");
+    for (name, secret) in &secrets {
+        assert!(!contains(&dump, secret), "{name} is in the dump");
+    }
+}

@@ -1,0 +1,204 @@
+//! Raw sockets against the real binary: slow, hostile and broken clients harm nobody else.
+
+use std::time::{Duration, Instant};
+
+use latchkey_tests::{PASSWORD, Place, Server, app_token_in};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+async fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap()
+}
+
+/// Sends bytes and reads until the server closes.
+async fn exchange(server: &Server, bytes: &[u8]) -> String {
+    let mut stream = connect(server).await;
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn is_well(server: &Server) {
+    let (status, _) = server.get("/health/ready", ("x", "y")).await.expect("an answer");
+    assert_eq!(status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_083_a_hidden_second_request_never_runs() {
+    let place = Place::sqlite();
+    let server = place.start();
+    let hidden = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    for head in [
+        "POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 40\r\n\r\n".to_owned(),
+        "POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n".to_owned(),
+        "POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n".to_owned(),
+    ] {
+        let answer = exchange(&server, format!("{head}{hidden}").as_bytes()).await;
+        assert!(!answer.contains("\"live\""), "{head} {answer}");
+    }
+    for request in
+        ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\u{1} HTTP/1.1\r\n\r\n"]
+    {
+        let answer = exchange(&server, request.as_bytes()).await;
+        assert!(!answer.contains(" 200 "), "{answer}");
+    }
+    is_well(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_117_slow_and_idle_clients_are_closed_and_others_served() {
+    let place = Place::sqlite()
+        .with("LATCHKEY__LIMITS__HEAD_SECONDS", "1")
+        .with("LATCHKEY__LIMITS__BODY_SECONDS", "1")
+        .with("LATCHKEY__LIMITS__IDLE_SECONDS", "1");
+    let server = place.start();
+    let began = Instant::now();
+    let head = exchange(&server, b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+    let body = exchange(
+        &server,
+        b"POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    );
+    let idle = exchange(&server, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
+    let others = async {
+        for _ in 0..10 {
+            is_well(&server).await;
+        }
+    };
+    let (head, body, idle, ()) = tokio::join!(head, body, idle, others);
+    assert!(!head.contains(" 200 "), "{head}");
+    assert!(body.contains(" 408 ") && body.contains("602"), "{body}");
+    assert!(idle.contains("\"live\""), "{idle}");
+    // All three were closed by the server, not by this test's patience.
+    assert!(began.elapsed() < Duration::from_secs(19));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_117_connections_of_one_address_are_bounded() {
+    let place = Place::sqlite()
+        .with("LATCHKEY__LIMITS__CONNECTIONS_PER_ADDRESS", "10")
+        .with("LATCHKEY__SERVER__TRUSTED_PROXIES", "192.0.2.1");
+    let server = place.start();
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        let mut stream = connect(&server).await;
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        held.push(stream);
+    }
+    let mut refused = String::new();
+    for _ in 0..100 {
+        refused =
+            exchange(&server, b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        if refused.contains(" 429 ") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(refused.contains(" 429 ") && refused.to_lowercase().contains("retry-after"), "{refused}");
+    drop(held);
+    for _ in 0..200 {
+        if server.get("/health/live", ("x", "y")).await.is_some_and(|(status, _)| status == 200) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the places were not given back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_resets_its_connection_loses_nothing() {
+    let place = Place::sqlite();
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let server = place.start();
+    for number in 0..20 {
+        let body = json!({"handle": format!("u{number}@example.com"), "password": PASSWORD}).to_string();
+        let request = format!(
+            "POST /api/appuser/signup HTTP/1.1\r\nHost: x\r\napp-token: {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let stream = connect(&server).await;
+        let mut stream = stream;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(number)).await;
+        // Lingering for no time at all makes the close a reset.
+        stream.set_zero_linger().unwrap();
+        drop(stream);
+    }
+    is_well(&server).await;
+    // Whatever had arrived was done to its end: each handle is free or belongs to a whole user.
+    let mut whole = 0;
+    for number in 0..20 {
+        let handle = format!("u{number}@example.com");
+        for _ in 0..100 {
+            let (status, answer) = server.log_in(&token, &handle).await.unwrap();
+            if status == 200 {
+                whole += 1;
+                break;
+            }
+            assert_eq!(answer["code"], 600);
+            if number < 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert!(whole >= 10, "{whole}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_116_more_logins_than_the_pool_holds_are_refused_at_once() {
+    let place = Place::sqlite().with("LATCHKEY__HASH__QUEUE", "40").with("LATCHKEY__HASH__THREADS", "2");
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let server = place.start();
+    assert_eq!(server.sign_up(&token, "ana@example.com").await.unwrap().0, 200);
+    let (idle, _) = server.memory_kib();
+    let logins = (0..500).map(|_| {
+        server
+            .client
+            .post(format!("{}/api/appuser/login", server.url))
+            .header("app-token", &token)
+            .json(&json!({"handle": "ana@example.com", "password": PASSWORD}))
+            .send()
+    });
+    let meanwhile = async {
+        for _ in 0..20 {
+            is_well(&server).await;
+        }
+    };
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(logins), meanwhile);
+    let (mut served, mut refused) = (0, 0);
+    for answer in answers {
+        let answer = answer.unwrap();
+        match answer.status().as_u16() {
+            200 => served += 1,
+            503 => {
+                assert!(answer.headers().contains_key("retry-after"));
+                refused += 1;
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!(served >= 40 && refused >= 100, "{served} served, {refused} refused");
+    let (_, highest) = server.memory_kib();
+    // Two hashes of 19 MiB each, and room for 500 connections.
+    assert!(highest < idle + 2 * 20 * 1_024 + 60 * 1_024, "{idle} KiB idle, {highest} KiB at most");
+    assert_eq!(server.log_in(&token, "ana@example.com").await.unwrap().0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_120_a_forwarded_header_from_nobody_special_changes_nothing() {
+    let place = Place::sqlite();
+    let token = app_token_in(&place.printed(&["app", "create", "Shop"]));
+    let server = place.start();
+    let spoofed = server
+        .client
+        .post(format!("{}/api/appuser/signup", server.url))
+        .header("app-token", &token)
+        .header("x-forwarded-for", "203.0.113.9")
+        .json(&json!({"handle": "ana@example.com", "password": PASSWORD}));
+    assert_eq!(spoofed.send().await.unwrap().status(), 200);
+    assert!(!server.log().contains("203.0.113.9"), "{}", server.log());
+    assert!(server.log().contains("127.0.0.1"));
+}
