@@ -1,1 +1,32 @@
-fn main() {}
+//! Contributors' commands: `cargo xtask <command>`. Each is a module with one `run`.
+
+mod ci;
+mod cluster;
+mod flags;
+mod interop;
+mod run;
+mod security;
+mod test;
+mod tidy;
+
+use anyhow::Context as _;
+use xshell::Shell;
+
+fn main() -> anyhow::Result<()> {
+    let flags = flags::Xtask::from_env_or_exit();
+    let shell = Shell::new()?;
+    shell.change_dir(root()?);
+    match flags.subcommand {
+        flags::XtaskCmd::Test(test) => test::run(&shell, test.sqlite, &test.arguments),
+        flags::XtaskCmd::Ci(_) => ci::run(&shell),
+        flags::XtaskCmd::Tidy(_) => tidy::run(&shell),
+        flags::XtaskCmd::Interop(_) => interop::run(&shell),
+        flags::XtaskCmd::Security(_) => security::run(&shell),
+    }
+}
+
+/// The root of the workspace.
+fn root() -> anyhow::Result<std::path::PathBuf> {
+    let manifest = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().map(std::path::Path::to_owned).context("the workspace has a root")
+}

@@ -169,7 +169,7 @@ mod tests {
     fn mistakes(change: impl Fn(&mut Settings)) -> String {
         let mut settings = Settings::default();
         change(&mut settings);
-        settings.check().map(|_| String::new()).unwrap_or_else(|mistakes| mistakes.to_string())
+        settings.check().map_or_else(|mistakes| mistakes.to_string(), |_| String::new())
     }
 
     #[test]

@@ -1,12 +1,18 @@
 //! `/api/app`.
 
+use latchkey_server::routes::table;
 use serde_json::json;
 
-use crate::harness::TestApp;
+use crate::harness::{TestApp, request};
 use crate::on_every_store;
 use latchkey_storage::Store;
 
-on_every_store!(an_application_is_made_found_and_listed, a_taken_name_is_409, what_is_wrong_is_told);
+on_every_store!(
+    an_application_is_made_found_and_listed,
+    a_taken_name_is_409,
+    what_is_wrong_is_told,
+    sec_088_an_unknown_application_is_a_404_on_every_route,
+);
 
 async fn an_application_is_made_found_and_listed<S: Store>(app: TestApp<S>) {
     let secret = app.server_secret.clone();
@@ -59,5 +65,20 @@ async fn what_is_wrong_is_told<S: Store>(app: TestApp<S>) {
     }
     for unknown in ["0".repeat(32), "nonsense".to_owned(), "0".repeat(31)] {
         assert_eq!(app.get(&format!("/api/app/appId/{unknown}"), operator).await.error(), (404, 401));
+    }
+}
+
+async fn sec_088_an_unknown_application_is_a_404_on_every_route<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    for entry in table::<S>().into_iter().filter(|entry| entry.path.contains("{app_id}")) {
+        let ask = |id: &str| {
+            let path = entry.path.replace("{app_id}", id);
+            app.send(
+                request(entry.method, &path).insert_header(("server-secret", app.server_secret.as_str())),
+            )
+        };
+        assert_eq!(ask(&shop.id).await.status, 200, "{}", entry.path);
+        let (unknown, malformed) = (ask(&"0".repeat(32)).await, ask("nonsense").await);
+        assert_eq!((unknown.status.as_u16(), &unknown.body), (404, &malformed.body), "{}", entry.path);
     }
 }

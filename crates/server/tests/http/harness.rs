@@ -79,18 +79,21 @@ impl<S: Store> TestApp<S> {
     }
 
     pub(crate) async fn with(store: S, change: impl Fn(&mut Settings)) -> Self {
-        let (clock, entropy) = (Arc::new(ManualClock::at(1_700_000_000)), Arc::new(SeededEntropy::new(42)));
+        let (keys, entropy) = Self::keys_of(&store).await;
+        Self::wired(store, keys, Arc::new(ManualClock::at(1_700_000_000)), entropy, change).await
+    }
+
+    /// The keys of any server under test, and its chance.
+    pub(crate) async fn keys_of(store: &S) -> (KeyRing, Arc<SeededEntropy>) {
+        let (clock, entropy) = (ManualClock::at(1_700_000_000), Arc::new(SeededEntropy::new(42)));
         let master = MasterKey::generate(&*entropy).unwrap();
-        let keys = Service::open_keys(&store, &master, &*clock, &*entropy).await.unwrap();
-        Self::wired(store, keys, clock, entropy, change).await
+        (Service::open_keys(store, &master, &clock, &*entropy).await.unwrap(), entropy)
     }
 
     /// The same server, its keys opened from `working`, but with its database away.
-    pub(crate) async fn broken(store: S, working: &impl Store) -> Self {
-        let (clock, entropy) = (Arc::new(ManualClock::at(1_700_000_000)), Arc::new(SeededEntropy::new(42)));
-        let master = MasterKey::generate(&*entropy).unwrap();
-        let keys = Service::open_keys(working, &master, &*clock, &*entropy).await.unwrap();
-        Self::wired(store, keys, clock, entropy, |_| {}).await
+    pub(crate) async fn broken<W: Store>(store: S, working: &W) -> Self {
+        let (keys, entropy) = TestApp::keys_of(working).await;
+        Self::wired(store, keys, Arc::new(ManualClock::at(1_700_000_000)), entropy, |_| {}).await
     }
 
     async fn wired(

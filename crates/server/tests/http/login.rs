@@ -1,5 +1,6 @@
 //! `login`.
 
+use latchkey_domain::Preset;
 use latchkey_storage::Store;
 use serde_json::json;
 
@@ -11,6 +12,7 @@ on_every_store!(
     checks_are_made_in_order,
     sec_005_the_plain_field_logs_in_too,
     sec_022_a_pending_account_is_told_to_who_knows_its_password,
+    sec_084_what_is_typed_is_text_never_a_pattern,
 );
 
 async fn the_right_password_gives_both_tokens<S: Store>(app: TestApp<S>) {
@@ -70,4 +72,79 @@ async fn sec_022_a_pending_account_is_told_to_who_knows_its_password<S: Store>(a
         |password| app.as_app(&shop, "login", json!({"handle": "ana@example.com", "password": password}));
     assert_eq!(login(OTHER_PASSWORD).await.error(), (400, 600));
     assert_eq!(login(PASSWORD).await.error(), (400, 608));
+}
+
+async fn sec_084_what_is_typed_is_text_never_a_pattern<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    let hostile = [
+        "%@example.com",
+        "_na@example.com",
+        ".*@example.com",
+        "ana@example.com' OR '1'='1",
+        "ana@example.com\"; DROP TABLE users; --",
+        "ana@example.com\\",
+        "{\"$ne\":null}@x",
+        "$1@example.com",
+    ];
+    let ana = json!({"handle": "ana@example.com", "password": PASSWORD});
+    assert_eq!(app.as_app(&shop, "signup", ana.clone()).await.status, 200);
+    for handle in hostile {
+        let body = json!({"handle": handle, "password": PASSWORD});
+        assert_eq!(app.as_app(&shop, "login", body.clone()).await.error(), (400, 600), "{handle}");
+        let named = app.app(handle).await;
+        let found =
+            app.get(&format!("/api/app/appId/{}", named.id), ("server-secret", &app.server_secret)).await;
+        assert_eq!(found.field("name"), handle);
+        // Each is a handle of its own, found by nothing but itself.
+        assert_eq!(app.as_app(&shop, "signup", body.clone()).await.status, 200, "{handle}");
+        assert_eq!(app.as_app(&shop, "login", body).await.status, 200, "{handle}");
+    }
+    let long = json!({"handle": format!("{}@example.com", "a%".repeat(5_000)), "password": PASSWORD});
+    assert_eq!(app.as_app(&shop, "login", long).await.error(), (400, 602));
+    assert_eq!(app.as_app(&shop, "login", ana).await.status, 200);
+}
+
+#[actix_web::test]
+async fn sec_004_a_right_login_replaces_an_imported_hash() {
+    use latchkey_crypto::SealContext;
+    use latchkey_domain::{Handle, Locale, Metadata, Sessions, User, UserId, UserStatus};
+    use time::OffsetDateTime;
+
+    let database = latchkey_test_support::TestDatabase::sqlite();
+    let store = database.store();
+    let app = TestApp::over(store.clone()).await;
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    let (keys, entropy) = TestApp::keys_of(&store).await;
+    let (app_id, id) = (shop.id.parse().unwrap(), UserId::from_bytes([7; 16]));
+    let context = SealContext { purpose: "password", app_id, row: id.as_bytes() };
+    // The MD5 of `password123` under bcrypt at cost 4, as the reference keeps it.
+    let imported = bcrypt::hash(PASSWORD, 4).unwrap();
+    let user = User {
+        app_id,
+        id,
+        handle: Handle::parse("old@example.com").unwrap(),
+        user_name: None,
+        status: UserStatus::Active,
+        password: Some(keys.seal(&context, imported.as_bytes(), &*entropy).unwrap()),
+        locale: Locale::EN,
+        metadata: Metadata::default(),
+        sessions: Sessions::FIRST,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        updated_at: OffsetDateTime::UNIX_EPOCH,
+        last_login_at: None,
+    };
+    store.transact("test", move |repos| repos.users().add(&user)).await.unwrap();
+
+    let login =
+        |password| app.as_app(&shop, "login", json!({"handle": "old@example.com", "password": password}));
+    let stored = async || {
+        let find = store.read("test", move |readers| readers.users().find(app_id, id));
+        let sealed = find.await.unwrap().unwrap().password.unwrap();
+        String::from_utf8(keys.open_sealed(&context, &sealed).unwrap().to_vec()).unwrap()
+    };
+    assert_eq!(login(OTHER_PASSWORD).await.error(), (400, 600));
+    assert_eq!(stored().await, imported);
+    assert_eq!(login(PASSWORD).await.status, 200);
+    assert!(stored().await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    assert_eq!(login(PASSWORD).await.status, 200);
 }

@@ -89,7 +89,7 @@ impl Database {
             }
             #[cfg(feature = "postgres")]
             DatabaseLocation::Server(url) => {
-                drop(postgres::connect(url)?);
+                postgres::check_language(url)?;
                 Backend::Postgres(postgres::PostgresStore::new(url.clone(), settings))
             }
         }))

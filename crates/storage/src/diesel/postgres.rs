@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use diesel::RunQueryDsl as _;
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::result::Error;
 
@@ -155,6 +156,26 @@ fn random_part_of(wait: Duration, jitter: &AtomicU64) -> Duration {
     let mixed = (step ^ (step >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let thousandths = u32::try_from((mixed >> 40) % 1_000).unwrap_or(0);
     wait * thousandths / 1_000
+}
+
+/// Deadlocks are known by their English text, which a server may translate. Says so in the log.
+pub(super) fn check_language(url: &str) -> Result<(), StorageError> {
+    #[derive(diesel::QueryableByName)]
+    struct Language {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        lc_messages: String,
+    }
+    let mut connection = connect(url)?;
+    let Connection::Postgres(postgres) = &mut connection else { return Ok(()) };
+    let language: Language = diesel::sql_query("SELECT current_setting('lc_messages') AS lc_messages")
+        .get_result(&mut **postgres)
+        .map_err(backend)?;
+    let is_english = ["C", "POSIX", "en"].iter().any(|english| language.lc_messages.starts_with(english));
+    if !is_english && !language.lc_messages.is_empty() {
+        let role = "ALTER ROLE .. SET lc_messages = 'C'";
+        tracing::warn!(lc_messages = language.lc_messages, "deadlocks will not be tried again: {role}");
+    }
+    Ok(())
 }
 
 pub(super) fn connect(url: &str) -> Result<Connection, StorageError> {

@@ -1,0 +1,22 @@
+//! What can be typed after `cargo xtask`.
+
+xflags::xflags! {
+    /// Contributors' commands.
+    cmd xtask {
+        /// Build and run all tests on SQLite and on a throw-away PostgreSQL.
+        cmd test {
+            /// Leave PostgreSQL out.
+            optional --sqlite
+            /// What to run, as cargo takes it: `-- -p latchkey-storage`, or part of a test's name.
+            repeated arguments: String
+        }
+        /// Everything that continuous integration runs, in its order.
+        cmd ci {}
+        /// Layers, module headers, file sizes, migrations, words.
+        cmd tidy {}
+        /// Verify a fresh token with libraries that nobody here wrote.
+        cmd interop {}
+        /// Print every security requirement with the tests that prove it.
+        cmd security {}
+    }
+}
