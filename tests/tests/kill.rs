@@ -2,8 +2,9 @@
 //! `LATCHKEY_KILL_ROUNDS` sets how often.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
 use latchkey_tests::{Place, app_token_in};
@@ -44,8 +45,8 @@ async fn survives(place: Place) {
                 }
             }));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        tokio::time::sleep(Duration::from_millis(u64::from(now.subsec_micros() % 1_500))).await;
+        let moment = RandomState::new().build_hasher().finish() % 1_500;
+        tokio::time::sleep(Duration::from_millis(moment)).await;
         let pid = server.pid().to_string();
         assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
         futures_util::future::join_all(signups).await;
