@@ -118,6 +118,16 @@ fn programs() -> anyhow::Result<PathBuf> {
         return Ok(found);
     }
     install("PostgreSQL's server", &["postgresql"])?;
+    if let Some(found) = installed() {
+        return Ok(found);
+    }
+    // The packages are there and their programs are not: somebody took them out.
+    let query = Command::new("dpkg-query")
+        .args(["-W", "-f", "${Package}\n", "postgresql-[0-9]*", "postgresql-client-[0-9]*"])
+        .output()?;
+    let packages = String::from_utf8(query.stdout)?;
+    let packages: Vec<&str> = packages.lines().collect();
+    install("PostgreSQL's server is installed, but it", &[&["--reinstall"], packages.as_slice()].concat())?;
     installed().context("PostgreSQL was installed, but its programs were not found")
 }
 

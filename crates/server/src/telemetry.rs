@@ -15,10 +15,11 @@ pub(crate) fn begin(settings: &LogSettings) {
         "json" => false,
         _ => std::io::stderr().is_terminal(),
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // An error here means that somebody has set a subscriber before: then that one is used.
     let _ = if as_text {
-        subscriber.with_target(false).try_init()
+        subscriber.try_init()
     } else {
         subscriber.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     };
