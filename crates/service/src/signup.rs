@@ -2,9 +2,9 @@
 
 use latchkey_crypto::{AppToken, digests_match};
 use latchkey_domain::{
-    App, AppId, AppKey, Code, CodeId, CodePurpose, Handle, KeyedDigest, Locale, Metadata, OPEN_ATTEMPTS,
-    OutboxMessage, Sessions, Signup, SignupFlow, SignupId, SignupState, SourcePrefix, StoredCode, User,
-    UserId, UserStatus, max_users,
+    App, AppId, AppKey, Code, CodeId, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
+    OPEN_ATTEMPTS, OutboxMessage, Sealed, Sessions, Signup, SignupFlow, SignupId, SignupState, SourcePrefix,
+    StoredCode, User, UserId, UserStatus, max_users,
 };
 use latchkey_notifiers::{MailAddress, MessageKind, Values};
 use latchkey_storage::{QuotaKey, Repositories, Store};
@@ -86,20 +86,7 @@ impl<S: Store> Service<S> {
         let now = self.inner.clock.now();
         match app.settings.signup_flow {
             SignupFlow::None => {
-                let user = User {
-                    app_id: app.id,
-                    id: user_id,
-                    handle,
-                    user_name: None,
-                    status: UserStatus::Active,
-                    password: Some(password),
-                    locale,
-                    metadata,
-                    sessions: Sessions::FIRST,
-                    created_at: now,
-                    updated_at: now,
-                    last_login_at: Some(now),
-                };
+                let user = new_user(app.id, handle, (user_id, password), (locale, metadata), now);
                 Ok(SignedUp::User(self.add_user(&app, &keys, user).await?))
             }
             // The page behind a mailed link is not built: the code that the mail carries completes either way.
@@ -134,7 +121,7 @@ impl<S: Store> Service<S> {
         app_id: AppId,
         handle: Handle,
         source: KeyedDigest,
-        (user_id, password): (UserId, latchkey_domain::Sealed),
+        (user_id, password): (UserId, Sealed),
         (locale, metadata): (Locale, Metadata),
         now: OffsetDateTime,
     ) -> Result<Signup, ServiceError> {
@@ -249,7 +236,8 @@ impl<S: Store> Service<S> {
                     Ok(attempt) => attempt,
                     Err(refusal) => return Ok(Err(refusal)),
                 };
-                let user = verified_user(attempt, now);
+                let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
+                let user = new_user(completed_app.id, handle, (user_id, password), (locale, metadata), now);
                 add_within_limit(repos, &user, limit)?;
                 repos.quotas().reset(&tries)?;
                 welcome.iter().try_for_each(|mail| repos.outbox().add(mail))?;
@@ -335,7 +323,7 @@ impl<S: Store> Service<S> {
 fn make_room(
     repos: &mut dyn Repositories,
     attempt: &Signup,
-    rules: &latchkey_domain::CodeRules,
+    rules: &CodeRules,
     now: OffsetDateTime,
 ) -> Result<bool, ServiceError> {
     let mut others = repos.signups().list(attempt.app_id, &attempt.handle)?;
@@ -372,16 +360,22 @@ fn add_within_limit(
     if repos.users().add(user)? { Ok(()) } else { Err(Refusal::HandleTaken.into()) }
 }
 
-fn verified_user(attempt: Signup, now: OffsetDateTime) -> User {
+fn new_user(
+    app_id: AppId,
+    handle: Handle,
+    (id, password): (UserId, Sealed),
+    (locale, metadata): (Locale, Metadata),
+    now: OffsetDateTime,
+) -> User {
     User {
-        app_id: attempt.app_id,
-        id: attempt.user_id,
-        handle: attempt.handle,
+        app_id,
+        id,
+        handle,
         user_name: None,
         status: UserStatus::Active,
-        password: Some(attempt.password),
-        locale: attempt.locale,
-        metadata: attempt.metadata,
+        password: Some(password),
+        locale,
+        metadata,
         sessions: Sessions::FIRST,
         created_at: now,
         updated_at: now,
