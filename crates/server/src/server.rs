@@ -22,7 +22,7 @@ use crate::control;
 use crate::http::{BodyLimits, Connections, Edge, Identify, observe, on_connect};
 use crate::routes;
 use crate::settings::{Checked, Settings};
-use crate::start::{Access, Opened, StartError, open};
+use crate::start::{Opened, StartError, open};
 
 /// A server that is bound and ready to run.
 pub struct Server {
@@ -72,7 +72,7 @@ impl Server {
         listener.set_nonblocking(true).map_err(busy)?;
         let system = System::new();
         let public_url = settings.public_url(address);
-        let opened = system.block_on(open(&settings, &checked, public_url, Access::Write))?;
+        let opened = system.block_on(open(&settings, &checked, public_url))?;
         let control = control::path(&settings)?;
         Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened, control })
     }

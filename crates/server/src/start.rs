@@ -92,15 +92,6 @@ pub(crate) struct DataFolder {
     _lock: Option<File>,
 }
 
-/// Who opens the folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// A process that writes: alone, on SQLite.
-    Write,
-    /// A process that only looks.
-    Read,
-}
-
 impl DataFolder {
     fn open(path: &Path, needs_lock: bool) -> Result<Self, StartError> {
         if !path.exists() {
@@ -205,16 +196,16 @@ pub(crate) struct Opened {
     _folder: DataFolder,
 }
 
-/// Opens folder, database and keys. `public_url` is known once the port is.
+/// Opens folder, database and keys. An SQLite file is opened by one process at a time, whatever it wants
+/// with it. `public_url` is known once the port is.
 pub(crate) async fn open(
     settings: &Settings,
     checked: &Checked,
     public_url: String,
-    access: Access,
 ) -> Result<Opened, StartError> {
     let location = location(settings)?;
     let is_file = matches!(location, DatabaseLocation::File(_));
-    let folder = DataFolder::open(&settings.data.folder, is_file && access == Access::Write)?;
+    let folder = DataFolder::open(&settings.data.folder, is_file)?;
     let mailbox = mailbox(settings, &folder)?;
     prepare_schema(settings, &location)?;
     let store = Database::open(&location, &database_settings(settings))?;

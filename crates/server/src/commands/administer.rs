@@ -6,21 +6,20 @@ use serde_json::Value;
 use super::{AppCommand, SignupFlow, say};
 use crate::control::{Command, Outcome, execute, path, send};
 use crate::settings::Settings;
-use crate::start::{Access, StartError, is_served, open};
+use crate::start::{StartError, is_served, open};
 
 pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartError> {
     match command {
         AppCommand::Create { name, compatible, signup_flow } => {
             let without_code = signup_flow == SignupFlow::None;
-            let app =
-                perform(settings, Command::CreateApp { name, compatible, without_code }, Access::Write)?;
+            let app = perform(settings, Command::CreateApp { name, compatible, without_code })?;
             say(&format!("name       {}", text(&app, "name")));
             say(&format!("app id     {}", text(&app, "appId")));
             say(&format!("app token  {}", text(&app, "appToken")));
             say(&format!("keys       {}/.well-known/jwks.json", text(&app, "issuer")));
         }
         AppCommand::List => {
-            let apps = perform(settings, Command::ListApps, Access::Read)?;
+            let apps = perform(settings, Command::ListApps)?;
             let apps = apps.as_array().map(Vec::as_slice).unwrap_or_default();
             for app in apps {
                 say(&format!("{}  {:<9}  {}", text(app, "appId"), text(app, "status"), text(app, "name")));
@@ -34,7 +33,7 @@ pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartE
 }
 
 pub(super) fn mint(settings: &Settings, name: String, days: u32) -> Result<(), StartError> {
-    let minted = perform(settings, Command::MintServerSecret { name, days }, Access::Write)?;
+    let minted = perform(settings, Command::MintServerSecret { name, days })?;
     // The secret alone on standard output, so that it can be kept in a variable or a file.
     say(text(&minted, "secret"));
     let note = format!("{} is good until {}", text(&minted, "name"), text(&minted, "expiresAt"));
@@ -42,7 +41,7 @@ pub(super) fn mint(settings: &Settings, name: String, days: u32) -> Result<(), S
     Ok(())
 }
 
-fn perform(settings: &Settings, command: Command, access: Access) -> Result<Value, StartError> {
+fn perform(settings: &Settings, command: Command) -> Result<Value, StartError> {
     let checked = settings.check()?;
     let folder = &settings.data.folder;
     let system = actix_web::rt::System::new();
@@ -50,7 +49,7 @@ fn perform(settings: &Settings, command: Command, access: Access) -> Result<Valu
         if path(settings)?.is_some() && is_served(folder) {
             return send(folder, &command).await;
         }
-        let opened = open(settings, &checked, settings.public_url(checked.listen), access).await?;
+        let opened = open(settings, &checked, settings.public_url(checked.listen)).await?;
         Ok::<_, StartError>(execute(&opened.service, command).await)
     })?;
     match outcome {
