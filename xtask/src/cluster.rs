@@ -123,10 +123,16 @@ fn programs() -> anyhow::Result<PathBuf> {
     }
     // The packages are there and their programs are not: somebody took them out.
     let query = Command::new("dpkg-query")
-        .args(["-W", "-f", "${Package}\n", "postgresql-[0-9]*", "postgresql-client-[0-9]*"])
+        .args([
+            "-W",
+            "-f",
+            "${db:Status-Abbrev}|${Package}\n",
+            "postgresql-[0-9]*",
+            "postgresql-client-[0-9]*",
+        ])
         .output()?;
     let packages = String::from_utf8(query.stdout)?;
-    let packages: Vec<&str> = packages.lines().collect();
+    let packages: Vec<&str> = packages.lines().filter_map(|line| line.strip_prefix("ii |")).collect();
     install("PostgreSQL's server is installed, but it", &[&["--reinstall"], packages.as_slice()].concat())?;
     installed().context("PostgreSQL was installed, but its programs were not found")
 }
