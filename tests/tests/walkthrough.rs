@@ -23,11 +23,12 @@ async fn first_token(place: Place) {
     assert!(place.printed(&["app", "list"]).contains("Shop"));
     assert_eq!(server.terminate(), Some(0));
 
-    // The same data, another process: tokens and passwords are as good as before.
+    // The same data, another process, and as its port is another one, another address: tokens and passwords are as good as before.
     let server = place.start();
     let (status, user) = server.get("/api/appuser/getUser", ("access-token", &access)).await.unwrap();
     assert_eq!((status.as_u16(), user["handle"].as_str()), (200, Some("ana@example.com")));
     assert_eq!(server.log_in(&token, "ana@example.com").await.unwrap().0, 200);
+    assert!(server.log().contains("their tokens keep the old issuer"), "{}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -208,6 +208,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn sec_054_the_type_in_the_header_counts_by_itself() {
+        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let key = [VerifyingKey::ed25519("k".to_owned(), pair.public_key().as_ref())];
+        let signed = |typ, kid| {
+            join("EdDSA", typ, kid, &Map::new(), |message| Ok(pair.sign(message).as_ref().to_vec())).unwrap()
+        };
+        assert!(verify(&signed("a", "k"), &key, "a").is_ok());
+        assert_eq!(verify(&signed("b", "k"), &key, "a"), Err(TokenError::Kind));
+        assert_eq!(verify(&signed("a", "l"), &key, "a"), Err(TokenError::UnknownKey));
+    }
+
     proptest! {
         #[test]
         fn sec_053_nonsense_is_refused_without_a_panic(token in "\\PC{0,200}") {

@@ -73,6 +73,13 @@ impl Server {
         let system = System::new();
         let public_url = settings.public_url(address);
         let opened = system.block_on(open(&settings, &checked, public_url))?;
+        let other_issuers = system.block_on(opened.service.count_other_issuers())?;
+        if other_issuers > 0 {
+            tracing::warn!(
+                applications = other_issuers,
+                "server.public_url has changed: their tokens keep the old issuer"
+            );
+        }
         let control = control::path(&settings)?;
         Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened, control })
     }

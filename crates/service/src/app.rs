@@ -169,6 +169,20 @@ impl<S: Store> Service<S> {
         Ok(Discovery { issuer: app.issuer, jwks_uri })
     }
 
+    /// How many of the newest applications sign with an issuer that begins with another address than the
+    /// present one: an issuer is fixed when its application is made.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn count_other_issuers(&self) -> Result<usize, ServiceError> {
+        let present = format!("{}/", self.inner.settings.public_url);
+        let read = self
+            .inner
+            .store
+            .read("app.issuers", |readers| Ok::<_, ServiceError>(readers.apps().list(None, 200)?));
+        Ok(read.await?.iter().filter(|app| !app.issuer.starts_with(&present)).count())
+    }
+
     async fn app_with_keys(&self, id: AppId) -> Result<(App, Vec<AppKey>), ServiceError> {
         self.inner
             .store
