@@ -180,10 +180,39 @@ fn a_folder_that_cannot_be_written_is_named() {
 #[test]
 fn an_old_schema_waits_for_migrate_where_the_operator_says_so() {
     let place = Place::sqlite().with("LATCHKEY__DATABASE__MIGRATE", "check");
-    fails(&place.run(&["app", "list"]), 69, &["run latchkey migrate"]);
+    fails(&place.run(&["app", "create", "Shop"]), 69, &["run latchkey migrate"]);
     assert!(place.printed(&["migrate"]).contains("migrations applied"));
     assert!(place.printed(&["migrate"]).contains("up to date"));
     assert!(place.printed(&["app", "list"]).contains("no applications"));
+}
+
+#[test]
+fn looking_makes_nothing() {
+    let place = Place::sqlite();
+    assert!(place.printed(&["app", "list"]).contains("no applications"));
+    assert!(!place.data().exists());
+}
+
+#[test]
+fn commands_wait_for_one_another_and_for_a_starting_server() {
+    let place = Place::sqlite();
+    let commands: Vec<_> = (0..4).map(|_| place.command(&["token", "server"]).spawn().unwrap()).collect();
+    let server = place.start();
+    let later: Vec<_> = (0..4).map(|_| place.command(&["token", "server"]).spawn().unwrap()).collect();
+    for mut command in commands.into_iter().chain(later) {
+        assert!(command.wait().unwrap().success());
+    }
+    drop(server);
+    assert!(place.printed(&["app", "list"]).contains("no applications"));
+}
+
+#[test]
+fn a_folder_with_a_long_path_is_refused_before_anything_is_made() {
+    let place = Place::sqlite();
+    let long = place.data().join("x".repeat(120));
+    let place = place.with("LATCHKEY__DATA__FOLDER", long.to_str().unwrap());
+    fails(&place.run(&[]), 73, &["control.sock", "data.folder"]);
+    assert!(!long.join("latchkey.db").exists() && !long.join("master.key").exists());
 }
 
 #[test]
@@ -193,7 +222,7 @@ fn secrets_may_come_from_files() {
     std::fs::write(&key, format!("{}\n", "ab".repeat(32))).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let place = place.with("LATCHKEY__KEYS__MASTER_KEY_FILE", key.to_str().unwrap());
-    assert!(place.printed(&["app", "list"]).contains("no applications"));
+    let _ = place.printed(&["app", "create", "Shop"]);
     assert!(!place.data().join("master.key").exists());
     let place = place.with("LATCHKEY__KEYS__MASTER_KEY", &"ab".repeat(32));
     fails(&place.run(&["app", "list"]), 78, &["remove one"]);

@@ -1,7 +1,8 @@
 //! Sign-up attempts: what somebody asked for, until its code comes back.
 //!
-//! An attempt belongs to a handle *and* to the address prefix that asked, so that nobody can put his
-//! password into another's attempt and let the owner of the mailbox confirm it.
+//! An attempt belongs to a handle *and* to the address prefix that asked, so that nobody elsewhere can put
+//! his password into an attempt and let the owner of the mailbox confirm it. Behind one address, the newest
+//! password counts.
 
 use time::OffsetDateTime;
 

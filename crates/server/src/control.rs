@@ -1,23 +1,22 @@
 //! The control socket: how commands reach a server that is running on an SQLite file, which only one process
 //! may write. HTTP over a socket in the data folder; whoever may open the socket is the operator.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data, Json};
 use actix_web::{App, HttpResponse, HttpServer};
 use latchkey_domain::{AppName, Preset, SignupFlow, TokenName};
 use latchkey_service::{NewApp, Refusal, Service, ServiceError};
-use latchkey_storage::diesel::{Database, DatabaseLocation};
+use latchkey_storage::diesel::Database;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::Duration;
 
 use crate::dto::admin_app_json;
 use crate::http::iso;
-use crate::settings::Settings;
-use crate::start::{DataFolder, StartError, location};
+use crate::start::{StartError, control_socket};
 
 /// What a command asks for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -88,31 +87,16 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
     }
 }
 
-/// Where the socket of a server with these settings is; none on PostgreSQL, where commands need no help.
-pub(crate) fn path(settings: &Settings) -> Result<Option<PathBuf>, StartError> {
-    Ok(match location(settings)? {
-        DatabaseLocation::File(_) => Some(DataFolder::control_socket(&settings.data.folder)),
-        DatabaseLocation::Server(_) => None,
-    })
-}
-
-/// Listens for commands. The folder's lock is held, so a socket that is there is a dead server's.
-pub(crate) fn serve(path: &Path, service: Service<Database>) -> Result<ServerHandle, StartError> {
-    let failed = |error: std::io::Error| {
-        StartError::CannotWrite(format!("{} cannot be listened on: {error}", path.display()))
-    };
-    if path.exists() {
-        std::fs::remove_file(path).map_err(failed)?;
-    }
+/// Takes commands.
+pub(crate) fn serve(listener: UnixListener, service: Service<Database>) -> Result<ServerHandle, StartError> {
     let server = HttpServer::new(move || {
         App::new().app_data(Data::new(service.clone())).route("/command", web::post().to(handle))
     })
     .workers(1)
     .disable_signals()
-    .bind_uds(path)
-    .map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    let server = server.run();
+    .listen_uds(listener)
+    .map_err(|error| StartError::CannotWrite(format!("the control socket cannot be used: {error}")))?
+    .run();
     let handle = server.handle();
     tokio::spawn(server);
     Ok(handle)
@@ -124,11 +108,12 @@ async fn handle(service: Data<Service<Database>>, command: Json<Command>) -> Htt
 
 /// Sends a command to the server that holds the folder.
 pub(crate) async fn send(folder: &Path, command: &Command) -> Result<Outcome, StartError> {
-    let path = DataFolder::control_socket(folder);
+    let path = control_socket(folder);
     let unreachable = |error: reqwest::Error| {
         StartError::Unavailable(format!("the running server does not answer on {}: {error}", path.display()))
     };
     let client = reqwest::Client::builder()
+        .no_proxy()
         .unix_socket(path.as_path())
         .timeout(std::time::Duration::from_secs(30))
         .build()

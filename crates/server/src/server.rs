@@ -22,14 +22,13 @@ use crate::control;
 use crate::http::{BodyLimits, Connections, Edge, Identify, observe, on_connect};
 use crate::routes;
 use crate::settings::{Checked, Settings};
-use crate::start::{Opened, StartError, open};
+use crate::start::{Opened, Purpose, StartError, open};
 
 /// A server that is bound and ready to run.
 pub struct Server {
     system: SystemRunner,
     http: HttpParts,
     opened: Opened,
-    control: Option<PathBuf>,
 }
 
 struct HttpParts {
@@ -72,7 +71,7 @@ impl Server {
         listener.set_nonblocking(true).map_err(busy)?;
         let system = System::new();
         let public_url = settings.public_url(address);
-        let opened = system.block_on(open(&settings, &checked, public_url))?;
+        let opened = system.block_on(open(&settings, &checked, public_url, Purpose::Serve))?;
         let other_issuers = system.block_on(opened.service.count_other_issuers())?;
         if other_issuers > 0 {
             tracing::warn!(
@@ -80,8 +79,7 @@ impl Server {
                 "server.public_url has changed: their tokens keep the old issuer"
             );
         }
-        let control = control::path(&settings)?;
-        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened, control })
+        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened })
     }
 
     /// Where it listens.
@@ -115,27 +113,26 @@ impl Server {
     /// # Errors
     /// [`StartError::Unavailable`] when the listener fails.
     pub fn run_with(self, started: impl FnOnce(ServerHandle)) -> Result<(), StartError> {
-        let Self { system, http, opened, control } = self;
+        let Self { system, http, mut opened } = self;
         let failed = |error: std::io::Error| StartError::Unavailable(format!("the listener failed: {error}"));
         system.block_on(async move {
             let sender: Arc<dyn EmailSender> = Arc::new(FolderSender::new(opened.mailbox.clone()));
-            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let (stop, stopped) = tokio::sync::watch::channel(false);
             let service = opened.service.clone();
-            let outbox = tokio::spawn(async move {
-                let stopped = async move {
-                    let _ = stopped.await;
-                };
-                service.work_off_outbox(sender, stopped).await;
-            });
-            let control = control.map(|path| control::serve(&path, opened.service.clone())).transpose()?;
+            let outbox = tokio::spawn(async move { service.work_off_outbox(sender, stopped).await });
+            let patience = Duration::from_secs(http.settings.server.shutdown_seconds);
+            let control = opened.control.take();
+            let control =
+                control.map(|listener| control::serve(listener, opened.service.clone())).transpose()?;
             let server = http_server(http, &opened).map_err(failed)?;
             started(server.handle());
             let served = server.await.map_err(failed);
             if let Some(control) = control {
                 control.stop(true).await;
             }
-            let _ = stop.send(());
-            let _ = outbox.await;
+            // A send that is left now comes due again after its lease.
+            let _ = stop.send(true);
+            let _ = tokio::time::timeout(patience, outbox).await;
             served
         })
     }

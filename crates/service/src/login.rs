@@ -32,8 +32,8 @@ impl LoginName {
 pub struct LogIn {
     /// Who it is said to be.
     pub name: LoginName,
-    /// The password.
-    pub password: ClientPassword,
+    /// The password; none when what was sent cannot be one, which is a wrong password.
+    pub password: Option<ClientPassword>,
     /// Where the request comes from.
     pub source: SourcePrefix,
 }
@@ -74,6 +74,10 @@ impl<S: Store> Service<S> {
             Candidate::User(user) => user.password.clone().map(|sealed| (app.id, user.id, sealed)),
             Candidate::Pending(signup) => Some((app.id, signup.user_id, signup.password.clone())),
             Candidate::Nobody => None,
+        };
+        let Some(password) = password else {
+            self.verify_nobody().await?;
+            return Err(Refusal::CredentialsWrong.into());
         };
         let verdict = self.verify_password(password.clone(), digest).await?;
         match (candidate, verdict) {

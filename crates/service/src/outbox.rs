@@ -13,7 +13,7 @@ use latchkey_notifiers::{
 use latchkey_storage::Store;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::{Service, ServiceError};
@@ -79,17 +79,19 @@ impl<S: Store> Service<S> {
         self.inner.outbox_has_mail.notify_one();
     }
 
-    /// Sends what is due until `stop` resolves. Many instances may do so at once.
-    pub async fn work_off_outbox(&self, sender: Arc<dyn EmailSender>, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
+    /// Sends what is due until `stop` says so; sends under way end first. Many instances may do so at once.
+    pub async fn work_off_outbox(&self, sender: Arc<dyn EmailSender>, mut stop: watch::Receiver<bool>) {
         loop {
-            match self.send_due(&sender).await {
-                Ok(sent) if sent > 0 => continue,
+            match self.send_due_until(&sender, &stop).await {
+                Ok(sent) if sent > 0 && !*stop.borrow() => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the outbox could not be read"),
             }
+            if *stop.borrow() {
+                return;
+            }
             tokio::select! {
-                () = &mut stop => return,
+                _ = stop.changed() => {}
                 () = self.inner.outbox_has_mail.notified() => {}
                 () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
             }
@@ -101,6 +103,15 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// [`ServiceError`] when the outbox cannot be read.
     pub async fn send_due(&self, sender: &Arc<dyn EmailSender>) -> Result<usize, ServiceError> {
+        let (_never, stop) = watch::channel(false);
+        self.send_due_until(sender, &stop).await
+    }
+
+    async fn send_due_until(
+        &self,
+        sender: &Arc<dyn EmailSender>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<usize, ServiceError> {
         let now = self.inner.clock.now();
         let mut due = self
             .inner
@@ -114,6 +125,9 @@ impl<S: Store> Service<S> {
         let mut sends = JoinSet::new();
         for message in due {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+            if *stop.borrow() {
+                break;
+            }
             let (service, sender) = (self.clone(), Arc::clone(sender));
             sends.spawn(async move {
                 let _slot = slot;

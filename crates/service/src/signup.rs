@@ -179,7 +179,10 @@ impl<S: Store> Service<S> {
                 repos.signups().put(&attempt)?;
                 let mut live = repos.codes().list(attempt.app_id, CodePurpose::SignUp, &stored.subject)?;
                 live.retain(|code| code.consumed_at.is_none() && !code.is_expired(now));
-                if live.first().is_some_and(|newest| now - newest.created_at < rules.resend_after) {
+                let is_fresh =
+                    live.first().is_some_and(|newest| now - newest.created_at < rules.resend_after);
+                // A code whose tries are spent is never kept: it would help nobody.
+                if is_fresh && repos.quotas().used(&tries)? < rules.wrong_tries {
                     return Ok(());
                 }
                 for old in live.iter().skip(rules.live_per_subject.saturating_sub(1)) {
@@ -228,11 +231,12 @@ impl<S: Store> Service<S> {
             .inner
             .store
             .transact("signup.complete", move |repos| {
+                let attempts = repos.signups().list(completed_app.id, &request.handle)?;
                 // The try is counted before the code is looked at, and the count is kept when it is wrong.
-                if !repos.quotas().reserve(&tries, allowed)? {
+                if attempts.is_empty() || !repos.quotas().reserve(&tries, allowed)? {
                     return Ok(Err(Refusal::InvalidData));
                 }
-                let attempt = match service.find_attempt(repos, completed_app.id, &request, now)? {
+                let attempt = match service.find_attempt(repos, &attempts, &request.code, now)? {
                     Ok(attempt) => attempt,
                     Err(refusal) => return Ok(Err(refusal)),
                 };
@@ -252,13 +256,13 @@ impl<S: Store> Service<S> {
     fn find_attempt(
         &self,
         repos: &mut dyn Repositories,
-        app_id: AppId,
-        request: &CompleteSignUp,
+        attempts: &[Signup],
+        code: &Code,
         now: OffsetDateTime,
     ) -> Result<Result<Signup, Refusal>, ServiceError> {
-        let attempts = repos.signups().list(app_id, &request.handle)?;
-        for attempt in &attempts {
-            let digest = self.code_digest(attempt, &request.code)?;
+        for attempt in attempts {
+            let app_id = attempt.app_id;
+            let digest = self.code_digest(attempt, code)?;
             let codes = repos.codes().list(app_id, CodePurpose::SignUp, attempt.id.as_bytes())?;
             let Some(code) = codes.into_iter().find(|code| digests_match(&code.digest, &digest)) else {
                 continue;
@@ -274,7 +278,7 @@ impl<S: Store> Service<S> {
             {
                 return Ok(Err(Refusal::HandleTaken));
             }
-            for other in &attempts {
+            for other in attempts {
                 repos.codes().remove_unconsumed(app_id, other.id.as_bytes())?;
                 if other.id != attempt.id {
                     repos.signups().remove(app_id, other.id)?;
@@ -335,8 +339,9 @@ fn make_room(
     if others.len() < OPEN_ATTEMPTS {
         return Ok(true);
     }
-    let oldest = others.iter().min_by_key(|other| other.updated_at);
-    match oldest.filter(|oldest| now - oldest.updated_at > GIVES_WAY_AFTER) {
+    // By when it was opened: whoever repeats his attempt does not keep his place by that.
+    let oldest = others.iter().min_by_key(|other| other.created_at);
+    match oldest.filter(|oldest| now - oldest.created_at > GIVES_WAY_AFTER) {
         Some(oldest) => {
             repos.signups().remove(oldest.app_id, oldest.id)?;
             repos.codes().remove_unconsumed(oldest.app_id, oldest.id.as_bytes())?;
@@ -352,6 +357,10 @@ fn add_within_limit(
     limit: Option<u32>,
 ) -> Result<(), ServiceError> {
     if let Some(limit) = limit {
+        // Whoever counts must be alone: this row is written first, so that the next one waits for our commit.
+        let subject = KeyedDigest::from_bytes([0; 32]);
+        let gate = QuotaKey { app_id: user.app_id, kind: "users.gate", subject, period: 0 };
+        repos.quotas().reserve(&gate, u32::MAX)?;
         let is_there = repos.users().find(user.app_id, user.id)?.is_some();
         if !is_there && repos.users().are_at_least(user.app_id, limit)? {
             return Err(Refusal::SignupOff.into());

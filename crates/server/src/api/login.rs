@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_service::{LogIn, LoginName, Refusal};
+use latchkey_service::{LogIn, LoginName, Refusal, ServiceError};
 use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
@@ -23,12 +23,11 @@ pub(crate) async fn login<S: Store>(
 
 fn parse(fields: &Fields, request: &HttpRequest) -> Result<LogIn, ApiError> {
     let name = fields.required("handle").map_err(ApiError::user)?;
-    let password = fields.password("password", "rawPassword").map_err(ApiError::user);
     // A password that cannot be one is a wrong one; that it is missing is told.
-    let password = match password {
-        Err(error) if error.wire().code == 602 => return Err(ApiError::user(Refusal::CredentialsWrong)),
-        other => other?,
+    let password = match fields.password("password", "rawPassword") {
+        Err(ServiceError::Refused(Refusal::InvalidData)) => None,
+        other => Some(other.map_err(ApiError::user)?.into_client()),
     };
     let name = LoginName::parse(name).map_err(|_| ApiError::user(Refusal::InvalidData))?;
-    Ok(LogIn { name, password: password.into_client(), source: source_of(request) })
+    Ok(LogIn { name, password, source: source_of(request) })
 }

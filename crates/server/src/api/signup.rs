@@ -22,7 +22,7 @@ pub(crate) async fn signup<S: Store>(
     let sign_up = SignUp {
         handle: handle_of(handle)?,
         password,
-        metadata: text("metaData")?,
+        metadata: fields.json_text("metaData"),
         locale: text("locale")?,
         source: source_of(&request),
     };

@@ -1,12 +1,15 @@
 //! Commands that change what the server knows. On SQLite they go through the running server, if there is one;
 //! else, and always on PostgreSQL, they open the database themselves.
 
+use std::time::Duration;
+
+use latchkey_storage::diesel::DatabaseLocation;
 use serde_json::Value;
 
 use super::{AppCommand, SignupFlow, say};
-use crate::control::{Command, Outcome, execute, path, send};
-use crate::settings::Settings;
-use crate::start::{StartError, is_served, open};
+use crate::control::{Command, Outcome, execute, send};
+use crate::settings::{Checked, Settings};
+use crate::start::{Purpose, StartError, is_served, location, open};
 
 pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartError> {
     match command {
@@ -43,18 +46,35 @@ pub(super) fn mint(settings: &Settings, name: String, days: u32) -> Result<(), S
 
 fn perform(settings: &Settings, command: Command) -> Result<Value, StartError> {
     let checked = settings.check()?;
-    let folder = &settings.data.folder;
     let system = actix_web::rt::System::new();
-    let outcome = system.block_on(async {
-        if path(settings)?.is_some() && is_served(folder) {
-            return send(folder, &command).await;
-        }
-        let opened = open(settings, &checked, settings.public_url(checked.listen)).await?;
-        Ok::<_, StartError>(execute(&opened.service, command).await)
-    })?;
-    match outcome {
+    match system.block_on(carry_out(settings, &checked, command))? {
         Outcome::Done(value) => Ok(value),
         Outcome::Failed(reason) => Err(StartError::Internal(reason)),
+    }
+}
+
+/// A server that is running is asked; one that is starting, or another command, is waited for.
+async fn carry_out(settings: &Settings, checked: &Checked, command: Command) -> Result<Outcome, StartError> {
+    const TRIES: usize = 50;
+    let folder = &settings.data.folder;
+    let public_url = settings.public_url(checked.listen);
+    if let (DatabaseLocation::File(path), Command::ListApps) = (location(settings)?, &command)
+        && !path.exists()
+    {
+        return Ok(Outcome::Done(Value::Array(Vec::new())));
+    }
+    let mut tries = 1;
+    loop {
+        if is_served(folder) {
+            return send(folder, &command).await;
+        }
+        match open(settings, checked, public_url.clone(), Purpose::Command).await {
+            Err(StartError::InUse(_)) if tries < TRIES => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            opened => return Ok(execute(&opened?.service, command).await),
+        }
+        tries += 1;
     }
 }
 

@@ -104,6 +104,15 @@ impl Fields {
         self.text(name)?.ok_or(Refusal::MissingParameter)
     }
 
+    /// A text that holds JSON, as SDKs send it, or the JSON itself. Whether it is any good is asked later.
+    pub(crate) fn json_text(&self, name: &str) -> Option<String> {
+        match self.0.get(name)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+
     /// A flag: a JSON boolean, or its text.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
         match self.0.get(name) {

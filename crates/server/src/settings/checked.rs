@@ -3,14 +3,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use latchkey_crypto::{HashCost, RsaSize};
+use latchkey_crypto::{HashCost, MasterKey, RsaSize};
 use latchkey_domain::{CodeRules, OutboxRules, ServerMode};
 use latchkey_notifiers::MailAddress;
 use latchkey_service::{MailIdentity, ServiceSettings};
+use secrecy::ExposeSecret as _;
 use time::Duration;
 
 use super::{Mistakes, Settings};
 use crate::http::TrustedProxies;
+use crate::start::BAD_URL;
 
 /// The settings, parsed.
 #[derive(Debug, Clone)]
@@ -76,6 +78,8 @@ impl Settings {
         one_of("database.migrate", &self.database.migrate, &["auto", "check"]);
         one_of("log.format", &self.log.format, &["auto", "text", "json"]);
         one_of("log.level", &self.log.level, &["error", "warn", "info", "debug", "trace"]);
+        self.check_secrets(&mut mistakes);
+        self.check_numbers(&mut mistakes);
         if !(1..60).contains(&self.outbox.send_seconds) {
             mistakes.push("outbox.send_seconds is 1 to 59: a lease lasts 60".to_owned());
         }
@@ -107,6 +111,48 @@ impl Settings {
                 mistakes.push(format!("server.address: \"{text}\" is no IP address"));
                 IpAddr::from([127, 0, 0, 1])
             }),
+        }
+    }
+
+    fn check_secrets(&self, mistakes: &mut Vec<String>) {
+        let (url, key) = (self.database.url.expose_secret(), self.keys.master_key.expose_secret());
+        for (name, is_set, file) in [
+            ("database.url", !url.is_empty(), &self.database.url_file),
+            ("keys.master_key", !key.is_empty(), &self.keys.master_key_file),
+        ] {
+            if is_set && !file.as_os_str().is_empty() {
+                mistakes.push(format!("{name} and {name}_file are both set: remove one"));
+            }
+        }
+        if !url.is_empty() && !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            mistakes.push(BAD_URL.to_owned());
+        }
+        if !key.is_empty() && MasterKey::from_hex(key).is_err() {
+            mistakes.push("keys.master_key does not hold 64 hexadecimal digits".to_owned());
+        }
+    }
+
+    /// Limits that refuse everything are mistakes.
+    fn check_numbers(&self, mistakes: &mut Vec<String>) {
+        let limits = &self.limits;
+        for (name, is_zero) in [
+            ("limits.body_bytes", limits.body_bytes == 0),
+            ("limits.header_bytes", limits.header_bytes == 0),
+            ("limits.json_depth", limits.json_depth == 0),
+            ("limits.form_fields", limits.form_fields == 0),
+            ("limits.head_seconds", limits.head_seconds == 0),
+            ("limits.body_seconds", limits.body_seconds == 0),
+            ("limits.request_seconds", limits.request_seconds == 0),
+            ("limits.connections_per_address", limits.connections_per_address == 0),
+            ("limits.signup_code_hours", limits.signup_code_hours == 0),
+            ("limits.wrong_codes", limits.wrong_codes == 0),
+            ("database.connections", self.database.connections == 0),
+            ("database.wait_ms", self.database.wait_ms == 0),
+            ("outbox.attempts", self.outbox.attempts == 0),
+        ] {
+            if is_zero {
+                mistakes.push(format!("{name} is at least 1"));
+            }
         }
     }
 
@@ -206,7 +252,11 @@ mod tests {
             settings.mail.from = "nobody".to_owned();
             settings.log.format = "xml".to_owned();
             settings.outbox.send_seconds = 60;
+            settings.limits.wrong_codes = 0;
+            settings.keys.master_key = "abc".into();
+            settings.database.url = "mysql://x".into();
+            settings.database.url_file = "x".into();
         });
-        assert_eq!(told.lines().count(), 8, "{told}");
+        assert_eq!(told.lines().count(), 12, "{told}");
     }
 }

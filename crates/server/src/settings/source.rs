@@ -71,7 +71,12 @@ impl Settings {
 }
 
 fn from_file(path: &Path) -> Result<Config, String> {
-    let named = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+    // The parser shows the line that it stumbles over, which may hold a secret: only where and what is told.
+    let named = |error: &dyn fmt::Display| {
+        let told = error.to_string();
+        let told: Vec<&str> = told.lines().filter(|line| !line.contains('|')).map(str::trim).collect();
+        format!("{}: {}", path.display(), told.join(" "))
+    };
     let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
     Config::builder()
         .add_source(File::from_str(&text, FileFormat::Toml))
@@ -232,6 +237,11 @@ mod tests {
         ] {
             assert!(mistakes.contains(expected), "{expected} in {mistakes}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("latchkey.toml");
+        std::fs::write(&file, "[database]\nurl = \"postgres://u:canary@h/d\n").unwrap();
+        let broken = Settings::load(Some(&file), &[]).unwrap_err().to_string();
+        assert!(broken.contains("line 2") && !broken.contains("canary"), "{broken}");
         let missing = Settings::load(Some(Path::new("/nonexistent.toml")), &[]).unwrap_err().to_string();
         assert!(missing.contains("/nonexistent.toml"), "{missing}");
     }

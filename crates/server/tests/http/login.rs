@@ -39,6 +39,7 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
         (json!({"password": PASSWORD}), 403),
         (json!({"handle": {"$ne": null}, "password": PASSWORD}), 602),
         (json!({"handle": "ana", "password": PASSWORD}), 606),
+        (json!({"handle": "ana", "password": "short"}), 606),
         (json!({"handle": "ana@example.com", "password": OTHER_PASSWORD}), 600),
         (json!({"handle": "ana@example.com", "password": 1}), 600),
         (json!({"handle": "ana@example.com", "password": "short"}), 600),

@@ -20,6 +20,7 @@ on_every_store!(
     sec_029_wrong_codes_are_counted_before_they_are_looked_at,
     the_swift_sdks_form_bodies_work,
     sec_058_nothing_in_a_body_changes_who_one_is,
+    a_fourth_source_gets_in_however_often_the_first_three_ask,
     without_a_code_the_account_exists_at_once,
     sec_061_the_recommended_preset_names_users_by_id,
     one_of_64_sign_ups_of_one_handle_makes_the_user,
@@ -67,7 +68,8 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
         (json!({"handle": "b@example.com", "password": PASSWORD, "locale": "XX"}), 602),
         (json!({"handle": "b@example.com", "password": PASSWORD, "locale": "FR"}), 602),
         (json!({"handle": "b@example.com", "password": PASSWORD, "metaData": "nonsense"}), 604),
-        (json!({"handle": "b@example.com", "password": PASSWORD, "metaData": {"a": 1}}), 602),
+        (json!({"handle": "b@example.com", "password": PASSWORD, "metaData": [1]}), 604),
+        (json!({"handle": "ana@example.com", "password": PASSWORD, "metaData": 1}), 601),
         (json!({"handle": "not an address", "password": PASSWORD}), 602),
     ] {
         assert_eq!(app.as_app(&shop, "signup", body.clone()).await.error(), (400, code), "{body}");
@@ -204,6 +206,41 @@ async fn sec_029_wrong_codes_are_counted_before_they_are_looked_at<S: Store>(app
     // The right one no longer helps the stranger; the owner, elsewhere, is not touched.
     assert_eq!(try_from("198.51.100.7", &code).await.error(), (400, 602));
     assert_eq!(try_from("192.0.2.1", &code).await.status, 200);
+    // Who has spent his own tries gets a new code at once, and new tries with it.
+    let ask = json!({"handle": "bob@example.com", "password": PASSWORD});
+    app.as_app(&shop, "signup", ask.clone()).await;
+    let complete = |code: String| {
+        app.as_app(&shop, "completeSignup", json!({"handle": "bob@example.com", "code": code}))
+    };
+    for _ in 0..5 {
+        assert_ne!(complete(wrong.to_owned()).await.status, 200);
+    }
+    let mails = app.mails().await.len();
+    app.as_app(&shop, "signup", ask).await;
+    assert_eq!(app.mails().await.len(), mails + 1);
+    let code = app.code_for("bob@example.com").await;
+    assert_eq!(complete(code).await.status, 200);
+}
+
+async fn a_fourth_source_gets_in_however_often_the_first_three_ask<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ask = |peer: &'static str| {
+        let request = TestRequest::post()
+            .uri("/api/appuser/signup")
+            .insert_header(("app-token", shop.token.as_str()))
+            .set_json(json!({"handle": "victim@example.com", "password": PASSWORD}));
+        app.send_from(peer, request)
+    };
+    let crowd = ["198.51.100.1", "198.51.100.2", "198.51.100.3"];
+    for _ in 0..2 {
+        for peer in crowd {
+            assert_eq!(ask(peer).await.text(), "true");
+        }
+        app.clock.advance(Duration::minutes(16));
+    }
+    let before = app.mails().await.len();
+    assert_eq!(ask("192.0.2.1").await.text(), "true");
+    assert_eq!(app.mails().await.len(), before + 1);
 }
 
 async fn the_swift_sdks_form_bodies_work<S: Store>(app: TestApp<S>) {
@@ -291,18 +328,27 @@ async fn one_of_64_sign_ups_of_one_handle_makes_the_user<S: Store>(app: TestApp<
     assert_eq!(app.mails().await.len(), 1);
 }
 
-#[actix_web::test]
-async fn a_hosted_development_application_has_50_users() {
-    let database = latchkey_test_support::TestDatabase::sqlite();
-    let app = TestApp::with(database.store(), |settings| settings.server.mode = "hosted".to_owned()).await;
+/// However many come at once.
+async fn a_hosted_application_has_50_users<S: Store>(store: S) {
+    let app = TestApp::with(store, |settings| settings.server.mode = "hosted".to_owned()).await;
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
-    for number in 0..51 {
+    let people = (0..60).map(|number| {
         let body = json!({"handle": format!("u{number}@example.com"), "password": PASSWORD});
-        let answer = app.as_app(&shop, "signup", body).await;
-        if number < 50 {
-            assert_eq!(answer.status, 200);
-        } else {
-            assert_eq!(answer.error(), (400, 407));
-        }
-    }
+        app.as_app(&shop, "signup", body)
+    });
+    let answers = futures_util::future::join_all(people).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 50);
+    assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.error() == (400, 407)));
+}
+
+#[actix_web::test]
+async fn sqlite_lets_50_users_into_a_hosted_application() {
+    let database = latchkey_test_support::TestDatabase::sqlite();
+    a_hosted_application_has_50_users(database.store()).await;
+}
+
+#[actix_web::test]
+async fn postgres_lets_50_users_into_a_hosted_application() {
+    let database = latchkey_test_support::TestDatabase::postgres();
+    a_hosted_application_has_50_users(database.store()).await;
 }

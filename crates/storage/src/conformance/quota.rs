@@ -31,6 +31,8 @@ pub async fn racers_take_no_more_than_the_limit(store: impl Store) {
         taken += usize::from(racer.await.unwrap());
     }
     assert_eq!(taken, 5);
+    assert_eq!(write(&store, |repos| repos.quotas().used(&key("a", 1, 0))).await, 5);
+    assert_eq!(write(&store, |repos| repos.quotas().used(&key("b", 1, 0))).await, 0);
 }
 
 /// Counters share nothing.

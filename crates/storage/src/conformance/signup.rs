@@ -20,6 +20,7 @@ pub async fn a_repeat_replaces_its_attempt(store: impl Store) {
     let mut repeat = first.clone();
     (repeat.password, repeat.updated_at) = (signup(app_id, 5, "x@y.z", 1).password, at(50));
     let expected = format!("{repeat:?}");
+    repeat.created_at = at(50);
     write(&store, move |repos| repos.signups().put(&repeat)).await;
     let found = attempts(&store, app_id).await;
     assert_eq!(found.len(), 2);

@@ -1,6 +1,7 @@
 //! Migrations: compiled in, applied under a lock that dies with its holder, refused where the data is newer.
 
 use diesel::connection::SimpleConnection as _;
+use diesel::{RunQueryDsl as _, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::DatabaseLocation;
@@ -30,12 +31,56 @@ pub(super) fn apply(location: &DatabaseLocation) -> Result<usize, StorageError> 
 }
 
 pub(super) fn pending(location: &DatabaseLocation) -> Result<Vec<String>, StorageError> {
+    // diesel makes its table before it looks: a role that may not make tables could never look.
+    const VERSIONS: &str = "SELECT version AS line FROM __diesel_schema_migrations";
     match location {
         #[cfg(feature = "sqlite")]
-        DatabaseLocation::File(_) => pending_of(&mut *sqlite_connection(location)?, || SQLITE),
+        DatabaseLocation::File(_) => {
+            let exists = "SELECT name AS line FROM sqlite_master WHERE name = '__diesel_schema_migrations'";
+            let connection = &mut *sqlite_connection(location)?;
+            let is_there = !lines(sql_query(exists).load(connection))?.is_empty();
+            let applied = if is_there { lines(sql_query(VERSIONS).load(connection))? } else { Vec::new() };
+            missing::<diesel::sqlite::Sqlite>(&SQLITE, &applied)
+        }
         #[cfg(feature = "postgres")]
-        DatabaseLocation::Server(url) => pending_of(&mut *postgres_connection(url)?, || POSTGRES),
+        DatabaseLocation::Server(url) => {
+            let exists = "SELECT relname::text AS line FROM pg_class WHERE oid = to_regclass('__diesel_schema_migrations')";
+            let connection = &mut *postgres_connection(url)?;
+            let is_there = !lines(sql_query(exists).load(connection))?.is_empty();
+            let applied = if is_there { lines(sql_query(VERSIONS).load(connection))? } else { Vec::new() };
+            missing::<diesel::pg::Pg>(&POSTGRES, &applied)
+        }
     }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Line {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    line: String,
+}
+
+fn lines(rows: diesel::QueryResult<Vec<Line>>) -> Result<Vec<String>, StorageError> {
+    Ok(rows.map_err(backend)?.into_iter().map(|row| row.line).collect())
+}
+
+fn missing<DB: diesel::backend::Backend>(
+    source: &EmbeddedMigrations,
+    applied: &[String],
+) -> Result<Vec<String>, StorageError> {
+    let known: Vec<Box<dyn diesel::migration::Migration<DB>>> =
+        diesel::migration::MigrationSource::migrations(source).map_err(StorageError::Backend)?;
+    let versions: Vec<String> =
+        known.iter().map(|migration| migration.name().version().to_string()).collect();
+    if let Some(newer) = applied.iter().find(|version| !versions.contains(version)) {
+        return Err(StorageError::NewerSchema(newer.clone()));
+    }
+    let names = known.iter().map(|migration| migration.name().to_string());
+    Ok(versions
+        .iter()
+        .zip(names)
+        .filter(|(version, _)| !applied.contains(version))
+        .map(|(_, name)| name)
+        .collect())
 }
 
 #[cfg(feature = "conformance")]
@@ -61,29 +106,13 @@ fn apply_to<DB: diesel::backend::Backend>(
     Ok(connection.run_pending_migrations(source()).map_err(StorageError::Backend)?.len())
 }
 
-fn pending_of<DB: diesel::backend::Backend>(
-    connection: &mut impl MigrationHarness<DB>,
-    source: impl Fn() -> EmbeddedMigrations,
-) -> Result<Vec<String>, StorageError> {
-    refuse_newer(connection, &source())?;
-    let pending = connection.pending_migrations(source()).map_err(StorageError::Backend)?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
-}
-
 fn refuse_newer<DB: diesel::backend::Backend>(
     connection: &mut impl MigrationHarness<DB>,
     source: &EmbeddedMigrations,
 ) -> Result<(), StorageError> {
     let applied = connection.applied_migrations().map_err(StorageError::Backend)?;
-    let known: Vec<Box<dyn diesel::migration::Migration<DB>>> =
-        diesel::migration::MigrationSource::migrations(source).map_err(StorageError::Backend)?;
-    let is_known = |version: &diesel::migration::MigrationVersion<'_>| {
-        known.iter().any(|migration| migration.name().version() == *version)
-    };
-    match applied.iter().find(|version| !is_known(version)) {
-        Some(version) => Err(StorageError::NewerSchema(version.to_string())),
-        None => Ok(()),
-    }
+    let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
+    missing::<DB>(source, &applied).map(|_| ())
 }
 
 #[cfg(feature = "sqlite")]
@@ -116,8 +145,6 @@ fn postgres_connection(url: &str) -> Result<Box<diesel::PgConnection>, StorageEr
 /// another instance waits inside a transaction.
 #[cfg(feature = "postgres")]
 fn hold_lock(connection: &mut diesel::PgConnection) -> Result<LockGuard<'_>, StorageError> {
-    use diesel::RunQueryDsl as _;
-
     #[derive(diesel::QueryableByName)]
     struct Lock {
         #[diesel(sql_type = diesel::sql_types::Bool)]
@@ -125,7 +152,7 @@ fn hold_lock(connection: &mut diesel::PgConnection) -> Result<LockGuard<'_>, Sto
     }
     loop {
         connection.batch_execute("BEGIN").map_err(backend)?;
-        let lock: Lock = diesel::sql_query(LOCK).get_result(connection).map_err(backend)?;
+        let lock: Lock = sql_query(LOCK).get_result(connection).map_err(backend)?;
         if lock.pg_try_advisory_xact_lock {
             return Ok(LockGuard(connection));
         }

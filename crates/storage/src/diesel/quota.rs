@@ -35,6 +35,18 @@ impl QuotaRepository for Unit<'_> {
         Ok(taken == 1)
     }
 
+    fn used(&mut self, key: &QuotaKey) -> Result<u32, StorageError> {
+        let used: Option<i64> = on_backend!(self, conn => quotas::table
+            .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
+            .filter(quotas::kind.eq(key.kind))
+            .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
+            .filter(quotas::period.eq(key.period))
+            .select(quotas::used)
+            .first(conn)
+            .optional())?;
+        Ok(u32::try_from(used.unwrap_or(0)).unwrap_or(u32::MAX))
+    }
+
     fn reset(&mut self, key: &QuotaKey) -> Result<(), StorageError> {
         on_backend!(self, conn => diesel::delete(quotas::table)
             .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))

@@ -14,8 +14,8 @@ use crate::{SignupReader, SignupRepository, StorageError};
 const STATES: [(SignupState, &str); 2] =
     [(SignupState::Pending, "pending"), (SignupState::Verified, "verified")];
 
-#[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = signups, primary_key(app_id, id))]
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = signups)]
 struct SignupRow {
     app_id: Vec<u8>,
     id: Vec<u8>,
@@ -85,7 +85,15 @@ impl SignupRepository for Unit<'_> {
             .values(&row)
             .on_conflict((signups::app_id, signups::id))
             .do_update()
-            .set(&row)
+            .set((
+                signups::handle.eq(&row.handle),
+                signups::user_id.eq(&row.user_id),
+                signups::state.eq(&row.state),
+                signups::password.eq(&row.password),
+                signups::locale.eq(&row.locale),
+                signups::metadata.eq(&row.metadata),
+                signups::updated_at.eq(row.updated_at),
+            ))
             .execute(conn))?;
         Ok(())
     }

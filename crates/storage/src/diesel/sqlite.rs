@@ -79,8 +79,8 @@ impl SqliteStore {
 trait Job: Send {
     /// Runs it; whether its changes are to be kept.
     fn run(&mut self, unit: &mut Unit<'_>) -> bool;
-    /// Answers it: its own result if the commit held, else the commit's error.
-    fn answer(self: Box<Self>, committed: Result<(), &str>);
+    /// Answers it: its own result if the commit held, else why it did not.
+    fn answer(self: Box<Self>, committed: Result<(), &NotKept>);
 }
 
 struct Task<T, E, F> {
@@ -103,14 +103,37 @@ where
         matches!(self.outcome, Some(Ok(_)))
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), &str>) {
+    fn answer(self: Box<Self>, committed: Result<(), &NotKept>) {
         let outcome = match (self.outcome, committed) {
-            (Some(Ok(_)), Err(reason)) => Some(Err(StorageError::Backend(reason.into()).into())),
+            (Some(Ok(_)), Err(NotKept::Failed(reason))) => {
+                Some(Err(StorageError::Backend(reason.as_str().into()).into()))
+            }
+            (_, Err(NotKept::NeverBegun(reason))) => {
+                Some(Err(StorageError::Unavailable(reason.clone()).into()))
+            }
             (outcome, _) => outcome,
         };
         if let Some(outcome) = outcome {
             let _ = self.answer.send(outcome);
         }
+    }
+}
+
+/// Why the changes of units are not kept.
+enum NotKept {
+    /// There was no transaction: nothing ran.
+    NeverBegun(String),
+    /// The transaction failed.
+    Failed(String),
+}
+
+impl NotKept {
+    fn never_begun(error: StorageError) -> Self {
+        Self::NeverBegun(error.to_string())
+    }
+
+    fn failed(error: diesel::result::Error) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 
@@ -168,11 +191,18 @@ impl Writing {
     fn work_off(mut self, jobs: &Receiver<Box<dyn Job>>) {
         while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
-            if self.together(&mut batch, jobs).is_ok() {
-                batch.into_iter().for_each(|job| job.answer(Ok(())));
-            } else {
-                self.connection = None;
-                batch.into_iter().for_each(|job| self.alone(job));
+            match self.together(&mut batch, jobs) {
+                Ok(()) => batch.into_iter().for_each(|job| job.answer(Ok(()))),
+                Err(NotKept::Failed(_)) => {
+                    self.connection = None;
+                    batch.into_iter().for_each(|job| self.alone(job));
+                }
+                // Waiting again for each would only make all of them wait.
+                Err(never_begun) => {
+                    self.connection = None;
+                    batch.extend(jobs.try_iter());
+                    batch.into_iter().for_each(|job| job.answer(Err(&never_begun)));
+                }
             }
         }
     }
@@ -183,32 +213,35 @@ impl Writing {
         &mut self,
         batch: &mut Vec<Box<dyn Job>>,
         jobs: &Receiver<Box<dyn Job>>,
-    ) -> Result<(), StorageError> {
-        let connection = self.connection()?;
-        connection.begin().map_err(backend)?;
+    ) -> Result<(), NotKept> {
+        let connection = self.begun()?;
         let mut at = 0;
         while let Some(job) = batch.get_mut(at) {
-            in_savepoint(connection, job.as_mut())?;
+            in_savepoint(connection, job.as_mut()).map_err(NotKept::failed)?;
             at += 1;
             if at < BATCH {
                 batch.extend(jobs.try_recv());
             }
         }
-        connection.commit().map_err(backend)
+        connection.commit().map_err(NotKept::failed)
     }
 
     /// Runs one unit in a transaction of its own, and answers it.
     fn alone(&mut self, mut job: Box<dyn Job>) {
-        let committed = self.connection().and_then(|connection| {
-            connection.begin().map_err(backend)?;
-            in_savepoint(connection, job.as_mut())?;
-            connection.commit().map_err(backend)
+        let committed = self.begun().and_then(|connection| {
+            in_savepoint(connection, job.as_mut()).and_then(|()| connection.commit()).map_err(NotKept::failed)
         });
         if committed.is_err() {
             self.connection = None;
         }
-        let reason = committed.as_ref().map_err(ToString::to_string);
-        job.answer(reason.as_ref().map(|_| ()).map_err(String::as_str));
+        job.answer(committed.as_ref().copied());
+    }
+
+    /// The connection, with a transaction begun on it.
+    fn begun(&mut self) -> Result<&mut Connection, NotKept> {
+        let connection = self.connection().map_err(NotKept::never_begun)?;
+        connection.begin().map_err(|error| NotKept::never_begun(backend(error)))?;
+        Ok(connection)
     }
 
     fn connection(&mut self) -> Result<&mut Connection, StorageError> {
@@ -220,12 +253,12 @@ impl Writing {
     }
 }
 
-fn in_savepoint(connection: &mut Connection, job: &mut dyn Job) -> Result<(), StorageError> {
-    connection.begin_inner().map_err(backend)?;
+fn in_savepoint(connection: &mut Connection, job: &mut dyn Job) -> diesel::QueryResult<()> {
+    connection.begin_inner()?;
     let keep = job.run(&mut Unit::on(connection));
     // SQLite ends the whole transaction after some failures (disk full): then this fails too, and the batch
     // is run again unit by unit.
-    if keep { connection.commit() } else { connection.roll_back() }.map_err(backend)
+    if keep { connection.commit() } else { connection.roll_back() }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -25,6 +25,12 @@ pub trait QuotaRepository {
     /// [`StorageError`].
     fn reserve(&mut self, key: &QuotaKey, limit: u32) -> Result<bool, StorageError>;
 
+    /// How many were taken.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn used(&mut self, key: &QuotaKey) -> Result<u32, StorageError>;
+
     /// Gives everything back that was taken.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub trait SignupReader {
 
 /// Changes sign-up attempts.
 pub trait SignupRepository: SignupReader {
-    /// Adds an attempt, or replaces the one with its id.
+    /// Adds an attempt, or gives the one with its id the newer values. When it was opened stays.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -1,14 +1,18 @@
 //! From settings to a running service: folder, lock, database, master key, keys. Whatever cannot be done is
 //! one clear sentence with an exit code, and nothing is left half written.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+mod folder;
+mod master_key;
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey_crypto::{Engine, HashPool, KeyRingError, MasterKey, PasswordHasher, SystemEntropy};
+use folder::{DataFolder, make_private_folder, private_file};
+pub(crate) use folder::{control_socket, is_served};
+use latchkey_crypto::{Engine, HashPool, KeyRingError, PasswordHasher, SystemEntropy};
 use latchkey_domain::{Clock, Entropy, SystemClock};
 use latchkey_service::{Service, ServiceError, ServiceParts};
 use latchkey_storage::StorageError;
@@ -29,9 +33,12 @@ pub enum StartError {
     /// The data folder cannot be written.
     #[error("{0}")]
     CannotWrite(String),
-    /// Something that is needed is away: the database, the port, the lock.
+    /// Something that is needed is away: the database, the port.
     #[error("{0}")]
     Unavailable(String),
+    /// Another process uses the data folder.
+    #[error("{0}")]
+    InUse(String),
     /// Our own doing.
     #[error("{0}")]
     Internal(String),
@@ -45,7 +52,7 @@ impl StartError {
             Self::Configuration(_) => 78,
             Self::Permissions(_) => 77,
             Self::CannotWrite(_) => 73,
-            Self::Unavailable(_) => 69,
+            Self::Unavailable(_) | Self::InUse(_) => 69,
             Self::Internal(_) => 1,
         }
     }
@@ -85,78 +92,11 @@ impl From<ServiceError> for StartError {
     }
 }
 
-/// The data folder, locked where only one process may use what is in it.
-#[derive(Debug)]
-pub(crate) struct DataFolder {
-    path: PathBuf,
-    _lock: Option<File>,
-}
+/// What is said of a database URL that is none.
+pub(crate) const BAD_URL: &str =
+    "database.url begins with postgres://, or is empty for the SQLite file in the data folder";
 
-impl DataFolder {
-    fn open(path: &Path, needs_lock: bool) -> Result<Self, StartError> {
-        if !path.exists() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
-                StartError::CannotWrite(format!("{} cannot be made: {error}", path.display()))
-            })?;
-        }
-        refuse_open_mode(path)?;
-        let lock = if needs_lock { Some(lock(path)?) } else { None };
-        Ok(Self { path: path.to_owned(), _lock: lock })
-    }
-
-    /// The socket on which a serving process listens for commands.
-    pub(crate) fn control_socket(path: &Path) -> PathBuf {
-        path.join("control.sock")
-    }
-}
-
-fn lock(folder: &Path) -> Result<File, StartError> {
-    let path = folder.join("latchkey.lock");
-    let file = private_file(&path, OpenOptions::new().write(true).create(true))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(StartError::Unavailable(format!(
-            "{} is in use by another latchkey: stop it first, or give this one another data folder",
-            folder.display()
-        ))),
-        Err(fs::TryLockError::Error(error)) => {
-            Err(StartError::CannotWrite(format!("{} cannot be locked: {error}", path.display())))
-        }
-    }
-}
-
-/// Whether a process serves on this folder.
-pub(crate) fn is_served(folder: &Path) -> bool {
-    let Ok(file) = File::open(folder.join("latchkey.lock")) else { return false };
-    matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
-}
-
-fn private_file(path: &Path, options: &mut OpenOptions) -> Result<File, StartError> {
-    let file = options
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| StartError::CannotWrite(format!("{} cannot be written: {error}", path.display())))?;
-    refuse_open_mode(path)?;
-    Ok(file)
-}
-
-/// Secrets are for their owner only.
-fn refuse_open_mode(path: &Path) -> Result<(), StartError> {
-    let metadata = fs::metadata(path)
-        .map_err(|error| StartError::Permissions(format!("{} cannot be read: {error}", path.display())))?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    let wanted = if metadata.is_dir() { "700" } else { "600" };
-    Err(StartError::Permissions(format!(
-        "{} is open to others ({mode:04o}): chmod {wanted} {}",
-        path.display(),
-        path.display()
-    )))
-}
-
-/// Where the database is, by the settings. For a file, the folder is made and the file is private.
+/// Where the database is, by the settings.
 pub(crate) fn location(settings: &Settings) -> Result<DatabaseLocation, StartError> {
     let url = secret_or_file(&settings.database.url, &settings.database.url_file, "database.url")?;
     let url = url.expose_secret();
@@ -166,17 +106,12 @@ pub(crate) fn location(settings: &Settings) -> Result<DatabaseLocation, StartErr
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(DatabaseLocation::Server(url.to_owned()));
     }
-    Err(StartError::Configuration(
-        "database.url begins with postgres://, or is empty for the SQLite file in the data folder".to_owned(),
-    ))
+    Err(StartError::Configuration(BAD_URL.to_owned()))
 }
 
 fn secret_or_file(value: &SecretString, file: &Path, key: &str) -> Result<SecretString, StartError> {
     if file.as_os_str().is_empty() {
         return Ok(value.clone());
-    }
-    if !value.expose_secret().is_empty() {
-        return Err(StartError::Configuration(format!("{key} and {key}_file are both set: remove one")));
     }
     let text = fs::read_to_string(file).map_err(|error| {
         StartError::Configuration(format!("{key}_file: {} cannot be read: {error}", file.display()))
@@ -193,8 +128,21 @@ pub(crate) struct Opened {
     pub(crate) database: String,
     pub(crate) master_key: String,
     pub(crate) is_new: bool,
+    pub(crate) control: Option<UnixListener>,
     _folder: DataFolder,
 }
+
+/// What a process opens its data for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To serve, and to take commands meanwhile.
+    Serve,
+    /// To carry out one command.
+    Command,
+}
+
+/// How long a server waits for a command that has the folder.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Opens folder, database and keys. An SQLite file is opened by one process at a time, whatever it wants
 /// with it. `public_url` is known once the port is.
@@ -202,10 +150,13 @@ pub(crate) async fn open(
     settings: &Settings,
     checked: &Checked,
     public_url: String,
+    purpose: Purpose,
 ) -> Result<Opened, StartError> {
     let location = location(settings)?;
-    let is_file = matches!(location, DatabaseLocation::File(_));
-    let folder = DataFolder::open(&settings.data.folder, is_file)?;
+    let folder =
+        open_folder(settings, &location, if purpose == Purpose::Serve { PATIENCE } else { Duration::ZERO })?;
+    let takes_commands = purpose == Purpose::Serve && matches!(location, DatabaseLocation::File(_));
+    let control = if takes_commands { Some(folder.listen_for_commands()?) } else { None };
     let mailbox = mailbox(settings, &folder)?;
     prepare_schema(settings, &location)?;
     let store = Database::open(&location, &database_settings(settings))?;
@@ -213,7 +164,7 @@ pub(crate) async fn open(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let has_keys = Service::has_keys(&store).await?;
-    let master = master_key(settings, &folder, has_keys, &*entropy)?;
+    let master = master_key::master_key(settings, folder.path(), has_keys, &*entropy)?;
     let keys = Service::open_keys(&store, &master, &*clock, &*entropy).await?;
 
     let internal = |error: &dyn std::error::Error| StartError::Internal(error.to_string());
@@ -235,11 +186,24 @@ pub(crate) async fn open(
         database: format!("{location:?}"),
         master_key: master.fingerprint(),
         is_new: !has_keys,
+        control,
         _folder: folder,
     })
 }
 
-pub(crate) fn database_settings(settings: &Settings) -> DatabaseSettings {
+/// An SQLite file belongs to one process at a time; a database server looks after itself.
+fn open_folder(
+    settings: &Settings,
+    location: &DatabaseLocation,
+    patience: Duration,
+) -> Result<DataFolder, StartError> {
+    match location {
+        DatabaseLocation::File(_) => DataFolder::open_alone(&settings.data.folder, patience),
+        DatabaseLocation::Server(_) => DataFolder::open(&settings.data.folder),
+    }
+}
+
+fn database_settings(settings: &Settings) -> DatabaseSettings {
     DatabaseSettings {
         connections: settings.database.connections,
         wait: Duration::from_millis(settings.database.wait_ms),
@@ -248,7 +212,7 @@ pub(crate) fn database_settings(settings: &Settings) -> DatabaseSettings {
 }
 
 /// Makes an SQLite file private before SQLite sees it: its log and index files take the same mode.
-pub(crate) fn prepare_file(location: &DatabaseLocation) -> Result<(), StartError> {
+fn prepare_file(location: &DatabaseLocation) -> Result<(), StartError> {
     if let DatabaseLocation::File(path) = location {
         private_file(path, OpenOptions::new().write(true).create(true))?;
     }
@@ -279,78 +243,14 @@ fn prepare_schema(settings: &Settings, location: &DatabaseLocation) -> Result<()
 /// Opens the folder for the one command that changes the schema.
 pub(crate) fn migrate(settings: &Settings) -> Result<(usize, String), StartError> {
     let location = location(settings)?;
-    let is_file = matches!(location, DatabaseLocation::File(_));
-    let _folder = DataFolder::open(&settings.data.folder, is_file)?;
+    let _folder = open_folder(settings, &location, Duration::ZERO)?;
     prepare_file(&location)?;
     Ok((Database::migrate(&location)?, format!("{location:?}")))
 }
 
 fn mailbox(settings: &Settings, folder: &DataFolder) -> Result<PathBuf, StartError> {
-    let path = if settings.mail.folder.as_os_str().is_empty() {
-        folder.path.join("mailbox")
-    } else {
-        settings.mail.folder.clone()
-    };
-    if !path.exists() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| {
-            StartError::CannotWrite(format!("{} cannot be made: {error}", path.display()))
-        })?;
-    }
-    refuse_open_mode(&path)?;
+    let named = &settings.mail.folder;
+    let path = if named.as_os_str().is_empty() { folder.path().join("mailbox") } else { named.clone() };
+    make_private_folder(&path)?;
     Ok(path)
-}
-
-/// The master key: from the settings, else from its file, which is made only beside a database that holds
-/// no keys yet.
-fn master_key(
-    settings: &Settings,
-    folder: &DataFolder,
-    has_keys: bool,
-    entropy: &dyn Entropy,
-) -> Result<MasterKey, StartError> {
-    let malformed =
-        |from: &str| StartError::Configuration(format!("{from} does not hold 64 hexadecimal digits"));
-    let given = settings.keys.master_key.expose_secret();
-    let named = &settings.keys.master_key_file;
-    if !given.is_empty() && !named.as_os_str().is_empty() {
-        return Err(StartError::Configuration(
-            "keys.master_key and keys.master_key_file are both set: remove one".to_owned(),
-        ));
-    }
-    if !given.is_empty() {
-        return MasterKey::from_hex(given).map_err(|_| malformed("keys.master_key"));
-    }
-    let path = if named.as_os_str().is_empty() { folder.path.join("master.key") } else { named.clone() };
-    if path.exists() {
-        refuse_open_mode(&path)?;
-        let text = fs::read_to_string(&path).map_err(|error| {
-            StartError::Permissions(format!("{} cannot be read: {error}", path.display()))
-        })?;
-        return MasterKey::from_hex(text.trim_end()).map_err(|_| malformed(&path.display().to_string()));
-    }
-    if has_keys {
-        return Err(StartError::Configuration(format!(
-            "{} is missing, and the database was sealed with it: put it back; nothing was changed",
-            path.display()
-        )));
-    }
-    let master = MasterKey::generate(entropy).map_err(|error| StartError::Internal(error.to_string()))?;
-    write_key(&path, &master)?;
-    Ok(master)
-}
-
-/// Writes the key under another name first: a file of its name always holds a whole key.
-fn write_key(path: &Path, master: &MasterKey) -> Result<(), StartError> {
-    let failed = |error: std::io::Error| {
-        StartError::CannotWrite(format!("{} cannot be written: {error}", path.display()))
-    };
-    let unfinished = path.with_extension("part");
-    let mut file = private_file(&unfinished, OpenOptions::new().write(true).create(true).truncate(true))?;
-    file.write_all(format!("{}\n", *master.to_hex()).as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    fs::rename(&unfinished, path).map_err(failed)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    }
-    Ok(())
 }
