@@ -22,6 +22,8 @@ fn rounds() -> usize {
 }
 
 async fn survives(place: Place) {
+    // What the killed process was about to send belongs to it for three times this long.
+    let place = place.with("LATCHKEY__OUTBOX__SEND_SECONDS", "2");
     let with_code = app_token_in(&place.printed(&["app", "create", "With code"]));
     let at_once = app_token_in(&place.printed(&["app", "create", "At once", "--signup-flow", "none"]));
     for round in 0..rounds() {

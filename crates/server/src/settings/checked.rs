@@ -80,8 +80,8 @@ impl Settings {
         one_of("log.level", &self.log.level, &["error", "warn", "info", "debug", "trace"]);
         self.check_secrets(&mut mistakes);
         self.check_numbers(&mut mistakes);
-        if !(1..60).contains(&self.outbox.send_seconds) {
-            mistakes.push("outbox.send_seconds is 1 to 59: a lease lasts 60".to_owned());
+        if !(1..=300).contains(&self.outbox.send_seconds) {
+            mistakes.push("outbox.send_seconds is 1 to 300".to_owned());
         }
         let from = MailAddress::parse(&self.mail.from);
         if from.is_err() {
@@ -199,7 +199,8 @@ impl Checked {
                 attempts: i64::from(settings.outbox.attempts),
                 first_wait: seconds(settings.outbox.first_wait_seconds),
                 send_timeout: seconds(settings.outbox.send_seconds),
-                ..OutboxRules::default()
+                // Longer than any send can take, so that nobody else touches a message meanwhile.
+                lease: seconds(settings.outbox.send_seconds) * 3,
             },
             key_size: self.key_size,
             mail: MailIdentity { from: self.from.clone(), host: host.to_owned() },
@@ -251,7 +252,7 @@ mod tests {
             settings.keys.rsa_bits = 4_096;
             settings.mail.from = "nobody".to_owned();
             settings.log.format = "xml".to_owned();
-            settings.outbox.send_seconds = 60;
+            settings.outbox.send_seconds = 301;
             settings.limits.wrong_codes = 0;
             settings.keys.master_key = "abc".into();
             settings.database.url = "mysql://x".into();

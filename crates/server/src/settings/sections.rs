@@ -205,7 +205,7 @@ pub struct OutboxSettings {
     pub attempts: u32,
     /// Seconds before the second attempt; each further wait is twice as long.
     pub first_wait_seconds: u32,
-    /// Seconds that one send may take, less than a minute.
+    /// Seconds that one send may take. A worker that dies leaves its messages to others after three times that.
     pub send_seconds: u32,
 }
 
