@@ -4,7 +4,7 @@
 use actix_cors::Cors;
 use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Handler, Responder, Route};
+use actix_web::{FromRequest, Handler, Responder, Route};
 use latchkey_storage::Store;
 
 use crate::api::{account, apps, health, login, signup, unknown_path, well_known, wrong_method};
@@ -57,21 +57,19 @@ pub fn table<S: Store>() -> Vec<Entry> {
     ]
 }
 
-fn get<F, A>(path: &'static str, takes: Takes, handler: F) -> Entry
-where
-    F: Handler<A>,
-    A: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
+fn get<A: FromRequest + 'static>(
+    path: &'static str,
+    takes: Takes,
+    handler: impl Handler<A, Output: Responder + 'static>,
+) -> Entry {
     Entry { method: "GET", path, takes, route: web::get().to(handler) }
 }
 
-fn post<F, A>(path: &'static str, takes: Takes, handler: F) -> Entry
-where
-    F: Handler<A>,
-    A: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
+fn post<A: FromRequest + 'static>(
+    path: &'static str,
+    takes: Takes,
+    handler: impl Handler<A, Output: Responder + 'static>,
+) -> Entry {
     Entry { method: "POST", path, takes, route: web::post().to(handler) }
 }
 
