@@ -20,6 +20,7 @@
 //! ```
 
 mod app_key;
+mod common;
 mod digest;
 mod entropy;
 mod error;
@@ -32,6 +33,7 @@ mod server_token;
 mod totp;
 
 pub use app_key::{PublicKey, RsaSize, SigningKey, jwks, verify_user_jwt};
+pub use common::is_common_password;
 pub use digest::{DigestRoot, digests_match};
 pub use entropy::SystemEntropy;
 pub use error::CryptoError;

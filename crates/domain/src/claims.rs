@@ -96,12 +96,20 @@ mod tests {
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
             last_login_at: None,
+            login: crate::login::LoginRecord::default(),
         }
     }
 
     fn field(path: &str, name: &str, required: bool) -> MetadataField {
         let path = MetadataPath::parse(path).unwrap();
-        MetadataField { path, field_name: name.to_owned(), required, can_edit: true, user_settable: true }
+        MetadataField {
+            path,
+            field_name: name.to_owned(),
+            required,
+            can_edit: true,
+            user_settable: true,
+            kind: crate::metadata::MetadataKind::Text,
+        }
     }
 
     fn claims(app: &App, user: &User) -> Value {

@@ -18,6 +18,10 @@ pub struct InvalidCode;
 pub enum CodePurpose {
     /// Completes a sign-up.
     SignUp,
+    /// Registers an invited person.
+    Invite,
+    /// Resets a password.
+    Reset,
 }
 
 impl CodePurpose {
@@ -26,13 +30,15 @@ impl CodePurpose {
     pub const fn name(self) -> &'static str {
         match self {
             Self::SignUp => "sign_up",
+            Self::Invite => "invite",
+            Self::Reset => "reset",
         }
     }
 
     /// The purpose with this stored name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::SignUp].into_iter().find(|purpose| purpose.name() == name)
+        [Self::SignUp, Self::Invite, Self::Reset].into_iter().find(|purpose| purpose.name() == name)
     }
 }
 
@@ -96,6 +102,8 @@ pub struct StoredCode {
     pub expires_at: OffsetDateTime,
     /// When it was used up, if it was.
     pub consumed_at: Option<OffsetDateTime>,
+    /// Keyed digest of the address prefix that asked for it; none where it came before that was kept.
+    pub source: Option<KeyedDigest>,
 }
 
 impl StoredCode {
@@ -111,21 +119,64 @@ impl StoredCode {
 pub struct CodeRules {
     /// How long a sign-up code is good.
     pub sign_up_life: Duration,
+    /// How long it is good where another source's attempt is open.
+    pub rival_life: Duration,
+    /// How long an invitation's code is good.
+    pub invite_life: Duration,
+    /// How long a reset code is good.
+    pub reset_life: Duration,
     /// A repeated request within this time sends nothing and keeps the code.
     pub resend_after: Duration,
-    /// How many codes of one subject may be live at once; the oldest goes first.
+    /// How many codes of one subject and source may be live at once; the oldest goes first.
     pub live_per_subject: usize,
-    /// How many wrong tries one address prefix has for one subject.
+    /// How many wrong tries the source that asked has, and all others together.
     pub wrong_tries: u32,
+    /// How many wrong tries one subject has a day, whatever the code.
+    pub wrong_a_day: u32,
+    /// How many more known sources have.
+    pub wrong_a_day_known: u32,
+    /// How often codes may be asked for.
+    pub requests: RequestLimits,
+}
+
+/// How often codes for one subject may be asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// In an hour, from one source.
+    pub an_hour: u32,
+    /// In a day, from one source.
+    pub a_day: u32,
+    /// In a day, from anywhere.
+    pub subject_a_day: u32,
+    /// In a day from each known source, whatever others asked for.
+    pub known_a_day: u32,
 }
 
 impl Default for CodeRules {
     fn default() -> Self {
         Self {
             sign_up_life: Duration::hours(24),
+            rival_life: Duration::minutes(60),
+            invite_life: Duration::days(7),
+            reset_life: Duration::minutes(30),
             resend_after: Duration::seconds(60),
             live_per_subject: 3,
             wrong_tries: 5,
+            wrong_a_day: 60,
+            wrong_a_day_known: 15,
+            requests: RequestLimits { an_hour: 3, a_day: 5, subject_a_day: 10, known_a_day: 3 },
+        }
+    }
+}
+
+impl CodeRules {
+    /// How long a code for this purpose is good.
+    #[must_use]
+    pub fn life(&self, purpose: CodePurpose) -> Duration {
+        match purpose {
+            CodePurpose::SignUp => self.sign_up_life,
+            CodePurpose::Invite => self.invite_life,
+            CodePurpose::Reset => self.reset_life,
         }
     }
 }
@@ -194,6 +245,7 @@ mod tests {
             created_at: now,
             expires_at: now + CodeRules::default().sign_up_life,
             consumed_at: None,
+            source: None,
         };
         assert!(!code.is_expired(now + Duration::hours(24) - Duration::seconds(1)));
         assert!(code.is_expired(now + Duration::hours(24)));

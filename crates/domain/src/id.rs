@@ -69,6 +69,10 @@ ids! {
     UserId,
     /// A sign-up attempt.
     SignupId,
+    /// An invitation.
+    InviteId,
+    /// An entry of the audit log.
+    AuditId,
     /// A one-time code.
     CodeId,
     /// A message waiting to be sent.

@@ -5,7 +5,7 @@
 //! sent. Keys, hashes and digests are opaque to it.
 //!
 //! ```
-//! use latchkey_domain::{Handle, MetadataField, MetadataFields, MetadataPath};
+//! use latchkey_domain::{Handle, MetadataField, MetadataFields, MetadataKind, MetadataPath};
 //!
 //! // All spellings that look alike are one handle.
 //! let handle = Handle::parse(" Ana@Example.com ")?;
@@ -19,6 +19,7 @@
 //!         required: false,
 //!         can_edit: true,
 //!         user_settable: true,
+//!         kind: MetadataKind::Text,
 //!     })
 //! };
 //! assert!(MetadataFields::new(vec![field("profile.colour")?]).is_ok());
@@ -27,14 +28,17 @@
 //! ```
 
 mod app;
+mod audit;
 mod claims;
 mod clock;
 mod code;
 mod entropy;
 mod handle;
 mod id;
+mod invite;
 mod key;
 mod locale;
+mod login;
 mod metadata;
 pub mod operator_token;
 mod outbox;
@@ -44,21 +48,28 @@ mod secret;
 mod settings;
 mod signup;
 mod source;
+mod template;
 mod text;
 mod user;
 
 pub use app::{App, AppName, AppStatus, AppType, InvalidAppName};
+pub use audit::{Actor, AuditEntry, masked};
 pub use claims::{MissingField, user_claims};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use code::{Code, CodePurpose, CodeRules, InvalidCode, StoredCode};
+pub use code::{Code, CodePurpose, CodeRules, InvalidCode, RequestLimits, StoredCode};
 pub use entropy::{Entropy, EntropyError, SeededEntropy};
 pub use handle::{ANONYMOUS_PREFIX, Handle, InvalidHandle, UserName};
-pub use id::{AppId, CodeId, DeveloperId, InvalidId, MessageId, ServerKeyId, SignupId, TokenId, UserId};
+pub use id::{
+    AppId, AuditId, CodeId, DeveloperId, InvalidId, InviteId, MessageId, ServerKeyId, SignupId, TokenId,
+    UserId,
+};
+pub use invite::{Invite, InviteState};
 pub use key::{AppKey, KeyState, ServerKey, ServerKeyPurpose};
 pub use locale::{InvalidLocale, Locale};
+pub use login::{Failures, Familiarity, KnownSources, LadderRules, LoginRecord, SourceMark};
 pub use metadata::{
     InvalidFields, InvalidMetadata, MAX_METADATA_BYTES, MAX_METADATA_KEYS, Metadata, MetadataField,
-    MetadataFields, MetadataPath, RESERVED_CLAIMS,
+    MetadataFields, MetadataKind, MetadataPath, RESERVED_CLAIMS, is_authority,
 };
 pub use operator_token::{OperatorToken, TokenName};
 pub use outbox::{Channel, MessageState, OutboxMessage, OutboxRules};
@@ -67,6 +78,7 @@ pub use plan::{DEVELOPMENT_USERS, ServerMode, max_users};
 pub use secret::{KeyedDigest, Sealed};
 pub use settings::{AppSettings, Audience, Preset, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat};
 pub use signup::{OPEN_ATTEMPTS, Signup, SignupState};
-pub use source::SourcePrefix;
+pub use source::{Source, SourcePrefix};
+pub use template::{EmailTemplate, TemplateName};
 pub use text::has_forbidden_characters;
-pub use user::{Sessions, User, UserStatus};
+pub use user::{Sessions, User, UserChange, UserStatus};

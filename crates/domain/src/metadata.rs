@@ -44,9 +44,12 @@ pub enum InvalidMetadata {
     /// A required field has no value.
     #[error("the field {0} is required")]
     Missing(String),
-    /// A value is no text.
-    #[error("the field {0} is not a text")]
-    NotText(String),
+    /// A value is not of the field's kind.
+    #[error("the field {0} has a value of another kind")]
+    WrongKind(String),
+    /// The user may not set this field, or not change it.
+    #[error("the field {0} is not the user's to set")]
+    NotSettable(String),
 }
 
 /// Where a value stands in the metadata, and in the token: names joined by dots.
@@ -108,6 +111,45 @@ impl std::fmt::Display for MetadataPath {
     }
 }
 
+/// Which values a field takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MetadataKind {
+    /// A text that is not blank.
+    #[default]
+    Text,
+    /// A JSON number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A list of texts, numbers and booleans.
+    Array,
+}
+
+impl MetadataKind {
+    /// The value as it is kept; none if it counts as not sent.
+    fn take(self, value: &Value) -> Result<Option<Value>, ()> {
+        let is_plain = |item: &Value| matches!(item, Value::String(_) | Value::Number(_) | Value::Bool(_));
+        match (self, value) {
+            (_, Value::Null) => Ok(None),
+            (Self::Text, Value::String(text)) => {
+                let text = text.trim();
+                Ok((!text.is_empty()).then(|| text.into()))
+            }
+            (_, Value::String(text)) if text.trim().is_empty() => Ok(None),
+            (Self::Number, Value::Number(_)) | (Self::Boolean, Value::Bool(_)) => Ok(Some(value.clone())),
+            (Self::Array, Value::Array(items)) if items.iter().all(is_plain) => Ok(Some(value.clone())),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Whether consumers usually read rights out of a claim of this name.
+#[must_use]
+pub fn is_authority(claim: &str) -> bool {
+    const NAMES: [&str; 6] = ["role", "roles", "scope", "scp", "groups", "permissions"];
+    NAMES.iter().any(|name| name.eq_ignore_ascii_case(claim)) || claim.contains("://")
+}
+
 /// One field that an application declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataField {
@@ -121,9 +163,21 @@ pub struct MetadataField {
     pub can_edit: bool,
     /// Whether the user may set it at all, at sign-up or later.
     pub user_settable: bool,
+    /// Which values it takes.
+    pub kind: MetadataKind,
 }
 
 impl MetadataField {
+    /// The value that was sent for this field, if one was.
+    fn sent(&self, values: &Map<String, Value>) -> Result<Option<Value>, InvalidMetadata> {
+        let Some(value) = self.path.find(values) else { return Ok(None) };
+        self.kind.take(value).map_err(|()| InvalidMetadata::WrongKind(self.path.to_string()))
+    }
+
+    fn named(&self, error: fn(String) -> InvalidMetadata) -> InvalidMetadata {
+        error(self.path.to_string())
+    }
+
     /// Whether this is the normal way to say that the handle is the e-mail address: its value is the handle.
     #[must_use]
     pub fn is_email(&self) -> bool {
@@ -170,6 +224,12 @@ impl MetadataFields {
         self.0.iter().find(|field| field.is_email())
     }
 
+    /// Whether no field is declared.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes the declared values out of what a client sent (JSON text, or nothing); other keys are dropped.
     ///
     /// # Errors
@@ -180,24 +240,48 @@ impl MetadataFields {
             Some(text) => parse_object(text)?,
         };
         let mut accepted = Map::new();
-        for field in &self.0 {
-            if field.is_email() {
-                continue;
-            }
-            match field.path.find(&sent) {
-                Some(Value::String(text)) if !text.trim().is_empty() => {
-                    field.path.put(&mut accepted, Value::String(text.trim().to_owned()));
+        for field in self.0.iter().filter(|field| !field.is_email()) {
+            match field.sent(&sent)? {
+                Some(_) if !field.user_settable => return Err(field.named(InvalidMetadata::NotSettable)),
+                Some(value) => field.path.put(&mut accepted, value),
+                // What the user may not set is the developer's to provide.
+                None if field.required && field.user_settable => {
+                    return Err(field.named(InvalidMetadata::Missing));
                 }
-                None | Some(Value::Null | Value::String(_)) if field.required => {
-                    return Err(InvalidMetadata::Missing(field.path.to_string()));
-                }
-                None | Some(Value::Null | Value::String(_)) => {}
-                Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                    return Err(InvalidMetadata::NotText(field.path.to_string()));
-                }
+                None => {}
             }
         }
         Ok(Metadata(accepted))
+    }
+
+    /// The metadata after its user replaced them by what a client sent (JSON text): editable fields that were
+    /// not sent go, all others stay, those of an invitation (`kept`) too.
+    ///
+    /// # Errors
+    /// [`InvalidMetadata`] names the field.
+    pub fn replace(&self, current: &Metadata, kept: &Self, sent: &str) -> Result<Metadata, InvalidMetadata> {
+        let sent = parse_object(sent.trim())?;
+        let mut replaced = Map::new();
+        for field in kept.0.iter().filter(|field| !self.0.iter().any(|own| own.path == field.path)) {
+            if let Some(value) = field.path.find(&current.0) {
+                field.path.put(&mut replaced, value.clone());
+            }
+        }
+        for field in self.0.iter().filter(|field| !field.is_email()) {
+            let is_editable = field.can_edit && field.user_settable;
+            let value = match (field.sent(&sent)?, is_editable) {
+                (Some(_), false) => return Err(field.named(InvalidMetadata::NotSettable)),
+                (Some(value), true) => Some(value),
+                (None, true) => None,
+                (None, false) => field.path.find(&current.0).cloned(),
+            };
+            match value {
+                Some(value) => field.path.put(&mut replaced, value),
+                None if field.required => return Err(field.named(InvalidMetadata::Missing)),
+                None => {}
+            }
+        }
+        Ok(Metadata(replaced))
     }
 
     /// The first required field that these values lack.
@@ -220,10 +304,36 @@ impl Metadata {
         Self(values)
     }
 
+    /// These values, and over them those that an invitation brings.
+    #[must_use]
+    pub fn merged_with(mut self, invitation: &Self) -> Self {
+        merge(&mut self.0, &invitation.0);
+        self
+    }
+
     /// The values.
     #[must_use]
     pub fn values(&self) -> &Map<String, Value> {
         &self.0
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}
+
+fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
+    for (name, value) in from {
+        match (into.get_mut(name), value) {
+            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
+            _ => {
+                into.insert(name.clone(), value.clone());
+            }
+        }
     }
 }
 
@@ -236,8 +346,7 @@ fn parse_object(text: &str) -> Result<Map<String, Value>, InvalidMetadata> {
     let mut open: Vec<(usize, &Map<String, Value>)> = vec![(1, &object)];
     while let Some((depth, map)) = open.pop() {
         for (name, value) in map {
-            let text = value.as_str().unwrap_or_default();
-            let clean = !has_forbidden_characters(name) && !text.contains('\0');
+            let clean = !has_forbidden_characters(name) && !has_nul(value);
             keys.insert(std::ptr::from_ref(name));
             if depth > MAX_DEPTH || keys.len() > MAX_METADATA_KEYS || !clean {
                 return Err(InvalidMetadata::Form);
@@ -251,85 +360,4 @@ fn parse_object(text: &str) -> Result<Map<String, Value>, InvalidMetadata> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn field(path: &str, required: bool) -> MetadataField {
-        MetadataField {
-            path: MetadataPath::parse(path).unwrap(),
-            field_name: format!("the {path}"),
-            required,
-            can_edit: true,
-            user_settable: true,
-        }
-    }
-
-    fn fields(paths: &[(&str, bool)]) -> MetadataFields {
-        MetadataFields::new(paths.iter().map(|(path, required)| field(path, *required)).collect()).unwrap()
-    }
-
-    #[test]
-    fn declared_values_are_taken_trimmed_and_the_rest_is_dropped() {
-        let fields = fields(&[("user_data.name.first", true), ("colour", false)]);
-        let sent = r#"{"user_data":{"name":{"first":" Ana ","last":"B"}},"sub":"victim","colour":""}"#;
-        let accepted = fields.accept(Some(sent)).unwrap();
-        assert_eq!(Value::Object(accepted.0), serde_json::json!({"user_data":{"name":{"first":"Ana"}}}));
-    }
-
-    #[test]
-    fn required_and_text_are_enforced() {
-        let fields = fields(&[("name", true)]);
-        assert_eq!(fields.accept(None), Err(InvalidMetadata::Missing("name".to_owned())));
-        assert_eq!(fields.accept(Some(r#"{"name":"  "}"#)), Err(InvalidMetadata::Missing("name".to_owned())));
-        for wrong in ["1", "true", "[]", "{}"] {
-            let sent = format!(r#"{{"name":{wrong}}}"#);
-            assert_eq!(
-                fields.accept(Some(&sent)),
-                Err(InvalidMetadata::NotText("name".to_owned())),
-                "{wrong}"
-            );
-        }
-        for wrong in ["[]", "1", "nonsense", "\"text\"", r#"{"name":"a\u0000b"}"#] {
-            assert_eq!(fields.accept(Some(wrong)), Err(InvalidMetadata::Form), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn sec_078_metadata_is_bounded_in_bytes_keys_and_depth() {
-        let fields = fields(&[("name", false)]);
-        let with_keys = |n: usize| {
-            let pairs: Vec<String> = (0..n).map(|i| format!(r#""k{i}":"v""#)).collect();
-            format!("{{{}}}", pairs.join(","))
-        };
-        assert!(fields.accept(Some(&with_keys(100))).is_ok());
-        assert_eq!(fields.accept(Some(&with_keys(101))), Err(InvalidMetadata::Form));
-        let of_size = |n: usize| format!(r#"{{"k":"{}"}}"#, "a".repeat(n - 8));
-        assert!(fields.accept(Some(&of_size(MAX_METADATA_BYTES))).is_ok());
-        assert_eq!(fields.accept(Some(&of_size(MAX_METADATA_BYTES + 1))), Err(InvalidMetadata::Form));
-        let deep = |n: usize| format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n));
-        assert!(fields.accept(Some(&deep(8))).is_ok());
-        assert_eq!(fields.accept(Some(&deep(9))), Err(InvalidMetadata::Form));
-    }
-
-    #[test]
-    fn sec_059_reserved_claims_can_be_no_field() {
-        for path in ["sub", "aud.x", "exp", "iat", "nbf", "iss", "jti", "userName", "email", "email.x"] {
-            let error = MetadataFields::new(vec![field(path, false)]).unwrap_err();
-            assert_eq!(error, InvalidFields::Reserved(path.to_owned()));
-        }
-        let pair = MetadataField { field_name: "email".to_owned(), ..field("email", true) };
-        assert!(MetadataFields::new(vec![pair]).is_ok());
-        assert!(MetadataFields::new(vec![field("data.sub", false)]).is_ok());
-    }
-
-    #[test]
-    fn colliding_paths_are_refused() {
-        for pair in [["a", "a"], ["a", "a.b"], ["a.b", "a"]] {
-            let error = MetadataFields::new(pair.iter().map(|p| field(p, false)).collect()).unwrap_err();
-            assert_eq!(error, InvalidFields::Collision(pair[1].to_owned()));
-        }
-        for wrong in ["", ".", "a.", "a..b", "a\0b", "1.2.3.4.5.6.7.8.9"] {
-            assert!(MetadataPath::parse(wrong).is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Opaque carriers of what `latchkey-crypto` makes: this crate moves them and never looks inside.
 
 /// A secret under authenticated encryption, bound to its row.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(Vec<u8>);
 
 impl Sealed {

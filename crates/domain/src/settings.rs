@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::locale::Locale;
 use crate::metadata::MetadataFields;
 use crate::password::PasswordPolicy;
+use crate::secret::Sealed;
 
 /// How a person who signs up shows that the handle is theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +103,14 @@ pub struct AppSettings {
     pub own_mail_sender: bool,
     /// The address of that sender.
     pub mail_sender_address: Option<String>,
+    /// Its key at the mail provider, sealed.
+    pub mail_api_key: Option<Sealed>,
     /// How many days the handle of a deleted user stays taken.
     pub handle_hold_days: u32,
+    /// After how many days anonymous users go who never came back; 0 for never.
+    pub anonymous_purge_days: u32,
+    /// Whether users may set new fields whose names speak of authority, such as `role`.
+    pub user_settable_authority: bool,
     /// Whether sign-up and reset answer alike for known and unknown handles.
     pub neutral_answers: bool,
     /// What consumers keep with the application.
@@ -171,7 +178,10 @@ impl AppSettings {
             locales: vec![Locale::EN],
             own_mail_sender: false,
             mail_sender_address: None,
+            mail_api_key: None,
             handle_hold_days: 0,
+            anonymous_purge_days: if recommended { 30 } else { 0 },
+            user_settable_authority: !recommended,
             neutral_answers: false,
             app_data: Map::new(),
             unknown: Map::new(),

@@ -2,6 +2,42 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source(IpAddr);
+
+impl Source {
+    /// The source at an address. An IPv4 address written as IPv6 is the IPv4 address.
+    #[must_use]
+    pub fn at(address: IpAddr) -> Self {
+        Self(address.to_canonical())
+    }
+
+    /// The address itself, for the audit log.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+
+    /// What limits and codes know it by.
+    #[must_use]
+    pub fn prefix(self) -> SourcePrefix {
+        SourcePrefix::of(self.0)
+    }
+
+    /// The first 48 bits of an IPv6 address, which one customer may hold.
+    #[must_use]
+    pub fn site(self) -> Option<SourcePrefix> {
+        match self.0 {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(v6) => {
+                let [a, b, c, ..] = v6.segments();
+                Some(SourcePrefix(IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))))
+            }
+        }
+    }
+}
+
 /// An IPv4 address, or the first 64 bits of an IPv6 address: what one person can be expected to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SourcePrefix(IpAddr);

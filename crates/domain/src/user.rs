@@ -5,6 +5,7 @@ use time::{Duration, OffsetDateTime};
 use crate::handle::{Handle, UserName};
 use crate::id::{AppId, TokenId, UserId};
 use crate::locale::Locale;
+use crate::login::LoginRecord;
 use crate::metadata::Metadata;
 use crate::secret::Sealed;
 
@@ -44,6 +45,8 @@ pub struct User {
     pub updated_at: OffsetDateTime,
     /// When they last signed in, to the hour.
     pub last_login_at: Option<OffsetDateTime>,
+    /// Their failed log-ins, and where they log in from.
+    pub login: LoginRecord,
 }
 
 impl User {
@@ -52,6 +55,19 @@ impl User {
     pub fn notes_login_at(&self, now: OffsetDateTime) -> bool {
         self.last_login_at.is_none_or(|last| now - last >= Duration::hours(1))
     }
+}
+
+/// What of a user is to be changed; what is none stays.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    /// The language of their mails.
+    pub locale: Option<Locale>,
+    /// Their metadata.
+    pub metadata: Option<Metadata>,
+    /// Their user name.
+    pub user_name: Option<UserName>,
+    /// Whether they may sign in.
+    pub status: Option<UserStatus>,
 }
 
 /// Which access tokens of a user are good: those of the present epoch, and one older one that was
@@ -72,6 +88,12 @@ impl Sessions {
     #[must_use]
     pub fn accepts(&self, epoch: i64, token: TokenId) -> bool {
         epoch == self.epoch || (epoch < self.epoch && self.spared == Some(token))
+    }
+
+    /// The sessions after all tokens were ended.
+    #[must_use]
+    pub fn end_all(self) -> Self {
+        Self { epoch: self.epoch + 1, spared: None }
     }
 
     /// The sessions after all tokens but one were ended.

@@ -4,22 +4,31 @@
 //! When a message is sent, and how often it is tried, is the service's business.
 //!
 //! ```
-//! use latchkey_notifiers::{MessageKind, Values, built_in, render};
+//! use latchkey_domain::{Locale, TemplateName};
+//! use latchkey_notifiers::{Language, MessageKind, Values, render};
 //!
-//! let values = Values { app_name: "Shop", handle: "ana@example.com", code: Some("123456") };
-//! let rendered = render(built_in(MessageKind::SignUp), &values);
+//! let english = Language::of(Locale::EN).ok_or("no English")?;
+//! let template = english.message(MessageKind::Named(TemplateName::SignUp));
+//! let values =
+//!     Values { app_name: "Shop", handle: "ana@example.com", code: Some("123456"), ..Values::default() };
+//! let rendered = render(&template, &values);
 //! assert_eq!(rendered.subject, "Verify your email for Shop");
 //! assert!(rendered.text.contains("123456"));
+//! # Ok::<(), &str>(())
 //! ```
 
 mod folder;
+mod html;
 mod memory;
 mod message;
 mod render;
+mod smtp;
 mod templates;
 
 pub use folder::FolderSender;
+pub use html::{cleaned, escaped, text_of};
 pub use memory::MemorySender;
 pub use message::{Email, EmailSender, InvalidAddress, MailAddress, NotifyError, Sending};
-pub use render::{Rendered, Template, Values, render};
-pub use templates::{MessageKind, built_in};
+pub use render::{Link, Rendered, Template, Values, render, render_html};
+pub use smtp::{InvalidSmtp, SmtpSender, SmtpServer, SmtpSettings, SmtpTls};
+pub use templates::{Language, MessageKind, Notes, PageTexts};

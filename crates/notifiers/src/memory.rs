@@ -23,4 +23,8 @@ impl EmailSender for MemorySender {
             Ok(())
         })
     }
+
+    fn name(&self) -> &str {
+        "memory"
+    }
 }

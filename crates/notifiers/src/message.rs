@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use lettre::message::header::{ContentType, MessageId as MessageIdHeader};
 use lettre::message::{Mailbox, MultiPart};
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 /// The text is no address to which mail can go.
@@ -26,6 +27,18 @@ impl MailAddress {
             return Err(InvalidAddress);
         }
         text.parse().map(Self).map_err(|_| InvalidAddress)
+    }
+
+    /// An address with the name of whoever sends under it.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        Self(Mailbox::new(Some(name.to_owned()), self.0.email.clone()))
+    }
+
+    /// The address without a name.
+    #[must_use]
+    pub fn bare(&self) -> String {
+        self.0.email.to_string()
     }
 
     /// An address alone, as a handle is one: no name, no angle brackets.
@@ -51,6 +64,10 @@ pub struct Email {
     pub from: MailAddress,
     /// Who gets it.
     pub to: MailAddress,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<MailAddress>,
+    /// The application's own key at the mail provider, if it has one.
+    pub relay_key: Option<SecretString>,
     /// The subject.
     pub subject: String,
     /// The message as plain text.
@@ -67,7 +84,15 @@ impl Email {
     /// # Errors
     /// [`NotifyError::Refused`] when a header cannot be made of its value.
     pub fn to_mime(&self) -> Result<Vec<u8>, NotifyError> {
-        let message = lettre::Message::builder()
+        self.to_message().map(|message| message.formatted())
+    }
+
+    pub(crate) fn to_message(&self) -> Result<lettre::Message, NotifyError> {
+        let mut builder = lettre::Message::builder();
+        if let Some(reply_to) = &self.reply_to {
+            builder = builder.reply_to(reply_to.0.clone());
+        }
+        builder
             .header(MessageIdHeader::from(format!("<{}@{}>", self.id, self.host)))
             .date(self.date.into())
             .from(self.from.0.clone())
@@ -78,8 +103,7 @@ impl Email {
                     .singlepart(part(ContentType::TEXT_PLAIN, &self.text))
                     .singlepart(part(ContentType::TEXT_HTML, &self.html)),
             )
-            .map_err(|error| NotifyError::Refused(error.to_string()))?;
-        Ok(message.formatted())
+            .map_err(|error| NotifyError::Refused(error.to_string()))
     }
 }
 
@@ -105,6 +129,9 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), NotifyError>> + Se
 pub trait EmailSender: Send + Sync {
     /// Hands one message over. `Ok` means that somebody else is responsible for it now.
     fn send<'a>(&'a self, email: &'a Email) -> Sending<'a>;
+
+    /// What the audit log calls it: a host, or what else takes the mail.
+    fn name(&self) -> &str;
 }
 
 impl std::fmt::Display for MailAddress {

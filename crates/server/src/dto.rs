@@ -1,6 +1,9 @@
 //! Applications as JSON, in the protocol's names: for clients, and for operators.
 
-use latchkey_domain::{App, AppStatus, AppType, Audience, MetadataField, SignupFlow, TwoFactorMode};
+use latchkey_domain::{
+    App, AppStatus, AppType, Audience, EmailTemplate, MetadataField, MetadataKind, SignupFlow, TwoFactorMode,
+    UserIdFormat,
+};
 use latchkey_service::AppView;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -84,6 +87,16 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
             AppType::Commercial => "commercial",
         },
         "issuer": app.issuer,
+        "userIdFormat": match app.settings.user_id_format {
+            UserIdFormat::Handle => "handle",
+            UserIdFormat::HandleUnderscore => "handle_underscore",
+            UserIdFormat::Uid => "uid",
+        },
+        "accessTokenDays": app.settings.access_token_days,
+        "refuseCommonPasswords": app.settings.password.refuse_common,
+        "handleHoldDays": app.settings.handle_hold_days,
+        "neutralAnswers": app.settings.neutral_answers,
+        "anonymousPurgeDays": app.settings.anonymous_purge_days,
     });
     let mut more = if let Value::Object(more) = more { more } else { Map::new() };
     if let Some(sender) = &app.settings.mail_sender_address {
@@ -113,6 +126,22 @@ pub(crate) fn created_app_json(view: &AppView) -> Value {
     })
 }
 
+/// A message as operators see it. Its id is its name and locale.
+pub(crate) fn template_json(template: &EmailTemplate) -> Value {
+    json!({
+        "_id": format!("{}-{}", template.name.as_str(), template.locale.as_str()),
+        "appId": template.app_id.to_string(),
+        "templateName": template.name.as_str(),
+        "locale": template.locale.as_str(),
+        "subject": template.subject,
+        "replyTo": template.reply_to,
+        "htmlTemplate": template.html,
+        "localeLinkText": template.link_text,
+        "createdAt": iso(template.created_at),
+        "updatedAt": iso(template.updated_at),
+    })
+}
+
 fn with(body: Value, mut more: Map<String, Value>) -> Value {
     match body {
         Value::Object(mut fields) => {
@@ -134,8 +163,18 @@ fn status(status: AppStatus) -> &'static str {
 }
 
 fn field_json(field: &MetadataField, with_can_edit: bool) -> Value {
-    let mut json =
-        json!({"path": field.path.to_string(), "fieldName": field.field_name, "required": field.required});
+    let mut json = json!({
+        "path": field.path.to_string(),
+        "fieldName": field.field_name,
+        "required": field.required,
+        "type": match field.kind {
+            MetadataKind::Text => "text",
+            MetadataKind::Number => "number",
+            MetadataKind::Boolean => "boolean",
+            MetadataKind::Array => "array",
+        },
+        "userSettable": field.user_settable,
+    });
     if with_can_edit && let Value::Object(members) = &mut json {
         members.insert("canEdit".to_owned(), field.can_edit.into());
     }

@@ -7,7 +7,10 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route};
 use latchkey_storage::Store;
 
-use crate::api::{account, apps, health, login, signup, unknown_path, well_known, wrong_method};
+use crate::api::{
+    account, app_settings, apps, confirmation, health, login, password, signup, unknown_path, well_known,
+    wrong_method,
+};
 
 /// Where the user API begins: the part that pages of other origins may call.
 const USER_API: &str = "/api/appuser";
@@ -25,6 +28,8 @@ pub enum Takes {
     AccessToken,
     /// An app token or an access token.
     Either,
+    /// An app token among its own fields, since it is a page; tokens in headers are not looked at.
+    Page,
 }
 
 /// One route.
@@ -48,12 +53,35 @@ pub fn table<S: Store>() -> Vec<Entry> {
         post("/api/app", Takes::ServerSecret, apps::create::<S>),
         get("/api/app/allapps", Takes::ServerSecret, apps::all::<S>),
         get("/api/app/appid/{app_id}", Takes::ServerSecret, apps::one::<S>),
+        post("/api/app/updateappsetting", Takes::ServerSecret, app_settings::update_setting::<S>),
+        post("/api/app/updateappmetadata", Takes::ServerSecret, app_settings::update_metadata::<S>),
+        post(
+            "/api/app/updateappinvitemetadata",
+            Takes::ServerSecret,
+            app_settings::update_invite_metadata::<S>,
+        ),
+        get("/api/app/emailtemplates", Takes::ServerSecret, app_settings::email_templates::<S>),
+        post("/api/app/updateemailtemplate", Takes::ServerSecret, app_settings::update_email_template::<S>),
+        post("/api/app/addremoveapplocale", Takes::ServerSecret, app_settings::set_locales::<S>),
+        post("/api/app/user", Takes::ServerSecret, app_settings::set_user_status::<S>),
         get("/api/appuser/getapplication", Takes::Either, account::get_application::<S>),
         post("/api/appuser/signup", Takes::AppToken, signup::signup::<S>),
         post("/api/appuser/completesignup", Takes::Either, signup::complete_signup::<S>),
+        get("/api/appuser/completesignup", Takes::Page, confirmation::ask::<S>),
+        post("/api/appuser/completesignup/confirm", Takes::Page, confirmation::confirm::<S>),
+        post("/api/appuser/invite", Takes::AccessToken, signup::invite::<S>),
+        post("/api/appuser/register", Takes::Either, signup::register::<S>),
         post("/api/appuser/login", Takes::AppToken, login::login::<S>),
+        post("/api/appuser/loginanonymous", Takes::AppToken, login::login_anonymous::<S>),
+        post("/api/appuser/forgotpassword", Takes::Either, password::forgot_password::<S>),
+        post("/api/appuser/resetpassword", Takes::Either, password::reset_password::<S>),
         get("/api/appuser/getuser", Takes::AccessToken, account::get_user::<S>),
-        post("/api/appuser/changepassword", Takes::AccessToken, account::change_password::<S>),
+        post("/api/appuser/changepassword", Takes::AccessToken, password::change_password::<S>),
+        get("/api/appuser/usernameavailable", Takes::AccessToken, account::user_name_available::<S>),
+        post("/api/appuser/setusername", Takes::AccessToken, account::set_user_name::<S>),
+        post("/api/appuser/setlocale", Takes::AccessToken, account::set_locale::<S>),
+        post("/api/appuser/setusermetadata", Takes::AccessToken, account::set_user_metadata::<S>),
+        post("/api/appuser/deleteaccount", Takes::AccessToken, account::delete_account::<S>),
     ]
 }
 
@@ -76,11 +104,18 @@ fn post<A: FromRequest + 'static>(
 /// Mounts all routes. `origins` are those whose pages may call the user API; empty for all.
 pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]) {
     let mut user_api = web::scope(USER_API);
-    for entry in table::<S>() {
-        match entry.path.strip_prefix(USER_API) {
-            Some(path) => user_api = user_api.service(resource(path, entry.route)),
+    let mut by_path: Vec<(&'static str, Vec<Route>)> = Vec::new();
+    for Entry { path, route, .. } in table::<S>() {
+        match by_path.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, routes)) => routes.push(route),
+            None => by_path.push((path, vec![route])),
+        }
+    }
+    for (path, routes) in by_path {
+        match path.strip_prefix(USER_API) {
+            Some(path) => user_api = user_api.service(resource(path, routes)),
             None => {
-                config.service(resource(entry.path, entry.route));
+                config.service(resource(path, routes));
             }
         }
     }
@@ -89,8 +124,9 @@ pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]
         .default_service(web::to(unknown_path));
 }
 
-fn resource(path: &str, route: Route) -> actix_web::Resource {
-    web::resource(path.to_owned()).route(route).default_service(web::to(wrong_method))
+fn resource(path: &str, routes: Vec<Route>) -> actix_web::Resource {
+    let resource = web::resource(path.to_owned());
+    routes.into_iter().fold(resource, actix_web::Resource::route).default_service(web::to(wrong_method))
 }
 
 /// Browsers' pages: no credentials, so cookies mean nothing here.

@@ -2,7 +2,6 @@
 //! told to stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use actix_web::rt::{System, SystemRunner};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use latchkey_domain::{Clock, Entropy};
-use latchkey_notifiers::{EmailSender, FolderSender};
 use latchkey_service::Service;
 use latchkey_storage::Store;
 use latchkey_storage::diesel::Database;
@@ -22,7 +20,7 @@ use crate::control;
 use crate::http::{BodyLimits, Connections, Edge, Identify, observe, on_connect};
 use crate::routes;
 use crate::settings::{Checked, Settings};
-use crate::start::{Opened, Purpose, StartError, open};
+use crate::start::{Opened, Purpose, StartError, mail_sender, open};
 
 /// A server that is bound and ready to run.
 pub struct Server {
@@ -47,8 +45,8 @@ pub struct Greeting {
     pub database: String,
     /// What may be shown of the master key.
     pub master_key: String,
-    /// Where mail is written.
-    pub mailbox: PathBuf,
+    /// Who takes the mail: a folder, or a server.
+    pub mail: String,
     /// Whether the data was made just now.
     pub is_new: bool,
 }
@@ -95,7 +93,10 @@ impl Server {
             public_url: self.http.settings.public_url(self.http.address),
             database: self.opened.database.clone(),
             master_key: self.opened.master_key.clone(),
-            mailbox: self.opened.mailbox.clone(),
+            mail: match self.http.settings.mail.sender.as_str() {
+                "smtp" => self.http.settings.mail.smtp_host.clone(),
+                _ => self.opened.mailbox.display().to_string(),
+            },
             is_new: self.opened.is_new,
         }
     }
@@ -116,8 +117,10 @@ impl Server {
         let Self { system, http, mut opened } = self;
         let failed = |error: std::io::Error| StartError::Unavailable(format!("the listener failed: {error}"));
         system.block_on(async move {
-            let sender: Arc<dyn EmailSender> = Arc::new(FolderSender::new(opened.mailbox.clone()));
+            let sender = mail_sender(&http.settings, &opened.mailbox)?;
             let (stop, stopped) = tokio::sync::watch::channel(false);
+            let (service, upkeep_stopped) = (opened.service.clone(), stopped.clone());
+            let upkeep = tokio::spawn(async move { service.keep_up(upkeep_stopped).await });
             let service = opened.service.clone();
             let outbox = tokio::spawn(async move { service.work_off_outbox(sender, stopped).await });
             let patience = Duration::from_secs(http.settings.server.shutdown_seconds);
@@ -133,6 +136,7 @@ impl Server {
             // A send that is left now comes due again after its lease.
             let _ = stop.send(true);
             let _ = tokio::time::timeout(patience, outbox).await;
+            let _ = tokio::time::timeout(patience, upkeep).await;
             served
         })
     }
@@ -197,7 +201,6 @@ impl<S: Store> HttpContext<S> {
         let limits = &settings.limits;
         let identify: Arc<dyn Identify> = Arc::new(service.clone());
         Self {
-            state: Data::new(AppState { service }),
             identify: Data::from(identify),
             edge: Data::new(Edge {
                 clock,
@@ -205,14 +208,17 @@ impl<S: Store> HttpContext<S> {
                 trusted_proxies: checked.trusted_proxies.clone(),
                 header_bytes: limits.header_bytes,
                 request_time: Duration::from_secs(limits.request_seconds),
+                rates: service.rate_limits(),
             }),
             limits: Data::new(BodyLimits {
                 bytes: limits.body_bytes,
+                template_bytes: limits.body_bytes * 2,
                 depth: limits.json_depth,
                 fields: limits.form_fields,
                 time: Duration::from_secs(limits.body_seconds),
             }),
             origins: settings.server.cors_origins.clone(),
+            state: Data::new(AppState { service }),
         }
     }
 

@@ -1,10 +1,15 @@
-//! What a user may know of themselves.
+//! What a user may know and change of themselves, and the end of an account.
 
-use latchkey_domain::{App, User};
-use latchkey_storage::Store;
+use latchkey_crypto::Verdict;
+use latchkey_domain::{App, ClientPassword, Handle, InvalidMetadata, Locale, User, UserChange, UserName};
+use latchkey_storage::{Repositories, Store};
+use time::{Duration, OffsetDateTime};
 
-use crate::caller::find_user;
-use crate::{Caller, Refusal, Service, ServiceError};
+use crate::audit::{Act, Call};
+use crate::caller::{accepted, find_user, gate};
+use crate::limits::Rate;
+use crate::login::LoginName;
+use crate::{Refusal, Service, ServiceError};
 
 /// A user with the application whose user they are.
 #[derive(Debug, Clone)]
@@ -15,16 +20,233 @@ pub struct UserView {
     pub user: User,
 }
 
+/// The end of an account.
+#[derive(Debug, Clone)]
+pub struct DeleteAccount {
+    /// The caller's own handle or user name.
+    pub name: LoginName,
+    /// Their password; none when what was sent cannot be one.
+    pub password: Option<ClientPassword>,
+}
+
 impl<S: Store> Service<S> {
     /// The user who calls.
     ///
     /// # Errors
     /// [`Refusal::InvalidData`] without an access token, [`Refusal::AccessTokenInvalid`] when it was ended,
     /// and what an application that is not active refuses.
-    pub async fn current_user(&self, caller: Caller) -> Result<UserView, ServiceError> {
-        let token = caller.user(Refusal::InvalidData)?;
+    pub async fn current_user(&self, call: Call) -> Result<UserView, ServiceError> {
+        let token = call.caller.user(Refusal::InvalidData)?;
         let (app, user) =
             self.inner.store.read("user.current", move |readers| find_user(readers, &token)).await?;
         Ok(UserView { app, user })
     }
+
+    /// Whether nobody has this user name yet.
+    ///
+    /// # Errors
+    /// [`Refusal::NoUserNames`]; [`ServiceError::TooMany`].
+    pub async fn is_user_name_free(&self, call: Call, name: UserName) -> Result<bool, ServiceError> {
+        let token = call.caller.user(Refusal::MissingParameter)?;
+        self.inner.limits.take_for(Rate::NameCheck, token.user_id, self.inner.clock.now())?;
+        self.inner
+            .store
+            .read("user.name_free", move |readers| {
+                let (app, _) = find_user(readers, &token)?;
+                if !app.settings.user_names {
+                    return Err(Refusal::NoUserNames.into());
+                }
+                Ok(readers.users().find_by_user_name(app.id, &name)?.is_none())
+            })
+            .await
+    }
+
+    /// Gives the caller a user name, once.
+    ///
+    /// # Errors
+    /// [`Refusal::NoUserNames`], [`Refusal::InvalidData`] when they have one, [`Refusal::UserNameTaken`].
+    pub async fn set_user_name(&self, call: Call, name: UserName) -> Result<(), ServiceError> {
+        self.change_user(call, ("setUserName", Refusal::MissingParameter), move |repos, app, user| {
+            if !app.settings.user_names {
+                return Err(Refusal::NoUserNames.into());
+            }
+            gate(app)?;
+            if user.user_name.is_some() {
+                return Err(Refusal::InvalidData.into());
+            }
+            if repos.users().find_by_user_name(app.id, &name)?.is_some() {
+                return Err(Refusal::UserNameTaken.into());
+            }
+            Ok(UserChange { user_name: Some(name.clone()), ..UserChange::default() })
+        })
+        .await
+    }
+
+    /// Sets the language of the caller's mails.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`] when the application does not offer it.
+    pub async fn set_locale(&self, call: Call, wanted: String) -> Result<(), ServiceError> {
+        self.change_user(call, ("setLocale", Refusal::MissingParameter), move |_, app, _| {
+            gate(app)?;
+            // As the protocol has it, letter case counts here.
+            let locale = Locale::parse(&wanted).ok().filter(|locale| locale.as_str() == wanted);
+            let offered =
+                locale.filter(|locale| *locale == Locale::EN || app.settings.locales.contains(locale));
+            let locale = offered.ok_or(Refusal::InvalidData)?;
+            Ok(UserChange { locale: Some(locale), ..UserChange::default() })
+        })
+        .await
+    }
+
+    /// Replaces the caller's metadata; what they may not edit stays.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`] when the text is none or the application has no fields;
+    /// [`Refusal::MetadataInvalid`] when a required field is missing or one is not theirs to set.
+    pub async fn set_metadata(&self, call: Call, sent: String) -> Result<(), ServiceError> {
+        self.change_user(call, ("setUserMetadata", Refusal::MissingParameter), move |_, app, user| {
+            gate(app)?;
+            let fields = &app.settings.metadata;
+            if fields.is_empty() {
+                return Err(Refusal::InvalidData.into());
+            }
+            let replaced = fields.replace(&user.metadata, &app.settings.invite_metadata, &sent);
+            let metadata = replaced.map_err(|error| match error {
+                InvalidMetadata::Form => Refusal::InvalidData,
+                InvalidMetadata::Missing(_)
+                | InvalidMetadata::WrongKind(_)
+                | InvalidMetadata::NotSettable(_) => Refusal::MetadataInvalid,
+            })?;
+            Ok(UserChange { metadata: Some(metadata), ..UserChange::default() })
+        })
+        .await
+    }
+
+    /// Changes the caller's row within one unit of work that sees it as it is.
+    async fn change_user(
+        &self,
+        call: Call,
+        (action, otherwise): (&'static str, Refusal),
+        change: impl Fn(&mut dyn Repositories, &App, &User) -> Result<UserChange, ServiceError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<(), ServiceError> {
+        let act = call.act(action, None);
+        let result = match act.clone() {
+            Some(act) => self.change_user_now(call, otherwise, act, change).await,
+            None => Err(otherwise.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn change_user_now(
+        &self,
+        call: Call,
+        otherwise: Refusal,
+        act: Act,
+        change: impl Fn(&mut dyn Repositories, &App, &User) -> Result<UserChange, ServiceError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<(), ServiceError> {
+        let token = call.caller.user(otherwise)?;
+        let now = self.inner.clock.now();
+        self.inner.limits.take_for(Rate::Write, token.user_id, now)?;
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("user.change", move |repos| {
+                let app = repos.apps().find(token.app_id)?.ok_or(Refusal::AppGone)?;
+                let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
+                let change = change(repos, &app, &user)?;
+                repos.users().change(app.id, user.id, &change, now)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await
+    }
+
+    /// Removes the caller's account, with everything that belongs to it.
+    ///
+    /// # Errors
+    /// [`Refusal::CredentialsWrong`] when handle and password are not the caller's.
+    pub async fn delete_account(&self, call: Call, request: DeleteAccount) -> Result<(), ServiceError> {
+        let act = call.act("deleteAccount", Some(&request.name.handle));
+        let result = match act.clone() {
+            Some(act) => self.delete_account_now(call, request, act).await,
+            None => Err(Refusal::MissingParameter.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn delete_account_now(
+        &self,
+        call: Call,
+        request: DeleteAccount,
+        act: Act,
+    ) -> Result<(), ServiceError> {
+        let token = call.caller.clone().user(Refusal::MissingParameter)?;
+        let now = self.inner.clock.now();
+        self.inner.limits.take_for(Rate::Write, token.user_id, now)?;
+        let (reading, name) = (token.clone(), request.name);
+        let (app, user) = self
+            .inner
+            .store
+            .read("user.delete.find", move |readers| {
+                let (app, user) = find_user(readers, &reading)?;
+                let is_address = name.handle.as_str().contains('@');
+                if is_address && name.handle.key() != user.handle.key() {
+                    return Err(Refusal::CredentialsWrong.into());
+                }
+                name.check(&app)?;
+                let named = name.find(readers, &app)?;
+                if named.is_none_or(|named| named.id != user.id) {
+                    return Err(Refusal::CredentialsWrong.into());
+                }
+                Ok::<_, ServiceError>((app, user))
+            })
+            .await?;
+        let password = request.password.ok_or(Refusal::CredentialsWrong)?;
+        let origin = self.origin(app.id, user.id, call.source)?;
+        let (verdict, _) = self.try_password(&app, &user, password, origin).await?;
+        if verdict == Verdict::Wrong {
+            return Err(Refusal::CredentialsWrong.into());
+        }
+        let entry = self.done(&act)?;
+        let hold = Duration::days(i64::from(app.settings.handle_hold_days));
+        self.inner
+            .store
+            .transact("user.delete", move |repos| {
+                let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
+                remove_user(repos, &user, hold, now)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await
+    }
+}
+
+/// Removes a user with their codes, attempts and invitations; the handle stays taken for as long as the
+/// application says.
+fn remove_user(
+    repos: &mut dyn Repositories,
+    user: &User,
+    hold: Duration,
+    now: OffsetDateTime,
+) -> Result<(), ServiceError> {
+    let (app_id, handle): (_, &Handle) = (user.app_id, &user.handle);
+    repos.users().remove(app_id, user.id)?;
+    if hold.is_positive() {
+        repos.users().hold(app_id, handle, now + hold)?;
+    }
+    for signup in repos.signups().list(app_id, handle)? {
+        repos.signups().remove(app_id, signup.id)?;
+        repos.codes().remove_all(app_id, signup.id.as_bytes())?;
+    }
+    for invite in repos.invites().list(app_id, handle)? {
+        repos.invites().remove(app_id, invite.id)?;
+        repos.codes().remove_all(app_id, invite.id.as_bytes())?;
+    }
+    repos.codes().remove_all(app_id, user.id.as_bytes())?;
+    Ok(())
 }

@@ -7,9 +7,10 @@ use latchkey_domain::{
 use latchkey_storage::Store;
 use serde_json::Value;
 
+use crate::audit::Act;
 use crate::caller::find_app_of;
 use crate::signing::private_key_of;
-use crate::{Caller, Refusal, Service, ServiceError};
+use crate::{Call, Refusal, Service, ServiceError};
 
 /// An application to be made.
 #[derive(Debug, Clone)]
@@ -85,10 +86,12 @@ impl<S: Store> Service<S> {
             created_at: now,
         };
         let added = app.clone();
+        let entry = self.done(&Act::of_operator("create", id, None))?;
         self.inner
             .store
             .transact("app.add", move |repos| {
                 if repos.apps().add(&added, &key)? {
+                    repos.audit().add(&entry)?;
                     Ok(())
                 } else {
                     Err(ServiceError::from(Refusal::AppNameTaken))
@@ -144,7 +147,8 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// [`Refusal::AppGone`], and what an application that is not active refuses.
-    pub async fn application_of(&self, caller: Caller) -> Result<App, ServiceError> {
+    pub async fn application_of(&self, call: Call) -> Result<App, ServiceError> {
+        let caller = call.caller;
         self.inner.store.read("app.of_caller", move |readers| find_app_of(readers, &caller)).await
     }
 
@@ -203,7 +207,8 @@ impl<S: Store> Service<S> {
         Ok(AppView { app, public_key, app_token })
     }
 
-    fn app_token(&self, app: &App) -> Result<String, ServiceError> {
+    /// The app token of the present generation: recomputed, never stored.
+    pub(crate) fn app_token(&self, app: &App) -> Result<String, ServiceError> {
         let (generation, issued_at) = (app.token_generation, app.token_issued_at);
         Ok(self.inner.keys.tokens().sign(&AppToken { app_id: app.id, generation, issued_at })?)
     }

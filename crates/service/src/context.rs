@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use latchkey_crypto::{CryptoError, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, RsaSize};
-use latchkey_domain::{Clock, CodeRules, Entropy, OutboxRules, ServerMode};
+use latchkey_domain::{Clock, CodeRules, Entropy, LadderRules, OutboxRules, ServerMode};
 use latchkey_storage::{StorageError, Store};
 use tokio::sync::Notify;
 
 use crate::ServiceError;
+use crate::limits::{RateLimits, RateRules};
+use crate::mail::MailLimits;
 use crate::outbox::MailIdentity;
 use crate::signing::SigningKeys;
 
@@ -26,6 +28,16 @@ pub struct ServiceSettings {
     pub key_size: RsaSize,
     /// Who mail comes from.
     pub mail: MailIdentity,
+    /// How much mail one address gets.
+    pub mail_limits: MailLimits,
+    /// How guessing passwords slows down.
+    pub ladder: LadderRules,
+    /// How much one address or user may do.
+    pub rates: RateRules,
+    /// A refused log-in is answered no earlier than this.
+    pub login_floor: std::time::Duration,
+    /// How many days the audit log goes back.
+    pub audit_days: u32,
 }
 
 /// What a service is made of.
@@ -67,6 +79,7 @@ pub(crate) struct Inner<S> {
     pub(crate) settings: ServiceSettings,
     pub(crate) signing: SigningKeys,
     pub(crate) outbox_has_mail: Notify,
+    pub(crate) limits: Arc<RateLimits>,
 }
 
 impl<S: Store> Service<S> {
@@ -81,6 +94,7 @@ impl<S: Store> Service<S> {
                 keys: parts.keys,
                 hasher: Arc::new(parts.hasher),
                 pool: parts.pool,
+                limits: Arc::new(RateLimits::new(parts.settings.rates.clone())),
                 settings: parts.settings,
                 signing: SigningKeys::default(),
                 outbox_has_mail: Notify::new(),
@@ -123,6 +137,12 @@ impl<S: Store> Service<S> {
             KeyRingError::Crypto(error @ CryptoError::Entropy(_)) => error.into(),
             other => ServiceError::Internal(Box::new(other)),
         })
+    }
+
+    /// The rates of addresses, for whoever meets requests before a use case does.
+    #[must_use]
+    pub fn rate_limits(&self) -> Arc<RateLimits> {
+        Arc::clone(&self.inner.limits)
     }
 
     /// Whether the database answers.

@@ -43,6 +43,16 @@ pub enum Refusal {
     ServerScopeNeeded,
     /// There is no such application.
     UnknownApp,
+    /// The application takes no invitations.
+    InvitationsOff,
+    /// The application takes no anonymous users.
+    NoAnonymousLogin,
+    /// There is no account of that name.
+    AccountUnknown,
+    /// The user name is taken.
+    UserNameTaken,
+    /// There is no such user.
+    UnknownUser,
     /// An application of that name exists.
     AppNameTaken,
 }
@@ -59,6 +69,15 @@ pub enum ServiceError {
     /// Too many password hashes wait: try again.
     #[error("too many password hashes wait")]
     Busy,
+    /// More than one may do; it is possible again after so many seconds.
+    #[error("too much at once, again in {seconds} s")]
+    TooMany {
+        /// After how many seconds.
+        seconds: u32,
+    },
+    /// A refusal with what is wrong in words, for operators.
+    #[error("refused: {1}")]
+    Explained(Refusal, String),
     /// Our doing.
     #[error("internal error: {0}")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -1,19 +1,25 @@
-//! Signing in with a password.
+//! Signing in with handle or user name and password, and anonymously.
 
 use latchkey_crypto::{AppToken, Verdict};
 use latchkey_domain::{
-    App, AppKey, ClientPassword, Handle, InvalidHandle, Signup, SignupFlow, SignupState, SourcePrefix, User,
-    UserName, UserStatus,
+    App, AppKey, ClientPassword, Handle, InvalidHandle, Metadata, Signup, SignupFlow, SignupState, User,
+    UserId, UserName, UserStatus, max_users,
 };
 use latchkey_storage::{Readers, Store};
+use time::Duration;
+use tokio::time::Instant;
 
+use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
+use crate::limits::Rate;
+use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::throttle::{Counted, Origin, note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
 
 /// What somebody says their name is: a handle, or a user name, which never holds an `@`.
 #[derive(Debug, Clone)]
 pub struct LoginName {
-    handle: Handle,
+    pub(crate) handle: Handle,
     user_name: Option<UserName>,
 }
 
@@ -25,6 +31,24 @@ impl LoginName {
     pub fn parse(typed: &str) -> Result<Self, InvalidHandle> {
         Ok(Self { handle: Handle::parse(typed)?, user_name: UserName::parse(typed).ok() })
     }
+
+    /// Refuses what can only be a user name where there are none.
+    pub(crate) fn check(&self, app: &App) -> Result<(), Refusal> {
+        if self.handle.as_str().contains('@') || app.settings.user_names {
+            Ok(())
+        } else {
+            Err(Refusal::NoUserNames)
+        }
+    }
+
+    /// The user of this name. A handle wins over a user name.
+    pub(crate) fn find(&self, readers: &mut dyn Readers, app: &App) -> Result<Option<User>, ServiceError> {
+        let user = readers.users().find_by_handle(app.id, &self.handle)?;
+        match (user, self.user_name.as_ref().filter(|_| app.settings.user_names)) {
+            (None, Some(name)) => Ok(readers.users().find_by_user_name(app.id, name)?),
+            (user, _) => Ok(user),
+        }
+    }
 }
 
 /// A sign-in.
@@ -34,8 +58,15 @@ pub struct LogIn {
     pub name: LoginName,
     /// The password; none when what was sent cannot be one, which is a wrong password.
     pub password: Option<ClientPassword>,
-    /// Where the request comes from.
-    pub source: SourcePrefix,
+}
+
+/// A sign-in without a password.
+#[derive(Debug, Clone)]
+pub struct AnonymousLogIn {
+    /// The handle, which is the only secret.
+    pub handle: Handle,
+    /// The locale of a new user.
+    pub locale: Option<String>,
 }
 
 /// Whose password will be verified. Exactly one digest is, whatever there is.
@@ -46,70 +77,148 @@ enum Candidate {
 }
 
 impl<S: Store> Service<S> {
-    /// Signs a user in. An unknown name, a wrong password and an account in any other state cost the same
-    /// and are told apart only by who knows the password.
+    /// Signs a user in. An unknown name, a wrong password, one that may not be tried now and an account in
+    /// any other state cost the same, take the same time, and are told apart only by who knows the password.
     ///
     /// # Errors
     /// [`Refusal::CredentialsWrong`]; with the right password [`Refusal::NotVerified`],
-    /// [`Refusal::UserSuspended`] or [`Refusal::MetadataInvalid`] (a required field has no value).
-    pub async fn log_in(&self, token: AppToken, login: LogIn) -> Result<Tokens, ServiceError> {
-        let LogIn { name, password, source } = login;
-        let digest_of_source = self.source_digest(token.app_id, source)?;
+    /// [`Refusal::UserSuspended`] or [`Refusal::MetadataInvalid`] (a required field has no value);
+    /// [`ServiceError::TooMany`] when too many failed from there.
+    pub async fn log_in(&self, call: Call, login: LogIn) -> Result<Tokens, ServiceError> {
+        let began = Instant::now();
+        let act = call.act("login", Some(&login.name.handle));
+        let result = self.log_in_now(&call, login, act.clone()).await;
+        let result = self.note(act, result).await;
+        if result.is_err() {
+            tokio::time::sleep_until(began + self.inner.settings.login_floor).await;
+        }
+        result
+    }
+
+    async fn log_in_now(&self, call: &Call, login: LogIn, act: Option<Act>) -> Result<Tokens, ServiceError> {
+        let token = call.caller.clone().app()?;
+        let LogIn { name, password } = login;
+        let now = self.inner.clock.now();
+        let source = self.source_digest(token.app_id, call.source)?;
+        let finding = name.clone();
         let (app, keys, candidate) = self
             .inner
             .store
             .read("login.find", move |readers| {
                 let app = find_app(readers.apps(), &token)?;
-                if !name.handle.as_str().contains('@') && !app.settings.user_names {
-                    return Err(Refusal::NoUserNames.into());
-                }
+                finding.check(&app)?;
                 gate(&app)?;
                 let keys = readers.apps().keys(app.id)?;
-                let candidate = candidate(readers, &app, &name, digest_of_source.as_bytes())?;
+                let candidate = candidate(readers, &app, &finding, source.as_bytes())?;
                 Ok::<_, ServiceError>((app, keys, candidate))
             })
             .await?;
-
-        let digest = match &candidate {
-            Candidate::User(user) => user.password.clone().map(|sealed| (app.id, user.id, sealed)),
-            Candidate::Pending(signup) => Some((app.id, signup.user_id, signup.password.clone())),
-            Candidate::Nobody => None,
+        let is_known = match &candidate {
+            Candidate::User(user) => {
+                let origin = self.origin(app.id, user.id, call.source)?;
+                user.login.sources.knows(&origin.mark, origin.day)
+            }
+            Candidate::Pending(_) | Candidate::Nobody => false,
         };
+        if !is_known {
+            self.inner.limits.check_spray(call.source, now)?;
+        }
+        self.inner.limits.take(Rate::Login, call.source, now)?;
+        let result = self.log_in_as(&app, &keys, candidate, password, (call, act)).await;
+        match &result {
+            Err(ServiceError::Refused(Refusal::CredentialsWrong)) => {
+                self.inner.limits.note_failed_handle(call.source, &name.handle, now);
+            }
+            _ => self.inner.limits.give_back(Rate::Login, call.source),
+        }
+        result
+    }
+
+    async fn log_in_as(
+        &self,
+        app: &App,
+        keys: &[AppKey],
+        candidate: Candidate,
+        password: Option<ClientPassword>,
+        (call, act): (&Call, Option<Act>),
+    ) -> Result<Tokens, ServiceError> {
         let Some(password) = password else {
             self.verify_nobody().await?;
             return Err(Refusal::CredentialsWrong.into());
         };
-        let verdict = self.verify_password(password.clone(), digest).await?;
-        match (candidate, verdict) {
-            (_, Verdict::Wrong) | (Candidate::Nobody, _) => Err(Refusal::CredentialsWrong.into()),
-            (Candidate::Pending(_), Verdict::Right | Verdict::RightButOutdated) => {
-                Err(Refusal::NotVerified.into())
+        match candidate {
+            Candidate::Nobody => {
+                self.verify_password(password, None).await?;
+                Err(Refusal::CredentialsWrong.into())
             }
-            (Candidate::User(user), _) if user.status == UserStatus::Suspended => {
-                Err(Refusal::UserSuspended.into())
-            }
-            (Candidate::User(user), verdict) => {
+            Candidate::Pending(signup) => Err(self.try_pending(app, &signup, password).await?.into()),
+            Candidate::User(user) => {
+                let origin = self.origin(app.id, user.id, call.source)?;
+                let (verdict, counted) = self.try_password(app, &user, password.clone(), origin).await?;
+                if verdict == Verdict::Wrong {
+                    return Err(Refusal::CredentialsWrong.into());
+                }
+                if user.status == UserStatus::Suspended {
+                    return Err(Refusal::UserSuspended.into());
+                }
                 if verdict == Verdict::RightButOutdated {
                     self.rehash(&user, password).await?;
                 }
-                self.signed_in(&app, &keys, &user).await
+                let tokens = self.issue_tokens(app, keys, &user)?;
+                self.settle_login(&user, (origin, counted), act).await?;
+                Ok(tokens)
             }
         }
     }
 
-    async fn signed_in(&self, app: &App, keys: &[AppKey], user: &User) -> Result<Tokens, ServiceError> {
-        let tokens = self.issue_tokens(app, keys, user)?;
-        let now = self.inner.clock.now();
-        if user.notes_login_at(now) {
-            let (app_id, id) = (user.app_id, user.id);
-            self.inner
-                .store
-                .transact("login.note", move |repos| {
-                    repos.users().note_login(app_id, id, now).map_err(ServiceError::from)
-                })
-                .await?;
+    /// The password of an open attempt: right or wrong, nobody gets in. Its tries are as few a day as the
+    /// ladder leaves free, so that nobody learns here what will be a user's password.
+    async fn try_pending(
+        &self,
+        app: &App,
+        signup: &Signup,
+        password: ClientPassword,
+    ) -> Result<Refusal, ServiceError> {
+        let counter = self.counter(app.id, "login.pending", &[signup.id.as_bytes()], Duration::days(1))?;
+        let (free, taken) = (self.ladder(app).free, counter.clone());
+        let is_counted = self
+            .inner
+            .store
+            .transact("login.pending", move |repos| {
+                repos.quotas().reserve(&taken, free).map_err(ServiceError::from)
+            })
+            .await?;
+        let digest = is_counted.then(|| (app.id, signup.user_id, signup.password.clone()));
+        if self.verify_password(password, digest).await? == Verdict::Wrong {
+            return Ok(Refusal::CredentialsWrong);
         }
-        Ok(tokens)
+        self.inner
+            .store
+            .transact("login.pending.right", move |repos| {
+                repos.quotas().reset(&counter).map_err(ServiceError::from)
+            })
+            .await?;
+        Ok(Refusal::NotVerified)
+    }
+
+    async fn settle_login(
+        &self,
+        user: &User,
+        (origin, counted): (Origin, Option<Counted>),
+        act: Option<Act>,
+    ) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
+        let entry = act.map(|act| self.done(&Act { user_id: Some(user.id), ..act })).transpose()?;
+        let user = user.clone();
+        self.inner
+            .store
+            .transact("login.settle", move |repos| {
+                settle_right(repos, user.app_id, user.id, origin, counted)?;
+                note_login(repos, &user, now)?;
+                entry.iter().try_for_each(|entry| repos.audit().add(entry))?;
+                Ok::<_, ServiceError>(())
+            })
+            .await
     }
 
     /// Replaces a digest of an older kind, unless it was replaced meanwhile: a change of password wins.
@@ -125,6 +234,75 @@ impl<S: Store> Service<S> {
             .await?;
         Ok(())
     }
+
+    /// Signs an anonymous user in, and makes them first if the handle is new.
+    ///
+    /// # Errors
+    /// [`Refusal::NoAnonymousLogin`], [`Refusal::InvalidData`] (locale), [`Refusal::UserSuspended`];
+    /// [`ServiceError::TooMany`] when too many were made from there.
+    pub async fn log_in_anonymously(
+        &self,
+        call: Call,
+        login: AnonymousLogIn,
+    ) -> Result<Tokens, ServiceError> {
+        let act = call.act("loginAnonymous", Some(&login.handle));
+        let result = match (call.caller.clone().app(), act.clone()) {
+            (Ok(token), Some(act)) => self.anonymous(&call, token, login, act).await,
+            _ => Err(Refusal::AppTokenInvalid.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn anonymous(
+        &self,
+        call: &Call,
+        token: AppToken,
+        login: AnonymousLogIn,
+        act: Act,
+    ) -> Result<Tokens, ServiceError> {
+        let handle = login.handle.clone();
+        let (app, keys, user) = self
+            .inner
+            .store
+            .read("login.anonymous", move |readers| {
+                let app = find_app(readers.apps(), &token)?;
+                let keys = readers.apps().keys(app.id)?;
+                let user = readers.users().find_by_handle(app.id, &handle)?;
+                Ok::<_, ServiceError>((app, keys, user))
+            })
+            .await?;
+        if !app.settings.anonymous_login {
+            return Err(Refusal::NoAnonymousLogin.into());
+        }
+        gate(&app)?;
+        let (now, is_new) = (self.inner.clock.now(), user.is_none());
+        let user = match user {
+            Some(user) if user.status == UserStatus::Suspended => return Err(Refusal::UserSuspended.into()),
+            Some(user) => user,
+            None => {
+                let locale = offered_locale(&app, login.locale.as_deref())?;
+                self.inner.limits.take(Rate::Anonymous, call.source, now)?;
+                let id = UserId::generate(now, &*self.inner.entropy)?;
+                new_user(app.id, login.handle, (id, None, locale, Metadata::default()), now)
+            }
+        };
+        let tokens = self.issue_tokens(&app, &keys, &user)?;
+        let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
+        let limit = max_users(&app, self.inner.settings.mode);
+        self.inner
+            .store
+            .transact("login.anonymous", move |repos| {
+                if is_new {
+                    add_within_limit(repos, &user, limit, now)?;
+                } else {
+                    // Every return is noted: who never came back is removed after a while.
+                    repos.users().note_login(user.app_id, user.id, now)?;
+                }
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await?;
+        Ok(tokens)
+    }
 }
 
 fn candidate(
@@ -133,11 +311,7 @@ fn candidate(
     name: &LoginName,
     source: &[u8; 32],
 ) -> Result<Candidate, ServiceError> {
-    let mut user = readers.users().find_by_handle(app.id, &name.handle)?;
-    if let (None, Some(user_name)) = (&user, name.user_name.as_ref().filter(|_| app.settings.user_names)) {
-        user = readers.users().find_by_user_name(app.id, user_name)?;
-    }
-    if let Some(user) = user {
+    if let Some(user) = name.find(readers, app)? {
         return Ok(Candidate::User(Box::new(user)));
     }
     if app.settings.signup_flow == SignupFlow::None {

@@ -6,16 +6,15 @@
 use std::sync::Arc;
 
 use latchkey_crypto::SealContext;
-use latchkey_domain::{AppId, Channel, MessageId, MessageState, OutboxMessage};
-use latchkey_notifiers::{
-    Email, EmailSender, MailAddress, MessageKind, NotifyError, Values, built_in, render,
-};
+use latchkey_domain::{App, AppId, MessageId, OutboxMessage, Sealed};
+use latchkey_notifiers::{Email, EmailSender, MailAddress, NotifyError};
 use latchkey_storage::Store;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::audit::Act;
 use crate::{Service, ServiceError};
 
 /// How many messages one worker looks at, and how many it sends at once.
@@ -33,47 +32,16 @@ pub struct MailIdentity {
 
 /// What is sealed in a message's row.
 #[derive(Serialize, Deserialize)]
-struct Payload {
-    to: String,
-    subject: String,
-    text: String,
-    html: String,
+pub(crate) struct Payload {
+    pub(crate) to: String,
+    #[serde(default)]
+    pub(crate) reply_to: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
 }
 
 impl<S: Store> Service<S> {
-    /// A message to be added within the unit of work that promises it.
-    pub(crate) fn mail(
-        &self,
-        app_id: AppId,
-        to: &MailAddress,
-        kind: MessageKind,
-        values: &Values<'_>,
-        expires_at: Option<OffsetDateTime>,
-    ) -> Result<OutboxMessage, ServiceError> {
-        let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
-        let id = MessageId::generate(now, entropy)?;
-        let rendered = render(built_in(kind), values);
-        let payload = Payload {
-            to: to.to_string(),
-            subject: rendered.subject,
-            text: rendered.text,
-            html: rendered.html,
-        };
-        let json = serde_json::to_vec(&payload).map_err(|error| ServiceError::Internal(error.into()))?;
-        Ok(OutboxMessage {
-            app_id,
-            id,
-            channel: Channel::Mail,
-            payload: self.inner.keys.seal(&payload_of(app_id, &id), &json, entropy)?,
-            attempts: 0,
-            due_at: now,
-            expires_at,
-            state: MessageState::Due,
-            last_error: None,
-            created_at: now,
-        })
-    }
-
     /// Tells this process's worker that there is something to send.
     pub(crate) fn outbox_has_mail(&self) {
         self.inner.outbox_has_mail.notify_one();
@@ -175,11 +143,17 @@ impl<S: Store> Service<S> {
         let is_worthless = message.expires_at.is_some_and(|expiry| now >= expiry);
         let outcome = if is_worthless { Ok(()) } else { self.hand_over(sender, &message).await };
         let attempts = message.attempts + 1;
+        let mut act = Act::of_server(if is_worthless { "mail.expired" } else { "mail.sent" }, app_id);
+        act.detail = Some(format!("{id} {}", sender.name()));
         let Err(error) = outcome else {
+            let entry = self.done(&act)?;
             self.inner
                 .store
                 .transact("outbox.remove", move |repos| {
-                    repos.outbox().remove(app_id, id, lease_end).map_err(ServiceError::from)
+                    if repos.outbox().remove(app_id, id, lease_end)? {
+                        repos.audit().add(&entry)?;
+                    }
+                    Ok::<_, ServiceError>(())
                 })
                 .await?;
             return Ok(!is_worthless);
@@ -189,10 +163,16 @@ impl<S: Store> Service<S> {
         let retry_at = may_retry.then(|| self.inner.clock.now() + rules.wait_after(attempts, jitter));
         tracing::warn!(message = %id, attempts, %error, dead = retry_at.is_none(), "a mail did not leave");
         let reason = error.to_string();
+        act.action = "mail.dead";
+        let dead = if retry_at.is_none() { Some(self.done(&act)?) } else { None };
         self.inner
             .store
             .transact("outbox.fail", move |repos| {
-                repos.outbox().fail(app_id, id, lease_end, retry_at, &reason).map_err(ServiceError::from)
+                let is_ours = repos.outbox().fail(app_id, id, lease_end, retry_at, &reason)?;
+                if let (true, Some(entry)) = (is_ours, &dead) {
+                    repos.audit().add(entry)?;
+                }
+                Ok::<_, ServiceError>(is_ours)
             })
             .await?;
         Ok(false)
@@ -208,12 +188,26 @@ impl<S: Store> Service<S> {
             .map_err(|_| NotifyError::Refused("the message does not open".to_owned()))?;
         let payload: Payload = serde_json::from_slice(&json).map_err(unreadable)?;
         let identity = &self.inner.settings.mail;
+        let app_id = message.app_id;
+        let app = self
+            .inner
+            .store
+            .read("outbox.app", move |readers| readers.apps().find(app_id).map_err(ServiceError::from))
+            .await
+            .map_err(|error| NotifyError::Unavailable(error.to_string()))?;
+        let own = app.as_ref().and_then(|app| self.own_sender(app));
+        let (from, relay_key) = match own {
+            Some((from, key)) => (from, Some(key)),
+            None => (identity.from.clone(), None),
+        };
         let email = Email {
             id: message.id.to_string(),
             host: identity.host.clone(),
-            from: identity.from.clone(),
+            from,
             to: MailAddress::parse_bare(&payload.to)
                 .map_err(|error| NotifyError::Refused(error.to_string()))?,
+            reply_to: MailAddress::parse(&payload.reply_to).ok(),
+            relay_key,
             subject: payload.subject,
             text: payload.text,
             html: payload.html,
@@ -224,8 +218,30 @@ impl<S: Store> Service<S> {
             .await
             .unwrap_or_else(|_| Err(NotifyError::Unavailable("it took too long".to_owned())))
     }
+
+    /// The application's own address and its key at the mail provider, where it uses them.
+    fn own_sender(&self, app: &App) -> Option<(MailAddress, SecretString)> {
+        let settings = &app.settings;
+        let (true, Some(sealed), Some(address)) =
+            (settings.own_mail_sender, &settings.mail_api_key, &settings.mail_sender_address)
+        else {
+            return None;
+        };
+        let address = MailAddress::parse_bare(address).ok()?.named(app.name.as_str());
+        let key = self.inner.keys.open_sealed(&mail_key_of(app.id), sealed).ok()?;
+        Some((address, SecretString::from(std::str::from_utf8(&key).ok()?)))
+    }
+
+    /// Seals an application's key at the mail provider.
+    pub(crate) fn seal_mail_key(&self, app_id: AppId, key: &str) -> Result<Sealed, ServiceError> {
+        Ok(self.inner.keys.seal(&mail_key_of(app_id), key.as_bytes(), &*self.inner.entropy)?)
+    }
 }
 
-fn payload_of(app_id: AppId, id: &MessageId) -> SealContext<'_> {
+fn mail_key_of(app_id: AppId) -> SealContext<'static> {
+    SealContext { purpose: "mail-key", app_id, row: b"provider" }
+}
+
+pub(crate) fn payload_of(app_id: AppId, id: &MessageId) -> SealContext<'_> {
     SealContext { purpose: "outbox", app_id, row: id.as_bytes() }
 }

@@ -1,11 +1,24 @@
-//! Passwords that are set: the two forms in which they arrive, the application's demands, and the change.
+//! Passwords that are set: the two forms in which they arrive, the application's demands, the change and the
+//! reset by mail.
 
 use latchkey_crypto::{Verdict, client_password};
-use latchkey_domain::{App, ClientPassword, InvalidPassword, RawPassword};
-use latchkey_storage::Store;
+use latchkey_domain::{
+    App, ClientPassword, Code, CodeId, CodePurpose, Handle, InvalidPassword, RawPassword, TemplateName, User,
+    UserStatus,
+};
+use latchkey_notifiers::{MessageKind, Values};
+use latchkey_storage::{Repositories, Store};
+use time::OffsetDateTime;
 
-use crate::caller::{accepted, find_user};
-use crate::{Caller, Refusal, Service, ServiceError};
+use crate::audit::{Act, Call};
+use crate::caller::{accepted, find_app_of, find_user};
+use crate::codes::{CodeSubject, CodeTry, Tried};
+use crate::limits::Rate;
+use crate::login::LoginName;
+use crate::mail::{built_in, is_mailable, worded};
+use crate::new_user::is_guessable;
+use crate::throttle::settle_right;
+use crate::{Refusal, Service, ServiceError};
 
 /// A password that is to be set, in the form or forms in which it was sent.
 #[derive(Debug, Clone)]
@@ -44,10 +57,13 @@ impl NewPassword {
         self.client
     }
 
-    /// Refuses a password that the application's filter does not allow, where it can be seen.
-    pub(crate) fn check(&self, app: &App) -> Result<(), Refusal> {
-        let allowed = self.raw.as_ref().is_none_or(|raw| app.settings.password.allows(raw));
-        if allowed { Ok(()) } else { Err(Refusal::InvalidData) }
+    /// Refuses a password that the application's filter does not allow, where it can be seen, and one that
+    /// everybody uses, which can be seen in both forms.
+    pub(crate) fn check(&self, app: &App, handle: &Handle) -> Result<(), Refusal> {
+        let policy = &app.settings.password;
+        let is_allowed = self.raw.as_ref().is_none_or(|raw| policy.allows(raw));
+        let is_common = policy.refuse_common && is_guessable(&self.client, app, handle);
+        if is_allowed && !is_common { Ok(()) } else { Err(Refusal::InvalidData) }
     }
 
     fn is_same_as(&self, other: &ClientPassword) -> bool {
@@ -64,43 +80,261 @@ pub struct ChangePassword {
     pub new: NewPassword,
 }
 
+/// A new password, with the code that was mailed.
+#[derive(Debug, Clone)]
+pub struct ResetPassword {
+    /// Whose.
+    pub name: LoginName,
+    /// The new one.
+    pub password: NewPassword,
+    /// The code.
+    pub code: Code,
+}
+
 impl<S: Store> Service<S> {
     /// Changes the caller's password and ends all other access tokens of theirs.
     ///
     /// # Errors
     /// [`Refusal::InvalidData`] when the present password is wrong, the new one is the same or not allowed,
     /// or somebody else changed it meanwhile; [`Refusal::AccessTokenInvalid`] when the token was ended.
-    pub async fn change_password(&self, caller: Caller, change: ChangePassword) -> Result<(), ServiceError> {
-        let token = caller.user(Refusal::InvalidData)?;
+    pub async fn change_password(&self, call: Call, change: ChangePassword) -> Result<(), ServiceError> {
+        let act = call.act("changePassword", None);
+        let result = match act.clone() {
+            Some(act) => self.change_password_now(call, change, act).await,
+            None => Err(Refusal::InvalidData.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn change_password_now(
+        &self,
+        call: Call,
+        change: ChangePassword,
+        act: Act,
+    ) -> Result<(), ServiceError> {
+        let token = call.caller.clone().user(Refusal::InvalidData)?;
         if change.new.is_same_as(&change.current) {
             return Err(Refusal::InvalidData.into());
         }
         let reading = token.clone();
         let (app, user) =
             self.inner.store.read("password.user", move |readers| find_user(readers, &reading)).await?;
-        change.new.check(&app)?;
+        self.inner.limits.take_for(Rate::Write, user.id, self.inner.clock.now())?;
+        change.new.check(&app, &user.handle)?;
         let old = user.password.clone().ok_or(Refusal::InvalidData)?;
-        let digest = Some((app.id, user.id, old.clone()));
-        if self.verify_password(change.current, digest).await? == Verdict::Wrong {
+        let origin = self.origin(app.id, user.id, call.source)?;
+        let (verdict, counted) = self.try_password(&app, &user, change.current, origin).await?;
+        if verdict == Verdict::Wrong {
             return Err(Refusal::InvalidData.into());
         }
         let new = self.hash_password(change.new.into_client(), app.id, user.id).await?;
         let now = self.inner.clock.now();
-        self.inner
+        let slot = self.mail_slot(&user.handle).await?;
+        let words = built_in(MessageKind::PasswordChanged, user.locale)?;
+        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let entry = self.done(&act)?;
+        let changed = self
+            .inner
             .store
             .transact("password.change", move |repos| {
                 let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
                 let (from, to) = (user.sessions, user.sessions.end_all_but(token.id));
                 let users = repos.users();
-                if users.replace_password(user.app_id, user.id, &old, &new)?
-                    && users.change_sessions(user.app_id, user.id, from, to, now)?
+                if !users.replace_password(user.app_id, user.id, &old, &new)?
+                    || !users.change_sessions(user.app_id, user.id, from, to, now)?
                 {
-                    Ok(())
-                } else {
-                    Err(ServiceError::from(Refusal::InvalidData))
+                    return Err(ServiceError::from(Refusal::InvalidData));
                 }
+                settle_right(repos, user.app_id, user.id, origin, counted)?;
+                repos.codes().remove_all(user.app_id, user.id.as_bytes())?;
+                notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
             })
-            .await
+            .await;
+        if let Err(error) = changed {
+            self.release(slot).await?;
+            return Err(error);
+        }
+        self.outbox_has_mail();
+        Ok(())
+    }
+
+    /// Mails a code with which a new password can be set.
+    ///
+    /// # Errors
+    /// [`Refusal::NoUserNames`]; [`Refusal::AccountUnknown`], unless the application answers neutrally;
+    /// [`Refusal::InvalidData`] when no mail can reach the user; [`ServiceError::TooMany`].
+    pub async fn forgot_password(&self, call: Call, name: LoginName) -> Result<(), ServiceError> {
+        let act = call.act("forgotPassword", Some(&name.handle));
+        let result = match act.clone() {
+            Some(act) => self.forgot_password_now(call, name, act).await,
+            None => Err(Refusal::MissingParameter.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn forgot_password_now(&self, call: Call, name: LoginName, act: Act) -> Result<(), ServiceError> {
+        let caller = call.caller.clone();
+        let (app, user, words) = self
+            .inner
+            .store
+            .read("password.forgot", move |readers| {
+                let app = find_app_of(readers, &caller)?;
+                name.check(&app)?;
+                let user = name.find(readers, &app)?;
+                let locale = user.as_ref().map_or(latchkey_domain::Locale::EN, |user| user.locale);
+                let words = worded(readers.email_templates(), app.id, TemplateName::ResetPassword, locale)?;
+                Ok::<_, ServiceError>((app, user, words))
+            })
+            .await?;
+        self.inner.limits.take(Rate::CodeRequest, call.source, self.inner.clock.now())?;
+        let user = match user {
+            Some(user) => user,
+            None if app.settings.neutral_answers => return Ok(()),
+            None => return Err(Refusal::AccountUnknown.into()),
+        };
+        if !is_mailable(&user.handle) {
+            return if app.settings.neutral_answers { Ok(()) } else { Err(Refusal::InvalidData.into()) };
+        }
+        let rules = self.inner.settings.codes;
+        let subject = CodeSubject {
+            app_id: app.id,
+            purpose: CodePurpose::Reset,
+            handle: user.handle.clone(),
+            id: *user.id.as_bytes(),
+        };
+        let source = self.source_digest(app.id, call.source)?;
+        let new_code = self.draw_code(&subject, &source, rules.reset_life)?;
+        let origin = self.origin(app.id, user.id, call.source)?;
+        let is_known = user.login.sources.knows(&origin.mark, origin.day);
+        let values = Values {
+            app_name: app.name.as_str(),
+            handle: user.handle.as_str(),
+            code: Some(new_code.code.expose()),
+            link: None,
+        };
+        let slot = self.mail_slot(&user.handle).await?;
+        let expiry = Some(new_code.stored.expires_at);
+        let mail = slot.as_ref().map(|slot| self.mail(&app, slot, &words, &values, expiry)).transpose()?;
+        let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
+        let is_sent = self
+            .inner
+            .store
+            .transact("password.forgot", move |repos| {
+                repos.audit().add(&entry)?;
+                let Some(mail) = &mail else { return Ok(false) };
+                let is_placed = new_code.place(repos, &rules, is_known)?;
+                if is_placed {
+                    repos.outbox().add(mail)?;
+                }
+                Ok::<_, ServiceError>(is_placed)
+            })
+            .await?;
+        self.outbox_has_mail();
+        if is_sent { Ok(()) } else { self.release(slot).await }
+    }
+
+    /// Sets a new password with a code that was mailed. It ends all sessions and all waiting; it lifts no
+    /// suspension, touches no second factor and signs nobody in.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`] when the user has no such code, or for the password;
+    /// [`Refusal::UserSuspended`] with the right code.
+    pub async fn reset_password(&self, call: Call, request: ResetPassword) -> Result<(), ServiceError> {
+        let act = call.act("resetPassword", Some(&request.name.handle));
+        let result = match act.clone() {
+            Some(act) => self.reset_password_now(call, request, act).await,
+            None => Err(Refusal::MissingParameter.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn reset_password_now(
+        &self,
+        call: Call,
+        request: ResetPassword,
+        act: Act,
+    ) -> Result<(), ServiceError> {
+        let ResetPassword { name, password, code } = request;
+        let caller = call.caller.clone();
+        let now = self.inner.clock.now();
+        let (app, user) = self
+            .inner
+            .store
+            .read("password.reset", move |readers| {
+                let app = find_app_of(readers, &caller)?;
+                let user = name.find(readers, &app)?;
+                Ok::<_, ServiceError>((app, user))
+            })
+            .await?;
+        let user = user.ok_or(Refusal::InvalidData)?;
+        let origin = self.origin(app.id, user.id, call.source)?;
+        let code_try = CodeTry {
+            app_id: app.id,
+            purpose: CodePurpose::Reset,
+            handle: user.handle.clone(),
+            subjects: vec![*user.id.as_bytes()],
+            code,
+            source: self.source_digest(app.id, call.source)?,
+            is_known: user.login.sources.knows(&origin.mark, origin.day),
+        };
+        let (service, trying) = (self.clone(), code_try.clone());
+        self.inner
+            .store
+            .transact("password.try", move |repos| service.reset_code(repos, &trying, now))
+            .await??;
+        if user.status == UserStatus::Suspended {
+            return Err(Refusal::UserSuspended.into());
+        }
+        password.check(&app, &user.handle)?;
+        let new = self.hash_password(password.into_client(), app.id, user.id).await?;
+        let slot = self.mail_slot(&user.handle).await?;
+        let words = built_in(MessageKind::PasswordChanged, user.locale)?;
+        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
+        let (service, id) = (self.clone(), user.id);
+        let reset = self
+            .inner
+            .store
+            .transact("password.reset", move |repos| {
+                let code = service.reset_code(repos, &code_try, now)??;
+                if !repos.codes().consume(code_try.app_id, code, now)? {
+                    return Err(Refusal::InvalidData.into());
+                }
+                // Whoever was suspended or removed meanwhile stays so.
+                let user: User = repos.users().find(code_try.app_id, id)?.ok_or(Refusal::InvalidData)?;
+                if user.status == UserStatus::Suspended {
+                    return Err(Refusal::UserSuspended.into());
+                }
+                let sessions = (user.sessions, user.sessions.end_all());
+                if !repos.users().reset_password(user.app_id, id, &new, sessions, now)? {
+                    return Err(Refusal::InvalidData.into());
+                }
+                repos.codes().remove_all(user.app_id, id.as_bytes())?;
+                notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await;
+        if let Err(error) = reset {
+            self.release(slot).await?;
+            return Err(error);
+        }
+        self.inner.limits.give_back(Rate::CodeRequest, call.source);
+        self.outbox_has_mail();
+        Ok(())
+    }
+
+    /// The code, if it is right. Tries are counted by [`Service::try_code`].
+    fn reset_code(
+        &self,
+        repos: &mut dyn Repositories,
+        code_try: &CodeTry,
+        now: OffsetDateTime,
+    ) -> Result<Result<CodeId, Refusal>, ServiceError> {
+        Ok(match self.try_code(repos, code_try, now)? {
+            Tried::Right(code) => Ok(code.id),
+            Tried::Used | Tried::Expired | Tried::Wrong => Err(Refusal::InvalidData),
+        })
     }
 }
 

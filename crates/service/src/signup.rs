@@ -1,17 +1,29 @@
-//! Signing up: at once, or with a code that comes back from a mailbox.
+//! Signing up: at once, with a code that comes back from a mailbox, or with a link to a page that asks.
 
-use latchkey_crypto::{AppToken, digests_match};
+mod completion;
+
+use std::fmt::Write as _;
+
+use latchkey_crypto::AppToken;
 use latchkey_domain::{
-    App, AppId, AppKey, Code, CodeId, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
-    OPEN_ATTEMPTS, OutboxMessage, Sealed, Sessions, Signup, SignupFlow, SignupId, SignupState, SourcePrefix,
-    StoredCode, User, UserId, UserStatus, max_users,
+    App, AppId, AppKey, AuditEntry, Code, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
+    OPEN_ATTEMPTS, OutboxMessage, Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName,
+    User, UserId, max_users,
 };
-use latchkey_notifiers::{MailAddress, MessageKind, Values};
-use latchkey_storage::{QuotaKey, Repositories, Store};
+use latchkey_notifiers::{Language, Link, MessageKind, Values};
+use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
 
-use crate::caller::{find_app, find_app_of, gate};
-use crate::{Caller, NewPassword, Refusal, Service, ServiceError, Tokens};
+use crate::audit::{Act, Call};
+use crate::caller::{find_app, gate};
+use crate::codes::CodeSubject;
+use crate::limits::Rate;
+use crate::mail::{Slot, Worded, built_in, is_mailable, worded};
+use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::throttle::settle_right;
+pub use completion::{CompleteSignUp, SignUpCompleted};
+
+use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
 
 /// How old the oldest of three open attempts must be to give way to a fourth.
 const GIVES_WAY_AFTER: Duration = Duration::minutes(30);
@@ -27,8 +39,6 @@ pub struct SignUp {
     pub metadata: Option<String>,
     /// Their locale.
     pub locale: Option<String>,
-    /// Where the request comes from.
-    pub source: SourcePrefix,
 }
 
 /// What came of it.
@@ -36,19 +46,25 @@ pub struct SignUp {
 pub enum SignedUp {
     /// They are a user.
     User(Tokens),
-    /// A code was mailed to them.
+    /// A code or link was mailed to them.
     CodeSent,
 }
 
-/// A code that comes back.
-#[derive(Debug, Clone)]
-pub struct CompleteSignUp {
-    /// The handle.
-    pub handle: Handle,
-    /// The code.
-    pub code: Code,
-    /// Where the request comes from.
-    pub source: SourcePrefix,
+/// What was found before anything is decided.
+struct Beginning {
+    app: App,
+    keys: Vec<AppKey>,
+    existing: Option<User>,
+    is_held: bool,
+    attempts: Vec<Signup>,
+}
+
+/// An attempt on its way into the database, with what is mailed for it.
+struct Opening {
+    attempt: Signup,
+    slot: Option<Slot>,
+    entry: AuditEntry,
+    worded: Worded,
 }
 
 impl<S: Store> Service<S> {
@@ -56,62 +72,146 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// [`Refusal::SignupOff`], [`Refusal::HandleTaken`], [`Refusal::InvalidData`] (locale, password, or a
-    /// handle to which no code can be mailed), [`Refusal::MetadataInvalid`].
-    pub async fn sign_up(&self, token: AppToken, request: SignUp) -> Result<SignedUp, ServiceError> {
-        let SignUp { handle, password, metadata, locale, source } = request;
-        let wanted = handle.clone();
-        let (app, keys, is_taken) = self
+    /// handle to which no code can be mailed), [`Refusal::MetadataInvalid`]; [`ServiceError::TooMany`].
+    pub async fn sign_up(&self, call: Call, request: SignUp) -> Result<SignedUp, ServiceError> {
+        let act = call.act("signup", Some(&request.handle));
+        let result = match (call.caller.clone().app(), act.clone()) {
+            (Ok(token), Some(act)) => self.sign_up_now(token, call.source, request, act).await,
+            _ => Err(Refusal::AppTokenInvalid.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn sign_up_now(
+        &self,
+        token: AppToken,
+        source: Source,
+        request: SignUp,
+        act: Act,
+    ) -> Result<SignedUp, ServiceError> {
+        let SignUp { handle, password, metadata, locale } = request;
+        let now = self.inner.clock.now();
+        let found = self.begin_sign_up(token, &handle, now).await?;
+        let app = &found.app;
+        if !app.settings.signup_enabled {
+            return Err(Refusal::SignupOff.into());
+        }
+        let flow = app.settings.signup_flow;
+        let is_taken = found.existing.is_some() || found.is_held;
+        // An account that exists at once cannot be promised to somebody who has one.
+        let is_neutral = app.settings.neutral_answers && flow != SignupFlow::None;
+        if is_taken && !is_neutral {
+            return Err(Refusal::HandleTaken.into());
+        }
+        let locale = offered_locale(app, locale.as_deref())?;
+        password.check(app, &handle)?;
+        let metadata =
+            app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
+        if flow != SignupFlow::None && !is_mailable(&handle) {
+            return Err(Refusal::InvalidData.into());
+        }
+        self.inner.limits.take(Rate::SignUp, source, now)?;
+        let user_id = UserId::generate(now, &*self.inner.entropy)?;
+        let password = self.hash_password(password.into_client(), app.id, user_id).await?;
+        if is_taken {
+            return self.tell_owner(app, found.existing.as_ref(), &act).await.map(|()| SignedUp::CodeSent);
+        }
+        let made = (user_id, password, locale, metadata);
+        if flow == SignupFlow::None {
+            let (user_id, password, locale, metadata) = made;
+            let user = new_user(app.id, handle, (user_id, Some(password), locale, metadata), now);
+            let tokens = self.add_user(&found, user, source, act).await?;
+            self.inner.limits.give_back(Rate::SignUp, source);
+            return Ok(SignedUp::User(tokens));
+        }
+        let digest = self.source_digest(app.id, source)?;
+        let attempt = self.attempt(app.id, handle, digest, made, now)?;
+        let name = if flow == SignupFlow::Link { TemplateName::SignUpLink } else { TemplateName::SignUp };
+        let (app_id, locale) = (app.id, attempt.locale);
+        let worded = self
             .inner
+            .store
+            .read("signup.words", move |readers| worded(readers.email_templates(), app_id, name, locale))
+            .await?;
+        let slot = self.mail_slot(&attempt.handle).await?;
+        let entry = self.done(&act)?;
+        self.send_code(app, &found.attempts, Opening { attempt, slot, entry, worded }).await?;
+        Ok(SignedUp::CodeSent)
+    }
+
+    async fn begin_sign_up(
+        &self,
+        token: AppToken,
+        handle: &Handle,
+        now: OffsetDateTime,
+    ) -> Result<Beginning, ServiceError> {
+        let handle = handle.clone();
+        self.inner
             .store
             .read("signup.begin", move |readers| {
                 let app = find_app(readers.apps(), &token)?;
                 gate(&app)?;
                 let keys = readers.apps().keys(app.id)?;
-                let is_taken = readers.users().find_by_handle(app.id, &wanted)?.is_some();
-                Ok::<_, ServiceError>((app, keys, is_taken))
+                let existing = readers.users().find_by_handle(app.id, &handle)?;
+                let is_held = readers.users().is_held(app.id, &handle, now)?;
+                let attempts = readers.signups().list(app.id, &handle)?;
+                Ok::<_, ServiceError>(Beginning { app, keys, existing, is_held, attempts })
             })
-            .await?;
-        if !app.settings.signup_enabled {
-            return Err(Refusal::SignupOff.into());
-        }
-        if is_taken {
-            return Err(Refusal::HandleTaken.into());
-        }
-        let locale = offered_locale(&app, locale.as_deref())?;
-        password.check(&app)?;
-        let metadata =
-            app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
-        let user_id = UserId::generate(self.inner.clock.now(), &*self.inner.entropy)?;
-        let password = self.hash_password(password.into_client(), app.id, user_id).await?;
-        let now = self.inner.clock.now();
-        match app.settings.signup_flow {
-            SignupFlow::None => {
-                let user = new_user(app.id, handle, (user_id, password), (locale, metadata), now);
-                Ok(SignedUp::User(self.add_user(&app, &keys, user).await?))
-            }
-            // The page behind a mailed link is not built: the code that the mail carries completes either way.
-            SignupFlow::Code | SignupFlow::Link => {
-                let source = self.source_digest(app.id, source)?;
-                let attempt =
-                    self.attempt(app.id, handle, source, (user_id, password), (locale, metadata), now)?;
-                self.send_code(&app, attempt).await?;
-                Ok(SignedUp::CodeSent)
-            }
-        }
+            .await
     }
 
-    async fn add_user(&self, app: &App, keys: &[AppKey], user: User) -> Result<Tokens, ServiceError> {
-        let tokens = self.issue_tokens(app, keys, &user)?;
-        let welcome = self.welcome(app, &user.handle)?;
-        let limit = max_users(app, self.inner.settings.mode);
+    /// The owner of an account hears that somebody wanted to sign up with it.
+    async fn tell_owner(&self, app: &App, owner: Option<&User>, act: &Act) -> Result<(), ServiceError> {
+        let entry = self.done(act)?;
+        let mail = match owner {
+            Some(owner) => {
+                let worded = built_in(MessageKind::AccountExists, owner.locale)?;
+                let slot = self.mail_slot(&owner.handle).await?;
+                self.notice(app, slot.as_ref(), &worded, &owner.handle)?
+            }
+            None => None,
+        };
         self.inner
             .store
-            .transact("signup.add_user", move |repos| {
-                add_within_limit(repos, &user, limit)?;
-                welcome.iter().try_for_each(|mail| repos.outbox().add(mail))?;
-                Ok::<_, ServiceError>(())
+            .transact("signup.tell_owner", move |repos| {
+                mail.iter().try_for_each(|mail| repos.outbox().add(mail))?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await?;
+        self.outbox_has_mail();
+        Ok(())
+    }
+
+    async fn add_user(
+        &self,
+        found: &Beginning,
+        user: User,
+        source: Source,
+        act: Act,
+    ) -> Result<Tokens, ServiceError> {
+        let (app, now) = (&found.app, self.inner.clock.now());
+        let tokens = self.issue_tokens(app, &found.keys, &user)?;
+        let (slot, welcome) = self.welcomes(app, &user.handle, &[user.locale]).await?;
+        let origin = self.origin(app.id, user.id, source)?;
+        let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
+        let limit = max_users(app, self.inner.settings.mode);
+        let added = self
+            .inner
+            .store
+            .transact("signup.add_user", move |repos| {
+                if repos.users().is_held(user.app_id, &user.handle, now)? {
+                    return Err(Refusal::HandleTaken.into());
+                }
+                add_within_limit(repos, &user, limit, now)?;
+                settle_right(repos, user.app_id, user.id, origin, None)?;
+                welcome.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await;
+        if let Err(error) = added {
+            self.release(slot).await?;
+            return Err(error);
+        }
         self.outbox_has_mail();
         Ok(tokens)
     }
@@ -121,14 +221,13 @@ impl<S: Store> Service<S> {
         app_id: AppId,
         handle: Handle,
         source: KeyedDigest,
-        (user_id, password): (UserId, Sealed),
-        (locale, metadata): (Locale, Metadata),
+        (user_id, password, locale, metadata): (UserId, Sealed, Locale, Metadata),
         now: OffsetDateTime,
     ) -> Result<Signup, ServiceError> {
-        let parts = [app_id.as_bytes().as_slice(), handle.key().as_bytes(), source.as_bytes()];
-        let digest = self.inner.keys.digests().digest("sign_up.attempt", &parts)?;
-        let mut id = [0; 16];
-        id.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
+        let id = self.derived_id(
+            "sign_up.attempt",
+            &[app_id.as_bytes(), handle.key().as_bytes(), source.as_bytes()],
+        )?;
         Ok(Signup {
             app_id,
             id: SignupId::from_bytes(id),
@@ -144,183 +243,136 @@ impl<S: Store> Service<S> {
         })
     }
 
-    /// Stores an attempt with a new code and its mail. A repeat within a minute keeps the code it has.
-    async fn send_code(&self, app: &App, attempt: Signup) -> Result<(), ServiceError> {
-        let entropy = &*self.inner.entropy;
+    /// An id that follows from what it is of: a repeat is the same row.
+    pub(crate) fn derived_id(&self, purpose: &str, parts: &[&[u8]]) -> Result<[u8; 16], ServiceError> {
+        let digest = self.inner.keys.digests().digest(purpose, parts)?;
+        let mut id = [0; 16];
+        id.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
+        Ok(id)
+    }
+
+    /// Stores an attempt with a new code and its mail. A repeat within a minute keeps the code it has. Where
+    /// another source's attempt is open, the code lives shorter and its mail says so.
+    async fn send_code(&self, app: &App, known: &[Signup], opening: Opening) -> Result<(), ServiceError> {
+        let Opening { attempt, slot, entry, worded } = opening;
         let (rules, now) = (self.inner.settings.codes, attempt.updated_at);
-        let address = MailAddress::parse_bare(attempt.handle.as_str()).map_err(|_| Refusal::InvalidData)?;
-        let code = Code::generate(entropy)?;
-        let stored = StoredCode {
-            id: CodeId::generate(now, entropy)?,
+        let subject = CodeSubject {
             app_id: app.id,
             purpose: CodePurpose::SignUp,
-            subject: *attempt.id.as_bytes(),
-            digest: self.code_digest(&attempt, &code)?,
-            created_at: now,
-            expires_at: now + rules.sign_up_life,
-            consumed_at: None,
+            handle: attempt.handle.clone(),
+            id: *attempt.id.as_bytes(),
         };
+        let has_rival = known.iter().any(|other| is_rival(other, &attempt, &rules, now));
+        let life = if has_rival { rules.rival_life.min(rules.sign_up_life) } else { rules.sign_up_life };
+        let new_code = self.draw_code(&subject, &attempt.source, life)?;
+        let mut worded = worded;
+        if has_rival && let Some(language) = Language::or_english(attempt.locale) {
+            worded.template = worded.template.with_note(&language.notes.rival_attempt);
+        }
+        let url = self.confirmation_url(app, &attempt, &new_code.code)?;
         let values = Values {
             app_name: app.name.as_str(),
             handle: attempt.handle.as_str(),
-            code: Some(code.expose()),
+            code: Some(new_code.code.expose()),
+            link: Some(Link { url: &url, text: &worded.link_text }),
         };
-        let mail = self.mail(app.id, &address, MessageKind::SignUp, &values, Some(stored.expires_at))?;
-        let tries = self.wrong_tries(&attempt.handle, app.id, &attempt.source)?;
-        self.inner
+        let expiry = Some(new_code.stored.expires_at);
+        let mail = slot.as_ref().map(|slot| self.mail(app, slot, &worded, &values, expiry)).transpose()?;
+        let is_sent = self
+            .inner
             .store
             .transact("signup.send_code", move |repos| {
                 if repos.users().find_by_handle(attempt.app_id, &attempt.handle)?.is_some() {
                     return Err(ServiceError::from(Refusal::HandleTaken));
                 }
+                repos.audit().add(&entry)?;
                 if !make_room(repos, &attempt, &rules, now)? {
-                    return Ok(());
+                    return Ok(false);
                 }
                 repos.signups().put(&attempt)?;
-                let mut live = repos.codes().list(attempt.app_id, CodePurpose::SignUp, &stored.subject)?;
-                live.retain(|code| code.consumed_at.is_none() && !code.is_expired(now));
-                let is_fresh =
-                    live.first().is_some_and(|newest| now - newest.created_at < rules.resend_after);
-                // A code whose tries are spent is never kept: it would help nobody.
-                if is_fresh && repos.quotas().used(&tries)? < rules.wrong_tries {
-                    return Ok(());
+                let Some(mail) = &mail else { return Ok(false) };
+                if !new_code.place(repos, &rules, false)? {
+                    return Ok(false);
                 }
-                for old in live.iter().skip(rules.live_per_subject.saturating_sub(1)) {
-                    repos.codes().remove(attempt.app_id, old.id)?;
-                }
-                repos.codes().add(&stored)?;
-                repos.quotas().reset(&tries)?;
-                repos.outbox().add(&mail)?;
-                Ok(())
+                repos.outbox().add(mail)?;
+                Ok(true)
             })
             .await?;
         self.outbox_has_mail();
-        Ok(())
+        if is_sent { Ok(()) } else { self.release(slot).await }
     }
 
-    /// Completes a sign-up with the code that was mailed.
-    ///
-    /// # Errors
-    /// [`Refusal::InvalidData`] when no open attempt of the handle has this code, or too many wrong ones came
-    /// from here; [`Refusal::CodeExpired`]; [`Refusal::HandleTaken`] when it was completed before.
-    pub async fn complete_sign_up(
-        &self,
-        caller: Caller,
-        request: CompleteSignUp,
-    ) -> Result<Tokens, ServiceError> {
-        let (app, keys) = self
-            .inner
-            .store
-            .read("signup.complete.app", move |readers| {
-                let app = find_app_of(readers, &caller)?;
-                let keys = readers.apps().keys(app.id)?;
-                Ok::<_, ServiceError>((app, keys))
-            })
-            .await?;
-        if !app.settings.signup_enabled {
-            return Err(Refusal::SignupOff.into());
-        }
-        let (service, completed_app) = (self.clone(), app.clone());
-        let now = self.inner.clock.now();
-        let source = self.source_digest(app.id, request.source)?;
-        let tries = self.wrong_tries(&request.handle, app.id, &source)?;
-        let welcome = self.welcome(&app, &request.handle)?;
-        let limit = max_users(&app, self.inner.settings.mode);
-        let allowed = self.inner.settings.codes.wrong_tries;
-        let completed = self
-            .inner
-            .store
-            .transact("signup.complete", move |repos| {
-                let attempts = repos.signups().list(completed_app.id, &request.handle)?;
-                // The try is counted before the code is looked at, and the count is kept when it is wrong.
-                if attempts.is_empty() || !repos.quotas().reserve(&tries, allowed)? {
-                    return Ok(Err(Refusal::InvalidData));
-                }
-                let attempt = match service.find_attempt(repos, &attempts, &request.code, now)? {
-                    Ok(attempt) => attempt,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
-                let user = new_user(completed_app.id, handle, (user_id, password), (locale, metadata), now);
-                add_within_limit(repos, &user, limit)?;
-                repos.quotas().reset(&tries)?;
-                welcome.iter().try_for_each(|mail| repos.outbox().add(mail))?;
-                Ok::<_, ServiceError>(Ok(user))
-            })
-            .await??;
-        self.outbox_has_mail();
-        self.issue_tokens(&app, &keys, &completed)
+    /// The page that a mailed link opens.
+    fn confirmation_url(&self, app: &App, attempt: &Signup, code: &Code) -> Result<String, ServiceError> {
+        Ok(format!(
+            "{}/api/appuser/completeSignup?appToken={}&handle={}&code={}&locale={}",
+            self.inner.settings.public_url,
+            self.app_token(app)?,
+            percent_encoded(attempt.handle.as_str()),
+            code.expose(),
+            attempt.locale.as_str(),
+        ))
     }
 
-    /// The attempt that this code completes, marked as verified, its other codes and rivals gone.
-    fn find_attempt(
-        &self,
-        repos: &mut dyn Repositories,
-        attempts: &[Signup],
-        code: &Code,
-        now: OffsetDateTime,
-    ) -> Result<Result<Signup, Refusal>, ServiceError> {
-        for attempt in attempts {
-            let app_id = attempt.app_id;
-            let digest = self.code_digest(attempt, code)?;
-            let codes = repos.codes().list(app_id, CodePurpose::SignUp, attempt.id.as_bytes())?;
-            let Some(code) = codes.into_iter().find(|code| digests_match(&code.digest, &digest)) else {
-                continue;
-            };
-            if attempt.state == SignupState::Verified || code.consumed_at.is_some() {
-                return Ok(Err(Refusal::HandleTaken));
-            }
-            if code.is_expired(now) {
-                return Ok(Err(Refusal::CodeExpired));
-            }
-            if !repos.signups().verify(app_id, attempt.id, now)?
-                || !repos.codes().consume(app_id, code.id, now)?
-            {
-                return Ok(Err(Refusal::HandleTaken));
-            }
-            for other in attempts {
-                repos.codes().remove_unconsumed(app_id, other.id.as_bytes())?;
-                if other.id != attempt.id {
-                    repos.signups().remove(app_id, other.id)?;
-                }
-            }
-            return Ok(Ok(attempt.clone()));
-        }
-        Ok(Err(Refusal::InvalidData))
-    }
-
-    fn code_digest(&self, attempt: &Signup, code: &Code) -> Result<KeyedDigest, ServiceError> {
-        let parts = [attempt.app_id.as_bytes().as_slice(), attempt.id.as_bytes(), code.expose().as_bytes()];
-        Ok(self.inner.keys.digests().digest(&format!("code/{}", CodePurpose::SignUp.name()), &parts)?)
-    }
-
-    /// Counts the wrong codes that one source sent for one handle.
-    fn wrong_tries(
-        &self,
-        handle: &Handle,
-        app_id: AppId,
-        source: &KeyedDigest,
-    ) -> Result<QuotaKey, ServiceError> {
-        let parts = [handle.key().as_bytes(), source.as_bytes().as_slice()];
-        let subject = self.inner.keys.digests().digest("sign_up.wrong", &parts)?;
-        Ok(QuotaKey { app_id, kind: "sign_up.wrong", subject, period: 0 })
-    }
-
-    pub(crate) fn source_digest(
-        &self,
-        app_id: AppId,
-        source: SourcePrefix,
-    ) -> Result<KeyedDigest, ServiceError> {
-        let parts = [app_id.as_bytes().as_slice(), &source.to_canonical_bytes()];
+    pub(crate) fn source_digest(&self, app_id: AppId, source: Source) -> Result<KeyedDigest, ServiceError> {
+        let parts = [app_id.as_bytes().as_slice(), &source.prefix().to_canonical_bytes()];
         Ok(self.inner.keys.digests().digest("source", &parts)?)
     }
 
-    /// The welcome, if the handle is an address.
-    fn welcome(&self, app: &App, handle: &Handle) -> Result<Option<OutboxMessage>, ServiceError> {
-        let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
-        let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), code: None };
-        self.mail(app.id, &address, MessageKind::SignUpSuccess, &values, None).map(Some)
+    /// The welcome in each of these locales, if the handle is an address that may get one.
+    pub(crate) async fn welcomes(
+        &self,
+        app: &App,
+        handle: &Handle,
+        locales: &[Locale],
+    ) -> Result<(Option<Slot>, Vec<(Locale, OutboxMessage)>), ServiceError> {
+        if locales.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let Some(slot) = self.mail_slot(handle).await? else { return Ok((None, Vec::new())) };
+        let (app_id, wanted) = (app.id, locales.to_vec());
+        let words = self
+            .inner
+            .store
+            .read("signup.welcome", move |readers| {
+                let words = wanted.iter().map(|locale| {
+                    let name = TemplateName::SignUpSuccess;
+                    Ok::<_, ServiceError>((
+                        *locale,
+                        worded(readers.email_templates(), app_id, name, *locale)?,
+                    ))
+                });
+                words.collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let mut welcomes = Vec::new();
+        for (locale, words) in words {
+            if let Some(mail) = self.notice(app, Some(&slot), &words, handle)? {
+                welcomes.push((locale, mail));
+            }
+        }
+        Ok((Some(slot), welcomes))
     }
+}
+
+/// RFC 3986 section 2.1: everything but unreserved characters.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// Whether another source's attempt of the same handle is open.
+fn is_rival(other: &Signup, attempt: &Signup, rules: &CodeRules, now: OffsetDateTime) -> bool {
+    other.id != attempt.id
+        && other.state == SignupState::Pending
+        && now - other.updated_at < rules.sign_up_life
 }
 
 /// Whether an attempt may be opened. From three other sources on, only in the place of an old one.
@@ -331,11 +383,7 @@ fn make_room(
     now: OffsetDateTime,
 ) -> Result<bool, ServiceError> {
     let mut others = repos.signups().list(attempt.app_id, &attempt.handle)?;
-    others.retain(|other| {
-        other.id != attempt.id
-            && other.state == SignupState::Pending
-            && now - other.updated_at < rules.sign_up_life
-    });
+    others.retain(|other| is_rival(other, attempt, rules, now));
     if others.len() < OPEN_ATTEMPTS {
         return Ok(true);
     }
@@ -348,56 +396,5 @@ fn make_room(
             Ok(true)
         }
         None => Ok(false),
-    }
-}
-
-fn add_within_limit(
-    repos: &mut dyn Repositories,
-    user: &User,
-    limit: Option<u32>,
-) -> Result<(), ServiceError> {
-    if let Some(limit) = limit {
-        // Whoever counts must be alone: this row is written first, so that the next one waits for our commit.
-        let subject = KeyedDigest::from_bytes([0; 32]);
-        let gate = QuotaKey { app_id: user.app_id, kind: "users.gate", subject, period: 0 };
-        repos.quotas().reserve(&gate, u32::MAX)?;
-        let is_there = repos.users().find(user.app_id, user.id)?.is_some();
-        if !is_there && repos.users().are_at_least(user.app_id, limit)? {
-            return Err(Refusal::SignupOff.into());
-        }
-    }
-    if repos.users().add(user)? { Ok(()) } else { Err(Refusal::HandleTaken.into()) }
-}
-
-fn new_user(
-    app_id: AppId,
-    handle: Handle,
-    (id, password): (UserId, Sealed),
-    (locale, metadata): (Locale, Metadata),
-    now: OffsetDateTime,
-) -> User {
-    User {
-        app_id,
-        id,
-        handle,
-        user_name: None,
-        status: UserStatus::Active,
-        password: Some(password),
-        locale,
-        metadata,
-        sessions: Sessions::FIRST,
-        created_at: now,
-        updated_at: now,
-        last_login_at: Some(now),
-    }
-}
-
-fn offered_locale(app: &App, wanted: Option<&str>) -> Result<Locale, Refusal> {
-    let wanted = wanted.filter(|text| !text.is_empty()).map_or(Ok(Locale::EN), Locale::parse);
-    let wanted = wanted.map_err(|_| Refusal::InvalidData)?;
-    if wanted == Locale::EN || app.settings.locales.contains(&wanted) {
-        Ok(wanted)
-    } else {
-        Err(Refusal::InvalidData)
     }
 }

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use latchkey_crypto::{Engine, HashCost, HashPool, MasterKey, PasswordHasher, RsaSize};
 use latchkey_domain::{
-    AppName, CodeRules, Handle, ManualClock, OutboxRules, Preset, SeededEntropy, ServerMode, SignupFlow,
-    SourcePrefix,
+    AppName, CodeRules, Handle, LadderRules, ManualClock, OutboxRules, Preset, SeededEntropy, ServerMode,
+    SignupFlow, Source,
 };
 use latchkey_notifiers::{Email, EmailSender, MailAddress, MemorySender, NotifyError, Sending};
 use latchkey_service::{
-    Caller, Credential, MailIdentity, NewApp, NewPassword, Service, ServiceParts, ServiceSettings, SignUp,
+    Call, Credential, MailIdentity, MailLimits, NewApp, NewPassword, RateRules, Service, ServiceParts,
+    ServiceSettings, SignUp,
 };
 use latchkey_storage::diesel::Database;
 use latchkey_test_support::TestDatabase;
@@ -31,6 +32,10 @@ impl EmailSender for MockAnswers {
             Some(answer) => Box::pin(async move { answer }),
             None => Box::pin(std::future::pending()),
         }
+    }
+
+    fn name(&self) -> &str {
+        "mock"
     }
 }
 
@@ -51,17 +56,15 @@ impl Server {
             NewApp { name, preset: Preset::Compatible, jwt_enabled: true, signup_flow: SignupFlow::None };
         let app = service.create_app(new).await.unwrap();
         for number in 0..mails {
-            let Ok(Caller::App(token)) = service.identify(Credential::AppToken(&app.app_token)) else {
-                unreachable!("an app token")
-            };
+            let caller = service.identify(Credential::AppToken(&app.app_token)).unwrap();
+            let call = Call { caller, source: Source::at("192.0.2.1".parse().unwrap()) };
             let request = SignUp {
                 handle: Handle::parse(&format!("u{number}@example.com")).unwrap(),
                 password: NewPassword::parse(None, Some("correct horse")).unwrap(),
                 metadata: None,
                 locale: None,
-                source: SourcePrefix::of("192.0.2.1".parse().unwrap()),
             };
-            service.sign_up(token, request).await.unwrap();
+            service.sign_up(call, request).await.unwrap();
         }
         Self { service, clock, _database: database }
     }
@@ -94,6 +97,11 @@ async fn service(database: &TestDatabase, clock: &Arc<ManualClock>) -> Service<D
             },
             key_size: RsaSize::Rsa2048,
             mail: MailIdentity { from: MailAddress::parse("a@example.com").unwrap(), host: "h".to_owned() },
+            mail_limits: MailLimits::default(),
+            ladder: LadderRules::default(),
+            rates: RateRules::default(),
+            login_floor: std::time::Duration::ZERO,
+            audit_days: 90,
         },
     })
 }
@@ -166,6 +174,10 @@ impl EmailSender for Slow {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             self.memory.send(email).await
         })
+    }
+
+    fn name(&self) -> &str {
+        "slow"
     }
 }
 

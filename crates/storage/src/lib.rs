@@ -28,7 +28,9 @@ mod ports;
 
 pub use error::StorageError;
 pub use ports::{
-    AppReader, AppRepository, CodeReader, CodeRepository, OperatorTokenReader, OperatorTokenRepository,
-    OutboxReader, OutboxRepository, QuotaKey, QuotaRepository, Readers, Repositories, ServerKeyReader,
-    ServerKeyRepository, SignupReader, SignupRepository, Store, UserReader, UserRepository,
+    AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
+    EmailTemplateRepository, Expired, InviteReader, InviteRepository, OperatorTokenReader,
+    OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaKey, QuotaRepository, Readers,
+    Repositories, ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, Store,
+    UpkeepRepository, UserReader, UserRepository,
 };

@@ -29,6 +29,7 @@ fn key(number: u32) -> QuotaKey {
         kind: "test",
         subject: KeyedDigest::from_bytes(subject),
         period: 0,
+        expires_at: time::OffsetDateTime::UNIX_EPOCH,
     }
 }
 

@@ -1,11 +1,13 @@
-//! `GET /api/appuser/getUser`, `GET getApplication`, `POST changePassword`.
+//! What signed-in users do with their account, and what a client may know of its application.
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_domain::UserStatus;
-use latchkey_service::{ChangePassword, Refusal, UserView};
+use latchkey_domain::{UserName, UserStatus};
+use latchkey_service::{DeleteAccount, Refusal, UserView};
 use latchkey_storage::Store;
 use serde_json::{Map, Value, json as object};
 
+use super::login::{name_of, password_or_none};
 use super::{AppState, run};
 use crate::dto::application_json;
 use crate::http::{Answer, ApiError, Family, Fields, Identity, iso, json, ok_true};
@@ -17,25 +19,85 @@ pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Ident
 }
 
 pub(crate) async fn get_application<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
-    let caller = identity.0.app_or_user(Refusal::InvalidData).map_err(ApiError::user)?;
+    identity.0.caller.clone().app_or_user(Refusal::InvalidData).map_err(ApiError::user)?;
     let service = state.service.clone();
-    let app = run(Family::User, async move { service.application_of(caller).await }).await?;
+    let app = run(Family::User, async move { service.application_of(identity.0).await }).await?;
     Ok(json(&application_json(&app)))
 }
 
-pub(crate) async fn change_password<S: Store>(
+pub(crate) async fn user_name_available<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    request: HttpRequest,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let query = Fields::of_query(&request).map_err(ApiError::user)?;
+    let name = user_name_of(&query)?;
+    let service = state.service.clone();
+    let is_free = run(Family::User, async move { service.is_user_name_free(identity.0, name).await }).await?;
+    Ok(json(&object!({ "available": is_free })))
+}
+
+pub(crate) async fn set_user_name<S: Store>(
     state: Data<AppState<S>>,
     identity: Identity,
     fields: Fields,
 ) -> Answer {
-    // Whatever is wrong with this request is 602, what is missing too.
-    let invalid = |_| ApiError::user(Refusal::InvalidData);
-    let current = fields.password("password", "rawPassword").map_err(invalid)?;
-    let new = fields.password("newPassword", "newRawPassword").map_err(invalid)?;
-    let change = ChangePassword { current: current.into_client(), new };
+    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let name = user_name_of(&fields)?;
     let service = state.service.clone();
-    run(Family::User, async move { service.change_password(identity.0, change).await }).await?;
+    run(Family::User, async move { service.set_user_name(identity.0, name).await }).await?;
     Ok(ok_true())
+}
+
+pub(crate) async fn set_locale<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let locale = fields.required("locale").map_err(ApiError::user)?.to_owned();
+    let service = state.service.clone();
+    run(Family::User, async move { service.set_locale(identity.0, locale).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn set_user_metadata<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let sent = fields.json_text("metaData").ok_or(Refusal::InvalidData).map_err(ApiError::user)?;
+    let service = state.service.clone();
+    run(Family::User, async move { service.set_metadata(identity.0, sent).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn delete_account<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let present = |name| fields.text(name).map(|text| text.is_some()).map_err(ApiError::user);
+    let has_password = fields.has("password") || fields.has("rawPassword");
+    if !present("handle")? && !has_password && !present("token")? {
+        return Err(ApiError::user(Refusal::MissingParameter));
+    }
+    // Half of the password way, or a provider's token, of which there are none: no account has a provider yet.
+    if !present("handle")? || !has_password {
+        return Err(ApiError::user(Refusal::InvalidData));
+    }
+    let request = DeleteAccount { name: name_of(&fields)?, password: password_or_none(&fields)? };
+    let service = state.service.clone();
+    run(Family::User, async move { service.delete_account(identity.0, request).await }).await?;
+    Ok(ok_true())
+}
+
+fn user_name_of(fields: &Fields) -> Result<UserName, ApiError> {
+    let name = fields.required("userName").map_err(ApiError::user)?;
+    UserName::parse(name).map_err(|_| ApiError::user(Refusal::InvalidData))
 }
 
 /// What a user is told of themselves. What is not set is absent.

@@ -1,33 +1,50 @@
-//! `POST /api/appuser/login`.
+//! `POST /api/appuser/login` and `loginAnonymous`.
 
-use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_service::{LogIn, LoginName, Refusal, ServiceError};
+use latchkey_domain::Handle;
+use latchkey_service::{AnonymousLogIn, LogIn, LoginName, Refusal, ServiceError};
 use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, json, source_of};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, json};
 
-pub(crate) async fn login<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    request: HttpRequest,
-    fields: Fields,
-) -> Answer {
-    let token = identity.0.app().map_err(ApiError::user)?;
-    let login = parse(&fields, &request)?;
+pub(crate) async fn login<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
+    identity.0.caller.clone().app().map_err(ApiError::user)?;
+    let name = name_of(&fields)?;
+    let login = LogIn { name, password: password_or_none(&fields)? };
     let service = state.service.clone();
-    let tokens = run(Family::User, async move { service.log_in(token, login).await }).await?;
+    let tokens = run(Family::User, async move { service.log_in(identity.0, login).await }).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 
-fn parse(fields: &Fields, request: &HttpRequest) -> Result<LogIn, ApiError> {
+pub(crate) async fn login_anonymous<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().app().map_err(ApiError::user)?;
+    // Whatever is wrong with the handle is a wrong log-in; the protocol knows no other answer here.
+    let wrong = || ApiError::user(Refusal::CredentialsWrong);
+    let handle = fields.required("handle").map_err(|_| wrong())?;
+    let handle = Handle::parse_anonymous(handle).map_err(|_| wrong())?;
+    let locale = fields.owned("locale").map_err(ApiError::user)?;
+    let login = AnonymousLogIn { handle, locale };
+    let service = state.service.clone();
+    let tokens =
+        run(Family::User, async move { service.log_in_anonymously(identity.0, login).await }).await?;
+    Ok(json(&tokens_json(&tokens)))
+}
+
+/// The handle or user name that was typed.
+pub(super) fn name_of(fields: &Fields) -> Result<LoginName, ApiError> {
     let name = fields.required("handle").map_err(ApiError::user)?;
-    // A password that cannot be one is a wrong one; that it is missing is told.
-    let password = match fields.password("password", "rawPassword") {
-        Err(ServiceError::Refused(Refusal::InvalidData)) => None,
-        other => Some(other.map_err(ApiError::user)?.into_client()),
-    };
-    let name = LoginName::parse(name).map_err(|_| ApiError::user(Refusal::InvalidData))?;
-    Ok(LogIn { name, password, source: source_of(request) })
+    LoginName::parse(name).map_err(|_| ApiError::user(Refusal::InvalidData))
+}
+
+/// A password that cannot be one is a wrong one; that it is missing is told.
+pub(super) fn password_or_none(fields: &Fields) -> Result<Option<latchkey_domain::ClientPassword>, ApiError> {
+    match fields.password("password", "rawPassword") {
+        Err(ServiceError::Refused(Refusal::InvalidData)) => Ok(None),
+        other => other.map(|password| Some(password.into_client())).map_err(ApiError::user),
+    }
 }

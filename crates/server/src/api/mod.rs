@@ -1,9 +1,12 @@
 //! Handlers, one file per aggregate: extract, parse, one use case, render.
 
 pub(crate) mod account;
+pub(crate) mod app_settings;
 pub(crate) mod apps;
+pub(crate) mod confirmation;
 pub(crate) mod health;
 pub(crate) mod login;
+pub(crate) mod password;
 pub(crate) mod signup;
 pub(crate) mod well_known;
 

@@ -1,33 +1,26 @@
-//! `POST /api/appuser/signup` and `completeSignup`.
+//! `POST /api/appuser/signup`, `completeSignup`, `invite` and `register`.
 
-use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_domain::Handle;
-use latchkey_service::{CompleteSignUp, Refusal, SignUp, SignedUp};
+use latchkey_domain::{Handle, SignupFlow};
+use latchkey_service::{CompleteSignUp, InviteSomebody, Refusal, Register, SignUp, SignedUp};
 use latchkey_storage::Store;
 
+use super::confirmation::done_page;
 use super::{AppState, run, tokens_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true, source_of};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
 
-pub(crate) async fn signup<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    request: HttpRequest,
-    fields: Fields,
-) -> Answer {
-    let token = identity.0.app().map_err(ApiError::user)?;
+pub(crate) async fn signup<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
+    identity.0.caller.clone().app().map_err(ApiError::user)?;
     let handle = fields.required("handle").map_err(ApiError::user)?;
     let password = fields.password("password", "rawPassword").map_err(ApiError::user)?;
-    let text = |name| fields.text(name).map(|text| text.map(str::to_owned)).map_err(ApiError::user);
     let sign_up = SignUp {
         handle: handle_of(handle)?,
         password,
         metadata: fields.json_text("metaData"),
-        locale: text("locale")?,
-        source: source_of(&request),
+        locale: fields.owned("locale").map_err(ApiError::user)?,
     };
     let service = state.service.clone();
-    match run(Family::User, async move { service.sign_up(token, sign_up).await }).await? {
+    match run(Family::User, async move { service.sign_up(identity.0, sign_up).await }).await? {
         SignedUp::User(tokens) => Ok(json(&tokens_json(&tokens))),
         SignedUp::CodeSent => Ok(ok_true()),
     }
@@ -36,19 +29,57 @@ pub(crate) async fn signup<S: Store>(
 pub(crate) async fn complete_signup<S: Store>(
     state: Data<AppState<S>>,
     identity: Identity,
-    request: HttpRequest,
     fields: Fields,
 ) -> Answer {
-    let caller = identity.0.app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let handle = fields.required("handle").map_err(ApiError::user)?;
     let code = fields.code("code").map_err(ApiError::user)?;
-    let complete = CompleteSignUp { handle: handle_of(handle)?, code, source: source_of(&request) };
+    let complete = CompleteSignUp { handle: handle_of(handle)?, code };
     let service = state.service.clone();
-    let tokens = run(Family::User, async move { service.complete_sign_up(caller, complete).await }).await?;
+    let completed =
+        run(Family::User, async move { service.complete_sign_up(identity.0, complete).await }).await?;
+    if completed.app.settings.signup_flow == SignupFlow::Link {
+        return Ok(done_page(&completed, handle));
+    }
+    Ok(json(&tokens_json(&completed.tokens)))
+}
+
+pub(crate) async fn invite<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
+    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let handle = fields.required("handle").map_err(ApiError::user)?;
+    let invite = InviteSomebody {
+        handle: handle_of(handle)?,
+        sender_reference: fields.required("senderUserId").map_err(ApiError::user)?.to_owned(),
+        metadata: fields.json_text("metaData"),
+    };
+    let service = state.service.clone();
+    run(Family::User, async move { service.invite(identity.0, invite).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn register<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let handle = fields.required("handle").map_err(ApiError::user)?;
+    // What is missing is told before what is wrong.
+    let code = fields.code("code");
+    let password = fields.password("password", "rawPassword").map_err(ApiError::user)?;
+    let register = Register {
+        handle: handle_of(handle)?,
+        password,
+        code: code.map_err(ApiError::user)?,
+        metadata: fields.json_text("metaData"),
+        locale: fields.owned("locale").map_err(ApiError::user)?,
+    };
+    let service = state.service.clone();
+    let tokens = run(Family::User, async move { service.register(identity.0, register).await }).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 
 /// Whoever signs up has an address or another plain handle; anonymous ones have an entrance of their own.
-fn handle_of(typed: &str) -> Result<Handle, ApiError> {
+pub(super) fn handle_of(typed: &str) -> Result<Handle, ApiError> {
     Handle::parse(typed).map_err(|_| ApiError::user(Refusal::InvalidData))
 }

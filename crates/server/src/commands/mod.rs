@@ -159,8 +159,8 @@ fn serve(settings: Settings) -> Result<(), StartError> {
 }
 
 fn greet(greeting: &Greeting) {
-    let Greeting { public_url, database, master_key, mailbox, is_new } = greeting;
-    tracing::info!(%public_url, %database, %master_key, mailbox = %mailbox.display(), "listening");
+    let Greeting { public_url, database, master_key, mail, is_new } = greeting;
+    tracing::info!(%public_url, %database, %master_key, %mail, "listening");
     let first_steps = if *is_new {
         "\n  First steps, in another terminal:\n    \
          latchkey app create \"My app\"     make an application\n    \
@@ -172,9 +172,8 @@ fn greet(greeting: &Greeting) {
     say(&format!(
         "\nLatchkey is ready at {public_url}\n  \
          data      {database}\n  \
-         mail      {}\n  \
-         keys      sealed with master key {master_key}: keep a copy of it, apart from the data\n{first_steps}",
-        mailbox.display()
+         mail      {mail}\n  \
+         keys      sealed with master key {master_key}: keep a copy of it, apart from the data\n{first_steps}"
     ));
 }
 

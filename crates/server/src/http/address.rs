@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
-use latchkey_domain::SourcePrefix;
+use latchkey_domain::Source;
 
 /// Addresses whose word about others is taken.
 #[derive(Debug, Clone, Default)]
@@ -93,11 +93,11 @@ impl Network {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
-/// The prefix from which a request comes.
-pub(crate) fn source_of(request: &HttpRequest) -> SourcePrefix {
+/// Where a request comes from.
+pub(crate) fn source_of(request: &HttpRequest) -> Source {
     use actix_web::HttpMessage as _;
     let known = request.extensions().get::<ClientAddress>().copied();
-    SourcePrefix::of(known.map_or(IpAddr::from([0, 0, 0, 0]), |ClientAddress(address)| address))
+    Source::at(known.map_or(IpAddr::from([0, 0, 0, 0]), |ClientAddress(address)| address))
 }
 
 #[cfg(test)]

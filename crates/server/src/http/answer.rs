@@ -1,7 +1,7 @@
 //! Answers that are not errors: JSON of ours, and the four bytes `true`.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -21,6 +21,17 @@ pub(crate) fn json(value: &serde_json::Value) -> HttpResponse {
 /// The four bytes `true`, which the Swift SDK compares as text.
 pub(crate) fn ok_true() -> HttpResponse {
     json(&serde_json::Value::Bool(true))
+}
+
+/// A page of ours, which nobody keeps and which tells nobody whence its reader came.
+pub(crate) fn page(status: StatusCode, policy: &'static str, html: String) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
+        .body(html)
 }
 
 /// A time as the SDKs parse it: UTC, three fractional digits, `Z`.

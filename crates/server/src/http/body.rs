@@ -22,6 +22,8 @@ use super::wire_error::{ApiError, ErrorKind};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyLimits {
     pub(crate) bytes: usize,
+    /// For `updateEmailTemplate`.
+    pub(crate) template_bytes: usize,
     pub(crate) depth: usize,
     pub(crate) fields: usize,
     pub(crate) time: Duration,
@@ -44,7 +46,9 @@ impl FromRequest for Fields {
                 .app_data::<Data<BodyLimits>>()
                 .map(|limits| ***limits)
                 .ok_or_else(|| ApiError::internal(family, "no body limits are configured"))?;
-            let reading = read(&request, payload, limits.bytes);
+            let is_template = request.path() == "/api/app/updateemailtemplate";
+            let most = if is_template { limits.template_bytes } else { limits.bytes };
+            let reading = read(&request, payload, most);
             let body = tokio::time::timeout(limits.time, reading)
                 .await
                 .map_err(|_| fail(ErrorKind::TooSlow))?
@@ -85,7 +89,7 @@ impl Fields {
     #[cfg(test)]
     pub(crate) fn of(value: Value) -> Self {
         let Value::Object(fields) = value else { panic!("an object") };
-        Self(fields.into_iter().collect())
+        Self::of_object(fields)
     }
 
     /// A text. Absent, null and empty are the same: nothing.
@@ -121,6 +125,51 @@ impl Fields {
             Some(Value::String(text)) if text == "true" => Ok(Some(true)),
             Some(Value::String(text)) if text == "false" => Ok(Some(false)),
             Some(_) => Err(Refusal::InvalidData),
+        }
+    }
+
+    /// The members of an object.
+    pub(crate) fn of_object(members: serde_json::Map<String, Value>) -> Self {
+        Self(members.into_iter().collect())
+    }
+
+    /// Whether a field was sent with anything but null or the empty text in it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !matches!(self.0.get(name), None | Some(Value::Null)) && self.text(name) != Ok(None)
+    }
+
+    /// A text of one's own.
+    pub(crate) fn owned(&self, name: &str) -> Result<Option<String>, Refusal> {
+        self.text(name).map(|text| text.map(str::to_owned))
+    }
+
+    /// The fields of the query.
+    pub(crate) fn of_query(request: &HttpRequest) -> Result<Self, Refusal> {
+        const MOST: usize = 100;
+        fields::form(request.query_string().as_bytes(), MOST).map(Self).map_err(|_| Refusal::InvalidData)
+    }
+
+    /// A whole number: a JSON integer, or its digits as text.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u32>, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => {
+                let number = number.as_u64().and_then(|number| u32::try_from(number).ok());
+                number.map(Some).ok_or(Refusal::InvalidData)
+            }
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => text.parse().map(Some).map_err(|_| Refusal::InvalidData),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(Refusal::InvalidData),
+        }
+    }
+
+    /// A list: a JSON array, or its text.
+    pub(crate) fn list(&self, name: &str) -> Result<Vec<Value>, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Err(Refusal::MissingParameter),
+            Some(Value::Array(items)) => Ok(items.clone()),
+            Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| Refusal::InvalidData),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(Refusal::InvalidData),
         }
     }
 

@@ -17,8 +17,8 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use futures_util::FutureExt as _;
-use latchkey_domain::{Clock, Entropy, SourcePrefix};
-use latchkey_service::ServiceError;
+use latchkey_domain::{Clock, Entropy, Source, SourcePrefix};
+use latchkey_service::{Rate, RateLimits, ServiceError};
 use time::OffsetDateTime;
 
 use super::address::{ClientAddress, TrustedProxies};
@@ -33,6 +33,7 @@ pub(crate) struct Edge {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) header_bytes: usize,
     pub(crate) request_time: Duration,
+    pub(crate) rates: Arc<RateLimits>,
 }
 
 /// Surrounds a request: to be wrapped around the routes that [`HttpContext`](crate::HttpContext) mounts.
@@ -149,8 +150,16 @@ fn refuse_early(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     if header_bytes + request.uri().to_string().len() > edge.header_bytes {
         return Some(ErrorKind::TooLarge);
     }
-    let seat = request.conn_data::<Seat>();
-    seat.is_some_and(|seat| !seat.is_granted).then_some(ErrorKind::TooManyConnections)
+    if request.conn_data::<Seat>().is_some_and(|seat| !seat.is_granted) {
+        return Some(ErrorKind::TooManyConnections);
+    }
+    if !request.path().starts_with("/api/") {
+        return None;
+    }
+    let client = request.extensions().get::<ClientAddress>().copied();
+    let taken =
+        client.map(|ClientAddress(at)| edge.rates.take(Rate::Request, Source::at(at), edge.clock.now()));
+    taken.and_then(Result::err).map(ErrorKind::Service)
 }
 
 /// Open connections per address prefix. Loopback is not counted where no proxy is declared: whoever tries

@@ -10,7 +10,7 @@ mod path;
 mod wire_error;
 
 pub(crate) use address::{TrustedProxies, source_of};
-pub(crate) use answer::{Answer, iso, json, ok_true};
+pub(crate) use answer::{Answer, iso, json, ok_true, page};
 pub(crate) use body::{BodyLimits, Fields};
 pub(crate) use identity::family_of;
 pub(crate) use identity::{Identify, Identity};

@@ -1,6 +1,7 @@
 //! The one table of errors: what each refusal is on the wire. Every error is built afresh and says no more
 //! than its number and a fixed text; causes go to the log.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::{StatusCode, header};
@@ -40,7 +41,7 @@ pub(crate) enum ErrorKind {
 pub(crate) struct Wire {
     pub(crate) status: StatusCode,
     pub(crate) code: u16,
-    pub(crate) message: &'static str,
+    pub(crate) message: Cow<'static, str>,
 }
 
 impl ApiError {
@@ -64,12 +65,21 @@ impl ApiError {
         wire(self.family, &self.kind)
     }
 
+    /// After how many seconds it is worth trying again, if that helps.
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        match (&self.kind, self.wire().status) {
+            (ErrorKind::Service(ServiceError::TooMany { seconds }), _) => Some(*seconds),
+            (_, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) => Some(2),
+            _ => None,
+        }
+    }
+
     /// The answer. Errors of ours name the request, so that the caller can ask about it.
     pub(crate) fn response(&self, request_id: Option<&str>) -> HttpResponse {
         let Wire { status, code, message } = self.wire();
         let message = match request_id {
             Some(id) if status.is_server_error() => format!("{message} (request {id})"),
-            _ => message.to_owned(),
+            _ => message.into_owned(),
         };
         let body = match self.family {
             Family::User => serde_json::json!({"code": code, "message": message}),
@@ -78,8 +88,8 @@ impl ApiError {
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.insert_header((header::RETRY_AFTER, "2"));
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if matches!(self.kind, ErrorKind::TooLarge | ErrorKind::TooSlow | ErrorKind::TooManyConnections) {
             response.force_close();
@@ -91,11 +101,20 @@ impl ApiError {
 fn wire(family: Family, kind: &ErrorKind) -> Wire {
     let user = family == Family::User;
     // The user API's clients read numbers only, so the edge's refusals borrow theirs: 602 and 500.
-    let of = |status: StatusCode, code: u16, message: &'static str| Wire { status, code, message };
+    let of =
+        |status: StatusCode, code: u16, message: &'static str| Wire { status, code, message: message.into() };
     match kind {
         ErrorKind::Service(ServiceError::Refused(refusal)) => {
             let (code, message, admin_status) = refused(*refusal);
             of(if user { StatusCode::BAD_REQUEST } else { admin_status }, code, message)
+        }
+        ErrorKind::Service(ServiceError::Explained(refusal, text)) => {
+            let (code, _, admin_status) = refused(*refusal);
+            let status = if user { StatusCode::BAD_REQUEST } else { admin_status };
+            Wire { status, code, message: text.clone().into() }
+        }
+        ErrorKind::Service(ServiceError::TooMany { .. }) => {
+            of(StatusCode::TOO_MANY_REQUESTS, 500, "too many requests, try again later")
         }
         ErrorKind::Service(ServiceError::Unavailable(_)) => {
             of(StatusCode::SERVICE_UNAVAILABLE, 500, "the database is not available, try again")
@@ -128,17 +147,22 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
         Refusal::MissingParameter => (403, "missing parameter", bad),
         Refusal::UserSuspended => (404, "user account is suspended", bad),
         Refusal::AccessTokenInvalid => (405, "invalid access token", bad),
+        Refusal::InvitationsOff => (406, "app does not support invitation", bad),
         Refusal::SignupOff => (407, "app does not support signup", bad),
         Refusal::CodeExpired => (411, "signup code expired", bad),
         Refusal::AppMigrated => (413, "app is migrated", bad),
+        Refusal::NoAnonymousLogin => (414, "app does not support anonymous login", bad),
         Refusal::ServerSecretInvalid => (500, "invalid server secret", StatusCode::FORBIDDEN),
         Refusal::CredentialsWrong => (600, "invalid login credentials", bad),
         Refusal::HandleTaken => (601, "handle already registered", bad),
         Refusal::InvalidData => (602, "invalid data", bad),
+        Refusal::AccountUnknown => (603, "account does not exist", bad),
         Refusal::MetadataInvalid => (604, "invalid metadata", bad),
+        Refusal::UserNameTaken => (605, "user name already assigned", bad),
         Refusal::NoUserNames => (606, "app does not support user names", bad),
         Refusal::NotVerified => (608, "account has not been verified", bad),
         Refusal::ServerScopeNeeded => (400, "a server secret is needed", StatusCode::FORBIDDEN),
+        Refusal::UnknownUser => (603, "there is no such user", StatusCode::NOT_FOUND),
         Refusal::UnknownApp => (401, "there is no such app", StatusCode::NOT_FOUND),
         Refusal::AppNameTaken => (602, "an app of this name already exists", StatusCode::CONFLICT),
     }
@@ -189,12 +213,18 @@ mod tests {
             Refusal::ServerScopeNeeded,
             Refusal::UnknownApp,
             Refusal::AppNameTaken,
+            Refusal::InvitationsOff,
+            Refusal::NoAnonymousLogin,
+            Refusal::AccountUnknown,
+            Refusal::UserNameTaken,
+            Refusal::UnknownUser,
         ];
         let mut all: Vec<_> =
             refusals.into_iter().map(|refusal| ErrorKind::Service(refusal.into())).collect();
         all.extend([
             ErrorKind::Service(ServiceError::Unavailable("canary".to_owned())),
             ErrorKind::Service(ServiceError::Busy),
+            ErrorKind::Service(ServiceError::TooMany { seconds: 7 }),
             ErrorKind::Service(ServiceError::Internal("canary".into())),
             ErrorKind::UnknownPath,
             ErrorKind::WrongMethod,
@@ -212,7 +242,7 @@ mod tests {
             .iter()
             .map(|kind| {
                 let (user, admin) = (wire(Family::User, kind), wire(Family::Admin, kind));
-                assert_eq!((user.code, user.message), (admin.code, admin.message));
+                assert_eq!((user.code, &user.message), (admin.code, &admin.message));
                 format!("{} {} {} {}", user.status.as_u16(), admin.status.as_u16(), user.code, user.message)
             })
             .collect();

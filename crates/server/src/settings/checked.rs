@@ -4,11 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use latchkey_crypto::{HashCost, MasterKey, RsaSize};
-use latchkey_domain::{CodeRules, OutboxRules, ServerMode};
+use latchkey_domain::ServerMode;
 use latchkey_notifiers::MailAddress;
-use latchkey_service::{MailIdentity, ServiceSettings};
 use secrecy::ExposeSecret as _;
-use time::Duration;
 
 use super::{Mistakes, Settings};
 use crate::http::TrustedProxies;
@@ -24,9 +22,9 @@ pub struct Checked {
     pub(crate) hash_threads: usize,
     pub(crate) hash_queue: usize,
     pub(crate) workers: usize,
-    mode: ServerMode,
-    key_size: RsaSize,
-    from: MailAddress,
+    pub(super) mode: ServerMode,
+    pub(super) key_size: RsaSize,
+    pub(super) from: MailAddress,
 }
 
 impl Settings {
@@ -76,10 +74,17 @@ impl Settings {
             }
         };
         one_of("database.migrate", &self.database.migrate, &["auto", "check"]);
+        one_of("mail.sender", &self.mail.sender, &["folder", "smtp"]);
+        one_of("mail.smtp_tls", &self.mail.smtp_tls, &["implicit", "starttls", "none"]);
+        one_of("mail.relay_tls", &self.mail.relay_tls, &["implicit", "starttls", "none"]);
         one_of("log.format", &self.log.format, &["auto", "text", "json"]);
         one_of("log.level", &self.log.level, &["error", "warn", "info", "debug", "trace"]);
         self.check_secrets(&mut mistakes);
         self.check_numbers(&mut mistakes);
+        if self.mail.sender == "smtp" && self.mail.smtp_host.is_empty() {
+            mistakes
+                .push("mail.smtp_host names the mail server that mail.sender = \"smtp\" needs".to_owned());
+        }
         if !(1..=300).contains(&self.outbox.send_seconds) {
             mistakes.push("outbox.send_seconds is 1 to 300".to_owned());
         }
@@ -119,6 +124,11 @@ impl Settings {
         for (name, is_set, file) in [
             ("database.url", !url.is_empty(), &self.database.url_file),
             ("keys.master_key", !key.is_empty(), &self.keys.master_key_file),
+            (
+                "mail.smtp_password",
+                !self.mail.smtp_password.expose_secret().is_empty(),
+                &self.mail.smtp_password_file,
+            ),
         ] {
             if is_set && !file.as_os_str().is_empty() {
                 mistakes.push(format!("{name} and {name}_file are both set: remove one"));
@@ -146,6 +156,22 @@ impl Settings {
             ("limits.connections_per_address", limits.connections_per_address == 0),
             ("limits.signup_code_hours", limits.signup_code_hours == 0),
             ("limits.wrong_codes", limits.wrong_codes == 0),
+            ("limits.reset_code_minutes", limits.reset_code_minutes == 0),
+            ("limits.invite_code_days", limits.invite_code_days == 0),
+            ("limits.rival_code_minutes", limits.rival_code_minutes == 0),
+            ("limits.live_codes", limits.live_codes == 0),
+            ("limits.wrong_codes_a_day", limits.wrong_codes_a_day == 0),
+            ("limits.login_attempts", limits.login_attempts == 0),
+            ("limits.login_stop_after", limits.login_stop_after == 0),
+            ("limits.requests_a_minute", limits.requests_a_minute == 0),
+            ("limits.failed_logins_a_minute", limits.failed_logins_a_minute == 0),
+            ("limits.failed_logins_an_hour", limits.failed_logins_an_hour == 0),
+            ("limits.sprayed_handles", limits.sprayed_handles == 0),
+            ("limits.ipv4_share", limits.ipv4_share == 0),
+            ("limits.site_share", limits.site_share == 0),
+            ("mail.smtp_timeout_seconds", self.mail.smtp_timeout_seconds == 0),
+            ("mail.smtp_connections", self.mail.smtp_connections == 0),
+            ("audit.retention_days", self.audit.retention_days == 0),
             ("database.connections", self.database.connections == 0),
             ("database.wait_ms", self.database.wait_ms == 0),
             ("outbox.attempts", self.outbox.attempts == 0),
@@ -175,36 +201,6 @@ impl Settings {
             format!("http://{listening}")
         } else {
             self.server.public_url.clone()
-        }
-    }
-}
-
-impl Checked {
-    /// What the use cases are told, for a server that is reached at `public_url`.
-    #[must_use]
-    pub fn service_settings(&self, settings: &Settings, public_url: String) -> ServiceSettings {
-        let limits = &settings.limits;
-        let seconds = |seconds: u32| Duration::seconds(i64::from(seconds));
-        let host = public_url.split("://").last().unwrap_or_default();
-        let host = host.split(['/', ':']).next().unwrap_or_default();
-        ServiceSettings {
-            mode: self.mode,
-            codes: CodeRules {
-                sign_up_life: Duration::hours(i64::from(limits.signup_code_hours)),
-                resend_after: seconds(limits.code_resend_seconds),
-                wrong_tries: limits.wrong_codes,
-                ..CodeRules::default()
-            },
-            outbox: OutboxRules {
-                attempts: i64::from(settings.outbox.attempts),
-                first_wait: seconds(settings.outbox.first_wait_seconds),
-                send_timeout: seconds(settings.outbox.send_seconds),
-                // Longer than any send can take, so that nobody else touches a message meanwhile.
-                lease: seconds(settings.outbox.send_seconds) * 3,
-            },
-            key_size: self.key_size,
-            mail: MailIdentity { from: self.from.clone(), host: host.to_owned() },
-            public_url,
         }
     }
 }

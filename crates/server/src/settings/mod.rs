@@ -2,13 +2,14 @@
 //! not known is an error that names the nearest one; all mistakes are told at once.
 
 mod checked;
+mod rules;
 mod sections;
 mod source;
 
 pub use checked::Checked;
 pub use sections::{
-    DataSettings, DatabaseSettings, HashSettings, KeySettings, LimitSettings, LogSettings, MailSettings,
-    OutboxSettings, ServerSettings,
+    AuditSettings, DataSettings, DatabaseSettings, HashSettings, KeySettings, LimitSettings, LogSettings,
+    MailSettings, OutboxSettings, ServerSettings,
 };
 pub use source::{Mistakes, Shown};
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub mail: MailSettings,
     /// How mail is tried again.
     pub outbox: OutboxSettings,
+    /// What it remembers of what was done.
+    pub audit: AuditSettings,
     /// What it writes about itself.
     pub log: LogSettings,
 }

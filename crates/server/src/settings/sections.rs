@@ -158,8 +158,70 @@ pub struct LimitSettings {
     pub signup_code_hours: u32,
     /// Seconds within which a repeated request sends no new code.
     pub code_resend_seconds: u32,
-    /// Wrong codes that one address may send for one handle.
+    /// Wrong codes that the address that asked may send for one handle, and all others together.
     pub wrong_codes: u32,
+    /// Minutes that a code for a new password is good.
+    pub reset_code_minutes: u32,
+    /// Days that an invitation's code is good.
+    pub invite_code_days: u32,
+    /// Minutes that a sign-up code is good where another address has an open attempt.
+    pub rival_code_minutes: u32,
+    /// Codes of one address for one handle that are good at once.
+    pub live_codes: usize,
+    /// Wrong codes for one handle in a day, from anywhere.
+    pub wrong_codes_a_day: u32,
+    /// Wrong codes in a day that known addresses have beyond that.
+    pub wrong_codes_a_day_known: u32,
+    /// Codes that one address may ask for one handle in an hour.
+    pub handle_codes_an_hour: u32,
+    /// Codes that one address may ask for one handle in a day.
+    pub handle_codes_a_day: u32,
+    /// Codes that all addresses together may ask for one handle in a day.
+    pub handle_codes_a_day_all: u32,
+    /// Codes that a known address may ask for in a day whatever others asked for.
+    pub handle_codes_a_day_known: u32,
+    /// Wrong passwords before waiting begins; an application may set its own number.
+    pub login_attempts: u32,
+    /// The first wait; each further one is twice as long.
+    pub login_first_wait_seconds: u32,
+    /// The longest wait.
+    pub login_longest_wait_seconds: u32,
+    /// Wrong passwords after which unknown addresses need a reset by mail.
+    pub login_stop_after: u32,
+    /// Milliseconds before which no refused log-in is answered.
+    pub login_floor_ms: u64,
+    /// API requests of one address in a minute.
+    pub requests_a_minute: u32,
+    /// Failed log-ins of one address in a minute.
+    pub failed_logins_a_minute: u32,
+    /// Failed log-ins of one address in an hour.
+    pub failed_logins_an_hour: u32,
+    /// Handles failing from one address within an hour that stop log-ins from it.
+    pub sprayed_handles: usize,
+    /// For how many minutes.
+    pub spray_pause_minutes: u32,
+    /// Open sign-ups of one IPv6 /64 in an hour.
+    pub sign_ups_an_hour: u32,
+    /// Unused code requests of one IPv6 /64 in an hour.
+    pub code_requests_an_hour: u32,
+    /// How many times as many of these two an IPv4 address has.
+    pub ipv4_share: u32,
+    /// How many times as much an IPv6 /48 may do as one of its /64.
+    pub site_share: u32,
+    /// New anonymous users of one address in an hour.
+    pub anonymous_an_hour: u32,
+    /// Changes that one user may make in a minute.
+    pub user_writes_a_minute: u32,
+    /// User names that one user may ask for in an hour.
+    pub name_checks_an_hour: u32,
+    /// Whether loopback is counted too where no proxy is declared.
+    pub count_loopback: bool,
+    /// Mails to one address in an hour, from all applications.
+    pub mails_an_hour: u32,
+    /// Mails to one address in a day, from all applications.
+    pub mails_a_day: u32,
+    /// Invitations of one user in a day.
+    pub invites_a_day: u32,
 }
 
 impl Default for LimitSettings {
@@ -177,6 +239,37 @@ impl Default for LimitSettings {
             signup_code_hours: 24,
             code_resend_seconds: 60,
             wrong_codes: 5,
+            reset_code_minutes: 30,
+            invite_code_days: 7,
+            rival_code_minutes: 60,
+            live_codes: 3,
+            wrong_codes_a_day: 60,
+            wrong_codes_a_day_known: 15,
+            handle_codes_an_hour: 3,
+            handle_codes_a_day: 5,
+            handle_codes_a_day_all: 10,
+            handle_codes_a_day_known: 3,
+            login_attempts: 10,
+            login_first_wait_seconds: 30,
+            login_longest_wait_seconds: 3_600,
+            login_stop_after: 100,
+            login_floor_ms: 250,
+            requests_a_minute: 600,
+            failed_logins_a_minute: 20,
+            failed_logins_an_hour: 100,
+            sprayed_handles: 30,
+            spray_pause_minutes: 15,
+            sign_ups_an_hour: 10,
+            code_requests_an_hour: 10,
+            ipv4_share: 10,
+            site_share: 10,
+            anonymous_an_hour: 300,
+            user_writes_a_minute: 60,
+            name_checks_an_hour: 120,
+            count_loopback: false,
+            mails_an_hour: 10,
+            mails_a_day: 30,
+            invites_a_day: 20,
         }
     }
 }
@@ -187,13 +280,73 @@ impl Default for LimitSettings {
 pub struct MailSettings {
     /// The address that mail comes from.
     pub from: String,
+    /// `folder` writes mail into a folder, for development; `smtp` sends it.
+    pub sender: String,
     /// The folder into which mail is written; empty for `mailbox` in the data folder.
     pub folder: PathBuf,
+    /// The mail server's name.
+    pub smtp_host: String,
+    /// Its port; 0 for the usual one: 465 with `implicit`, 587 with `starttls`, 25 with `none`.
+    pub smtp_port: u16,
+    /// `implicit`, `starttls` or `none`.
+    pub smtp_tls: String,
+    /// The name to log in with; empty for no log-in.
+    pub smtp_user: String,
+    /// The password to log in with.
+    #[serde(serialize_with = "masked")]
+    pub smtp_password: SecretString,
+    /// A file that holds the password instead.
+    pub smtp_password_file: PathBuf,
+    /// A file with certificates (PEM) that are trusted beside those of the system.
+    pub smtp_ca_file: PathBuf,
+    /// Seconds that one step of a conversation may take.
+    pub smtp_timeout_seconds: u32,
+    /// Connections that are kept.
+    pub smtp_connections: u32,
+    /// The relay for applications with a key of their own at the mail provider.
+    pub relay_host: String,
+    /// Its port; 0 for the usual one.
+    pub relay_port: u16,
+    /// `implicit`, `starttls` or `none`.
+    pub relay_tls: String,
+    /// The name to log in with there; the password is the application's key.
+    pub relay_user: String,
 }
 
 impl Default for MailSettings {
     fn default() -> Self {
-        Self { from: "Latchkey <noreply@localhost>".to_owned(), folder: PathBuf::new() }
+        Self {
+            from: "Latchkey <noreply@localhost>".to_owned(),
+            sender: "folder".to_owned(),
+            folder: PathBuf::new(),
+            smtp_host: String::new(),
+            smtp_port: 0,
+            smtp_tls: "starttls".to_owned(),
+            smtp_user: String::new(),
+            smtp_password: SecretString::default(),
+            smtp_password_file: PathBuf::new(),
+            smtp_ca_file: PathBuf::new(),
+            smtp_timeout_seconds: 10,
+            smtp_connections: 4,
+            relay_host: "smtp.sendgrid.net".to_owned(),
+            relay_port: 0,
+            relay_tls: "starttls".to_owned(),
+            relay_user: "apikey".to_owned(),
+        }
+    }
+}
+
+/// `[audit]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuditSettings {
+    /// Days that the audit log goes back.
+    pub retention_days: u32,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { retention_days: 90 }
     }
 }
 

@@ -63,6 +63,7 @@ impl Settings {
             limits: reader.section("limits"),
             mail: reader.section("mail"),
             outbox: reader.section("outbox"),
+            audit: reader.section("audit"),
             log: reader.section("log"),
         };
         reader.refuse_unknown_sections(&settings);

@@ -2,6 +2,7 @@
 //! one clear sentence with an exit code, and nothing is left half written.
 
 mod folder;
+mod mail_sender;
 mod master_key;
 
 use std::fs::{self, OpenOptions};
@@ -17,6 +18,7 @@ use latchkey_domain::{Clock, Entropy, SystemClock};
 use latchkey_service::{Service, ServiceError, ServiceParts};
 use latchkey_storage::StorageError;
 use latchkey_storage::diesel::{Database, DatabaseLocation, DatabaseSettings};
+pub(crate) use mail_sender::mail_sender;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::settings::{Checked, Mistakes, Settings};
@@ -81,7 +83,10 @@ impl From<ServiceError> for StartError {
         match error {
             ServiceError::Unavailable(reason) => Self::Unavailable(format!("the database is away: {reason}")),
             ServiceError::Refused(refusal) => Self::Configuration(format!("refused: {refusal:?}")),
-            ServiceError::Busy => Self::Unavailable("too much work waits".to_owned()),
+            ServiceError::Explained(_, text) => Self::Configuration(text),
+            ServiceError::Busy | ServiceError::TooMany { .. } => {
+                Self::Unavailable("too much work waits".to_owned())
+            }
             ServiceError::Internal(cause) => match cause.downcast_ref::<KeyRingError>() {
                 Some(KeyRingError::WrongMasterKey { .. }) => Self::Configuration(format!(
                     "{cause}: put the right master key back; nothing was changed"

@@ -21,11 +21,13 @@ on_every_store!(
 );
 
 async fn every_route_answers_every_method<S: Store>(app: TestApp<S>) {
-    for entry in table::<S>() {
+    let all = table::<S>();
+    for entry in &all {
         let path = entry.path.replace("{app_id}", &"0".repeat(32));
+        let is_taken = |method: &str| all.iter().any(|e| e.path == entry.path && e.method == method);
         for method in ["GET", "POST", "PUT", "DELETE", "TRACE", "PATCH"] {
             let answer = app.send(request(method, &path)).await;
-            if method == entry.method {
+            if is_taken(method) {
                 assert_ne!(answer.status, 405, "{method} {path}");
             } else {
                 assert_eq!(answer.error(), (405, 602), "{method} {path}");

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 
 /// The MD5 of `password123`.
 pub(crate) const PASSWORD: &str = "482c811da5d5b4bc6d497ffa98491e38";
+/// The MD5 of a password that nobody else uses.
+pub(crate) const GOOD_PASSWORD: &str = "9cc2ae8a1ba7a93da39b46fc1019c481";
 /// The MD5 of another password.
 pub(crate) const OTHER_PASSWORD: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
 
@@ -66,6 +68,7 @@ pub(crate) struct Made {
 
 /// The server under test.
 pub(crate) struct TestApp<S> {
+    pub(crate) store: S,
     pub(crate) service: Service<S>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) server_secret: String,
@@ -106,10 +109,12 @@ impl<S: Store> TestApp<S> {
         let mut settings = Settings::default();
         settings.server.public_url = "https://auth.example.com".to_owned();
         settings.keys.rsa_bits = 2_048;
+        settings.limits.login_floor_ms = 0;
+        settings.limits.requests_a_minute = 1_000_000;
         change(&mut settings);
         let checked = settings.check().unwrap();
         let service = Service::new(ServiceParts {
-            store,
+            store: store.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
             keys,
@@ -148,7 +153,7 @@ impl<S: Store> TestApp<S> {
                 }
             })
         });
-        Self { service, clock, server_secret: secret, mails: Arc::default(), answering }
+        Self { store, service, clock, server_secret: secret, mails: Arc::default(), answering }
     }
 
     pub(crate) fn send(&self, request: TestRequest) -> impl Future<Output = Answer> + use<S> {
@@ -177,6 +182,48 @@ impl<S: Store> TestApp<S> {
         self.post(&format!("/api/appuser/{name}"), ("app-token", &app.token), body).await
     }
 
+    /// The same from another address.
+    pub(crate) async fn as_app_from(&self, peer: &str, app: &Made, name: &str, body: Value) -> Answer {
+        let request = TestRequest::post()
+            .uri(&format!("/api/appuser/{name}"))
+            .insert_header(("app-token", app.token.as_str()))
+            .set_json(body);
+        self.send_from(peer, request).await
+    }
+
+    /// Posts to the user API with an access token.
+    pub(crate) async fn as_user(&self, access: &str, name: &str, body: Value) -> Answer {
+        self.post(&format!("/api/appuser/{name}"), ("access-token", access), body).await
+    }
+
+    /// Posts to the administration API.
+    pub(crate) async fn admin(&self, name: &str, body: Value) -> Answer {
+        self.post(&format!("/api/app/{name}"), ("server-secret", &self.server_secret), body).await
+    }
+
+    /// Changes one setting, whose field has the given name.
+    pub(crate) async fn set(&self, app: &Made, setting: &str, field: &str, value: Value) {
+        let body = json!({"appId": app.id, "setting": setting, field: value});
+        let answer = self.admin("updateAppSetting", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// What the audit log says, oldest first: action, result and actor.
+    pub(crate) async fn audit(&self, app: &Made) -> Vec<latchkey_domain::AuditEntry> {
+        let id = app.id.parse().unwrap();
+        let read = self.store.read("test", move |readers| readers.audit().list(id, 1_000));
+        let mut entries = read.await.unwrap();
+        entries.reverse();
+        entries
+    }
+
+    /// The id of a user.
+    pub(crate) async fn user_id(&self, app: &Made, handle: &str) -> String {
+        let (id, handle) = (app.id.parse().unwrap(), latchkey_domain::Handle::from_stored(handle).unwrap());
+        let find = self.store.read("test", move |readers| readers.users().find_by_handle(id, &handle));
+        find.await.unwrap().unwrap().id.to_string()
+    }
+
     /// An application with the compatible preset.
     pub(crate) async fn app(&self, name: &str) -> Made {
         let answer =
@@ -197,6 +244,14 @@ impl<S: Store> TestApp<S> {
         let sender: Arc<dyn EmailSender> = self.mails.clone();
         self.service.send_due(&sender).await.unwrap();
         self.mails.sent()
+    }
+
+    /// The newest mail with this subject.
+    pub(crate) async fn mail(&self, subject: &str) -> Email {
+        let mails = self.mails().await;
+        let subjects: Vec<_> = mails.iter().map(|mail| mail.subject.clone()).collect();
+        let found = mails.into_iter().rev().find(|mail| mail.subject == subject);
+        found.unwrap_or_else(|| panic!("{subject} is not among {subjects:?}"))
     }
 
     /// The newest code that was mailed to this handle.

@@ -133,6 +133,7 @@ async fn sec_004_a_right_login_replaces_an_imported_hash() {
         created_at: OffsetDateTime::UNIX_EPOCH,
         updated_at: OffsetDateTime::UNIX_EPOCH,
         last_login_at: None,
+        login: latchkey_domain::LoginRecord::default(),
     };
     store.transact("test", move |repos| repos.users().add(&user)).await.unwrap();
 

@@ -11,9 +11,19 @@
 mod harness;
 
 mod account;
+mod anonymous;
 mod apps;
+mod audit;
+mod confirmation;
+mod deletion;
 mod edge;
+mod hostile;
+mod invite;
+mod limits;
 mod login;
+mod names;
+mod reset;
+mod settings;
 mod signup;
 mod tokens;
 mod well_known;

@@ -2,8 +2,8 @@
 
 use latchkey_domain::{
     App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, Channel, CodeId, CodePurpose, DeveloperId,
-    Handle, KeyState, KeyedDigest, Locale, MessageId, MessageState, Metadata, OutboxMessage, Preset, Sealed,
-    Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId, UserStatus,
+    Handle, KeyState, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata, OutboxMessage,
+    Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId, UserStatus,
 };
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -64,6 +64,7 @@ pub(super) fn user(app_id: AppId, number: u8, handle: &str) -> User {
         created_at: at(0),
         updated_at: at(0),
         last_login_at: None,
+        login: LoginRecord::default(),
     }
 }
 
@@ -93,6 +94,7 @@ pub(super) fn code(app_id: AppId, number: u8) -> StoredCode {
         created_at: at(i64::from(number)),
         expires_at: at(3_600),
         consumed_at: None,
+        source: Some(KeyedDigest::from_bytes([number; 32])),
     }
 }
 

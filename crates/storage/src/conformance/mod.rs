@@ -9,6 +9,7 @@
 
 mod data;
 
+pub mod account;
 pub mod app;
 pub mod code;
 pub mod outbox;
@@ -16,6 +17,7 @@ pub mod quota;
 pub mod server;
 pub mod signup;
 pub mod transaction;
+pub mod upkeep;
 pub mod user;
 
 /// Makes one test of each entry of the suite. The argument is a path to a function that gives a fresh
@@ -30,6 +32,13 @@ macro_rules! conformance_suite {
                 sessions_change_once, a_password_is_replaced_once, are_counted_up_to_a_limit,
                 what_is_sealed_and_stored_comes_back,
             ],
+            account: [
+                an_app_changes_once_per_revision, failures_are_counted_by_one_racer_each,
+                a_reset_forgets_failures, a_user_name_is_taken_once, a_removed_handle_can_be_held,
+                a_lock_is_told_once_a_day, an_invite_is_verified_once, templates_are_worded_per_locale,
+                audit_entries_come_back_newest_first,
+            ],
+            upkeep: [a_job_is_claimed_by_one_worker, what_is_over_goes, unused_anonymous_users_go],
             signup: [a_repeat_replaces_its_attempt, is_verified_once],
             code: [is_consumed_by_one_of_32_racers, are_listed_newest_first, are_removed_unless_consumed],
             quota: [racers_take_no_more_than_the_limit, kinds_subjects_and_periods_are_apart],

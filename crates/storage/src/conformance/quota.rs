@@ -11,6 +11,7 @@ fn key(kind: &'static str, subject: u8, period: i64) -> QuotaKey {
         kind,
         subject: KeyedDigest::from_bytes([subject; 32]),
         period,
+        expires_at: super::data::at(60),
     }
 }
 

@@ -156,4 +156,21 @@ impl AppRepository for Unit<'_> {
         on_backend!(self, conn => diesel::insert_into(app_keys::table).values(&key).execute(conn))?;
         Ok(true)
     }
+
+    fn update(&mut self, app: &App, from_revision: i64) -> Result<bool, StorageError> {
+        let row = AppRow::of(app)?;
+        let changed = on_backend!(self, conn => diesel::update(apps::table)
+            .filter(apps::id.eq(app.id.as_bytes().as_slice()))
+            .filter(apps::revision.eq(from_revision))
+            .set((
+                apps::name.eq(&row.name),
+                apps::kind.eq(&row.kind),
+                apps::status.eq(&row.status),
+                apps::revision.eq(row.revision),
+                apps::settings.eq(&row.settings),
+                apps::updated_at.eq(row.updated_at),
+            ))
+            .execute(conn))?;
+        Ok(changed == 1)
+    }
 }

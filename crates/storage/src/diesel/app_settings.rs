@@ -2,8 +2,8 @@
 //! does not know are kept, so that a newer version finds them again.
 
 use latchkey_domain::{
-    AppSettings, Audience, Locale, MetadataField, MetadataFields, MetadataPath, PasswordPolicy, SignupFlow,
-    SocialLogin, TwoFactorMode, UserIdFormat,
+    AppSettings, Audience, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath, PasswordPolicy,
+    Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -57,8 +57,14 @@ struct Stored {
     own_mail_sender: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     mail_sender_address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mail_api_key: Option<String>,
     handle_hold_days: u32,
     neutral_answers: bool,
+    #[serde(default)]
+    anonymous_purge_days: u32,
+    #[serde(default)]
+    user_settable_authority: bool,
     app_data: Map<String, Value>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
@@ -96,6 +102,18 @@ struct Field {
     required: bool,
     can_edit: bool,
     user_settable: bool,
+    #[serde(default)]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    #[default]
+    Text,
+    Number,
+    Boolean,
+    Array,
 }
 
 pub(super) fn to_stored(settings: &AppSettings) -> Result<Value, StorageError> {
@@ -141,8 +159,11 @@ pub(super) fn to_stored(settings: &AppSettings) -> Result<Value, StorageError> {
         locales: settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect(),
         own_mail_sender: settings.own_mail_sender,
         mail_sender_address: settings.mail_sender_address.clone(),
+        mail_api_key: settings.mail_api_key.as_ref().map(|key| to_hex(key.as_bytes())),
         handle_hold_days: settings.handle_hold_days,
         neutral_answers: settings.neutral_answers,
+        anonymous_purge_days: settings.anonymous_purge_days,
+        user_settable_authority: settings.user_settable_authority,
         app_data: settings.app_data.clone(),
         unknown: settings.unknown.clone(),
     };
@@ -194,8 +215,11 @@ pub(super) fn from_stored(value: Value) -> Result<AppSettings, StorageError> {
         locales: COLUMN.parsed(stored.locales.iter().map(|code| Locale::parse(code)).collect())?,
         own_mail_sender: stored.own_mail_sender,
         mail_sender_address: stored.mail_sender_address,
+        mail_api_key: stored.mail_api_key.map(|key| from_hex(&key)).transpose()?.map(Sealed::from_bytes),
         handle_hold_days: stored.handle_hold_days,
         neutral_answers: stored.neutral_answers,
+        anonymous_purge_days: stored.anonymous_purge_days,
+        user_settable_authority: stored.user_settable_authority,
         app_data: stored.app_data,
         unknown: stored.unknown,
     })
@@ -208,7 +232,22 @@ fn to_field(field: &MetadataField) -> Field {
         required: field.required,
         can_edit: field.can_edit,
         user_settable: field.user_settable,
+        kind: match field.kind {
+            MetadataKind::Text => Kind::Text,
+            MetadataKind::Number => Kind::Number,
+            MetadataKind::Boolean => Kind::Boolean,
+            MetadataKind::Array => Kind::Array,
+        },
     }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Result<Vec<u8>, StorageError> {
+    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(byte).collect::<Option<_>>().ok_or_else(|| COLUMN.wrong())
 }
 
 fn from_field(field: Field) -> Result<MetadataField, StorageError> {
@@ -218,6 +257,12 @@ fn from_field(field: Field) -> Result<MetadataField, StorageError> {
         required: field.required,
         can_edit: field.can_edit,
         user_settable: field.user_settable,
+        kind: match field.kind {
+            Kind::Text => MetadataKind::Text,
+            Kind::Number => MetadataKind::Number,
+            Kind::Boolean => MetadataKind::Boolean,
+            Kind::Array => MetadataKind::Array,
+        },
     })
 }
 
@@ -236,12 +281,14 @@ mod tests {
             required: true,
             can_edit: false,
             user_settable: true,
+            kind: Kind::Number,
         };
         settings.metadata =
             MetadataFields::new(vec![from_field(field("a.b")).unwrap(), from_field(field("c")).unwrap()])
                 .unwrap();
         settings.audience = Audience::Fixed("realm".to_owned());
         settings.max_login_attempts = Some(5);
+        settings.mail_api_key = Some(Sealed::from_bytes(vec![0, 1, 0xfe, 0xff]));
         let mut stored = to_stored(&settings).unwrap();
         assert_eq!(from_stored(stored.clone()).unwrap(), settings);
         stored["from_the_future"] = serde_json::json!({"x": 1});

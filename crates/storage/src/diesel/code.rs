@@ -20,11 +20,13 @@ struct CodeRow {
     created_at: PrimitiveDateTime,
     expires_at: PrimitiveDateTime,
     consumed_at: Option<PrimitiveDateTime>,
+    source: Option<Vec<u8>>,
 }
 
 impl CodeRow {
     fn into_code(self) -> Result<StoredCode, StorageError> {
         let purpose = Column("codes", "purpose");
+        let source = self.source.map(|source| Column("codes", "source").bytes(&source)).transpose()?;
         Ok(StoredCode {
             id: CodeId::from_bytes(Column("codes", "id").bytes(&self.id)?),
             app_id: AppId::from_bytes(Column("codes", "app_id").bytes(&self.app_id)?),
@@ -34,6 +36,7 @@ impl CodeRow {
             created_at: from_stored_time(self.created_at),
             expires_at: from_stored_time(self.expires_at),
             consumed_at: self.consumed_at.map(from_stored_time),
+            source: source.map(KeyedDigest::from_bytes),
         })
     }
 }
@@ -67,6 +70,7 @@ impl CodeRepository for Unit<'_> {
             created_at: to_stored_time(code.created_at),
             expires_at: to_stored_time(code.expires_at),
             consumed_at: code.consumed_at.map(to_stored_time),
+            source: code.source.as_ref().map(|source| source.as_bytes().to_vec()),
         };
         on_backend!(self, conn => diesel::insert_into(codes::table)
             .values(&row)
@@ -89,6 +93,14 @@ impl CodeRepository for Unit<'_> {
         on_backend!(self, conn => diesel::delete(codes::table)
             .filter(codes::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(codes::id.eq(id.as_bytes().as_slice()))
+            .execute(conn))?;
+        Ok(())
+    }
+
+    fn remove_all(&mut self, app_id: AppId, subject: &[u8; 16]) -> Result<(), StorageError> {
+        on_backend!(self, conn => diesel::delete(codes::table)
+            .filter(codes::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(codes::subject.eq(subject.as_slice()))
             .execute(conn))?;
         Ok(())
     }

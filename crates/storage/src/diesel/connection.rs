@@ -5,9 +5,11 @@ use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 
 use crate::{
-    AppReader, AppRepository, CodeReader, CodeRepository, OperatorTokenReader, OperatorTokenRepository,
+    AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
+    EmailTemplateRepository, InviteReader, InviteRepository, OperatorTokenReader, OperatorTokenRepository,
     OutboxReader, OutboxRepository, QuotaRepository, Readers, Repositories, ServerKeyReader,
-    ServerKeyRepository, SignupReader, SignupRepository, StorageError, UserReader, UserRepository,
+    ServerKeyRepository, SignupReader, SignupRepository, StorageError, UpkeepRepository, UserReader,
+    UserRepository,
 };
 
 pub(super) enum Connection {
@@ -92,7 +94,12 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn of(error: &Error) -> Self {
         match error {
-            Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Race,
+            // Inserts say what happens when a row is there; only an update that lost a race for a unique value
+            // ends here, and sees the winner when it runs again.
+            Error::DatabaseError(
+                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation,
+                _,
+            ) => Self::Race,
             Error::DatabaseError(
                 DatabaseErrorKind::ClosedConnection
                 | DatabaseErrorKind::ReadOnlyTransaction
@@ -167,6 +174,18 @@ impl Repositories for Unit<'_> {
     fn outbox(&mut self) -> &mut dyn OutboxRepository {
         self
     }
+    fn invites(&mut self) -> &mut dyn InviteRepository {
+        self
+    }
+    fn email_templates(&mut self) -> &mut dyn EmailTemplateRepository {
+        self
+    }
+    fn audit(&mut self) -> &mut dyn AuditRepository {
+        self
+    }
+    fn upkeep(&mut self) -> &mut dyn UpkeepRepository {
+        self
+    }
 }
 
 impl Readers for Unit<'_> {
@@ -189,6 +208,15 @@ impl Readers for Unit<'_> {
         self
     }
     fn outbox(&mut self) -> &mut dyn OutboxReader {
+        self
+    }
+    fn invites(&mut self) -> &mut dyn InviteReader {
+        self
+    }
+    fn email_templates(&mut self) -> &mut dyn EmailTemplateReader {
+        self
+    }
+    fn audit(&mut self) -> &mut dyn AuditReader {
         self
     }
 }

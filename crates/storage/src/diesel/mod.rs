@@ -3,9 +3,12 @@
 
 mod app;
 mod app_settings;
+mod audit;
 mod code;
 mod connection;
 mod convert;
+mod email_template;
+mod invite;
 mod migrations;
 mod operator_token;
 mod outbox;
@@ -18,6 +21,7 @@ mod server_key;
 mod signup;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod upkeep;
 mod user;
 
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::connection::{Unit, on_backend};
+use super::convert::to_stored_time;
 use super::schema::quotas;
 use crate::{QuotaKey, QuotaRepository, StorageError};
 
@@ -18,6 +19,7 @@ impl QuotaRepository for Unit<'_> {
                 quotas::subject.eq(key.subject.as_bytes().as_slice()),
                 quotas::period.eq(key.period),
                 quotas::used.eq(1),
+                quotas::expires_at.eq(to_stored_time(key.expires_at)),
             ))
             .on_conflict_do_nothing()
             .execute(conn))?;
@@ -30,7 +32,7 @@ impl QuotaRepository for Unit<'_> {
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))
             .filter(quotas::used.lt(i64::from(limit)))
-            .set(quotas::used.eq(quotas::used + 1))
+            .set((quotas::used.eq(quotas::used + 1), quotas::expires_at.eq(to_stored_time(key.expires_at))))
             .execute(conn))?;
         Ok(taken == 1)
     }
@@ -45,6 +47,18 @@ impl QuotaRepository for Unit<'_> {
             .first(conn)
             .optional())?;
         Ok(u32::try_from(used.unwrap_or(0)).unwrap_or(u32::MAX))
+    }
+
+    fn give_back(&mut self, key: &QuotaKey) -> Result<(), StorageError> {
+        on_backend!(self, conn => diesel::update(quotas::table)
+            .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
+            .filter(quotas::kind.eq(key.kind))
+            .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
+            .filter(quotas::period.eq(key.period))
+            .filter(quotas::used.gt(0))
+            .set(quotas::used.eq(quotas::used - 1))
+            .execute(conn))?;
+        Ok(())
     }
 
     fn reset(&mut self, key: &QuotaKey) -> Result<(), StorageError> {

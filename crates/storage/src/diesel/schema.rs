@@ -64,6 +64,12 @@
         created_at -> Timestamp,
         updated_at -> Timestamp,
         last_login_at -> Nullable<Timestamp>,
+        failed_unknown -> BigInt,
+        failed_unknown_at -> Nullable<Timestamp>,
+        failed_known -> BigInt,
+        failed_known_at -> Nullable<Timestamp>,
+        lock_mailed_at -> Nullable<Timestamp>,
+        known_sources -> Binary,
     }
 }
 
@@ -94,6 +100,7 @@
         created_at -> Timestamp,
         expires_at -> Timestamp,
         consumed_at -> Nullable<Timestamp>,
+        source -> Nullable<Binary>,
     }
 }
 
@@ -104,6 +111,7 @@
         subject -> Binary,
         period -> BigInt,
         used -> BigInt,
+        expires_at -> Timestamp,
     }
 }
 
@@ -119,5 +127,67 @@
         state -> Text,
         last_error -> Nullable<Text>,
         created_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    invites (app_id, id) {
+        app_id -> Binary,
+        id -> Binary,
+        handle -> Text,
+        handle_key -> Text,
+        sender_id -> Binary,
+        sender_handle -> Text,
+        sender_reference -> Text,
+        state -> Text,
+        locale -> Text,
+        metadata -> Json,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    email_templates (app_id, name, locale) {
+        app_id -> Binary,
+        name -> Text,
+        locale -> Text,
+        subject -> Text,
+        reply_to -> Text,
+        html -> Text,
+        link_text -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    audit_log (app_id, id) {
+        app_id -> Binary,
+        id -> Binary,
+        action -> Text,
+        result -> Text,
+        actor -> Text,
+        user_id -> Nullable<Binary>,
+        handle -> Nullable<Text>,
+        address -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    held_handles (app_id, handle_key) {
+        app_id -> Binary,
+        handle_key -> Text,
+        held_until -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    jobs (name) {
+        name -> Text,
+        due_at -> Timestamp,
+        last_ok_at -> Nullable<Timestamp>,
     }
 }

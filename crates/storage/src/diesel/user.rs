@@ -2,14 +2,15 @@
 
 use diesel::prelude::*;
 use latchkey_domain::{
-    AppId, Handle, Locale, Metadata, Sealed, Sessions, TokenId, User, UserId, UserName, UserStatus,
+    AppId, Failures, Familiarity, Handle, KnownSources, Locale, LoginRecord, Metadata, Sealed, Sessions,
+    TokenId, User, UserChange, UserId, UserName, UserStatus,
 };
 use serde_json::Value;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
-use super::schema::users;
+use super::schema::{held_handles, users};
 use crate::{StorageError, UserReader, UserRepository};
 
 const STATUSES: [(UserStatus, &str); 2] =
@@ -32,6 +33,12 @@ struct UserRow {
     created_at: PrimitiveDateTime,
     updated_at: PrimitiveDateTime,
     last_login_at: Option<PrimitiveDateTime>,
+    failed_unknown: i64,
+    failed_unknown_at: Option<PrimitiveDateTime>,
+    failed_known: i64,
+    failed_known_at: Option<PrimitiveDateTime>,
+    lock_mailed_at: Option<PrimitiveDateTime>,
+    known_sources: Vec<u8>,
 }
 
 impl UserRow {
@@ -51,10 +58,27 @@ impl UserRow {
             created_at: to_stored_time(user.created_at),
             updated_at: to_stored_time(user.updated_at),
             last_login_at: user.last_login_at.map(to_stored_time),
+            failed_unknown: i64::from(user.login.unknown.count),
+            failed_unknown_at: user.login.unknown.last_at.map(to_stored_time),
+            failed_known: i64::from(user.login.known.count),
+            failed_known_at: user.login.known.last_at.map(to_stored_time),
+            lock_mailed_at: user.login.lock_mailed_at.map(to_stored_time),
+            known_sources: user.login.sources.to_bytes(),
         }
     }
 
     fn into_user(self) -> Result<User, StorageError> {
+        let failures = |count, last_at: Option<PrimitiveDateTime>| Failures {
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            last_at: last_at.map(from_stored_time),
+        };
+        let sources = Column("users", "known_sources");
+        let login = LoginRecord {
+            unknown: failures(self.failed_unknown, self.failed_unknown_at),
+            known: failures(self.failed_known, self.failed_known_at),
+            lock_mailed_at: self.lock_mailed_at.map(from_stored_time),
+            sources: KnownSources::from_bytes(&self.known_sources).ok_or_else(|| sources.wrong())?,
+        };
         let spared = self.spared_token.map(|id| Column("users", "spared_token").bytes(&id)).transpose()?;
         Ok(User {
             app_id: AppId::from_bytes(Column("users", "app_id").bytes(&self.app_id)?),
@@ -70,8 +94,20 @@ impl UserRow {
             created_at: from_stored_time(self.created_at),
             updated_at: from_stored_time(self.updated_at),
             last_login_at: self.last_login_at.map(from_stored_time),
+            login,
         })
     }
+}
+
+/// What is none stays as it is.
+#[derive(AsChangeset)]
+#[diesel(table_name = users)]
+struct ChangeRow {
+    locale: Option<String>,
+    metadata: Option<Value>,
+    user_name: Option<String>,
+    status: Option<String>,
+    updated_at: PrimitiveDateTime,
 }
 
 pub(super) fn metadata(column: Column, stored: Value) -> Result<Metadata, StorageError> {
@@ -112,6 +148,16 @@ impl UserReader for Unit<'_> {
             .first(conn)
             .optional())?;
         row.map(UserRow::into_user).transpose()
+    }
+
+    fn is_held(&mut self, app_id: AppId, handle: &Handle, now: OffsetDateTime) -> Result<bool, StorageError> {
+        let until: Option<PrimitiveDateTime> = on_backend!(self, conn => held_handles::table
+            .filter(held_handles::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(held_handles::handle_key.eq(handle.key()))
+            .select(held_handles::held_until)
+            .first(conn)
+            .optional())?;
+        Ok(until.is_some_and(|until| now < from_stored_time(until)))
     }
 
     fn are_at_least(&mut self, app_id: AppId, number: u32) -> Result<bool, StorageError> {
@@ -173,6 +219,136 @@ impl UserRepository for Unit<'_> {
             ))
             .execute(conn))?;
         Ok(changed == 1)
+    }
+
+    fn count_failures(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        side: Familiarity,
+        from: Failures,
+        to: Failures,
+    ) -> Result<bool, StorageError> {
+        let (count, last_at) = (i64::from(to.count), to.last_at.map(to_stored_time));
+        let changed = match side {
+            Familiarity::Unknown => on_backend!(self, conn => diesel::update(users::table)
+                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+                .filter(users::id.eq(id.as_bytes().as_slice()))
+                .filter(users::failed_unknown.eq(i64::from(from.count)))
+                .set((users::failed_unknown.eq(count), users::failed_unknown_at.eq(last_at)))
+                .execute(conn))?,
+            Familiarity::Known => on_backend!(self, conn => diesel::update(users::table)
+                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+                .filter(users::id.eq(id.as_bytes().as_slice()))
+                .filter(users::failed_known.eq(i64::from(from.count)))
+                .set((users::failed_known.eq(count), users::failed_known_at.eq(last_at)))
+                .execute(conn))?,
+        };
+        Ok(changed == 1)
+    }
+
+    fn note_sources(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        sources: &KnownSources,
+    ) -> Result<(), StorageError> {
+        on_backend!(self, conn => diesel::update(users::table)
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(users::id.eq(id.as_bytes().as_slice()))
+            .set(users::known_sources.eq(sources.to_bytes()))
+            .execute(conn))?;
+        Ok(())
+    }
+
+    fn note_lock_mail(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        now: OffsetDateTime,
+        before: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        let Some(user) = UserReader::find(self, app_id, id)? else { return Ok(false) };
+        if user.login.lock_mailed_at.is_some_and(|mailed| mailed > before) {
+            return Ok(false);
+        }
+        on_backend!(self, conn => diesel::update(users::table)
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(users::id.eq(id.as_bytes().as_slice()))
+            .set(users::lock_mailed_at.eq(to_stored_time(now)))
+            .execute(conn))?;
+        Ok(true)
+    }
+
+    fn reset_password(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        new: &Sealed,
+        (from, to): (Sessions, Sessions),
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        if !self.change_sessions(app_id, id, from, to, now)? {
+            return Ok(false);
+        }
+        let never: Option<PrimitiveDateTime> = None;
+        on_backend!(self, conn => diesel::update(users::table)
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(users::id.eq(id.as_bytes().as_slice()))
+            .set((
+                users::password.eq(new.as_bytes()),
+                users::failed_unknown.eq(0),
+                users::failed_unknown_at.eq(never),
+                users::failed_known.eq(0),
+                users::failed_known_at.eq(never),
+            ))
+            .execute(conn))?;
+        Ok(true)
+    }
+
+    fn change(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        change: &UserChange,
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        let set = ChangeRow {
+            locale: change.locale.map(|locale| locale.as_str().to_owned()),
+            metadata: change.metadata.as_ref().map(|metadata| Value::Object(metadata.values().clone())),
+            user_name: change.user_name.as_ref().map(|name| name.as_str().to_owned()),
+            status: change.status.map(|status| name_of(&STATUSES, &status).to_owned()),
+            updated_at: to_stored_time(now),
+        };
+        let changed = on_backend!(self, conn => diesel::update(users::table)
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(users::id.eq(id.as_bytes().as_slice()))
+            .set(&set)
+            .execute(conn))?;
+        Ok(changed == 1)
+    }
+
+    fn remove(&mut self, app_id: AppId, id: UserId) -> Result<bool, StorageError> {
+        let removed = on_backend!(self, conn => diesel::delete(users::table)
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(users::id.eq(id.as_bytes().as_slice()))
+            .execute(conn))?;
+        Ok(removed == 1)
+    }
+
+    fn hold(&mut self, app_id: AppId, handle: &Handle, until: OffsetDateTime) -> Result<(), StorageError> {
+        let until = to_stored_time(until);
+        on_backend!(self, conn => diesel::insert_into(held_handles::table)
+            .values((
+                held_handles::app_id.eq(app_id.as_bytes().as_slice()),
+                held_handles::handle_key.eq(handle.key()),
+                held_handles::held_until.eq(until),
+            ))
+            .on_conflict((held_handles::app_id, held_handles::handle_key))
+            .do_update()
+            .set(held_handles::held_until.eq(until))
+            .execute(conn))?;
+        Ok(())
     }
 
     fn note_login(&mut self, app_id: AppId, id: UserId, now: OffsetDateTime) -> Result<(), StorageError> {

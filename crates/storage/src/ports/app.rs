@@ -33,4 +33,10 @@ pub trait AppRepository: AppReader {
     /// # Errors
     /// [`StorageError`].
     fn add(&mut self, app: &App, key: &AppKey) -> Result<bool, StorageError>;
+
+    /// Gives an application new values, unless its revision is no longer `from_revision`. `false` then.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn update(&mut self, app: &App, from_revision: i64) -> Result<bool, StorageError>;
 }

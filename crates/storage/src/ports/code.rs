@@ -39,6 +39,12 @@ pub trait CodeRepository: CodeReader {
     /// [`StorageError`].
     fn remove(&mut self, app_id: AppId, id: CodeId) -> Result<(), StorageError>;
 
+    /// Removes all codes of a subject.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove_all(&mut self, app_id: AppId, subject: &[u8; 16]) -> Result<(), StorageError>;
+
     /// Removes the codes of a subject that were not consumed.
     ///
     /// # Errors

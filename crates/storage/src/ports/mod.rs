@@ -1,21 +1,29 @@
 //! The ports of storage: what the use cases need of a database, in their own words. No SQL, no tables.
 
 mod app;
+mod audit;
 mod code;
+mod email_template;
+mod invite;
 mod operator_token;
 mod outbox;
 mod quota;
 mod server_key;
 mod signup;
 mod store;
+mod upkeep;
 mod user;
 
 pub use app::{AppReader, AppRepository};
+pub use audit::{AuditReader, AuditRepository};
 pub use code::{CodeReader, CodeRepository};
+pub use email_template::{EmailTemplateReader, EmailTemplateRepository};
+pub use invite::{InviteReader, InviteRepository};
 pub use operator_token::{OperatorTokenReader, OperatorTokenRepository};
 pub use outbox::{OutboxReader, OutboxRepository};
 pub use quota::{QuotaKey, QuotaRepository};
 pub use server_key::{ServerKeyReader, ServerKeyRepository};
 pub use signup::{SignupReader, SignupRepository};
 pub use store::{Readers, Repositories, Store};
+pub use upkeep::{Expired, UpkeepRepository};
 pub use user::{UserReader, UserRepository};

@@ -1,6 +1,7 @@
 //! Counters that belong to no row of their own, such as wrong tries.
 
 use latchkey_domain::{AppId, KeyedDigest};
+use time::OffsetDateTime;
 
 use crate::StorageError;
 
@@ -15,6 +16,8 @@ pub struct QuotaKey {
     pub subject: KeyedDigest,
     /// In which period: 0 where there is only one.
     pub period: i64,
+    /// From when on the counter counts nothing.
+    pub expires_at: OffsetDateTime,
 }
 
 /// Changes counters.
@@ -30,6 +33,12 @@ pub trait QuotaRepository {
     /// # Errors
     /// [`StorageError`].
     fn used(&mut self, key: &QuotaKey) -> Result<u32, StorageError>;
+
+    /// Gives one back.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn give_back(&mut self, key: &QuotaKey) -> Result<(), StorageError>;
 
     /// Gives everything back that was taken.
     ///

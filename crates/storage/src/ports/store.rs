@@ -3,9 +3,10 @@
 use std::future::Future;
 
 use super::{
-    AppReader, AppRepository, CodeReader, CodeRepository, OperatorTokenReader, OperatorTokenRepository,
+    AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
+    EmailTemplateRepository, InviteReader, InviteRepository, OperatorTokenReader, OperatorTokenRepository,
     OutboxReader, OutboxRepository, QuotaRepository, ServerKeyReader, ServerKeyRepository, SignupReader,
-    SignupRepository, UserReader, UserRepository,
+    SignupRepository, UpkeepRepository, UserReader, UserRepository,
 };
 use crate::StorageError;
 
@@ -18,7 +19,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Runs a unit of work that writes: all of it is kept when the closure gives `Ok`, nothing when it gives
     /// `Err` or panics. Lost races are tried again a few times.
     ///
-    /// Rows are touched in the order app, user, sign-up, code, quota, outbox, so that units do not deadlock.
+    /// Rows are touched in the order app, user, sign-up, invite, code, quota, outbox,
+    /// audit, so that units do not deadlock.
     ///
     /// # Errors
     /// The closure's own, or [`StorageError`] as `E` when the database failed.
@@ -58,6 +60,14 @@ pub trait Repositories {
     fn quotas(&mut self) -> &mut dyn QuotaRepository;
     /// Messages to be sent.
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
+    /// Invitations.
+    fn invites(&mut self) -> &mut dyn InviteRepository;
+    /// Messages as applications word them.
+    fn email_templates(&mut self) -> &mut dyn EmailTemplateRepository;
+    /// The audit log.
+    fn audit(&mut self) -> &mut dyn AuditRepository;
+    /// Periodic work.
+    fn upkeep(&mut self) -> &mut dyn UpkeepRepository;
 }
 
 /// What a unit of work that reads may use.
@@ -76,4 +86,10 @@ pub trait Readers {
     fn codes(&mut self) -> &mut dyn CodeReader;
     /// Messages to be sent.
     fn outbox(&mut self) -> &mut dyn OutboxReader;
+    /// Invitations.
+    fn invites(&mut self) -> &mut dyn InviteReader;
+    /// Messages as applications word them.
+    fn email_templates(&mut self) -> &mut dyn EmailTemplateReader;
+    /// The audit log.
+    fn audit(&mut self) -> &mut dyn AuditReader;
 }

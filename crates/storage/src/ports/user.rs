@@ -1,6 +1,8 @@
 //! Users.
 
-use latchkey_domain::{AppId, Handle, Sealed, Sessions, User, UserId, UserName};
+use latchkey_domain::{
+    AppId, Failures, Familiarity, Handle, KnownSources, Sealed, Sessions, User, UserChange, UserId, UserName,
+};
 use time::OffsetDateTime;
 
 use crate::StorageError;
@@ -24,6 +26,12 @@ pub trait UserReader {
     /// # Errors
     /// [`StorageError`].
     fn find_by_user_name(&mut self, app_id: AppId, name: &UserName) -> Result<Option<User>, StorageError>;
+
+    /// Whether the handle of a deleted user is still held at this moment.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn is_held(&mut self, app_id: AppId, handle: &Handle, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Whether the application has at least `number` users; no more rows than that are read.
     ///
@@ -65,6 +73,77 @@ pub trait UserRepository: UserReader {
         to: Sessions,
         now: OffsetDateTime,
     ) -> Result<bool, StorageError>;
+
+    /// Sets the failures of one kind of source, unless their number has changed since it was read. `false`
+    /// then.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn count_failures(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        side: Familiarity,
+        from: Failures,
+        to: Failures,
+    ) -> Result<bool, StorageError>;
+
+    /// Notes where the user is known to log in from.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn note_sources(&mut self, app_id: AppId, id: UserId, sources: &KnownSources)
+    -> Result<(), StorageError>;
+
+    /// Notes that the owner was told of a lock, unless they were told since `before`. `false` then.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn note_lock_mail(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        now: OffsetDateTime,
+        before: OffsetDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// Sets a password whatever was there, ends the sessions from `from` to `to`, and forgets all failures.
+    /// `false` when the sessions have changed since they were read.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn reset_password(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        new: &Sealed,
+        sessions: (Sessions, Sessions),
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// Changes what `change` names. `false` when there is no such user.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn change(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        change: &UserChange,
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// Removes a user. `false` when there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove(&mut self, app_id: AppId, id: UserId) -> Result<bool, StorageError>;
+
+    /// Keeps a handle taken until then.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn hold(&mut self, app_id: AppId, handle: &Handle, until: OffsetDateTime) -> Result<(), StorageError>;
 
     /// Notes a sign-in.
     ///

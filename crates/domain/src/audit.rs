@@ -1,0 +1,69 @@
+//! The audit log: one entry per act, with who, from where, and what came of it. Entries hold no body, token,
+//! code or password, and handles only masked.
+
+use std::net::IpAddr;
+
+use time::OffsetDateTime;
+
+use crate::handle::Handle;
+use crate::id::{AppId, AuditId, UserId};
+
+/// Who acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// A client of the application: nobody had signed in.
+    Client,
+    /// A user with an access token.
+    User,
+    /// An operator.
+    Operator,
+    /// The server itself.
+    Server,
+}
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// The application.
+    pub app_id: AppId,
+    /// Its id, ordered by time.
+    pub id: AuditId,
+    /// What was done, by the name of its endpoint, or such as `mail.sent`.
+    pub action: String,
+    /// `ok`, or the name of the refusal.
+    pub result: String,
+    /// Who did it.
+    pub actor: Actor,
+    /// The user whom it concerns, where one is known.
+    pub user_id: Option<UserId>,
+    /// The handle that was named, masked.
+    pub handle: Option<String>,
+    /// From which address.
+    pub address: Option<IpAddr>,
+    /// What else is worth knowing and no secret.
+    pub detail: Option<String>,
+    /// When.
+    pub created_at: OffsetDateTime,
+}
+
+/// A handle for people who read logs: the first letter, and the domain.
+#[must_use]
+pub fn masked(handle: &Handle) -> String {
+    let text = handle.as_str();
+    let first: String = text.chars().take(1).collect();
+    match text.rsplit_once('@') {
+        Some((_, domain)) => format!("{first}***@{domain}"),
+        None => format!("{first}***"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_103_a_masked_handle_names_nobody() {
+        assert_eq!(masked(&Handle::parse("Ana.Maria@example.com").unwrap()), "a***@example.com");
+        assert_eq!(masked(&Handle::parse_anonymous("ANON_secret").unwrap()), "A***");
+    }
+}

@@ -1,0 +1,45 @@
+//! Invitations: one user asks somebody to become another. A code that is mailed to the invited person
+//! registers them.
+
+use time::OffsetDateTime;
+
+use crate::handle::Handle;
+use crate::id::{AppId, InviteId, UserId};
+use crate::locale::Locale;
+use crate::metadata::Metadata;
+
+/// Where an invitation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InviteState {
+    /// A code was sent.
+    Pending,
+    /// The invited person has registered.
+    Verified,
+}
+
+/// An invitation.
+#[derive(Debug, Clone)]
+pub struct Invite {
+    /// The application.
+    pub app_id: AppId,
+    /// Its id, which follows from application, handle and sender: a repeat is the same invitation.
+    pub id: InviteId,
+    /// Who is invited.
+    pub handle: Handle,
+    /// Who invites.
+    pub sender_id: UserId,
+    /// The sender's handle when they invited.
+    pub sender_handle: Handle,
+    /// What the sender's client calls the sender; kept and never looked at.
+    pub sender_reference: String,
+    /// Where it stands.
+    pub state: InviteState,
+    /// The language of its mail.
+    pub locale: Locale,
+    /// What the sender sets for the invited person.
+    pub metadata: Metadata,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it was last repeated.
+    pub updated_at: OffsetDateTime,
+}

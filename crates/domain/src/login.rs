@@ -1,0 +1,197 @@
+//! Failed log-ins: how long one waits after them, and the sources that a user is known to log in from.
+//! Sources that the user knows are counted apart, so that strangers cannot keep the owner out.
+
+use time::{Duration, OffsetDateTime};
+
+/// How guessing slows down. The defaults are those of docs/security.md.
+#[derive(Debug, Clone, Copy)]
+pub struct LadderRules {
+    /// Failures before waiting begins; an application may set its own number.
+    pub free: u32,
+    /// The first wait; each further one is twice as long.
+    pub first_wait: Duration,
+    /// The longest wait.
+    pub longest_wait: Duration,
+    /// After so many failures the password stops working for unknown sources, until a reset by mail.
+    pub stop_after: u32,
+}
+
+impl Default for LadderRules {
+    fn default() -> Self {
+        Self {
+            free: 10,
+            first_wait: Duration::seconds(30),
+            longest_wait: Duration::hours(1),
+            stop_after: 100,
+        }
+    }
+}
+
+/// Consecutive failures of one kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Failures {
+    /// How many, attempts under way included: an attempt counts before its password is looked at.
+    pub count: u32,
+    /// When the last one was.
+    pub last_at: Option<OffsetDateTime>,
+}
+
+/// Who tries: somebody at an address from which the user has logged in, or anybody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Familiarity {
+    /// The user logged in from there within 90 days.
+    Known,
+    /// Anywhere else.
+    Unknown,
+}
+
+impl LadderRules {
+    /// How long one waits after this many failures.
+    #[must_use]
+    pub fn wait_after(&self, failures: u32) -> Duration {
+        match failures.checked_sub(self.free) {
+            None => Duration::ZERO,
+            Some(above) => {
+                let doublings = 2_i32.saturating_pow(above.min(20));
+                (self.first_wait * doublings).min(self.longest_wait)
+            }
+        }
+    }
+
+    /// Whether another attempt may be made now.
+    #[must_use]
+    pub fn allows(&self, failures: Failures, from: Familiarity, now: OffsetDateTime) -> bool {
+        if from == Familiarity::Unknown && failures.count >= self.stop_after {
+            return false;
+        }
+        failures.last_at.is_none_or(|last| now - last >= self.wait_after(failures.count))
+    }
+}
+
+/// How many sources a user is known by.
+const KEPT_SOURCES: usize = 5;
+/// How many days a source is known without a log-in from it.
+const KNOWN_DAYS: u32 = 90;
+
+/// A truncated keyed digest of application, user and address prefix.
+pub type SourceMark = [u8; 16];
+
+/// Sources from which a user logged in, the newest first, with the day of the last log-in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KnownSources(Vec<(SourceMark, u32)>);
+
+impl KnownSources {
+    /// Whether the user logged in from this source within 90 days. `day` counts from the Unix epoch.
+    #[must_use]
+    pub fn knows(&self, mark: &SourceMark, day: u32) -> bool {
+        self.0.iter().any(|(known, seen)| known == mark && day.saturating_sub(*seen) <= KNOWN_DAYS)
+    }
+
+    /// The sources after a log-in from this one, if that is worth a write: it is new, or a day old.
+    #[must_use]
+    pub fn after_login(&self, mark: &SourceMark, day: u32) -> Option<Self> {
+        if self.0.iter().any(|(known, seen)| known == mark && *seen == day) {
+            return None;
+        }
+        let mut sources = vec![(*mark, day)];
+        sources.extend(self.0.iter().filter(|(known, _)| known != mark));
+        sources.truncate(KEPT_SOURCES);
+        Some(Self(sources))
+    }
+
+    /// As stored: twenty bytes a source.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|(mark, day)| mark.iter().copied().chain(day.to_be_bytes())).collect()
+    }
+
+    /// From what was stored; none if it has another length.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let sources = bytes.chunks(20).map(|chunk| {
+            let (mark, day) = chunk.split_at_checked(16)?;
+            Some((mark.try_into().ok()?, u32::from_be_bytes(day.try_into().ok()?)))
+        });
+        sources.collect::<Option<Vec<_>>>().map(Self)
+    }
+}
+
+/// What is remembered of a user's log-ins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoginRecord {
+    /// Failures from anywhere else.
+    pub unknown: Failures,
+    /// Failures from known sources.
+    pub known: Failures,
+    /// When the owner was last told by mail that waiting has begun.
+    pub lock_mailed_at: Option<OffsetDateTime>,
+    /// Where the user logs in from.
+    pub sources: KnownSources,
+}
+
+impl LoginRecord {
+    /// The failures of one kind of source.
+    #[must_use]
+    pub fn failures(&self, from: Familiarity) -> Failures {
+        match from {
+            Familiarity::Known => self.known,
+            Familiarity::Unknown => self.unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_012_waiting_begins_after_ten_failures_and_doubles_to_an_hour() {
+        let rules = LadderRules::default();
+        for (failures, seconds) in
+            [(0, 0), (9, 0), (10, 30), (11, 60), (12, 120), (16, 1_920), (17, 3_600), (99, 3_600)]
+        {
+            assert_eq!(rules.wait_after(failures), Duration::seconds(seconds), "{failures}");
+        }
+        // By the clock: 39 guesses on the first day, 24 a day after.
+        let mut now = OffsetDateTime::UNIX_EPOCH;
+        let mut failures = Failures::default();
+        let mut guesses = Vec::new();
+        while now < OffsetDateTime::UNIX_EPOCH + Duration::days(3) {
+            if rules.allows(failures, Familiarity::Unknown, now) {
+                failures = Failures { count: failures.count + 1, last_at: Some(now) };
+                guesses.push(now);
+            }
+            now += Duration::seconds(30);
+        }
+        let of_day = |day: i64| guesses.iter().filter(|at| at.unix_timestamp() / 86_400 == day).count();
+        assert!((38..=42).contains(&of_day(0)), "{}", of_day(0));
+        assert_eq!((of_day(1), of_day(2)), (24, 24));
+    }
+
+    #[test]
+    fn sec_014_a_hundred_failures_stop_unknown_sources_only() {
+        let rules = LadderRules::default();
+        let spent = Failures { count: 100, last_at: Some(OffsetDateTime::UNIX_EPOCH) };
+        let later = OffsetDateTime::UNIX_EPOCH + Duration::days(365);
+        assert!(!rules.allows(spent, Familiarity::Unknown, later));
+        assert!(rules.allows(spent, Familiarity::Known, later));
+        assert!(rules.allows(Failures { count: 99, ..spent }, Familiarity::Unknown, later));
+    }
+
+    #[test]
+    fn five_sources_are_known_for_ninety_days() {
+        let mark = |n: u8| [n; 16];
+        let mut sources = KnownSources::default();
+        for n in 1..=6 {
+            sources = sources.after_login(&mark(n), 100).unwrap();
+        }
+        assert!(
+            !sources.knows(&mark(1), 100) && sources.knows(&mark(2), 100) && sources.knows(&mark(6), 190)
+        );
+        assert!(!sources.knows(&mark(6), 191));
+        assert_eq!(sources.after_login(&mark(6), 100), None);
+        assert!(sources.after_login(&mark(6), 101).unwrap().knows(&mark(2), 101));
+        assert_eq!(KnownSources::from_bytes(&sources.to_bytes()), Some(sources));
+        assert_eq!(KnownSources::from_bytes(&[1, 2, 3]), None);
+    }
+}

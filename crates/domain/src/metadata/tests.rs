@@ -1,0 +1,141 @@
+//! Fields, values, limits, and what users may set.
+
+use super::*;
+
+fn field(path: &str, required: bool) -> MetadataField {
+    MetadataField {
+        path: MetadataPath::parse(path).unwrap(),
+        field_name: format!("the {path}"),
+        required,
+        can_edit: true,
+        user_settable: true,
+        kind: MetadataKind::Text,
+    }
+}
+
+fn fields(paths: &[(&str, bool)]) -> MetadataFields {
+    MetadataFields::new(paths.iter().map(|(path, required)| field(path, *required)).collect()).unwrap()
+}
+
+#[test]
+fn declared_values_are_taken_trimmed_and_the_rest_is_dropped() {
+    let fields = fields(&[("user_data.name.first", true), ("colour", false)]);
+    let sent = r#"{"user_data":{"name":{"first":" Ana ","last":"B"}},"sub":"victim","colour":""}"#;
+    let accepted = fields.accept(Some(sent)).unwrap();
+    assert_eq!(Value::Object(accepted.0), serde_json::json!({"user_data":{"name":{"first":"Ana"}}}));
+}
+
+#[test]
+fn required_and_text_are_enforced() {
+    let fields = fields(&[("name", true)]);
+    assert_eq!(fields.accept(None), Err(InvalidMetadata::Missing("name".to_owned())));
+    assert_eq!(fields.accept(Some(r#"{"name":"  "}"#)), Err(InvalidMetadata::Missing("name".to_owned())));
+    for wrong in ["1", "true", "[]", "{}"] {
+        let sent = format!(r#"{{"name":{wrong}}}"#);
+        assert_eq!(fields.accept(Some(&sent)), Err(InvalidMetadata::WrongKind("name".to_owned())), "{wrong}");
+    }
+    for wrong in ["[]", "1", "nonsense", "\"text\"", r#"{"name":"a\u0000b"}"#] {
+        assert_eq!(fields.accept(Some(wrong)), Err(InvalidMetadata::Form), "{wrong}");
+    }
+}
+
+#[test]
+fn sec_078_metadata_is_bounded_in_bytes_keys_and_depth() {
+    let fields = fields(&[("name", false)]);
+    let with_keys = |n: usize| {
+        let pairs: Vec<String> = (0..n).map(|i| format!(r#""k{i}":"v""#)).collect();
+        format!("{{{}}}", pairs.join(","))
+    };
+    assert!(fields.accept(Some(&with_keys(100))).is_ok());
+    assert_eq!(fields.accept(Some(&with_keys(101))), Err(InvalidMetadata::Form));
+    let of_size = |n: usize| format!(r#"{{"k":"{}"}}"#, "a".repeat(n - 8));
+    assert!(fields.accept(Some(&of_size(MAX_METADATA_BYTES))).is_ok());
+    assert_eq!(fields.accept(Some(&of_size(MAX_METADATA_BYTES + 1))), Err(InvalidMetadata::Form));
+    let deep = |n: usize| format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n));
+    assert!(fields.accept(Some(&deep(8))).is_ok());
+    assert_eq!(fields.accept(Some(&deep(9))), Err(InvalidMetadata::Form));
+}
+
+#[test]
+fn sec_059_reserved_claims_can_be_no_field() {
+    for path in ["sub", "aud.x", "exp", "iat", "nbf", "iss", "jti", "userName", "email", "email.x"] {
+        let error = MetadataFields::new(vec![field(path, false)]).unwrap_err();
+        assert_eq!(error, InvalidFields::Reserved(path.to_owned()));
+    }
+    let pair = MetadataField { field_name: "email".to_owned(), ..field("email", true) };
+    assert!(MetadataFields::new(vec![pair]).is_ok());
+    assert!(MetadataFields::new(vec![field("data.sub", false)]).is_ok());
+}
+
+#[test]
+fn colliding_paths_are_refused() {
+    for pair in [["a", "a"], ["a", "a.b"], ["a.b", "a"]] {
+        let error = MetadataFields::new(pair.iter().map(|p| field(p, false)).collect()).unwrap_err();
+        assert_eq!(error, InvalidFields::Collision(pair[1].to_owned()));
+    }
+    for wrong in ["", ".", "a.", "a..b", "a\0b", "1.2.3.4.5.6.7.8.9"] {
+        assert!(MetadataPath::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_field_takes_its_kind_and_nothing_else() {
+    let all = [
+        (MetadataKind::Text, serde_json::json!("x")),
+        (MetadataKind::Number, serde_json::json!(1.5)),
+        (MetadataKind::Boolean, serde_json::json!(false)),
+        (MetadataKind::Array, serde_json::json!(["a", 1, true])),
+    ];
+    for (kind, _) in &all {
+        let fields = MetadataFields::new(vec![MetadataField { kind: *kind, ..field("v", false) }]).unwrap();
+        for (other, value) in &all {
+            let sent = serde_json::json!({ "v": value }).to_string();
+            let accepted = fields.accept(Some(&sent));
+            assert_eq!(accepted.is_ok(), kind == other, "{kind:?} {value}");
+        }
+        let nested = fields.accept(Some(r#"{"v":[{"x":1}]}"#));
+        assert!(nested.is_err());
+    }
+}
+
+#[test]
+fn sec_060_what_a_user_may_not_set_is_refused_and_not_demanded() {
+    let role = MetadataField { user_settable: false, ..field("role", true) };
+    let fields = MetadataFields::new(vec![role]).unwrap();
+    let refused = Err(InvalidMetadata::NotSettable("role".to_owned()));
+    assert_eq!(fields.accept(Some(r#"{"role":"admin"}"#)), refused);
+    assert!(fields.accept(None).is_ok());
+    for name in ["role", "Roles", "scope", "scp", "groups", "permissions", "https://hasura.io/jwt/claims"] {
+        assert!(is_authority(name), "{name}");
+    }
+    assert!(!is_authority("colour"));
+}
+
+#[test]
+fn replacing_drops_editable_fields_and_keeps_all_others() {
+    let fixed = MetadataField { can_edit: false, ..field("fixed", true) };
+    let fields = MetadataFields::new(vec![fixed, field("a", false), field("b.c", true)]).unwrap();
+    let invite = MetadataFields::new(vec![field("team", false)]).unwrap();
+    let Value::Object(current) = serde_json::json!({"fixed":"f","a":"1","b":{"c":"2"},"team":"t","old":"o"})
+    else {
+        panic!("an object")
+    };
+    let current = Metadata(current);
+    let replaced = fields.replace(&current, &invite, r#"{"b":{"c":"3"}}"#).unwrap();
+    assert_eq!(Value::Object(replaced.0), serde_json::json!({"fixed":"f","b":{"c":"3"},"team":"t"}));
+    let error = |sent| fields.replace(&current, &invite, sent).unwrap_err();
+    assert_eq!(error(r#"{"fixed":"x","b":{"c":"3"}}"#), InvalidMetadata::NotSettable("fixed".to_owned()));
+    assert_eq!(error("{}"), InvalidMetadata::Missing("b.c".to_owned()));
+    assert_eq!(error("nonsense"), InvalidMetadata::Form);
+}
+
+#[test]
+fn an_invitation_wins_and_nothing_else_is_lost() {
+    let of = |value: Value| match value {
+        Value::Object(map) => Metadata(map),
+        _ => panic!("an object"),
+    };
+    let own = of(serde_json::json!({"a":{"x":1,"y":2},"b":1}));
+    let merged = own.merged_with(&of(serde_json::json!({"a":{"y":3},"c":4})));
+    assert_eq!(Value::Object(merged.0), serde_json::json!({"a":{"x":1,"y":3},"b":1,"c":4}));
+}

@@ -1,0 +1,180 @@
+//! The page behind a mailed link. Opening it changes nothing, however often a mail scanner does; its one button
+//! completes the sign-up. It needs no script, and loads nothing.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use latchkey_domain::{Code, Handle, Locale};
+use latchkey_notifiers::{Language, PageTexts, Values, cleaned, escaped, render_html};
+use latchkey_service::{Call, CompleteSignUp, Credential, Refusal, ServiceError, SignUpCompleted};
+use latchkey_storage::Store;
+
+use super::{AppState, run};
+use crate::http::{ApiError, ErrorKind, Family, Fields, page, source_of};
+
+/// Of the question: its form goes back to us.
+const OWN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Of the developer's page: it runs, submits and loads nothing, and is of no origin.
+const TENANT_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; \
+     base-uri 'none'; frame-ancestors 'none'";
+
+const STYLE: &str = "body{font:1.125rem/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:2rem 1rem;\
+     color:#1c1c1e;background:#fff;overflow-wrap:anywhere}h1{font-size:1.5rem}\
+     button{font:inherit;padding:.75rem 1.25rem;border:0;border-radius:.5rem;background:#1a56db;color:#fff;\
+     width:100%;cursor:pointer}button:focus-visible{outline:3px solid #93b4ff;outline-offset:2px}\
+     @media(prefers-color-scheme:dark){body{color:#f2f2f7;background:#1c1c1e}}";
+
+/// What the link carries.
+struct LinkFields {
+    app_token: String,
+    handle: String,
+    code: String,
+}
+
+impl LinkFields {
+    fn of(fields: &Fields) -> Result<Self, Refusal> {
+        Ok(Self {
+            app_token: fields.required("appToken")?.to_owned(),
+            handle: fields.required("handle")?.to_owned(),
+            code: fields.required("code")?.to_owned(),
+        })
+    }
+}
+
+/// `GET /api/appuser/completeSignup`: asks.
+pub(crate) async fn ask<S: Store>(state: Data<AppState<S>>, request: HttpRequest) -> HttpResponse {
+    let fields = Fields::of_query(&request).unwrap_or_default();
+    let locale = locale_of(&fields);
+    match question(&state, &request, &fields, locale).await {
+        Ok(html) => page(StatusCode::OK, OWN_POLICY, html),
+        Err(error) => failed(&error, locale),
+    }
+}
+
+async fn question<S: Store>(
+    state: &AppState<S>,
+    request: &HttpRequest,
+    fields: &Fields,
+    locale: Locale,
+) -> Result<String, ApiError> {
+    let link = LinkFields::of(fields).map_err(ApiError::user)?;
+    let handle = Handle::parse(&link.handle).map_err(|_| ApiError::user(Refusal::InvalidData))?;
+    Code::parse(&link.code).map_err(|_| ApiError::user(Refusal::InvalidData))?;
+    let call = call_of(state, request, &link)?;
+    let service = state.service.clone();
+    let app = run(Family::User, async move { service.application_of(call).await }).await?;
+    if !app.settings.signup_enabled {
+        return Err(ApiError::user(Refusal::SignupOff));
+    }
+    let texts = texts(locale)?;
+    let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
+    let hidden = |name: &str, value: &str| {
+        format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escaped(value))
+    };
+    let body = format!(
+        "<h1>{}</h1>\n<p>{}</p>\n<form method=\"post\" action=\"/api/appuser/completeSignup/confirm\">{}{}{}{}\
+         <button type=\"submit\">{}</button></form>",
+        escaped(&texts.title),
+        render_html(&escaped(&texts.question), &values),
+        hidden("appToken", &link.app_token),
+        hidden("handle", handle.as_str()),
+        hidden("code", &link.code),
+        hidden("locale", locale.as_str()),
+        escaped(&texts.button),
+    );
+    Ok(document(locale, &format!("{} - {}", texts.title, app.name.as_str()), &body))
+}
+
+/// `POST /api/appuser/completeSignup/confirm`: the button. Its answers are pages.
+pub(crate) async fn confirm<S: Store>(
+    state: Data<AppState<S>>,
+    request: HttpRequest,
+    fields: Result<Fields, ApiError>,
+) -> HttpResponse {
+    let fields = match fields {
+        Ok(fields) => fields,
+        Err(error) => return failed(&error, Locale::EN),
+    };
+    let locale = locale_of(&fields);
+    match complete(&state, &request, &fields).await {
+        Ok((completed, handle)) => done_page(&completed, &handle),
+        Err(error) => failed(&error, locale),
+    }
+}
+
+async fn complete<S: Store>(
+    state: &AppState<S>,
+    request: &HttpRequest,
+    fields: &Fields,
+) -> Result<(SignUpCompleted, String), ApiError> {
+    let link = LinkFields::of(fields).map_err(ApiError::user)?;
+    let handle = Handle::parse(&link.handle).map_err(|_| ApiError::user(Refusal::InvalidData))?;
+    let code = Code::parse(&link.code).map_err(|_| ApiError::user(Refusal::InvalidData))?;
+    let call = call_of(state, request, &link)?;
+    let (service, shown) = (state.service.clone(), handle.as_str().to_owned());
+    let complete = CompleteSignUp { handle, code };
+    let completed = run(Family::User, async move { service.complete_sign_up(call, complete).await }).await?;
+    Ok((completed, shown))
+}
+
+fn call_of<S: Store>(
+    state: &AppState<S>,
+    request: &HttpRequest,
+    link: &LinkFields,
+) -> Result<Call, ApiError> {
+    let caller = state.service.identify(Credential::AppToken(&link.app_token)).map_err(ApiError::user)?;
+    Ok(Call { caller, source: source_of(request) })
+}
+
+/// What the application shows when a sign-up is complete.
+pub(super) fn done_page(completed: &SignUpCompleted, handle: &str) -> HttpResponse {
+    let name = completed.app.name.as_str();
+    let values = Values { app_name: name, handle, ..Values::default() };
+    let body = render_html(&cleaned(&completed.click_through), &values);
+    page(StatusCode::OK, TENANT_POLICY, document(completed.locale, name, &body))
+}
+
+/// An error as a page, in words that help.
+fn failed(error: &ApiError, locale: Locale) -> HttpResponse {
+    let status = error.wire().status;
+    let Ok(texts) = texts(locale) else { return error.response(None) };
+    let reason = match &error.kind {
+        ErrorKind::Service(ServiceError::Refused(refusal)) => match refusal {
+            Refusal::CodeExpired => &texts.expired,
+            Refusal::HandleTaken => &texts.used,
+            Refusal::SignupOff | Refusal::AppGone | Refusal::AppSuspended | Refusal::AppMigrated => {
+                &texts.unavailable
+            }
+            _ => &texts.wrong,
+        },
+        ErrorKind::Service(_) | ErrorKind::TooSlow | ErrorKind::TooManyConnections | ErrorKind::Panicked => {
+            &texts.busy
+        }
+        ErrorKind::UnknownPath | ErrorKind::WrongMethod | ErrorKind::TooLarge => &texts.wrong,
+    };
+    let body = format!("<h1>{}</h1>\n<p>{}</p>", escaped(&texts.failed_title), escaped(reason));
+    let mut response = page(status, OWN_POLICY, document(locale, &texts.failed_title, &body));
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn locale_of(fields: &Fields) -> Locale {
+    fields.text("locale").ok().flatten().and_then(|text| Locale::parse(text).ok()).unwrap_or(Locale::EN)
+}
+
+fn texts(locale: Locale) -> Result<&'static PageTexts, ApiError> {
+    let language = Language::or_english(locale);
+    language.map(|language| &language.page).ok_or_else(|| ApiError::internal(Family::User, "no English"))
+}
+
+fn document(locale: Locale, title: &str, body: &str) -> String {
+    let shown = Language::or_english(locale).map_or("EN", Language::locale).to_ascii_lowercase();
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"{shown}\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n",
+        escaped(title),
+    )
+}

@@ -1,0 +1,55 @@
+//! `POST /api/appuser/changePassword`, `forgotPassword` and `resetPassword`.
+
+use actix_web::web::Data;
+use latchkey_service::{ChangePassword, Refusal, ResetPassword};
+use latchkey_storage::Store;
+
+use super::login::name_of;
+use super::{AppState, run};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, ok_true};
+
+pub(crate) async fn change_password<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    // Whatever is wrong with this request is 602, what is missing too.
+    let invalid = |_| ApiError::user(Refusal::InvalidData);
+    let current = fields.password("password", "rawPassword").map_err(invalid)?;
+    let new = fields.password("newPassword", "newRawPassword").map_err(invalid)?;
+    let change = ChangePassword { current: current.into_client(), new };
+    let service = state.service.clone();
+    run(Family::User, async move { service.change_password(identity.0, change).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn forgot_password<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let name = name_of(&fields)?;
+    let service = state.service.clone();
+    run(Family::User, async move { service.forgot_password(identity.0, name).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn reset_password<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    fields.required("handle").map_err(ApiError::user)?;
+    // What is missing is told before what is wrong.
+    let code = fields.code("code");
+    if matches!(code, Err(Refusal::MissingParameter)) {
+        return Err(ApiError::user(Refusal::MissingParameter));
+    }
+    let password = fields.password("password", "rawPassword").map_err(ApiError::user)?;
+    let reset = ResetPassword { name: name_of(&fields)?, password, code: code.map_err(ApiError::user)? };
+    let service = state.service.clone();
+    run(Family::User, async move { service.reset_password(identity.0, reset).await }).await?;
+    Ok(ok_true())
+}

@@ -1,0 +1,165 @@
+//! The page behind a mailed link.
+
+use actix_web::test::TestRequest;
+use latchkey_storage::Store;
+use serde_json::json;
+use time::Duration;
+
+use crate::harness::{Answer, Made, PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    sec_034_opening_the_link_changes_nothing_and_its_button_completes,
+    every_error_is_a_page,
+    the_page_speaks_the_users_language_and_escapes_names,
+    sec_076_the_applications_own_page_is_harmless,
+    the_post_of_the_protocol_answers_with_the_page_in_flow_link,
+);
+
+/// The path of the link in the newest mail, and its query's fields.
+async fn link<S: Store>(app: &TestApp<S>) -> (String, Vec<(String, String)>) {
+    let mail = app.mails().await.last().unwrap().clone();
+    let (_, after) =
+        mail.text.split_once("https://auth.example.com").unwrap_or_else(|| panic!("{}", mail.text));
+    let path: String = after.chars().take_while(|c| !c.is_whitespace()).collect();
+    let (_, query) = path.split_once('?').unwrap();
+    let decoded = |text: &str| text.replace("%2B", "+").replace("%40", "@");
+    let fields = query.split('&').map(|pair| pair.split_once('=').unwrap());
+    (path.clone(), fields.map(|(name, value)| (name.to_owned(), decoded(value))).collect())
+}
+
+async fn open<S: Store>(app: &TestApp<S>, path: &str) -> Answer {
+    app.send(TestRequest::get().uri(path)).await
+}
+
+async fn press<S: Store>(app: &TestApp<S>, fields: &[(String, String)]) -> Answer {
+    let request = TestRequest::post().uri("/api/appuser/completeSignup/confirm").set_form(fields);
+    app.send(request).await
+}
+
+async fn linked<S: Store>(app: &TestApp<S>, handle: &str) -> Made {
+    let shop = app.app("Shop").await;
+    app.set(&shop, "signupFlow", "signupFlow", json!("link")).await;
+    app.as_app(&shop, "signup", json!({"handle": handle, "password": PASSWORD})).await;
+    shop
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    answer.headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+async fn sec_034_opening_the_link_changes_nothing_and_its_button_completes<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "a+b@example.com").await;
+    assert_eq!(app.mails().await[0].subject, "Verify your account for Shop");
+    let (path, fields) = link(&app).await;
+    let mut pages = std::collections::BTreeSet::new();
+    for _ in 0..50 {
+        let page = open(&app, &path).await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        pages.insert(page.text());
+    }
+    assert_eq!(pages.len(), 1);
+    let page = open(&app, &path).await;
+    assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+    assert_eq!(
+        (header(&page, "cache-control"), header(&page, "referrer-policy")),
+        ("no-store", "no-referrer")
+    );
+    assert!(header(&page, "content-security-policy").starts_with("default-src 'none'"));
+    for kept in ["a+b@example.com", "Shop", "<form method=\"post\"", "name=\"viewport\""] {
+        assert!(page.text().contains(kept), "{kept}");
+    }
+    for foreign in ["<script", "http://", "https://", "src="] {
+        assert!(!page.text().contains(foreign), "{foreign}");
+    }
+    let login = json!({"handle": "a+b@example.com", "password": PASSWORD});
+    assert_eq!(app.as_app(&shop, "login", login.clone()).await.error(), (400, 608));
+
+    let done = press(&app, &fields).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert!(done.text().contains("Your account at Shop is ready"));
+    assert!(header(&done, "content-security-policy").starts_with("sandbox;"));
+    assert_eq!(app.as_app(&shop, "login", login).await.status, 200);
+    let again = press(&app, &fields).await;
+    assert_eq!(again.status, 400);
+    assert!(again.text().contains("confirmed already"));
+    assert_eq!(open(&app, &path).await.status, 200, "the link still opens");
+}
+
+async fn every_error_is_a_page<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "ana@example.com").await;
+    let (path, fields) = link(&app).await;
+    let with = |name: &str, value: &str| {
+        let changed =
+            fields.iter().map(|(n, v)| (n.clone(), if n == name { value.to_owned() } else { v.clone() }));
+        changed.collect::<Vec<_>>()
+    };
+    let is_page = |answer: &Answer, part: &str| {
+        assert_eq!(header(answer, "content-type"), "text/html; charset=utf-8", "{}", answer.text());
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains(part), "{part}: {}", answer.text());
+    };
+    let no_code = "/api/appuser/completeSignup?appToken=x";
+    for wrong in
+        ["/api/appuser/completeSignup", no_code, "/api/appuser/completesignup/?handle=a&code=b&appToken=c"]
+    {
+        is_page(&open(&app, wrong).await, "not valid");
+    }
+    let right = &fields.iter().find(|(name, _)| name == "code").unwrap().1;
+    let wrong = if right == "100000" { "100001" } else { "100000" };
+    is_page(&press(&app, &with("code", wrong)).await, "not valid");
+    is_page(&press(&app, &with("code", "x")).await, "not valid");
+    is_page(&press(&app, &with("appToken", "x")).await, "not valid");
+    is_page(&press(&app, &[]).await, "not valid");
+    app.clock.advance(Duration::hours(24));
+    is_page(&press(&app, &fields).await, "has expired");
+    app.set(&shop, "signup", "signupEnabled", json!(false)).await;
+    is_page(&open(&app, &path).await, "takes no sign-ups");
+    is_page(&press(&app, &fields).await, "takes no sign-ups");
+    app.set(&shop, "status", "status", json!("inactive")).await;
+    is_page(&open(&app, &path).await, "takes no sign-ups");
+    let german = open(&app, "/api/appuser/completeSignup?locale=DE").await;
+    is_page(&german, "nicht geklappt");
+}
+
+async fn the_page_speaks_the_users_language_and_escapes_names<S: Store>(app: TestApp<S>) {
+    let shop = app.app("<b>Shop</b> %HANDLE%").await;
+    app.set(&shop, "signupFlow", "signupFlow", json!("link")).await;
+    app.admin("addRemoveAppLocale", json!({"appId": shop.id, "locales": ["FR"]})).await;
+    let body = json!({"handle": "\"<i>@example.com", "password": PASSWORD, "locale": "fr"});
+    // Such a handle is no mail address, so the page is opened by hand.
+    assert_eq!(app.as_app(&shop, "signup", body).await.error(), (400, 602));
+    let path = format!(
+        "/api/appuser/completeSignup?appToken={}&handle=%22%3Ci%3E@example.com&code=123456&locale=FR",
+        shop.token
+    );
+    let page = open(&app, &path).await.text();
+    assert!(page.contains("<html lang=\"fr\">") && page.contains("Confirmez votre compte"), "{page}");
+    assert!(
+        page.contains("&lt;b&gt;Shop&lt;/b&gt; %HANDLE%") && !page.contains("<b>") && !page.contains("<i>"),
+        "{page}"
+    );
+}
+
+async fn sec_076_the_applications_own_page_is_harmless<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "ana@example.com").await;
+    let html = "<h1 onclick=\"x()\">Done %HANDLE%</h1><script>alert(1)</script><form action=\"https://evil.example\">\
+                <input></form><img src=\"https://evil.example/p.png\"><a href=\"javascript:x()\">a</a>";
+    let body = json!({"appId": shop.id, "_id": "clickThrough-EN", "subject": "x", "htmlTemplate": html});
+    assert_eq!(app.admin("updateEmailTemplate", body).await.status, 200);
+    let (_, fields) = link(&app).await;
+    let done = press(&app, &fields).await.text();
+    assert!(done.contains("<h1>Done ana@example.com</h1>"), "{done}");
+    for gone in ["script", "onclick", "form", "evil", "javascript"] {
+        assert!(!done.contains(gone), "{gone}: {done}");
+    }
+}
+
+async fn the_post_of_the_protocol_answers_with_the_page_in_flow_link<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "ana@example.com").await;
+    let (_, fields) = link(&app).await;
+    let code = &fields.iter().find(|(name, _)| name == "code").unwrap().1;
+    let done = app.as_app(&shop, "completeSignup", json!({"handle": "ana@example.com", "code": code})).await;
+    assert_eq!(header(&done, "content-type"), "text/html; charset=utf-8");
+    assert!(done.text().contains("is ready") && !done.text().contains("eyJ"), "no token is in it");
+}

@@ -1,0 +1,364 @@
+//! Guessing: passwords, codes, handles, and mail as a weapon.
+
+use latchkey_storage::Store;
+use latchkey_test_support::TestDatabase;
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::harness::{Answer, Made, OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    sec_011_parallel_guesses_are_counted_before_they_are_looked_at,
+    sec_012_the_owners_login_leaves_the_strangers_count,
+    sec_013_a_stranger_cannot_keep_the_owner_out,
+    sec_014_after_a_hundred_failures_a_reset_lets_strangers_try_again,
+    sec_019_the_owner_hears_of_a_lock_once_a_day,
+    sec_018_an_address_that_tries_many_handles_has_to_wait,
+    sec_021_refusals_are_alike_to_the_byte,
+    sec_022_what_an_account_is_takes_the_right_password,
+    sec_110_one_address_gets_ten_mails_an_hour_from_all_applications,
+    the_applications_own_number_of_free_attempts_counts,
+    guessing_a_pending_password_is_limited_too,
+    failed_logins_of_an_address_are_limited,
+);
+
+async fn log_in<S: Store>(app: &TestApp<S>, peer: &str, shop: &Made, password: &str) -> Answer {
+    app.as_app_from(peer, shop, "login", json!({"handle": "ana@example.com", "password": password})).await
+}
+
+async fn fail<S: Store>(app: &TestApp<S>, shop: &Made, times: usize) {
+    for number in 0..times {
+        let peer = format!("198.51.{}.{}", number / 200, number % 200);
+        assert_eq!(log_in(app, &peer, shop, OTHER_PASSWORD).await.error(), (400, 600));
+    }
+}
+
+async fn failures<S: Store>(app: &TestApp<S>, shop: &Made) -> (u32, u32) {
+    let (id, handle) = (shop.id.parse().unwrap(), latchkey_domain::Handle::parse("ana@example.com").unwrap());
+    let find = app.store.read("test", move |readers| readers.users().find_by_handle(id, &handle));
+    let login = find.await.unwrap().unwrap().login;
+    (login.unknown.count, login.known.count)
+}
+
+async fn sec_011_parallel_guesses_are_counted_before_they_are_looked_at<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let guesses: Vec<_> = (0..60)
+        .map(|number| {
+            let (app, shop) = (&app, &shop);
+            async move { log_in(app, &format!("198.51.100.{number}"), shop, OTHER_PASSWORD).await }
+        })
+        .collect();
+    let answers = futures_util::future::join_all(guesses).await;
+    assert!(answers.iter().all(|answer| answer.error() == (400, 600)));
+    assert_eq!(failures(&app, &shop).await, (10, 0), "ten were looked at, no more");
+    // Nor does the right password help a stranger now; when the wait is over, it does.
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 600));
+    app.clock.advance(Duration::seconds(30));
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
+    assert_eq!(failures(&app, &shop).await, (0, 0));
+}
+
+async fn sec_012_the_owners_login_leaves_the_strangers_count<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    fail(&app, &shop, 9).await;
+    assert_eq!(log_in(&app, "192.0.2.1", &shop, PASSWORD).await.status, 200);
+    assert_eq!(failures(&app, &shop).await, (9, 0));
+    assert_eq!(log_in(&app, "192.0.2.1", &shop, OTHER_PASSWORD).await.error(), (400, 600));
+    assert_eq!(failures(&app, &shop).await, (9, 1));
+}
+
+async fn sec_013_a_stranger_cannot_keep_the_owner_out<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    fail(&app, &shop, 30).await;
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 600), "a stranger waits");
+    assert_eq!(log_in(&app, "192.0.2.1", &shop, PASSWORD).await.status, 200, "the owner does not");
+    // From somewhere else, a reset by mail works meanwhile and ends the waiting.
+    let forgot = json!({"handle": "ana@example.com"});
+    assert_eq!(app.as_app_from("203.0.113.9", &shop, "forgotPassword", forgot).await.text(), "true");
+    let code = app.code_for("ana@example.com").await;
+    let reset = json!({"handle": "ana@example.com", "password": OTHER_PASSWORD, "code": code});
+    assert_eq!(app.as_app_from("203.0.113.9", &shop, "resetPassword", reset).await.text(), "true");
+    assert_eq!(log_in(&app, "203.0.113.9", &shop, OTHER_PASSWORD).await.status, 200);
+}
+
+async fn sec_014_after_a_hundred_failures_a_reset_lets_strangers_try_again<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    for number in 0..100 {
+        let peer = format!("198.51.100.{number}");
+        assert_eq!(log_in(&app, &peer, &shop, OTHER_PASSWORD).await.error(), (400, 600));
+        app.clock.advance(Duration::hours(1));
+    }
+    assert_eq!(failures(&app, &shop).await.0, 100);
+    app.clock.advance(Duration::days(30));
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 600));
+    app.as_app_from("203.0.113.1", &shop, "forgotPassword", json!({"handle": "ana@example.com"})).await;
+    let code = app.code_for("ana@example.com").await;
+    let reset = json!({"handle": "ana@example.com", "password": OTHER_PASSWORD, "code": code});
+    assert_eq!(app.as_app_from("203.0.113.1", &shop, "resetPassword", reset).await.text(), "true");
+    assert_eq!(log_in(&app, "203.0.113.2", &shop, OTHER_PASSWORD).await.status, 200);
+}
+
+async fn sec_019_the_owner_hears_of_a_lock_once_a_day<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let told =
+        async || app.mails().await.iter().filter(|mail| mail.subject == "Failed log-ins to Shop").count();
+    fail(&app, &shop, 9).await;
+    assert_eq!(told().await, 0);
+    fail(&app, &shop, 20).await;
+    assert_eq!(told().await, 1);
+    for number in 0..5 {
+        app.clock.advance(Duration::hours(1));
+        log_in(&app, &format!("198.51.100.{number}"), &shop, OTHER_PASSWORD).await;
+    }
+    assert_eq!(told().await, 1);
+    app.clock.advance(Duration::days(1));
+    log_in(&app, "198.51.100.77", &shop, OTHER_PASSWORD).await;
+    assert_eq!(told().await, 2);
+    let locked = app.audit(&shop).await.iter().filter(|entry| entry.action == "login.locked").count();
+    assert_eq!(locked, 2);
+}
+
+async fn sec_018_an_address_that_tries_many_handles_has_to_wait<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let spray = async |number: usize| {
+        let body = json!({"handle": format!("u{number}@example.com"), "password": OTHER_PASSWORD});
+        app.as_app_from("198.51.100.7", &shop, "login", body).await
+    };
+    for number in 0..30 {
+        assert_eq!(spray(number).await.error(), (400, 600));
+        app.clock.advance(Duration::seconds(10));
+    }
+    let refused = spray(30).await;
+    assert_eq!(refused.error(), (429, 500));
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(log_in(&app, "198.51.100.8", &shop, PASSWORD).await.status, 200, "others are not touched");
+    app.clock.advance(Duration::minutes(16));
+    assert_eq!(spray(31).await.error(), (400, 600));
+    // Whoever is known there comes in all the same.
+    assert_eq!(log_in(&app, "198.51.100.7", &shop, PASSWORD).await.status, 200);
+    for number in 100..131 {
+        app.clock.advance(Duration::seconds(10));
+        spray(number).await;
+    }
+    assert_eq!(spray(200).await.error(), (429, 500));
+    assert_eq!(log_in(&app, "198.51.100.7", &shop, PASSWORD).await.status, 200);
+}
+
+async fn sec_021_refusals_are_alike_to_the_byte<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    app.user(&shop, "gone@example.com").await;
+    let id = app.user_id(&shop, "gone@example.com").await;
+    app.admin("user", json!({"appId": shop.id, "userId": id, "status": "suspend"})).await;
+    app.as_app(&shop, "signup", json!({"handle": "pending@example.com", "password": PASSWORD})).await;
+    fail(&app, &shop, 12).await;
+    let mut bodies = std::collections::BTreeSet::new();
+    for (handle, password) in [
+        ("nobody@example.com", PASSWORD),
+        ("ana@example.com", PASSWORD),
+        ("gone@example.com", OTHER_PASSWORD),
+        ("pending@example.com", OTHER_PASSWORD),
+        ("nobody@example.com", "short"),
+    ] {
+        let body = json!({"handle": handle, "password": password});
+        let answer = app.as_app_from("203.0.113.5", &shop, "login", body).await;
+        assert_eq!(answer.status, 400);
+        let mut names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+        names.sort();
+        bodies.insert((answer.body, names));
+    }
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+}
+
+async fn sec_022_what_an_account_is_takes_the_right_password<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    // Two attempts are open; exactly one digest is looked at, the one's own.
+    let ask = async |peer: &str, password: &str| {
+        let body = json!({"handle": "ana@example.com", "password": password});
+        app.as_app_from(peer, &shop, "signup", body).await
+    };
+    ask("192.0.2.1", PASSWORD).await;
+    app.clock.advance(Duration::minutes(1));
+    ask("198.51.100.7", OTHER_PASSWORD).await;
+    assert_eq!(log_in(&app, "192.0.2.1", &shop, PASSWORD).await.error(), (400, 608));
+    assert_eq!(log_in(&app, "192.0.2.1", &shop, OTHER_PASSWORD).await.error(), (400, 600));
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, OTHER_PASSWORD).await.error(), (400, 608), "the newest");
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 600));
+    // The second attempt's mail says that another is open, and its code lives an hour.
+    let mails = app.mails().await;
+    assert!(!mails[0].text.contains("another address") && mails[1].text.contains("another address"));
+}
+
+async fn guessing_a_pending_password_is_limited_too<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
+    fail(&app, &shop, 10).await;
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 600));
+    app.clock.advance(Duration::days(1));
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 608));
+}
+
+async fn sec_110_one_address_gets_ten_mails_an_hour_from_all_applications<S: Store>(app: TestApp<S>) {
+    let mut apps = Vec::new();
+    for number in 0..11 {
+        apps.push(app.app(&format!("App {number}")).await);
+    }
+    for each in &apps {
+        let body = json!({"handle": "ana@example.com", "password": PASSWORD});
+        assert_eq!(app.as_app(each, "signup", body).await.text(), "true", "the answer is as usual");
+    }
+    assert_eq!(app.mails().await.len(), 10);
+    let body = json!({"handle": "bob@example.com", "password": PASSWORD});
+    app.as_app(&apps[0], "signup", body).await;
+    assert_eq!(app.mails().await.len(), 11, "another address is not touched");
+}
+
+async fn the_applications_own_number_of_free_attempts_counts<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    app.set(&shop, "maxLoginAttempts", "maxLoginAttempts", json!("3")).await;
+    fail(&app, &shop, 5).await;
+    assert_eq!(failures(&app, &shop).await.0, 3);
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 600));
+    app.set(&shop, "maxLoginAttempts", "maxLoginAttempts", json!(0)).await;
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
+}
+
+async fn failed_logins_of_an_address_are_limited<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    for _ in 0..30 {
+        assert_eq!(
+            log_in(&app, "192.0.2.1", &shop, PASSWORD).await.status,
+            200,
+            "right ones are no failures"
+        );
+    }
+    for _ in 0..20 {
+        assert_eq!(log_in(&app, "203.0.113.1", &shop, OTHER_PASSWORD).await.error(), (400, 600));
+    }
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, OTHER_PASSWORD).await.error(), (429, 500));
+}
+
+/// What is counted of wrong codes for a handle: those of today.
+async fn wrong_codes<S: Store>(app: &TestApp<S>, shop: &Made, kind: &'static str) -> u32 {
+    let (keys, _) = TestApp::<S>::keys_of(&app.store).await;
+    let subject = keys.digests().digest(kind, &[b"ana@example.com".as_slice()]).unwrap();
+    use latchkey_domain::Clock as _;
+    let now = app.clock.now();
+    let key = latchkey_storage::QuotaKey {
+        app_id: shop.id.parse().unwrap(),
+        kind,
+        subject,
+        period: now.unix_timestamp() / 86_400,
+        expires_at: now,
+    };
+    app.store
+        .transact("test", move |repos| repos.quotas().used(&key))
+        .await
+        .unwrap_or_else(|_: latchkey_storage::StorageError| panic!("no counter"))
+}
+
+#[actix_web::test]
+async fn sec_029_ten_thousand_wrong_codes_are_five_guesses() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::over(database.store()).await;
+    let shop = app.app("Shop").await;
+    app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
+    let code = app.code_for("ana@example.com").await;
+    let right: u32 = code.parse().unwrap();
+    let mut refused = 0;
+    for number in 0..10_000_u32 {
+        let wrong = 100_000 + (right - 100_000 + 1 + number) % 900_000;
+        let peer = format!("2001:db8:{:x}:{:x}::1", number / 5_000, number);
+        let body = json!({"handle": "ana@example.com", "code": wrong.to_string()});
+        let answer = app.as_app_from(&peer, &shop, "completeSignup", body).await;
+        refused += usize::from(answer.error() == (400, 602));
+    }
+    assert_eq!(refused, 10_000);
+    assert_eq!(wrong_codes(&app, &shop, "code.wrong").await, 5, "so many were compared, and no more");
+    let complete = |peer: &'static str| {
+        let body = json!({"handle": "ana@example.com", "code": code});
+        app.as_app_from(peer, &shop, "completeSignup", body)
+    };
+    assert_eq!(complete("203.0.113.1").await.error(), (400, 602), "closed to all others");
+    assert_eq!(complete("192.0.2.1").await.status, 200, "and open to whoever asked for it");
+}
+
+#[actix_web::test]
+async fn sec_029_a_new_code_does_not_reset_the_days_count() {
+    let database = TestDatabase::sqlite();
+    // So many new codes are asked for that only the count of the day can stop the guessing.
+    let app = TestApp::with(database.store(), |settings| {
+        settings.limits.handle_codes_an_hour = 1_000;
+        settings.limits.handle_codes_a_day = 1_000;
+        settings.limits.handle_codes_a_day_all = 1_000;
+        settings.limits.mails_an_hour = 1_000;
+        settings.limits.mails_a_day = 1_000;
+    })
+    .await;
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let ask = |peer: &'static str| {
+        app.as_app_from(peer, &shop, "forgotPassword", json!({"handle": "ana@example.com"}))
+    };
+    let reset = |peer: &'static str, code: &str| {
+        let body = json!({"handle": "ana@example.com", "password": OTHER_PASSWORD, "code": code});
+        app.as_app_from(peer, &shop, "resetPassword", body)
+    };
+    for round in 0..30 {
+        assert_eq!(ask("203.0.113.7").await.text(), "true");
+        let code = app.code_for("ana@example.com").await;
+        let wrong = if code == "100000" { "100001" } else { "100000" };
+        for _ in 0..4 {
+            assert_eq!(reset("203.0.113.7", wrong).await.error(), (400, 602));
+        }
+        app.clock.advance(Duration::seconds(61));
+        if round == 14 {
+            assert_eq!(wrong_codes(&app, &shop, "code.wrong").await, 60);
+        }
+    }
+    assert_eq!(wrong_codes(&app, &shop, "code.wrong").await, 60, "and not one more");
+    assert_eq!(wrong_codes(&app, &shop, "code.wrong.known").await, 0);
+    ask("203.0.113.7").await;
+    let code = app.code_for("ana@example.com").await;
+    assert_eq!(reset("203.0.113.7", &code).await.error(), (400, 602), "the 61st is refused in any code");
+    // The owner, at a known source, has tries of their own.
+    ask("192.0.2.1").await;
+    let code = app.code_for("ana@example.com").await;
+    assert_eq!(reset("192.0.2.1", &code).await.text(), "true");
+}
+
+#[actix_web::test]
+async fn sec_015_refusals_of_an_address_are_429_and_of_a_subject_as_usual() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::with(database.store(), |settings| settings.limits.requests_a_minute = 5).await;
+    let answers = async |path: &str| -> Vec<Value> {
+        let mut answers = Vec::new();
+        for _ in 0..8 {
+            let answer = app.get(path, ("app-token", "nonsense")).await;
+            let retry = answer.headers.get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+            answers.push(json!([answer.status.as_u16(), answer.json(), retry.is_some()]));
+        }
+        answers
+    };
+    app.clock.advance(Duration::minutes(3));
+    // Spellings of one path are in one bucket.
+    let first = answers("/api/appuser/getApplication").await;
+    let expected = json!([429, {"code": 500, "message": "too many requests, try again later"}, true]);
+    assert_eq!(first[7], expected);
+    assert_eq!(first.iter().filter(|answer| **answer == expected).count(), 3);
+    for spelling in
+        ["//api//appuser//getApplication", "/api/appuser/%67etApplication", "/API/appuser/nothing"]
+    {
+        assert_eq!(answers(spelling).await[0], expected, "{spelling}");
+    }
+    assert_eq!(app.get("/health/live", ("x", "y")).await.status, 200);
+}

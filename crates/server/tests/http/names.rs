@@ -1,0 +1,189 @@
+//! `userNameAvailable`, `setUserName`, `setLocale`, `setUserMetadata`.
+
+use latchkey_storage::Store;
+use serde_json::{Value, json};
+
+use crate::harness::{PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    a_user_name_is_set_once_and_signs_in,
+    sec_082_a_user_name_is_never_somebodys_address,
+    a_locale_is_set_if_it_is_offered,
+    metadata_are_replaced_and_what_is_fixed_stays,
+    sec_060_a_role_is_not_the_users_to_set,
+    sec_024_names_are_asked_for_with_an_access_token_and_not_often,
+    writes_of_one_user_are_limited,
+    one_of_eight_takes_a_user_name,
+);
+
+async fn a_user_name_is_set_once_and_signs_in<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    let bob = app.user(&shop, "bob@example.com").await;
+    let free = |name: &'static str| app.get(name, ("access-token", &ana));
+    let set = |access: &str, name: &str| {
+        let (access, body) = (access.to_owned(), json!({"userName": name}));
+        let app = &app;
+        async move { app.as_user(&access, "setUserName", body).await }
+    };
+    // Checks in the protocol's order.
+    assert_eq!(app.as_app(&shop, "setUserName", json!({"userName": "ana"})).await.error(), (400, 403));
+    assert_eq!(app.as_user(&ana, "setUserName", json!({})).await.error(), (400, 403));
+    assert_eq!(set(&ana, "ana").await.error(), (400, 606));
+    assert_eq!(free("/api/appuser/userNameAvailable?userName=ana").await.error(), (400, 606));
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    assert_eq!(free("/api/appuser/userNameAvailable").await.error(), (400, 403));
+    assert_eq!(free("/api/appuser/userNameAvailable?userName=Ana").await.json(), json!({"available": true}));
+    assert_eq!(set(&ana, " Ana ").await.text(), "true");
+    assert_eq!(free("/api/appuser/userNameAvailable?userName=ANA").await.json(), json!({"available": false}));
+    assert_eq!(set(&ana, "other").await.error(), (400, 602), "once only");
+    assert_eq!(set(&bob, "ana").await.error(), (400, 605));
+    assert_eq!(set(&bob, "bob").await.text(), "true");
+    let tokens = app.as_app(&shop, "login", json!({"handle": "ANA", "password": PASSWORD})).await;
+    let claims = app.claims(&shop, &tokens.field("jwt")).await;
+    assert_eq!((&claims["sub"], &claims["userName"]), (&json!("ana@example.com"), &json!("ana")));
+    assert_eq!(app.get("/api/appuser/getUser", ("access-token", &ana)).await.field("userName"), "ana");
+    app.set(&shop, "status", "status", json!("inactive")).await;
+    assert_eq!(set(&bob, "x").await.error(), (400, 402));
+}
+
+async fn sec_082_a_user_name_is_never_somebodys_address<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    for wrong in ["bob@example.com", "1ana", "a-b", "\u{e4}nn", "a b", "ana\u{0}"] {
+        let answer = app.as_user(&ana, "setUserName", json!({"userName": wrong})).await;
+        assert_eq!(answer.error(), (400, 602), "{wrong:?}");
+    }
+}
+
+async fn one_of_eight_takes_a_user_name<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", latchkey_domain::Preset::Compatible).await;
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    let mut racers = Vec::new();
+    for number in 0..8 {
+        let body = json!({"handle": format!("u{number}@example.com"), "password": PASSWORD});
+        racers.push(app.as_app(&shop, "signup", body).await.field("access-token"));
+    }
+    let asks: Vec<_> =
+        racers.iter().map(|access| app.as_user(access, "setUserName", json!({"userName": "king"}))).collect();
+    let answers = futures_util::future::join_all(asks).await;
+    let winners = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(winners, 1);
+    assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.error() == (400, 605)));
+}
+
+async fn a_locale_is_set_if_it_is_offered<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    assert_eq!(app.as_app(&shop, "setLocale", json!({"locale": "FR"})).await.error(), (400, 403));
+    assert_eq!(app.as_user(&ana, "setLocale", json!({})).await.error(), (400, 403));
+    assert_eq!(app.as_user(&ana, "setLocale", json!({"locale": "FR"})).await.error(), (400, 602));
+    app.admin("addRemoveAppLocale", json!({"appId": shop.id, "locales": ["FR"]})).await;
+    for wrong in ["fr", "XX", "F", "FRA"] {
+        assert_eq!(app.as_user(&ana, "setLocale", json!({"locale": wrong})).await.error(), (400, 602));
+    }
+    for right in ["FR", "EN", "FR"] {
+        assert_eq!(app.as_user(&ana, "setLocale", json!({"locale": right})).await.text(), "true");
+    }
+    assert_eq!(app.get("/api/appuser/getUser", ("access-token", &ana)).await.field("locale"), "FR");
+}
+
+async fn metadata_are_replaced_and_what_is_fixed_stays<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", latchkey_domain::Preset::Compatible).await;
+    let ana = json!({"handle": "none@example.com", "password": PASSWORD});
+    let access = app.as_app(&shop, "signup", ana).await.field("access-token");
+    let set = |access: &str, sent: Value| {
+        let access = access.to_owned();
+        let app = &app;
+        async move { app.as_user(&access, "setUserMetadata", json!({"metaData": sent})).await }
+    };
+    assert_eq!(app.as_app(&shop, "setUserMetadata", json!({"metaData": "{}"})).await.error(), (400, 403));
+    assert_eq!(set(&access, json!("{}")).await.error(), (400, 602), "no field is defined");
+    let fields = json!([
+        {"path": "user_data.name.first", "fieldName": "first", "required": true, "canEdit": true},
+        {"path": "user_data.born", "fieldName": "born", "required": true, "canEdit": false, "type": "number"},
+        {"path": "tags", "fieldName": "tags", "canEdit": true, "type": "array"},
+        {"path": "news", "fieldName": "news", "canEdit": true, "type": "boolean"},
+        {"path": "email", "fieldName": "email", "required": true, "canEdit": false},
+    ]);
+    let answer = app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent =
+        r#"{"user_data":{"name":{"first":" Ana "},"born":1990},"news":false,"email":"eve@x.y","sub":"eve"}"#;
+    let body = json!({"handle": "ana@example.com", "password": PASSWORD, "metaData": sent});
+    let tokens = app.as_app(&shop, "signup", body).await;
+    let access = tokens.field("access-token");
+    let claims = app.claims(&shop, &tokens.field("jwt")).await;
+    assert_eq!(claims["user_data"], json!({"name": {"first": "Ana"}, "born": 1990}));
+    assert_eq!(
+        (&claims["news"], &claims["email"], &claims["sub"]),
+        (&json!(false), &json!("ana@example.com"), &json!("ana@example.com"))
+    );
+
+    for (sent, code) in [
+        (json!(null), 602),
+        (json!("nonsense"), 602),
+        (json!("[]"), 602),
+        (json!(1), 602),
+        (json!("{}"), 604),
+        (json!(r#"{"user_data":{"name":{"first":"  "}}}"#), 604),
+        (json!(r#"{"user_data":{"name":{"first":1}}}"#), 604),
+        (json!(r#"{"user_data":{"name":{"first":"B"},"born":1991}}"#), 604),
+        (json!(r#"{"user_data":{"name":{"first":"B"}},"tags":[{}]}"#), 604),
+    ] {
+        assert_eq!(set(&access, sent.clone()).await.error(), (400, code), "{sent}");
+    }
+    // An object in the place of its text is taken too.
+    let sent = json!({"user_data": {"name": {"first": "B"}}, "tags": ["a", 1]});
+    assert_eq!(set(&access, sent).await.text(), "true");
+    let user = app.get("/api/appuser/getUser", ("access-token", &access)).await.json();
+    let expected = json!({"user_data": {"name": {"first": "B"}, "born": 1990}, "tags": ["a", 1]});
+    assert_eq!(user["metaData"], expected, "what was not sent is gone, what is fixed stays");
+}
+
+async fn sec_060_a_role_is_not_the_users_to_set<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", latchkey_domain::Preset::Recommended).await;
+    let fields = json!([{"path": "role", "canEdit": true}, {"path": "colour", "canEdit": true}]);
+    let answer = app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await.json();
+    assert_eq!(
+        (&answer["metaData"][0]["userSettable"], &answer["metaData"][1]["userSettable"]),
+        (&json!(false), &json!(true))
+    );
+    let body = |data: &str| json!({"handle": "ana@example.com", "password": crate::harness::GOOD_PASSWORD, "metaData": data});
+    assert_eq!(app.as_app(&shop, "signup", body(r#"{"role":"admin"}"#)).await.error(), (400, 604));
+    let tokens = app.as_app(&shop, "signup", body(r#"{"colour":"red"}"#)).await;
+    let access = tokens.field("access-token");
+    let answer = app.as_user(&access, "setUserMetadata", json!({"metaData": r#"{"role":"admin"}"#})).await;
+    assert_eq!(answer.error(), (400, 604));
+    let claims = app.claims_for(&shop, &tokens.field("jwt"), &shop.id).await;
+    assert_eq!((claims.get("role"), &claims["colour"]), (None, &json!("red")));
+}
+
+async fn sec_024_names_are_asked_for_with_an_access_token_and_not_often<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    let path = "/api/appuser/userNameAvailable?userName=bob";
+    assert_eq!(app.get(path, ("app-token", &shop.token)).await.error(), (400, 403));
+    for _ in 0..120 {
+        assert_eq!(app.get(path, ("access-token", &ana)).await.status, 200);
+    }
+    let refused = app.get(path, ("access-token", &ana)).await;
+    assert_eq!(refused.error(), (429, 500));
+    assert!(refused.headers.contains_key("retry-after"));
+    app.clock.advance(time::Duration::hours(2));
+    assert_eq!(app.get(path, ("access-token", &ana)).await.status, 200);
+}
+
+async fn writes_of_one_user_are_limited<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    for _ in 0..60 {
+        assert_eq!(app.as_user(&ana, "setLocale", json!({"locale": "EN"})).await.status, 200);
+    }
+    assert_eq!(app.as_user(&ana, "setLocale", json!({"locale": "EN"})).await.error(), (429, 500));
+    let bob = app.user(&shop, "bob@example.com").await;
+    assert_eq!(app.as_user(&bob, "setLocale", json!({"locale": "EN"})).await.status, 200);
+}

@@ -1,0 +1,325 @@
+//! Changing an application: its settings, its metadata fields, its locales, and its users' status.
+
+use latchkey_domain::{
+    App, AppId, AppStatus, Audience, Locale, MetadataFields, SignupFlow, UserChange, UserId, UserIdFormat,
+    UserStatus,
+};
+use latchkey_notifiers::MailAddress;
+use latchkey_storage::{Repositories, Store};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::audit::{Act, Call};
+use crate::{AppView, Refusal, Service, ServiceError};
+
+/// How often a change may lose its race before it is given up.
+const RACES: usize = 8;
+/// The longest life of a user's JWT, in hours.
+const MOST_JWT_HOURS: u32 = 720;
+/// The longest life of an access token, in days.
+const MOST_TOKEN_DAYS: u32 = 365;
+/// The longest time for which a handle is held, in days.
+const MOST_HOLD_DAYS: u32 = 3_650;
+
+/// One setting and its new value.
+#[derive(Debug, Clone)]
+pub enum SettingChange {
+    /// Whether the application answers.
+    Status(AppStatus),
+    /// Whether users may invite.
+    Invitations(bool),
+    /// Whether people may sign up.
+    Signup(bool),
+    /// How they prove their handle.
+    SignupFlow(SignupFlow),
+    /// Kept for consoles.
+    JwtEnabled(bool),
+    /// Whether users may have user names.
+    UserNames(bool),
+    /// Whether anonymous users may sign in.
+    AnonymousLogin(bool),
+    /// The most users; 0 for no limit.
+    MaxUsers(u32),
+    /// Failed log-ins before waiting begins; none for the server's number.
+    MaxLoginAttempts(Option<u32>),
+    /// The claim `aud`.
+    Audience(Audience),
+    /// Life of users' JWTs in hours.
+    UserJwtHours(u32),
+    /// Life of access tokens in days.
+    AccessTokenDays(u32),
+    /// Whether the password minima apply.
+    PasswordFilter(bool),
+    /// The password minima: length, upper, lower, digit, special. What is none stays.
+    PasswordMinima([Option<u32>; 5]),
+    /// Whether passwords that everybody uses are refused.
+    RefuseCommonPasswords(bool),
+    /// Whether the JWT carries the claim `email`.
+    MetadataEmail(bool),
+    /// Whether mail goes out under the application's own sender.
+    OwnMailSender(bool),
+    /// The application's account at the mail provider.
+    MailAccount {
+        /// Its key.
+        key: SecretString,
+        /// The address that mail comes from.
+        sender: MailAddress,
+    },
+    /// What the claim `sub` holds.
+    UserIdFormat(UserIdFormat),
+    /// For how many days the handle of a deleted user stays taken.
+    HandleHoldDays(u32),
+    /// Whether sign-up and reset answer alike for known and unknown handles.
+    NeutralAnswers(bool),
+    /// After how many days unused anonymous users go.
+    AnonymousPurgeDays(u32),
+}
+
+impl SettingChange {
+    fn apply<S: Store>(&self, service: &Service<S>, app: &mut App) -> Result<(), ServiceError> {
+        let within = |value: u32, least: u32, most: u32| {
+            if (least..=most).contains(&value) { Ok(value) } else { Err(Refusal::InvalidData) }
+        };
+        let settings = &mut app.settings;
+        match self {
+            Self::Status(status) => app.status = *status,
+            Self::Invitations(on) => settings.invitation_enabled = *on,
+            Self::Signup(on) => settings.signup_enabled = *on,
+            Self::SignupFlow(flow) => settings.signup_flow = *flow,
+            Self::JwtEnabled(on) => settings.jwt_enabled = *on,
+            Self::UserNames(on) => settings.user_names = *on,
+            Self::AnonymousLogin(on) => settings.anonymous_login = *on,
+            Self::MaxUsers(most) => settings.max_users = *most,
+            Self::MaxLoginAttempts(free) => {
+                settings.max_login_attempts = free.map(|free| within(free, 1, 100)).transpose()?;
+            }
+            Self::Audience(audience) => settings.audience = audience.clone(),
+            Self::UserJwtHours(hours) => settings.user_jwt_hours = within(*hours, 1, MOST_JWT_HOURS)?,
+            Self::AccessTokenDays(days) => settings.access_token_days = within(*days, 1, MOST_TOKEN_DAYS)?,
+            Self::PasswordFilter(on) => settings.password.filter = *on,
+            Self::PasswordMinima([length, upper, lower, digit, special]) => {
+                let policy = &mut settings.password;
+                for (field, value) in [
+                    (&mut policy.min_length, length),
+                    (&mut policy.min_upper, upper),
+                    (&mut policy.min_lower, lower),
+                    (&mut policy.min_digit, digit),
+                    (&mut policy.min_special, special),
+                ] {
+                    if let Some(value) = value {
+                        *field = within(*value, 0, 128)?;
+                    }
+                }
+            }
+            Self::RefuseCommonPasswords(on) => settings.password.refuse_common = *on,
+            Self::MetadataEmail(on) => settings.metadata_email = *on,
+            Self::OwnMailSender(on) => settings.own_mail_sender = *on,
+            Self::MailAccount { key, sender } => {
+                settings.mail_api_key = Some(service.seal_mail_key(app.id, key.expose_secret())?);
+                settings.mail_sender_address = Some(sender.bare());
+            }
+            Self::UserIdFormat(format) => settings.user_id_format = *format,
+            Self::HandleHoldDays(days) => settings.handle_hold_days = within(*days, 0, MOST_HOLD_DAYS)?,
+            Self::NeutralAnswers(on) => settings.neutral_answers = *on,
+            Self::AnonymousPurgeDays(days) => settings.anonymous_purge_days = *days,
+        }
+        Ok(())
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// Changes one setting. Setting what is set already changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] when the value is out of its bounds.
+    pub async fn change_setting(
+        &self,
+        call: Call,
+        id: AppId,
+        (name, change): (String, SettingChange),
+    ) -> Result<AppView, ServiceError> {
+        let app = self.find_app(id).await?.app;
+        // Sealing draws a salt, so the value is made before the unit of work that may run twice.
+        let mut wanted = app.clone();
+        change.apply(self, &mut wanted)?;
+        let sealed =
+            wanted.settings.mail_api_key.filter(|_| matches!(change, SettingChange::MailAccount { .. }));
+        let mut act = Act::of_operator("updateAppSetting", id, Some(call.source));
+        act.detail = Some(name);
+        let service = self.clone();
+        self.update_app(act, move |_, app| match (&change, &sealed) {
+            (SettingChange::MailAccount { sender, .. }, Some(sealed)) => {
+                app.settings.mail_api_key = Some(sealed.clone());
+                app.settings.mail_sender_address = Some(sender.bare());
+                Ok(())
+            }
+            (change, _) => change.apply(&service, app),
+        })
+        .await
+    }
+
+    /// Replaces the fields of users' metadata.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn set_metadata_fields(
+        &self,
+        call: Call,
+        id: AppId,
+        fields: MetadataFields,
+    ) -> Result<AppView, ServiceError> {
+        let act = Act::of_operator("updateAppMetaData", id, Some(call.source));
+        self.update_app(act, move |_, app| {
+            app.settings.metadata = fields.clone();
+            check_together(app)
+        })
+        .await
+    }
+
+    /// Replaces the fields that whoever invites sets.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn set_invite_fields(
+        &self,
+        call: Call,
+        id: AppId,
+        fields: MetadataFields,
+    ) -> Result<AppView, ServiceError> {
+        let act = Act::of_operator("updateAppInviteMetaData", id, Some(call.source));
+        self.update_app(act, move |_, app| {
+            app.settings.invite_metadata = fields.clone();
+            check_together(app)
+        })
+        .await
+    }
+
+    /// Sets the locales that are offered: English always is. Messages in a locale that goes, go with it.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn set_locales(
+        &self,
+        call: Call,
+        id: AppId,
+        wanted: Vec<Locale>,
+    ) -> Result<AppView, ServiceError> {
+        let mut locales = Vec::new();
+        if !wanted.contains(&Locale::EN) {
+            locales.push(Locale::EN);
+        }
+        for locale in wanted {
+            if !locales.contains(&locale) {
+                locales.push(locale);
+            }
+        }
+        let act = Act::of_operator("addRemoveLocaleEmailTemplate", id, Some(call.source));
+        self.update_app(act, move |repos, app| {
+            for template in repos.email_templates().list(id)? {
+                if !locales.contains(&template.locale) {
+                    repos.email_templates().remove_locale(id, template.locale)?;
+                }
+            }
+            app.settings.locales = locales.clone();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes an application as it is in the database, and moves its revision.
+    async fn update_app(
+        &self,
+        act: Act,
+        change: impl Fn(&mut dyn Repositories, &mut App) -> Result<(), ServiceError> + Send + Sync + 'static,
+    ) -> Result<AppView, ServiceError> {
+        let (id, now, entry) = (act.app_id, self.inner.clock.now(), self.done(&act)?);
+        self.inner
+            .store
+            .transact("app.update", move |repos| {
+                for _ in 0..RACES {
+                    let before = repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                    let mut app = before.clone();
+                    change(repos, &mut app)?;
+                    if app == before {
+                        return Ok(());
+                    }
+                    app.revision = before.revision + 1;
+                    app.updated_at = now;
+                    if repos.apps().update(&app, before.revision)? {
+                        return repos.audit().add(&entry).map_err(ServiceError::from);
+                    }
+                }
+                Err(ServiceError::Unavailable(
+                    "the application was changed by others all the time".to_owned(),
+                ))
+            })
+            .await?;
+        self.find_app(id).await
+    }
+
+    /// Suspends a user, which ends all their sessions, or lets them in again.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`] when the application has no such user.
+    pub async fn set_user_status(
+        &self,
+        call: Call,
+        (app_id, id): (AppId, UserId),
+        status: UserStatus,
+    ) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator("updateAppUser", app_id, Some(call.source));
+        act.user_id = Some(id);
+        act.detail = Some(format!("{status:?}"));
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        self.inner
+            .store
+            .transact("user.status", move |repos| {
+                let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                let change = UserChange { status: Some(status), ..UserChange::default() };
+                repos.users().change(app_id, id, &change, now)?;
+                if status == UserStatus::Suspended {
+                    let (from, to) = (user.sessions, user.sessions.end_all());
+                    repos.users().change_sessions(app_id, id, from, to, now)?;
+                    repos.codes().remove_all(app_id, id.as_bytes())?;
+                }
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`] when the application has no such user.
+    pub async fn sign_out_everywhere(
+        &self,
+        call: Call,
+        (app_id, id): (AppId, UserId),
+    ) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator("signOutEverywhere", app_id, Some(call.source));
+        act.user_id = Some(id);
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        self.inner
+            .store
+            .transact("user.sign_out", move |repos| {
+                for _ in 0..RACES {
+                    let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                    let (from, to) = (user.sessions, user.sessions.end_all());
+                    if repos.users().change_sessions(app_id, id, from, to, now)? {
+                        return repos.audit().add(&entry).map_err(ServiceError::from);
+                    }
+                }
+                Err(ServiceError::Unavailable("the sessions were changed by others all the time".to_owned()))
+            })
+            .await
+    }
+}
+
+/// A user's fields and those of invitations end in one object: none may lie below another's value.
+fn check_together(app: &App) -> Result<(), ServiceError> {
+    let (own, invited) = (&app.settings.metadata, &app.settings.invite_metadata);
+    let mut all: Vec<_> = own.iter().cloned().collect();
+    all.extend(invited.iter().filter(|field| own.iter().all(|own| own.path != field.path)).cloned());
+    MetadataFields::new(all)
+        .map(|_| ())
+        .map_err(|error| ServiceError::Explained(Refusal::InvalidData, error.to_string()))
+}

@@ -1,0 +1,99 @@
+//! One entry of the audit log per act. A success is written in the unit of work that it tells of; a refusal
+//! in one of its own.
+
+use latchkey_domain::{Actor, AppId, AuditEntry, AuditId, Handle, Source, UserId, masked};
+use latchkey_storage::Store;
+
+use crate::{Caller, Refusal, Service, ServiceError};
+
+/// What somebody is about to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Act {
+    pub(crate) action: &'static str,
+    pub(crate) app_id: AppId,
+    pub(crate) actor: Actor,
+    pub(crate) user_id: Option<UserId>,
+    pub(crate) handle: Option<String>,
+    pub(crate) source: Option<Source>,
+    pub(crate) detail: Option<String>,
+}
+
+/// Who calls, and from where.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Who.
+    pub caller: Caller,
+    /// From where.
+    pub source: Source,
+}
+
+impl Call {
+    /// The act of this call; none where nobody says of which application it is.
+    pub(crate) fn act(&self, action: &'static str, handle: Option<&Handle>) -> Option<Act> {
+        let (app_id, actor, user_id) = match &self.caller {
+            Caller::App(token) => (token.app_id, Actor::Client, None),
+            Caller::User(token) => (token.app_id, Actor::User, Some(token.user_id)),
+            Caller::Nobody | Caller::Operator(_) => return None,
+        };
+        let (handle, source) = (handle.map(masked), Some(self.source));
+        Some(Act { action, app_id, actor, user_id, handle, source, detail: None })
+    }
+}
+
+impl Act {
+    /// The act of an operator.
+    pub(crate) fn of_operator(action: &'static str, app_id: AppId, source: Option<Source>) -> Self {
+        Self { action, app_id, actor: Actor::Operator, user_id: None, handle: None, source, detail: None }
+    }
+
+    /// The act of the server itself.
+    pub(crate) fn of_server(action: &'static str, app_id: AppId) -> Self {
+        Self { actor: Actor::Server, ..Self::of_operator(action, app_id, None) }
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// The entry that says that an act was done.
+    pub(crate) fn done(&self, act: &Act) -> Result<AuditEntry, ServiceError> {
+        self.entry(act, "ok".to_owned())
+    }
+
+    fn entry(&self, act: &Act, result: String) -> Result<AuditEntry, ServiceError> {
+        let now = self.inner.clock.now();
+        Ok(AuditEntry {
+            app_id: act.app_id,
+            id: AuditId::generate(now, &*self.inner.entropy)?,
+            action: act.action.to_owned(),
+            result,
+            actor: act.actor,
+            user_id: act.user_id,
+            handle: act.handle.clone(),
+            address: act.source.map(Source::address),
+            detail: act.detail.clone(),
+            created_at: now,
+        })
+    }
+
+    /// Notes a refusal in the log, and hands the result on. What is too much is not logged: it would be too
+    /// much there as well. Nor is it worth failing for, if the log cannot be written.
+    pub(crate) async fn note<T>(
+        &self,
+        act: Option<Act>,
+        result: Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let (Some(act), Err(ServiceError::Refused(refusal))) = (act, &result) else { return result };
+        // Nothing is known of an application that is not there.
+        if matches!(refusal, Refusal::AppGone | Refusal::UnknownApp) {
+            return result;
+        }
+        let entry = self.entry(&act, format!("{refusal:?}"))?;
+        let written = self
+            .inner
+            .store
+            .transact("audit.refusal", move |repos| repos.audit().add(&entry).map_err(ServiceError::from));
+        if let Err(error) = written.await {
+            tracing::warn!(%error, "a refusal could not be logged");
+        }
+        result
+    }
+}

@@ -1,0 +1,254 @@
+//! One-time codes: drawing, placing and trying them, whatever they are for.
+//!
+//! A code belongs to a purpose, a subject (attempt, invitation or user) and the address prefix that asked for
+//! it. Wrong tries are counted before a code is looked at: those of the prefix that asked apart from everybody
+//! else's, and all of a handle's in a day.
+
+use latchkey_crypto::digests_match;
+use latchkey_domain::{AppId, Code, CodeId, CodePurpose, CodeRules, Handle, KeyedDigest, StoredCode};
+use latchkey_storage::{QuotaKey, Repositories, Store};
+use time::{Duration, OffsetDateTime};
+
+use crate::{Service, ServiceError};
+
+const NOWHERE: [u8; 32] = [0; 32];
+
+/// Whom a code is for.
+#[derive(Debug, Clone)]
+pub(crate) struct CodeSubject {
+    pub(crate) app_id: AppId,
+    pub(crate) purpose: CodePurpose,
+    pub(crate) handle: Handle,
+    pub(crate) id: [u8; 16],
+}
+
+/// A code that was drawn and may be placed.
+#[derive(Clone)]
+pub(crate) struct NewCode {
+    pub(crate) code: Code,
+    pub(crate) stored: StoredCode,
+    requests: Requests,
+    tries: [QuotaKey; 2],
+}
+
+#[derive(Clone)]
+struct Requests {
+    an_hour: QuotaKey,
+    a_day: QuotaKey,
+    subject_a_day: QuotaKey,
+    known_a_day: QuotaKey,
+}
+
+/// A code that came back.
+#[derive(Clone)]
+pub(crate) struct CodeTry {
+    pub(crate) app_id: AppId,
+    pub(crate) purpose: CodePurpose,
+    pub(crate) handle: Handle,
+    pub(crate) subjects: Vec<[u8; 16]>,
+    pub(crate) code: Code,
+    pub(crate) source: KeyedDigest,
+    /// Whether the user is known to log in from there.
+    pub(crate) is_known: bool,
+}
+
+/// What a code turned out to be.
+pub(crate) enum Tried {
+    Right(StoredCode),
+    Used,
+    Expired,
+    Wrong,
+}
+
+impl<S: Store> Service<S> {
+    /// Draws a code for a subject.
+    pub(crate) fn draw_code(
+        &self,
+        subject: &CodeSubject,
+        source: &KeyedDigest,
+        life: Duration,
+    ) -> Result<NewCode, ServiceError> {
+        let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
+        let code = Code::generate(entropy)?;
+        let stored = StoredCode {
+            id: CodeId::generate(now, entropy)?,
+            app_id: subject.app_id,
+            purpose: subject.purpose,
+            subject: subject.id,
+            digest: self.code_digest(subject.app_id, subject.purpose, &subject.id, &code)?,
+            created_at: now,
+            expires_at: now + life,
+            consumed_at: None,
+            source: Some(source.clone()),
+        };
+        let (name, handle) = (subject.purpose.name().as_bytes(), subject.handle.key().as_bytes());
+        let per_source: [&[u8]; 3] = [name, handle, source.as_bytes()];
+        let app_id = subject.app_id;
+        let requests = Requests {
+            an_hour: self.counter(app_id, "code.requests.hour", &per_source, Duration::hours(1))?,
+            a_day: self.counter(app_id, "code.requests.day", &per_source, Duration::days(1))?,
+            subject_a_day: self.counter(app_id, "code.requests", &[name, handle], Duration::days(1))?,
+            known_a_day: self.counter(app_id, "code.requests.known", &per_source, Duration::days(1))?,
+        };
+        let tries = self.tries(app_id, &subject.id, source, life)?;
+        Ok(NewCode { code, stored, requests, tries })
+    }
+
+    fn code_digest(
+        &self,
+        app_id: AppId,
+        purpose: CodePurpose,
+        subject: &[u8; 16],
+        code: &Code,
+    ) -> Result<KeyedDigest, ServiceError> {
+        let parts = [app_id.as_bytes().as_slice(), subject, code.expose().as_bytes()];
+        Ok(self.inner.keys.digests().digest(&format!("code/{}", purpose.name()), &parts)?)
+    }
+
+    /// Counts the wrong tries of the source that asked, and everybody else's.
+    fn tries(
+        &self,
+        app_id: AppId,
+        subject: &[u8; 16],
+        asked: &KeyedDigest,
+        life: Duration,
+    ) -> Result<[QuotaKey; 2], ServiceError> {
+        let parts = [subject.as_slice(), asked.as_bytes()];
+        let digest = self.inner.keys.digests().digest("code.tries", &parts)?;
+        let expires_at = self.inner.clock.now() + life + Duration::days(1);
+        let key = |kind| QuotaKey { app_id, kind, subject: digest.clone(), period: 0, expires_at };
+        Ok([key("code.tries.own"), key("code.tries.others")])
+    }
+
+    /// A counter that begins anew with each period.
+    pub(crate) fn counter(
+        &self,
+        app_id: AppId,
+        kind: &'static str,
+        parts: &[&[u8]],
+        period: Duration,
+    ) -> Result<QuotaKey, ServiceError> {
+        let seconds = period.whole_seconds().max(1);
+        let now = self.inner.clock.now();
+        let subject = self.inner.keys.digests().digest(kind, parts)?;
+        Ok(QuotaKey {
+            app_id,
+            kind,
+            subject,
+            period: now.unix_timestamp() / seconds,
+            expires_at: now + period,
+        })
+    }
+
+    /// Looks whether a code is right. The try is counted before, and the count of a wrong one is kept.
+    pub(crate) fn try_code(
+        &self,
+        repos: &mut dyn Repositories,
+        attempt: &CodeTry,
+        now: OffsetDateTime,
+    ) -> Result<Tried, ServiceError> {
+        let CodeTry { app_id, purpose, .. } = *attempt;
+        let rules = self.inner.settings.codes;
+        let mut codes = Vec::new();
+        for subject in &attempt.subjects {
+            codes.extend(repos.codes().list(app_id, purpose, subject)?);
+        }
+        if codes.is_empty() {
+            return Ok(Tried::Wrong);
+        }
+        let handle = [attempt.handle.key().as_bytes()];
+        let a_day = self.counter(app_id, "code.wrong", &handle, Duration::days(1))?;
+        let known = self.counter(app_id, "code.wrong.known", &handle, Duration::days(1))?;
+        let taken = if repos.quotas().reserve(&a_day, rules.wrong_a_day)? {
+            a_day
+        } else if attempt.is_known && repos.quotas().reserve(&known, rules.wrong_a_day_known)? {
+            known
+        } else {
+            return Ok(Tried::Wrong);
+        };
+        let mut groups: Vec<([u8; 16], KeyedDigest, Option<QuotaKey>)> = Vec::new();
+        let mut right = None;
+        for code in codes {
+            let asked = code.source.clone().unwrap_or_else(|| KeyedDigest::from_bytes(NOWHERE));
+            let known_group = groups.iter().find(|(subject, source, _)| {
+                *subject == code.subject && source.as_bytes() == asked.as_bytes()
+            });
+            let is_open = match known_group {
+                Some((_, _, taken)) => taken.is_some(),
+                None => {
+                    let [own, others] = self.tries(app_id, &code.subject, &asked, rules.life(purpose))?;
+                    let is_own = digests_match(&asked, &attempt.source);
+                    let counter = if is_own { own } else { others };
+                    let is_open = repos.quotas().reserve(&counter, rules.wrong_tries)?;
+                    groups.push((code.subject, asked, is_open.then_some(counter)));
+                    is_open
+                }
+            };
+            let digest = self.code_digest(app_id, purpose, &code.subject, &attempt.code)?;
+            if is_open && right.is_none() && digests_match(&code.digest, &digest) {
+                right = Some(code);
+            }
+        }
+        let was_looked_at = groups.iter().any(|(_, _, taken)| taken.is_some());
+        let Some(code) = right else {
+            // Where every code is closed to this source, nothing was guessed.
+            if !was_looked_at {
+                repos.quotas().give_back(&taken)?;
+            }
+            return Ok(Tried::Wrong);
+        };
+        repos.quotas().give_back(&taken)?;
+        for counter in groups.iter().filter_map(|(_, _, taken)| taken.as_ref()) {
+            repos.quotas().give_back(counter)?;
+        }
+        Ok(if code.consumed_at.is_some() {
+            Tried::Used
+        } else if code.is_expired(now) {
+            Tried::Expired
+        } else {
+            Tried::Right(code)
+        })
+    }
+}
+
+impl NewCode {
+    /// Places the code beside the live ones of its source. `false`, and nothing is to be sent, when one was
+    /// sent just now or enough were asked for; a known source has some more.
+    pub(crate) fn place(
+        &self,
+        repos: &mut dyn Repositories,
+        rules: &CodeRules,
+        is_known: bool,
+    ) -> Result<bool, ServiceError> {
+        let StoredCode { app_id, purpose, created_at: now, .. } = self.stored;
+        let [own, others] = &self.tries;
+        let asked = self.stored.source.as_ref();
+        let is_ours = |code: &StoredCode| match (&code.source, asked) {
+            (Some(source), Some(asked)) => digests_match(source, asked),
+            _ => false,
+        };
+        let mut live = repos.codes().list(app_id, purpose, &self.stored.subject)?;
+        live.retain(|code| code.consumed_at.is_none() && !code.is_expired(now) && is_ours(code));
+        let is_fresh = live.first().is_some_and(|newest| now - newest.created_at < rules.resend_after);
+        // A code whose tries are spent is never kept: it would help nobody.
+        if is_fresh && repos.quotas().used(own)? < rules.wrong_tries {
+            return Ok(false);
+        }
+        let (requests, limits) = (&self.requests, rules.requests);
+        let is_granted = repos.quotas().reserve(&requests.an_hour, limits.an_hour)?
+            && repos.quotas().reserve(&requests.a_day, limits.a_day)?
+            && repos.quotas().reserve(&requests.subject_a_day, limits.subject_a_day)?;
+        let is_granted =
+            is_granted || (is_known && repos.quotas().reserve(&requests.known_a_day, limits.known_a_day)?);
+        if !is_granted {
+            return Ok(false);
+        }
+        for old in live.iter().skip(rules.live_per_subject.saturating_sub(1)) {
+            repos.codes().remove(app_id, old.id)?;
+        }
+        repos.codes().add(&self.stored)?;
+        repos.quotas().reset(own)?;
+        repos.quotas().reset(others)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,124 @@
+//! The messages that an application words itself, and what stands where it has not.
+
+use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
+use latchkey_notifiers::{Language, MailAddress, MessageKind};
+use latchkey_storage::Store;
+use time::OffsetDateTime;
+
+use crate::audit::{Act, Call};
+use crate::{Refusal, Service, ServiceError};
+
+/// Longer subjects are cut by mail programs anyway.
+const LONGEST_SUBJECT: usize = 200;
+
+/// New words for a message.
+#[derive(Debug, Clone)]
+pub struct NewWords {
+    /// The application.
+    pub app_id: AppId,
+    /// Which message.
+    pub name: TemplateName,
+    /// In which locale.
+    pub locale: Locale,
+    /// The subject.
+    pub subject: String,
+    /// Where answers go; empty for nowhere else.
+    pub reply_to: String,
+    /// The message as HTML.
+    pub html: String,
+    /// What its link is called; none leaves it.
+    pub link_text: Option<String>,
+}
+
+impl<S: Store> Service<S> {
+    /// All messages of an application, by its locales: as it words them, or as they are built in.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`], and what an application that is not active refuses.
+    pub async fn email_templates(
+        &self,
+        id: AppId,
+    ) -> Result<Vec<(Locale, Vec<EmailTemplate>)>, ServiceError> {
+        let (app, own) = self
+            .inner
+            .store
+            .read("templates.list", move |readers| {
+                let app = readers.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                Ok::<_, ServiceError>((app, readers.email_templates().list(id)?))
+            })
+            .await?;
+        let of = |locale: Locale| {
+            TemplateName::ALL.into_iter().map(move |name| (name, locale)).map(|(name, locale)| {
+                let found = own.iter().find(|template| template.name == name && template.locale == locale);
+                found.cloned().map_or_else(|| built_in(id, name, locale, app.created_at), Ok)
+            })
+        };
+        app.settings
+            .locales
+            .iter()
+            .map(|locale| Ok((*locale, of(*locale).collect::<Result<_, _>>()?)))
+            .collect()
+    }
+
+    /// Words a message anew.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a locale that is not offered, a subject that is
+    /// empty, long or more than a line, or a reply address that is none.
+    pub async fn word_anew(&self, call: Call, words: NewWords) -> Result<EmailTemplate, ServiceError> {
+        let is_line = !words.subject.chars().any(char::is_control);
+        let is_subject = !words.subject.trim().is_empty() && words.subject.chars().count() <= LONGEST_SUBJECT;
+        let is_address = words.reply_to.is_empty() || MailAddress::parse(&words.reply_to).is_ok();
+        if !is_line || !is_subject || !is_address || words.html.trim().is_empty() {
+            return Err(Refusal::InvalidData.into());
+        }
+        let mut act = Act::of_operator("updateEmailTemplate", words.app_id, Some(call.source));
+        act.detail = Some(format!("{}-{}", words.name.as_str(), words.locale.as_str()));
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        self.inner
+            .store
+            .transact("templates.word", move |repos| {
+                let (app_id, name, locale) = (words.app_id, words.name, words.locale);
+                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                if !app.settings.locales.contains(&locale) {
+                    return Err(Refusal::InvalidData.into());
+                }
+                let old = repos.email_templates().find(app_id, name, locale)?;
+                let old = old.map_or_else(|| built_in(app_id, name, locale, app.created_at), Ok)?;
+                let template = EmailTemplate {
+                    subject: words.subject.clone(),
+                    reply_to: words.reply_to.clone(),
+                    html: words.html.clone(),
+                    link_text: words.link_text.clone().unwrap_or(old.link_text),
+                    updated_at: now,
+                    ..old
+                };
+                repos.email_templates().put(&template)?;
+                repos.audit().add(&entry)?;
+                Ok(template)
+            })
+            .await
+    }
+}
+
+fn built_in(
+    app_id: AppId,
+    name: TemplateName,
+    locale: Locale,
+    created_at: OffsetDateTime,
+) -> Result<EmailTemplate, ServiceError> {
+    let language =
+        Language::or_english(locale).ok_or_else(|| ServiceError::Internal("there is no English".into()))?;
+    let message = language.message(MessageKind::Named(name));
+    Ok(EmailTemplate {
+        app_id,
+        name,
+        locale,
+        subject: message.subject,
+        reply_to: String::new(),
+        html: message.html,
+        link_text: language.notes.link_text.clone(),
+        created_at,
+        updated_at: created_at,
+    })
+}

@@ -1,0 +1,298 @@
+//! Invitations: a user invites somebody, a code is mailed, and with it the invited person registers.
+
+use latchkey_domain::{
+    App, AppKey, AuditEntry, Code, CodePurpose, Handle, Invite, InviteId, InviteState, Locale, Source,
+    TemplateName, User, UserId, max_users,
+};
+use latchkey_notifiers::Values;
+use latchkey_storage::{Repositories, Store};
+use time::{Duration, OffsetDateTime};
+
+use crate::audit::{Act, Call};
+use crate::caller::{accepted, find_app_of, find_user};
+use crate::codes::{CodeSubject, CodeTry, Tried};
+use crate::limits::Rate;
+use crate::mail::{is_mailable, worded};
+use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::throttle::settle_right;
+use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
+
+/// The longest text by which a client may call a sender.
+const LONGEST_REFERENCE: usize = 254;
+
+/// An invitation.
+#[derive(Debug, Clone)]
+pub struct InviteSomebody {
+    /// Who is invited.
+    pub handle: Handle,
+    /// What the sender's client calls the sender.
+    pub sender_reference: String,
+    /// What the sender sets for the invited person: JSON text.
+    pub metadata: Option<String>,
+}
+
+/// An invited person who becomes a user.
+#[derive(Debug, Clone)]
+pub struct Register {
+    /// Their handle.
+    pub handle: Handle,
+    /// Their password.
+    pub password: NewPassword,
+    /// The code that was mailed to them.
+    pub code: Code,
+    /// Their metadata: JSON text.
+    pub metadata: Option<String>,
+    /// Their locale.
+    pub locale: Option<String>,
+}
+
+impl<S: Store> Service<S> {
+    /// Invites somebody. A repeat by the same sender is the same invitation with a new code.
+    ///
+    /// # Errors
+    /// [`Refusal::InvitationsOff`], [`Refusal::MetadataInvalid`], [`Refusal::InvalidData`] when no mail can
+    /// reach the handle, [`Refusal::HandleTaken`]; [`ServiceError::TooMany`] after too many in a day.
+    pub async fn invite(&self, call: Call, request: InviteSomebody) -> Result<(), ServiceError> {
+        let act = call.act("invite", Some(&request.handle));
+        let result = match act.clone() {
+            Some(act) => self.invite_now(call, request, act).await,
+            None => Err(Refusal::MissingParameter.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn invite_now(&self, call: Call, request: InviteSomebody, act: Act) -> Result<(), ServiceError> {
+        let token = call.caller.clone().user(Refusal::MissingParameter)?;
+        let (finding, handle) = (token.clone(), request.handle.clone());
+        let now = self.inner.clock.now();
+        let (app, sender, is_taken, words) = self
+            .inner
+            .store
+            .read("invite.begin", move |readers| {
+                let (app, sender) = find_user(readers, &finding)?;
+                let is_taken = readers.users().find_by_handle(app.id, &handle)?.is_some()
+                    || readers.users().is_held(app.id, &handle, now)?;
+                let words = worded(readers.email_templates(), app.id, TemplateName::Invite, Locale::EN)?;
+                Ok::<_, ServiceError>((app, sender, is_taken, words))
+            })
+            .await?;
+        if !app.settings.invitation_enabled {
+            return Err(Refusal::InvitationsOff.into());
+        }
+        let metadata = app.settings.invite_metadata.accept(request.metadata.as_deref());
+        let metadata = metadata.map_err(|_| Refusal::MetadataInvalid)?;
+        if !is_mailable(&request.handle) || request.sender_reference.len() > LONGEST_REFERENCE {
+            return Err(Refusal::InvalidData.into());
+        }
+        if is_taken && !app.settings.neutral_answers {
+            return Err(Refusal::HandleTaken.into());
+        }
+        self.take_invite(&app, &sender, call.source, now).await?;
+        if is_taken {
+            return Ok(());
+        }
+        let id = self.derived_id(
+            "invite",
+            &[app.id.as_bytes(), request.handle.key().as_bytes(), sender.id.as_bytes()],
+        )?;
+        let invite = Invite {
+            app_id: app.id,
+            id: InviteId::from_bytes(id),
+            handle: request.handle,
+            sender_id: sender.id,
+            sender_handle: sender.handle.clone(),
+            sender_reference: request.sender_reference,
+            state: InviteState::Pending,
+            locale: Locale::EN,
+            metadata,
+            created_at: now,
+            updated_at: now,
+        };
+        let rules = self.inner.settings.codes;
+        let subject =
+            CodeSubject { app_id: app.id, purpose: CodePurpose::Invite, handle: invite.handle.clone(), id };
+        // The invited person comes from somewhere else: the code belongs to the sender, wherever they are.
+        let asked = self.inner.keys.digests().digest("invite.sender", &[sender.id.as_bytes()])?;
+        let new_code = self.draw_code(&subject, &asked, rules.invite_life)?;
+        let values = Values {
+            app_name: app.name.as_str(),
+            handle: invite.handle.as_str(),
+            code: Some(new_code.code.expose()),
+            link: None,
+        };
+        let slot = self.mail_slot(&invite.handle).await?;
+        let expiry = Some(new_code.stored.expires_at);
+        let mail = slot.as_ref().map(|slot| self.mail(&app, slot, &words, &values, expiry)).transpose()?;
+        let entry = self.done(&act)?;
+        let is_sent = self
+            .inner
+            .store
+            .transact("invite.send", move |repos| {
+                accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
+                repos.invites().put(&invite)?;
+                repos.audit().add(&entry)?;
+                let Some(mail) = &mail else { return Ok(false) };
+                let is_placed = new_code.place(repos, &rules, false)?;
+                if is_placed {
+                    repos.outbox().add(mail)?;
+                }
+                Ok::<_, ServiceError>(is_placed)
+            })
+            .await?;
+        self.outbox_has_mail();
+        if is_sent { Ok(()) } else { self.release(slot).await }
+    }
+
+    /// Takes one of a sender's invitations of the day.
+    async fn take_invite(
+        &self,
+        app: &App,
+        sender: &User,
+        source: Source,
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        self.inner.limits.take(Rate::CodeRequest, source, now)?;
+        let counter = self.counter(app.id, "invites", &[sender.id.as_bytes()], Duration::days(1))?;
+        let limit = self.inner.settings.mail_limits.invites_a_day;
+        let is_granted = self
+            .inner
+            .store
+            .transact("invite.reserve", move |repos| {
+                repos.quotas().reserve(&counter, limit).map_err(ServiceError::from)
+            })
+            .await?;
+        let until_tomorrow = 86_400 - now.unix_timestamp().rem_euclid(86_400);
+        let seconds = u32::try_from(until_tomorrow).unwrap_or(86_400);
+        if is_granted { Ok(()) } else { Err(ServiceError::TooMany { seconds }) }
+    }
+
+    /// Makes an invited person a user.
+    ///
+    /// # Errors
+    /// [`Refusal::InvitationsOff`]; [`Refusal::InvalidData`] when no open invitation of the handle has this
+    /// code, or for locale and password; [`Refusal::HandleTaken`]; [`Refusal::MetadataInvalid`].
+    pub async fn register(&self, call: Call, request: Register) -> Result<Tokens, ServiceError> {
+        let act = call.act("register", Some(&request.handle));
+        let result = match act.clone() {
+            Some(act) => self.register_now(call, request, act).await,
+            None => Err(Refusal::MissingParameter.into()),
+        };
+        self.note(act, result).await
+    }
+
+    async fn register_now(&self, call: Call, request: Register, act: Act) -> Result<Tokens, ServiceError> {
+        let Register { handle, password, code, metadata, locale } = request;
+        let (caller, wanted) = (call.caller.clone(), handle.clone());
+        let now = self.inner.clock.now();
+        let (app, keys, is_taken) = self
+            .inner
+            .store
+            .read("register.begin", move |readers| {
+                let app = find_app_of(readers, &caller)?;
+                let keys = readers.apps().keys(app.id)?;
+                let is_taken = readers.users().find_by_handle(app.id, &wanted)?.is_some()
+                    || readers.users().is_held(app.id, &wanted, now)?;
+                Ok::<_, ServiceError>((app, keys, is_taken))
+            })
+            .await?;
+        if !app.settings.invitation_enabled {
+            return Err(Refusal::InvitationsOff.into());
+        }
+        let code_try = CodeTry {
+            app_id: app.id,
+            purpose: CodePurpose::Invite,
+            handle: handle.clone(),
+            subjects: Vec::new(),
+            code,
+            source: self.source_digest(app.id, call.source)?,
+            is_known: false,
+        };
+        // The code is looked at before anything that costs or tells something.
+        let (service, trying) = (self.clone(), code_try.clone());
+        let invite = self
+            .inner
+            .store
+            .transact("register.try", move |repos| service.find_invite(repos, &trying, now))
+            .await??;
+        if is_taken {
+            return Err(Refusal::HandleTaken.into());
+        }
+        let locale = offered_locale(&app, locale.as_deref())?;
+        password.check(&app, &handle)?;
+        let metadata = app.settings.metadata.accept(metadata.as_deref()).map_err(|error| match error {
+            latchkey_domain::InvalidMetadata::Missing(_)
+            | latchkey_domain::InvalidMetadata::NotSettable(_) => Refusal::MetadataInvalid,
+            _ => Refusal::InvalidData,
+        })?;
+        let user_id = UserId::generate(now, &*self.inner.entropy)?;
+        let sealed = self.hash_password(password.into_client(), app.id, user_id).await?;
+        let made = (user_id, Some(sealed), locale, metadata.merged_with(&invite.metadata));
+        let user = new_user(app.id, handle, made, now);
+        self.add_invited(&app, &keys, user, (code_try, call.source), act).await
+    }
+
+    async fn add_invited(
+        &self,
+        app: &App,
+        keys: &[AppKey],
+        user: User,
+        (code_try, source): (CodeTry, Source),
+        act: Act,
+    ) -> Result<Tokens, ServiceError> {
+        let now = self.inner.clock.now();
+        let tokens = self.issue_tokens(app, keys, &user)?;
+        let (slot, welcome) = self.welcomes(app, &user.handle, &[user.locale]).await?;
+        let origin = self.origin(app.id, user.id, source)?;
+        let entry = AuditEntry { user_id: Some(user.id), ..self.done(&act)? };
+        let limit = max_users(app, self.inner.settings.mode);
+        let service = self.clone();
+        let added = self
+            .inner
+            .store
+            .transact("register.add", move |repos| {
+                let invite = match service.find_invite(repos, &code_try, now)? {
+                    Ok(invite) => invite,
+                    Err(refusal) => return Err(refusal.into()),
+                };
+                if !repos.invites().verify(invite.app_id, invite.id, now)? {
+                    return Err(Refusal::HandleTaken.into());
+                }
+                add_within_limit(repos, &user, limit, now)?;
+                for code in repos.codes().list(invite.app_id, CodePurpose::Invite, invite.id.as_bytes())? {
+                    repos.codes().consume(invite.app_id, code.id, now)?;
+                }
+                settle_right(repos, user.app_id, user.id, origin, None)?;
+                welcome.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await;
+        if let Err(error) = added {
+            self.release(slot).await?;
+            return Err(error);
+        }
+        self.outbox_has_mail();
+        Ok(tokens)
+    }
+
+    /// The open invitation that this code is of. Tries are counted by [`Service::try_code`].
+    fn find_invite(
+        &self,
+        repos: &mut dyn Repositories,
+        code_try: &CodeTry,
+        now: OffsetDateTime,
+    ) -> Result<Result<Invite, Refusal>, ServiceError> {
+        let invites = repos.invites().list(code_try.app_id, &code_try.handle)?;
+        let subjects = invites.iter().map(|invite| *invite.id.as_bytes()).collect();
+        let code = match self.try_code(repos, &CodeTry { subjects, ..code_try.clone() }, now)? {
+            Tried::Right(code) => code,
+            Tried::Used => return Ok(Err(Refusal::HandleTaken)),
+            Tried::Expired | Tried::Wrong => return Ok(Err(Refusal::InvalidData)),
+        };
+        let invite = invites.into_iter().find(|invite| *invite.id.as_bytes() == code.subject);
+        Ok(match invite {
+            Some(invite) if invite.state == InviteState::Pending => Ok(invite),
+            Some(_) => Err(Refusal::HandleTaken),
+            None => Err(Refusal::InvalidData),
+        })
+    }
+}

@@ -1,0 +1,332 @@
+//! Rates per address and per user, in this process's memory: exact counts of subjects are the database's.
+//! With several instances each counts for itself, so that an address has up to as many times its share.
+//!
+//! Why no library: what is counted here can be given back (a completed sign-up, a right password), which the
+//! usual rate limiters cannot.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use latchkey_domain::{Handle, Source, SourcePrefix, UserId};
+use time::{Duration, OffsetDateTime};
+
+use crate::ServiceError;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rate {
+    /// Any request.
+    Request,
+    /// A log-in, given back when it succeeds.
+    Login,
+    /// A sign-up, given back when it is completed.
+    SignUp,
+    /// A code that was asked for, given back when it is used.
+    CodeRequest,
+    /// A new anonymous user.
+    Anonymous,
+    /// A user's writing call.
+    Write,
+    /// A user's question whether a name is free.
+    NameCheck,
+}
+
+/// How many, in which time.
+#[derive(Debug, Clone, Copy)]
+struct RateLimit {
+    most: u32,
+    within: Duration,
+}
+
+/// The limits. The defaults are those of docs/security.md.
+#[derive(Debug, Clone)]
+pub struct RateRules {
+    /// Requests of an address in a minute.
+    pub requests: u32,
+    /// Failed log-ins of an address in a minute.
+    pub logins_a_minute: u32,
+    /// Failed log-ins of an address in an hour.
+    pub logins_an_hour: u32,
+    /// Open sign-ups of an IPv6 prefix in an hour.
+    pub sign_ups: u32,
+    /// Unused code requests of an IPv6 prefix in an hour.
+    pub code_requests: u32,
+    /// How many times as much an IPv4 address may do of the two above, since many share one.
+    pub ipv4_share: u32,
+    /// How many times as much the /48 around an IPv6 prefix may do.
+    pub site_share: u32,
+    /// New anonymous users of an address in an hour.
+    pub anonymous: u32,
+    /// Writing calls of a user in a minute.
+    pub writes: u32,
+    /// A user's questions whether a name is free, in an hour.
+    pub name_checks: u32,
+    /// So many different handles failing from one address within an hour stop log-ins from it.
+    pub sprayed_handles: usize,
+    /// For how long.
+    pub spray_pause: Duration,
+    /// Whether loopback is not counted: no proxy is declared, so it is somebody trying the server out.
+    pub skip_loopback: bool,
+}
+
+impl Default for RateRules {
+    fn default() -> Self {
+        Self {
+            requests: 600,
+            logins_a_minute: 20,
+            logins_an_hour: 100,
+            sign_ups: 10,
+            code_requests: 10,
+            ipv4_share: 10,
+            site_share: 10,
+            anonymous: 300,
+            writes: 60,
+            name_checks: 120,
+            sprayed_handles: 30,
+            spray_pause: Duration::minutes(15),
+            skip_loopback: true,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Who {
+    Prefix(SourcePrefix),
+    Site(SourcePrefix),
+    User(UserId),
+}
+
+/// Two windows beside each other: the older one counts as far as it still lies within the time.
+#[derive(Default, Clone, Copy)]
+struct Window {
+    number: i64,
+    current: u32,
+    previous: u32,
+}
+
+#[derive(Default)]
+struct Spray {
+    handles: Vec<u64>,
+    began: Option<OffsetDateTime>,
+    paused_until: Option<OffsetDateTime>,
+}
+
+/// More keys than this are looked through for stale ones.
+const MANY_KEYS: usize = 100_000;
+
+/// Counts rates.
+pub struct RateLimits {
+    rules: RateRules,
+    windows: Mutex<HashMap<(Rate, i64, Who), Window>>,
+    sprays: Mutex<HashMap<SourcePrefix, Spray>>,
+    hasher: RandomState,
+}
+
+impl RateLimits {
+    pub(crate) fn new(rules: RateRules) -> Self {
+        Self { rules, windows: Mutex::default(), sprays: Mutex::default(), hasher: RandomState::new() }
+    }
+
+    fn limits_of(&self, rate: Rate, source: Source) -> Vec<(Who, RateLimit)> {
+        let rules = &self.rules;
+        let is_v4 = matches!(source.address(), IpAddr::V4(_));
+        let shared = |most: u32| if is_v4 { most.saturating_mul(rules.ipv4_share) } else { most };
+        let (minute, hour) = (Duration::minutes(1), Duration::hours(1));
+        let own: &[(u32, Duration)] = match rate {
+            Rate::Request => &[(rules.requests, minute)],
+            Rate::Login => &[(rules.logins_a_minute, minute), (rules.logins_an_hour, hour)],
+            Rate::SignUp => &[(shared(rules.sign_ups), hour)],
+            Rate::CodeRequest => &[(shared(rules.code_requests), hour)],
+            Rate::Anonymous => &[(rules.anonymous, hour)],
+            Rate::Write | Rate::NameCheck => &[],
+        };
+        let mut limits = Vec::with_capacity(2 * own.len());
+        for (most, within) in own.iter().copied() {
+            limits.push((Who::Prefix(source.prefix()), RateLimit { most, within }));
+            if let Some(site) = source.site() {
+                let most = most.saturating_mul(rules.site_share);
+                limits.push((Who::Site(site), RateLimit { most, within }));
+            }
+        }
+        limits
+    }
+
+    fn is_skipped(&self, source: Source) -> bool {
+        self.rules.skip_loopback && source.address().is_loopback()
+    }
+
+    /// Takes one for an address.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`], and nothing is taken.
+    pub fn take(&self, rate: Rate, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
+        if self.is_skipped(source) {
+            return Ok(());
+        }
+        self.take_all(rate, &self.limits_of(rate, source), now)
+    }
+
+    /// Takes one for a user.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`], and nothing is taken.
+    pub fn take_for(&self, rate: Rate, user: UserId, now: OffsetDateTime) -> Result<(), ServiceError> {
+        let limit = match rate {
+            Rate::NameCheck => RateLimit { most: self.rules.name_checks, within: Duration::hours(1) },
+            _ => RateLimit { most: self.rules.writes, within: Duration::minutes(1) },
+        };
+        self.take_all(rate, &[(Who::User(user), limit)], now)
+    }
+
+    fn take_all(
+        &self,
+        rate: Rate,
+        limits: &[(Who, RateLimit)],
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if windows.len() > MANY_KEYS {
+            windows.retain(|(_, seconds, _), window| now.unix_timestamp() / seconds - window.number < 2);
+        }
+        for (who, limit) in limits {
+            let seconds = limit.within.whole_seconds().max(1);
+            let window = windows.entry((rate, seconds, *who)).or_default();
+            window.move_to(now.unix_timestamp() / seconds);
+            let into = u64::try_from(now.unix_timestamp().rem_euclid(seconds)).unwrap_or(0);
+            let whole = u64::try_from(seconds).unwrap_or(1);
+            let weighted = u64::from(window.previous) * (whole - into) / whole + u64::from(window.current);
+            if weighted >= u64::from(limit.most) {
+                let wait = if window.current >= limit.most { whole - into } else { (whole - into) / 4 + 1 };
+                return Err(ServiceError::TooMany { seconds: u32::try_from(wait).unwrap_or(u32::MAX) });
+            }
+        }
+        for (who, limit) in limits {
+            if let Some(window) = windows.get_mut(&(rate, limit.within.whole_seconds().max(1), *who)) {
+                window.current = window.current.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives one back.
+    pub fn give_back(&self, rate: Rate, source: Source) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        for (who, limit) in self.limits_of(rate, source) {
+            if let Some(window) = windows.get_mut(&(rate, limit.within.whole_seconds().max(1), who)) {
+                window.current = window.current.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Refuses an address that has tried too many handles.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`].
+    pub(crate) fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
+        let sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = sprays.get(&source.prefix()).and_then(|spray| spray.paused_until);
+        match until.filter(|until| now < *until) {
+            Some(until) => {
+                let seconds = (until - now).whole_seconds() + 1;
+                Err(ServiceError::TooMany { seconds: u32::try_from(seconds).unwrap_or(u32::MAX) })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that a log-in with this handle failed from this address.
+    pub(crate) fn note_failed_handle(&self, source: Source, handle: &Handle, now: OffsetDateTime) {
+        if self.is_skipped(source) {
+            return;
+        }
+        let mark = self.hasher.hash_one(handle.key());
+        let mut sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
+        if sprays.len() > MANY_KEYS {
+            let is_live =
+                |began: &Option<OffsetDateTime>| began.is_some_and(|at| now - at < Duration::hours(2));
+            sprays.retain(|_, spray| is_live(&spray.began));
+        }
+        let spray = sprays.entry(source.prefix()).or_default();
+        if spray.began.is_none_or(|began| now - began >= Duration::hours(1)) {
+            *spray = Spray { began: Some(now), paused_until: spray.paused_until, ..Spray::default() };
+        }
+        if !spray.handles.contains(&mark) {
+            spray.handles.push(mark);
+        }
+        if spray.handles.len() >= self.rules.sprayed_handles {
+            *spray = Spray { paused_until: Some(now + self.rules.spray_pause), ..Spray::default() };
+        }
+    }
+}
+
+impl Window {
+    fn move_to(&mut self, number: i64) {
+        if number == self.number {
+            return;
+        }
+        self.previous = if number == self.number + 1 { self.current } else { 0 };
+        self.current = 0;
+        self.number = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source::at(text.parse().unwrap())
+    }
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_700_000_000 - 1_700_000_000 % 3_600 + seconds).unwrap()
+    }
+
+    fn taken(limits: &RateLimits, rate: Rate, from: &str, number: usize, now: OffsetDateTime) -> usize {
+        (0..number).filter(|_| limits.take(rate, source(from), now).is_ok()).count()
+    }
+
+    #[test]
+    fn what_is_taken_comes_back_with_time_or_when_it_is_given_back() {
+        let limits = RateLimits::new(RateRules::default());
+        assert_eq!(taken(&limits, Rate::Login, "192.0.2.1", 30, at(0)), 20);
+        let error = limits.take(Rate::Login, source("192.0.2.1"), at(10)).unwrap_err();
+        assert!(matches!(error, ServiceError::TooMany { seconds: 50 }), "{error:?}");
+        limits.give_back(Rate::Login, source("192.0.2.1"));
+        assert_eq!(taken(&limits, Rate::Login, "192.0.2.1", 5, at(10)), 1);
+        // Half a minute into the next one, half of the last one still counts.
+        assert_eq!(taken(&limits, Rate::Login, "192.0.2.1", 30, at(90)), 10);
+        assert_eq!(taken(&limits, Rate::Login, "192.0.2.1", 30, at(600)), 20);
+    }
+
+    #[test]
+    fn sec_016_spellings_share_a_bucket_and_a_site_has_one_too() {
+        let limits = RateLimits::new(RateRules::default());
+        assert_eq!(taken(&limits, Rate::SignUp, "192.0.2.1", 200, at(0)), 100);
+        assert_eq!(taken(&limits, Rate::SignUp, "::ffff:192.0.2.1", 9, at(0)), 0);
+        let mut all = 0;
+        for subnet in 0..0x1_0000_u32 {
+            all += taken(&limits, Rate::SignUp, &format!("2001:db8:1:{subnet:x}::1"), 1, at(0));
+        }
+        assert_eq!(all, 100, "the /48 has ten times the share of a /64");
+        assert_eq!(taken(&limits, Rate::SignUp, "2001:db8:2::1", 20, at(0)), 10);
+    }
+
+    #[test]
+    fn loopback_is_counted_where_a_proxy_is_declared() {
+        let limits = RateLimits::new(RateRules::default());
+        assert_eq!(taken(&limits, Rate::Login, "127.0.0.1", 30, at(0)), 30);
+        let strict = RateLimits::new(RateRules { skip_loopback: false, ..RateRules::default() });
+        assert_eq!(taken(&strict, Rate::Login, "127.0.0.1", 30, at(0)), 20);
+    }
+
+    #[test]
+    fn a_user_has_a_share_of_writes() {
+        let limits = RateLimits::new(RateRules::default());
+        let user = UserId::from_bytes([1; 16]);
+        let taken = |rate| (0..200).filter(|_| limits.take_for(rate, user, at(0)).is_ok()).count();
+        assert_eq!((taken(Rate::Write), taken(Rate::NameCheck)), (60, 120));
+    }
+}

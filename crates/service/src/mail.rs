@@ -1,0 +1,176 @@
+//! Composing mail: which wording, for whom, under whose name. Sending it is the outbox's.
+
+use latchkey_domain::{
+    App, AppId, Channel, Handle, Locale, MessageId, MessageState, OutboxMessage, TemplateName,
+};
+use latchkey_notifiers::{Language, MailAddress, MessageKind, Template, Values, render};
+use latchkey_storage::{EmailTemplateReader, QuotaKey, Store};
+use time::{Duration, OffsetDateTime};
+
+use crate::outbox::{Payload, payload_of};
+use crate::{Service, ServiceError};
+
+/// How much mail one address gets, and one user causes.
+#[derive(Debug, Clone, Copy)]
+pub struct MailLimits {
+    /// Mails to one address in an hour, from all applications.
+    pub an_hour: u32,
+    /// Mails to one address in a day, from all applications.
+    pub a_day: u32,
+    /// Invitations of one user in a day.
+    pub invites_a_day: u32,
+}
+
+impl Default for MailLimits {
+    fn default() -> Self {
+        Self { an_hour: 10, a_day: 30, invites_a_day: 20 }
+    }
+}
+
+/// A message in the words that were found for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Worded {
+    pub(crate) template: Template,
+    pub(crate) reply_to: String,
+    pub(crate) link_text: String,
+}
+
+/// Finds the words of a message: the application's own in this locale, else the built-in ones in it, else
+/// the application's English, else the built-in English.
+pub(crate) fn worded<R: EmailTemplateReader + ?Sized>(
+    templates: &mut R,
+    app_id: AppId,
+    name: TemplateName,
+    locale: Locale,
+) -> Result<Worded, ServiceError> {
+    for candidate in [locale, Locale::EN] {
+        if let Some(own) = templates.find(app_id, name, candidate)? {
+            let language = Language::or_english(candidate);
+            let default = || language.map_or_else(String::new, |language| language.notes.link_text.clone());
+            return Ok(Worded {
+                template: Template::from_html(&own.subject, &own.html),
+                reply_to: own.reply_to,
+                link_text: if own.link_text.is_empty() { default() } else { own.link_text },
+            });
+        }
+        if Language::of(candidate).is_some() {
+            return built_in(MessageKind::Named(name), candidate);
+        }
+    }
+    built_in(MessageKind::Named(name), Locale::EN)
+}
+
+/// The built-in words.
+pub(crate) fn built_in(kind: MessageKind, locale: Locale) -> Result<Worded, ServiceError> {
+    let language =
+        Language::or_english(locale).ok_or_else(|| ServiceError::Internal("there is no English".into()))?;
+    Ok(Worded {
+        template: language.message(kind),
+        reply_to: String::new(),
+        link_text: language.notes.link_text.clone(),
+    })
+}
+
+/// Whether mail can go to a handle.
+pub(crate) fn is_mailable(handle: &Handle) -> bool {
+    handle.is_address() && MailAddress::parse_bare(handle.as_str()).is_ok()
+}
+
+/// The right to send one mail to an address, taken before the unit of work that promises it.
+#[derive(Clone)]
+pub(crate) struct Slot {
+    pub(crate) address: MailAddress,
+    counters: [QuotaKey; 2],
+}
+
+impl<S: Store> Service<S> {
+    /// Takes the right to send one mail to a handle. None when it is no address, or has had enough.
+    pub(crate) async fn mail_slot(&self, handle: &Handle) -> Result<Option<Slot>, ServiceError> {
+        let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
+        let everywhere = AppId::from_bytes([0; 16]);
+        let parts = [handle.key().as_bytes()];
+        let an_hour = self.counter(everywhere, "mail.hour", &parts, Duration::hours(1))?;
+        let a_day = self.counter(everywhere, "mail.day", &parts, Duration::days(1))?;
+        let (limits, counters) = (self.inner.settings.mail_limits, [an_hour, a_day]);
+        let taken = counters.clone();
+        let is_granted = self
+            .inner
+            .store
+            .transact("mail.reserve", move |repos| {
+                let [an_hour, a_day] = &taken;
+                if !repos.quotas().reserve(an_hour, limits.an_hour)? {
+                    return Ok::<_, ServiceError>(false);
+                }
+                if !repos.quotas().reserve(a_day, limits.a_day)? {
+                    repos.quotas().give_back(an_hour)?;
+                    return Ok(false);
+                }
+                Ok(true)
+            })
+            .await?;
+        if !is_granted {
+            tracing::warn!("a mail was withheld: its address has had enough");
+        }
+        Ok(is_granted.then_some(Slot { address, counters }))
+    }
+
+    /// Gives the right back: nothing was sent.
+    pub(crate) async fn release(&self, slot: Option<Slot>) -> Result<(), ServiceError> {
+        let Some(slot) = slot else { return Ok(()) };
+        self.inner
+            .store
+            .transact("mail.release", move |repos| {
+                slot.counters.iter().try_for_each(|counter| repos.quotas().give_back(counter))?;
+                Ok::<_, ServiceError>(())
+            })
+            .await
+    }
+
+    /// A message to be added within the unit of work that promises it.
+    pub(crate) fn mail(
+        &self,
+        app: &App,
+        slot: &Slot,
+        worded: &Worded,
+        values: &Values<'_>,
+        expires_at: Option<OffsetDateTime>,
+    ) -> Result<OutboxMessage, ServiceError> {
+        let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
+        let id = MessageId::generate(now, entropy)?;
+        let rendered = render(&worded.template, values);
+        let payload = Payload {
+            to: slot.address.bare(),
+            reply_to: worded.reply_to.clone(),
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
+        };
+        let json = serde_json::to_vec(&payload).map_err(|error| ServiceError::Internal(error.into()))?;
+        Ok(OutboxMessage {
+            app_id: app.id,
+            id,
+            channel: Channel::Mail,
+            payload: self.inner.keys.seal(&payload_of(app.id, &id), &json, entropy)?,
+            attempts: 0,
+            due_at: now,
+            expires_at,
+            state: MessageState::Due,
+            last_error: None,
+            created_at: now,
+        })
+    }
+
+    /// A message that tells somebody of something, with no more in it than the names; none if it has no
+    /// place to go.
+    pub(crate) fn notice(
+        &self,
+        app: &App,
+        slot: Option<&Slot>,
+        worded: &Worded,
+        handle: &Handle,
+    ) -> Result<Option<OutboxMessage>, ServiceError> {
+        let Some(slot) = slot else { return Ok(None) };
+        let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
+        self.mail(app, slot, worded, &values, None).map(Some)
+    }
+}

@@ -1,0 +1,213 @@
+//! Guessing passwords: an attempt is counted in the database before the password is looked at, and forgotten
+//! when it was right. Sources from which the user has logged in are counted apart from all others.
+
+use latchkey_crypto::Verdict;
+use latchkey_domain::{
+    App, AppId, ClientPassword, Failures, Familiarity, LadderRules, Source, SourceMark, User, UserId,
+};
+use latchkey_notifiers::MessageKind;
+use latchkey_storage::{Repositories, Store};
+use time::{Duration, OffsetDateTime};
+
+use crate::audit::Act;
+use crate::mail::built_in;
+use crate::{Service, ServiceError};
+
+/// How often a counted attempt may lose its race before it is refused.
+const RACES: usize = 32;
+
+/// An attempt that was counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted {
+    side: Familiarity,
+    /// Its number among the consecutive failures.
+    number: u32,
+}
+
+/// Which source it is, as far as the user's row can tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) mark: SourceMark,
+    pub(crate) day: u32,
+}
+
+impl Origin {
+    pub(crate) fn familiarity(self, user: &User) -> Familiarity {
+        if user.login.sources.knows(&self.mark, self.day) { Familiarity::Known } else { Familiarity::Unknown }
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// How a user's row knows a source.
+    pub(crate) fn origin(&self, app_id: AppId, user: UserId, source: Source) -> Result<Origin, ServiceError> {
+        let parts: [&[u8]; 3] = [app_id.as_bytes(), user.as_bytes(), &source.prefix().to_canonical_bytes()];
+        let digest = self.inner.keys.digests().digest("user.source", &parts)?;
+        let mut mark = [0; 16];
+        mark.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
+        let day = u32::try_from(self.inner.clock.now().unix_timestamp() / 86_400).unwrap_or(0);
+        Ok(Origin { mark, day })
+    }
+
+    pub(crate) fn ladder(&self, app: &App) -> LadderRules {
+        let mut rules = self.inner.settings.ladder;
+        if let Some(free) = app.settings.max_login_attempts {
+            rules.free = free;
+        }
+        rules
+    }
+
+    /// Counts an attempt. None when there may be none now.
+    pub(crate) async fn count_attempt(
+        &self,
+        app: &App,
+        user: &User,
+        origin: Origin,
+    ) -> Result<Option<Counted>, ServiceError> {
+        let (rules, now) = (self.ladder(app), self.inner.clock.now());
+        let (app_id, id) = (user.app_id, user.id);
+        self.inner
+            .store
+            .transact("login.count", move |repos| {
+                for _ in 0..RACES {
+                    let Some(user) = repos.users().find(app_id, id)? else { return Ok(None) };
+                    let side = origin.familiarity(&user);
+                    let from = user.login.failures(side);
+                    if !rules.allows(from, side, now) {
+                        return Ok(None);
+                    }
+                    let number = from.count.saturating_add(1);
+                    let to = Failures { count: number, last_at: Some(now) };
+                    if repos.users().count_failures(app_id, id, side, from, to)? {
+                        return Ok(Some(Counted { side, number }));
+                    }
+                }
+                Ok::<_, ServiceError>(None)
+            })
+            .await
+    }
+
+    /// Verifies a user's password, counted. A wrong one and one that may not be tried are the same: `Wrong`,
+    /// at the cost of one hash.
+    pub(crate) async fn try_password(
+        &self,
+        app: &App,
+        user: &User,
+        password: ClientPassword,
+        origin: Origin,
+    ) -> Result<(Verdict, Option<Counted>), ServiceError> {
+        let may_try = self.ladder(app).allows(
+            user.login.failures(origin.familiarity(user)),
+            origin.familiarity(user),
+            self.inner.clock.now(),
+        );
+        let counted = if may_try { self.count_attempt(app, user, origin).await? } else { None };
+        let Some(counted) = counted else {
+            self.verify_password(password, None).await?;
+            return Ok((Verdict::Wrong, None));
+        };
+        let digest = user.password.clone().map(|sealed| (user.app_id, user.id, sealed));
+        let verdict = match self.verify_password(password, digest).await {
+            Ok(verdict) => verdict,
+            // What could not be looked at was no guess.
+            Err(error) => {
+                self.uncount(user, counted).await?;
+                return Err(error);
+            }
+        };
+        if verdict == Verdict::Wrong {
+            self.tell_of_lock(app, user, counted).await?;
+        }
+        Ok((verdict, Some(counted)))
+    }
+
+    /// Takes one attempt back.
+    async fn uncount(&self, user: &User, counted: Counted) -> Result<(), ServiceError> {
+        let (app_id, id, side) = (user.app_id, user.id, counted.side);
+        self.inner
+            .store
+            .transact("login.uncount", move |repos| {
+                for _ in 0..RACES {
+                    let Some(user) = repos.users().find(app_id, id)? else { return Ok(()) };
+                    let from = user.login.failures(side);
+                    let to = Failures { count: from.count.saturating_sub(1), ..from };
+                    if repos.users().count_failures(app_id, id, side, from, to)? {
+                        return Ok(());
+                    }
+                }
+                Ok::<_, ServiceError>(())
+            })
+            .await
+    }
+
+    /// Tells the owner, once a day, that waiting has begun.
+    async fn tell_of_lock(&self, app: &App, user: &User, counted: Counted) -> Result<(), ServiceError> {
+        let rules = self.ladder(app);
+        if counted.number < rules.free || (counted.side == Familiarity::Known && counted.number > rules.free)
+        {
+            return Ok(());
+        }
+        let now = self.inner.clock.now();
+        if user.login.lock_mailed_at.is_some_and(|mailed| now - mailed < Duration::days(1)) {
+            return Ok(());
+        }
+        let slot = self.mail_slot(&user.handle).await?;
+        let worded = built_in(MessageKind::LoginLocked, user.locale)?;
+        let mail = self.notice(app, slot.as_ref(), &worded, &user.handle)?;
+        let mut act = Act::of_server("login.locked", app.id);
+        act.user_id = Some(user.id);
+        let entry = self.done(&act)?;
+        let (app_id, id) = (user.app_id, user.id);
+        let is_told = self
+            .inner
+            .store
+            .transact("login.tell", move |repos| {
+                let is_first = repos.users().note_lock_mail(app_id, id, now, now - Duration::days(1))?;
+                if is_first {
+                    mail.iter().try_for_each(|mail| repos.outbox().add(mail))?;
+                    repos.audit().add(&entry)?;
+                }
+                Ok::<_, ServiceError>(is_first)
+            })
+            .await?;
+        if is_told {
+            self.outbox_has_mail();
+            Ok(())
+        } else {
+            self.release(slot).await
+        }
+    }
+}
+
+/// Forgets the failures of one kind of source, and remembers the source: the password was right.
+pub(crate) fn settle_right(
+    repos: &mut dyn Repositories,
+    app_id: AppId,
+    id: UserId,
+    origin: Origin,
+    counted: Option<Counted>,
+) -> Result<(), ServiceError> {
+    for _ in 0..RACES {
+        let Some(user) = repos.users().find(app_id, id)? else { return Ok(()) };
+        let side = counted.map_or_else(|| origin.familiarity(&user), |counted| counted.side);
+        let from = user.login.failures(side);
+        if from.count == 0 || repos.users().count_failures(app_id, id, side, from, Failures::default())? {
+            if let Some(sources) = user.login.sources.after_login(&origin.mark, origin.day) {
+                repos.users().note_sources(app_id, id, &sources)?;
+            }
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Notes a sign-in, at most one an hour.
+pub(crate) fn note_login(
+    repos: &mut dyn Repositories,
+    user: &User,
+    now: OffsetDateTime,
+) -> Result<(), ServiceError> {
+    if user.notes_login_at(now) {
+        repos.users().note_login(user.app_id, user.id, now)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Periodic work: rows go when their time is over. Many instances may run it; each job is one's at a time,
+//! done in small units of work, and goes on at the next turn where it was stopped.
+
+use latchkey_domain::AppId;
+use latchkey_storage::{Expired, Store};
+use time::Duration;
+use tokio::sync::watch;
+
+use crate::{Service, ServiceError};
+
+const EVERY: Duration = Duration::hours(1);
+const BATCH: u32 = 200;
+/// Expired codes are kept a while, so that whoever comes late hears that they are.
+const CODES_STAY: Duration = Duration::days(7);
+/// So are attempts and invitations: whoever completes one twice hears that it is done.
+const ATTEMPTS_STAY: Duration = Duration::days(30);
+
+impl<S: Store> Service<S> {
+    /// Does what is due, every minute, until `stop` says so.
+    pub async fn keep_up(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            if let Err(error) = self.purge_if_due().await {
+                tracing::warn!(%error, "rows whose time is over could not be removed");
+            }
+            tokio::select! {
+                _ = stop.changed() => {}
+                () = tokio::time::sleep(std::time::Duration::from_secs(60)) => {}
+            }
+        }
+    }
+
+    /// Removes what is over, if nobody did within the hour. Says how many rows went.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn purge_if_due(&self) -> Result<usize, ServiceError> {
+        let now = self.inner.clock.now();
+        let is_ours = self
+            .inner
+            .store
+            .transact("purge.claim", move |repos| {
+                repos.upkeep().claim_job("purge", now, now + EVERY).map_err(ServiceError::from)
+            })
+            .await?;
+        if !is_ours {
+            return Ok(0);
+        }
+        let audit = Duration::days(i64::from(self.inner.settings.audit_days));
+        let mut removed = 0;
+        for (what, age) in [
+            (Expired::Codes, CODES_STAY),
+            (Expired::Quotas, Duration::ZERO),
+            (Expired::Signups, ATTEMPTS_STAY),
+            (Expired::Invites, ATTEMPTS_STAY),
+            (Expired::AuditLog, audit),
+            (Expired::HeldHandles, Duration::ZERO),
+        ] {
+            let before = now - age;
+            removed += self
+                .in_batches(move |repos| {
+                    repos.upkeep().remove_expired(what, before, BATCH).map_err(Into::into)
+                })
+                .await?;
+        }
+        removed += self.purge_anonymous().await?;
+        self.inner
+            .store
+            .transact("purge.done", move |repos| {
+                repos.upkeep().finish_job("purge", now).map_err(ServiceError::from)
+            })
+            .await?;
+        if removed > 0 {
+            tracing::info!(removed, "rows whose time was over were removed");
+        }
+        Ok(removed)
+    }
+
+    async fn purge_anonymous(&self) -> Result<usize, ServiceError> {
+        let now = self.inner.clock.now();
+        let mut removed = 0;
+        let mut before: Option<AppId> = None;
+        loop {
+            let apps = self
+                .inner
+                .store
+                .read("purge.apps", move |readers| {
+                    readers.apps().list(before, BATCH).map_err(ServiceError::from)
+                })
+                .await?;
+            let Some(last) = apps.last() else { return Ok(removed) };
+            before = Some(last.id);
+            for app in apps.iter().filter(|app| app.settings.anonymous_purge_days > 0) {
+                let (id, days) = (app.id, i64::from(app.settings.anonymous_purge_days));
+                let over = now - Duration::days(days);
+                removed += self
+                    .in_batches(move |repos| {
+                        repos.upkeep().remove_unused_anonymous(id, over, BATCH).map_err(Into::into)
+                    })
+                    .await?;
+            }
+        }
+    }
+
+    async fn in_batches(
+        &self,
+        remove: impl Fn(&mut dyn latchkey_storage::Repositories) -> Result<usize, ServiceError>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<usize, ServiceError> {
+        let mut removed = 0;
+        loop {
+            let batch = self.inner.store.transact("purge", remove.clone()).await?;
+            removed += batch;
+            if batch < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+                return Ok(removed);
+            }
+        }
+    }
+}

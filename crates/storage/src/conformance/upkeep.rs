@@ -1,0 +1,80 @@
+//! Periodic work.
+
+use latchkey_domain::{AppId, Handle, KeyedDigest, StoredCode};
+use time::Duration;
+
+use super::data::{at, code, signup, stored_app, user, write};
+use crate::{Expired, QuotaKey, Store};
+
+/// However many instances want a job, one does it, until it is due again.
+pub async fn a_job_is_claimed_by_one_worker(store: impl Store) {
+    for (now, expected) in [(at(0), 1), (at(59), 0), (at(60), 1)] {
+        let racers: Vec<_> = (0..8)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let next = now + Duration::seconds(60);
+                    write(&store, move |repos| repos.upkeep().claim_job("purge", now, next)).await
+                })
+            })
+            .collect();
+        let mut claimed = 0;
+        for racer in racers {
+            claimed += usize::from(racer.await.unwrap());
+        }
+        assert_eq!(claimed, expected);
+    }
+    write(&store, |repos| repos.upkeep().finish_job("purge", at(61))).await;
+}
+
+/// Rows go when their time is over, in batches, and no others.
+pub async fn what_is_over_goes(store: impl Store) {
+    let app_id = stored_app(&store, 1).await.id;
+    for number in 1..=3 {
+        let over = at(i64::from(number));
+        write(&store, move |repos| {
+            repos.codes().add(&StoredCode { expires_at: over, ..code(app_id, number) })
+        })
+        .await;
+        write(&store, move |repos| repos.signups().put(&signup(app_id, number, "ana@example.com", number)))
+            .await;
+        let key = QuotaKey {
+            app_id: AppId::from_bytes([0; 16]),
+            kind: "a",
+            subject: KeyedDigest::from_bytes([number; 32]),
+            period: 0,
+            expires_at: over,
+        };
+        write(&store, move |repos| repos.quotas().reserve(&key, 5)).await;
+        let handle = Handle::parse(&format!("h{number}@example.com")).unwrap();
+        write(&store, move |repos| repos.users().hold(app_id, &handle, over)).await;
+    }
+    for what in [Expired::Codes, Expired::Quotas, Expired::Signups, Expired::HeldHandles] {
+        for (limit, expected) in [(1, 1), (100, 1), (100, 0)] {
+            let removed = write(&store, move |repos| repos.upkeep().remove_expired(what, at(3), limit)).await;
+            assert_eq!(removed, expected, "{what:?}");
+        }
+    }
+    for what in [Expired::Invites, Expired::AuditLog] {
+        assert_eq!(write(&store, move |repos| repos.upkeep().remove_expired(what, at(3), 9)).await, 0);
+    }
+}
+
+/// Who signed in again stays, and so does everybody who is not anonymous.
+pub async fn unused_anonymous_users_go(store: impl Store) {
+    let app_id = stored_app(&store, 1).await.id;
+    for (number, handle, came_back) in
+        [(1, "ANON_1", false), (2, "ANON_2", true), (3, "ana@example.com", false)]
+    {
+        let mut user = user(app_id, number, "x@example.com");
+        user.handle = Handle::from_stored(handle).unwrap();
+        user.last_login_at = Some(if came_back { at(1) } else { at(0) });
+        write(&store, move |repos| repos.users().add(&user)).await;
+    }
+    let remove = |before| {
+        let store = store.clone();
+        async move { write(&store, move |repos| repos.upkeep().remove_unused_anonymous(app_id, before, 10)).await }
+    };
+    assert_eq!((remove(at(0)).await, remove(at(1)).await, remove(at(1)).await), (0, 1, 0));
+    assert!(write(&store, move |repos| repos.users().are_at_least(app_id, 2)).await);
+}

@@ -1,0 +1,40 @@
+//! Messages as applications word them. What an application has not worded is not here.
+
+use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
+
+use crate::StorageError;
+
+/// Looks messages up.
+pub trait EmailTemplateReader {
+    /// The message of this name and locale.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn find(
+        &mut self,
+        app_id: AppId,
+        name: TemplateName,
+        locale: Locale,
+    ) -> Result<Option<EmailTemplate>, StorageError>;
+
+    /// All messages of an application.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn list(&mut self, app_id: AppId) -> Result<Vec<EmailTemplate>, StorageError>;
+}
+
+/// Changes messages.
+pub trait EmailTemplateRepository: EmailTemplateReader {
+    /// Adds a message, or words it anew.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn put(&mut self, template: &EmailTemplate) -> Result<(), StorageError>;
+
+    /// Removes the messages in one locale.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove_locale(&mut self, app_id: AppId, locale: Locale) -> Result<(), StorageError>;
+}

@@ -1,0 +1,36 @@
+//! Invitations.
+
+use latchkey_domain::{AppId, Handle, Invite, InviteId};
+use time::OffsetDateTime;
+
+use crate::StorageError;
+
+/// Looks invitations up.
+pub trait InviteReader {
+    /// The invitations of a handle, in any of its spellings: the newest first.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn list(&mut self, app_id: AppId, handle: &Handle) -> Result<Vec<Invite>, StorageError>;
+}
+
+/// Changes invitations.
+pub trait InviteRepository: InviteReader {
+    /// Adds an invitation, or gives the one with its id the newer values. When it was made stays.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn put(&mut self, invite: &Invite) -> Result<(), StorageError>;
+
+    /// Marks a pending invitation as verified. `false` when it no longer is pending.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn verify(&mut self, app_id: AppId, id: InviteId, now: OffsetDateTime) -> Result<bool, StorageError>;
+
+    /// Removes an invitation.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove(&mut self, app_id: AppId, id: InviteId) -> Result<(), StorageError>;
+}

@@ -1,0 +1,66 @@
+//! Periodic work: who does it, and the removal of rows whose time is over.
+
+use latchkey_domain::AppId;
+use time::OffsetDateTime;
+
+use crate::StorageError;
+
+/// Which rows go when their time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    /// Codes by the end of their life.
+    Codes,
+    /// Counters by the end of their period.
+    Quotas,
+    /// Sign-up attempts by when they were last asked for.
+    Signups,
+    /// Invitations by when they were last repeated.
+    Invites,
+    /// Entries of the audit log by their age.
+    AuditLog,
+    /// Handles by the end of their holding.
+    HeldHandles,
+}
+
+/// Periodic work.
+pub trait UpkeepRepository {
+    /// Takes a job until `next`, if it is due. `false` when it is not, or another instance was faster.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn claim_job(
+        &mut self,
+        name: &'static str,
+        now: OffsetDateTime,
+        next: OffsetDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// Notes that a job was done.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn finish_job(&mut self, name: &'static str, now: OffsetDateTime) -> Result<(), StorageError>;
+
+    /// Removes at most `limit` rows whose time was over before `before`, and says how many they were.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove_expired(
+        &mut self,
+        what: Expired,
+        before: OffsetDateTime,
+        limit: u32,
+    ) -> Result<usize, StorageError>;
+
+    /// Removes at most `limit` anonymous users of an application who were made before `before` and never came
+    /// back, and says how many they were.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove_unused_anonymous(
+        &mut self,
+        app_id: AppId,
+        before: OffsetDateTime,
+        limit: u32,
+    ) -> Result<usize, StorageError>;
+}

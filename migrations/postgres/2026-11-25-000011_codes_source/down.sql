@@ -1,0 +1,2 @@
+DROP INDEX codes_expiry;
+ALTER TABLE codes DROP COLUMN source;

@@ -1,0 +1,2 @@
+DROP INDEX invites_age;
+DROP INDEX signups_age;
