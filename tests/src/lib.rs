@@ -65,6 +65,17 @@ impl Place {
         self
     }
 
+    /// Another server on the same database, with a folder of its own and the same master key.
+    #[must_use]
+    pub fn second(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = ("LATCHKEY__DATA__FOLDER".to_owned(), folder.path().join("data").display().to_string());
+        let key = self.data().join("master.key").display().to_string();
+        let mut settings = self.settings.clone();
+        settings.extend([data, ("LATCHKEY__KEYS__MASTER_KEY_FILE".to_owned(), key)]);
+        Self { folder, database: None, settings }
+    }
+
     /// The data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -240,6 +251,80 @@ impl Server {
 }
 
 impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A mail server of somebody else, aiosmtpd, with STARTTLS and a log-in.
+pub struct MailServer {
+    folder: TempDir,
+    child: Option<Child>,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl MailServer {
+    /// Starts it.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Self { folder, child: None, port: 0 };
+        server.go_on();
+        server
+    }
+
+    /// Starts it again, on its port and with what it has seen.
+    pub fn go_on(&mut self) {
+        let python = std::env::var("LATCHKEY_TEST_MAIL_PYTHON").expect("run `cargo xtask test`");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("mail/server.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .arg(self.folder.path())
+            .arg(self.port.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("standard output");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        self.port = line.trim().strip_prefix("ready ").and_then(|port| port.parse().ok()).expect("a port");
+        self.child = Some(child);
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// The same place with mail going here.
+    #[must_use]
+    pub fn serve(&self, place: Place) -> Place {
+        let authority = self.folder.path().join("ca.pem").display().to_string();
+        place
+            .with("LATCHKEY__MAIL__SENDER", "smtp")
+            .with("LATCHKEY__MAIL__FROM", "Latchkey <noreply@example.com>")
+            .with("LATCHKEY__MAIL__SMTP_HOST", "localhost")
+            .with("LATCHKEY__MAIL__SMTP_PORT", &self.port.to_string())
+            .with("LATCHKEY__MAIL__SMTP_USER", "latchkey")
+            .with("LATCHKEY__MAIL__SMTP_PASSWORD", "mail-canary")
+            .with("LATCHKEY__MAIL__SMTP_CA_FILE", &authority)
+            .with("LATCHKEY__MAIL__RELAY_HOST", "localhost")
+            .with("LATCHKEY__MAIL__RELAY_PORT", &self.port.to_string())
+    }
+
+    /// What it has accepted, oldest first.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("accepted.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+impl Drop for MailServer {
     fn drop(&mut self) {
         self.kill();
     }

@@ -16,6 +16,8 @@ xflags::xflags! {
         cmd tidy {}
         /// Verify a fresh token with libraries that nobody here wrote.
         cmd interop {}
+        /// Look at the pages in headless Chromium.
+        cmd browser {}
         /// Print every security requirement with the tests that prove it.
         cmd security {}
     }

@@ -1,11 +1,14 @@
 //! Contributors' commands: `cargo xtask <command>`. Each is a module with one `run`.
 
+mod browser;
 mod ci;
 mod cluster;
 mod flags;
 mod interop;
+mod mail;
 mod run;
 mod security;
+mod served;
 mod test;
 mod tidy;
 
@@ -20,6 +23,7 @@ fn main() -> anyhow::Result<()> {
         flags::XtaskCmd::Test(test) => test::run(&shell, test.sqlite, &test.arguments),
         flags::XtaskCmd::Ci(_) => ci::run(&shell),
         flags::XtaskCmd::Tidy(_) => tidy::run(&shell),
+        flags::XtaskCmd::Browser(_) => browser::run(&shell),
         flags::XtaskCmd::Interop(_) => interop::run(&shell),
         flags::XtaskCmd::Security(_) => security::run(&shell),
     }

@@ -18,6 +18,18 @@ use crate::dto::admin_app_json;
 use crate::http::iso;
 use crate::start::{StartError, control_socket};
 
+/// How people who sign up prove their handle, as it is typed.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Flow {
+    /// By a code that is mailed to it
+    Code,
+    /// By a link that is mailed to it
+    Link,
+    /// Not at all: the account exists at once
+    None,
+}
+
 /// What a command asks for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,8 +40,8 @@ pub(crate) enum Command {
         name: String,
         /// Whether it begins with the reference's settings.
         compatible: bool,
-        /// Whether accounts exist at once, without a code by mail.
-        without_code: bool,
+        /// How people who sign up prove their handle.
+        signup_flow: Flow,
     },
     /// List the applications.
     ListApps,
@@ -66,10 +78,14 @@ pub(crate) async fn execute(service: &Service<Database>, command: Command) -> Ou
 
 async fn perform(service: &Service<Database>, command: Command) -> Result<Value, ServiceError> {
     match command {
-        Command::CreateApp { name, compatible, without_code } => {
+        Command::CreateApp { name, compatible, signup_flow } => {
             let name = AppName::parse(&name).map_err(|_| Refusal::InvalidData)?;
             let preset = if compatible { Preset::Compatible } else { Preset::Recommended };
-            let signup_flow = if without_code { SignupFlow::None } else { SignupFlow::Code };
+            let signup_flow = match signup_flow {
+                Flow::Code => SignupFlow::Code,
+                Flow::Link => SignupFlow::Link,
+                Flow::None => SignupFlow::None,
+            };
             let view = service.create_app(NewApp { name, preset, jwt_enabled: true, signup_flow }).await?;
             Ok(admin_app_json(&view))
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey_storage::diesel::DatabaseLocation;
 use serde_json::Value;
 
-use super::{AppCommand, SignupFlow, say};
+use super::{AppCommand, say};
 use crate::control::{Command, Outcome, execute, send};
 use crate::settings::{Checked, Settings};
 use crate::start::{Purpose, StartError, is_served, location, open};
@@ -14,8 +14,7 @@ use crate::start::{Purpose, StartError, is_served, location, open};
 pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartError> {
     match command {
         AppCommand::Create { name, compatible, signup_flow } => {
-            let without_code = signup_flow == SignupFlow::None;
-            let app = perform(settings, Command::CreateApp { name, compatible, without_code })?;
+            let app = perform(settings, Command::CreateApp { name, compatible, signup_flow })?;
             say(&format!("name       {}", text(&app, "name")));
             say(&format!("app id     {}", text(&app, "appId")));
             say(&format!("app token  {}", text(&app, "appToken")));

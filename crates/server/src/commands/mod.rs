@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::control::Flow;
 use crate::settings::Settings;
 use crate::start::StartError;
 use crate::{Greeting, Server, start, telemetry};
@@ -77,19 +78,11 @@ enum AppCommand {
         #[arg(long)]
         compatible: bool,
         /// How people who sign up prove their handle
-        #[arg(long, value_enum, default_value_t = SignupFlow::Code)]
-        signup_flow: SignupFlow,
+        #[arg(long, value_enum, default_value_t = Flow::Code)]
+        signup_flow: Flow,
     },
     /// List the applications, newest first
     List,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum SignupFlow {
-    /// By a code that is mailed to it
-    Code,
-    /// Not at all: the account exists at once
-    None,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,0 +1,30 @@
+//! `cargo xtask browser`: the pages that people see, in headless Chromium. Pictures are left in `target/browser`.
+
+use std::path::Path;
+
+use xshell::{Shell, cmd};
+
+use crate::run::{has, install, say};
+use crate::served::Server;
+
+pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
+    cmd!(shell, "cargo build --quiet --locked -p latchkey-server").run()?;
+    let scripts = shell.current_dir().join("tests/browser");
+    if !has("node") || !has("npm") {
+        install("Node", &["nodejs", "npm"])?;
+    }
+    if !Path::new("/usr/bin/chromium").exists() {
+        install("Chromium", &["chromium"])?;
+    }
+    cmd!(shell, "npm ci --silent --no-audit --no-fund --prefix {scripts}").run()?;
+    let server = Server::start(shell)?;
+    let _env = [
+        shell.push_env("LATCHKEY_URL", &server.url),
+        shell.push_env("LATCHKEY_APP", server.app("Shop", "link")?),
+        shell.push_env("LATCHKEY_MAILBOX", server.mailbox()),
+        shell.push_env("LATCHKEY_SHOTS", shell.current_dir().join("target/browser")),
+    ];
+    cmd!(shell, "node {scripts}/confirmation.mjs").run()?;
+    say("browser: the pages hold");
+    Ok(())
+}
