@@ -195,22 +195,35 @@ impl Server {
         self.post("/api/appuser/login", ("app-token", app_token), body).await
     }
 
-    /// The code in a mail to this handle; waits for it.
+    /// The newest code that was mailed to this handle; waits for one.
     pub async fn code_for(&self, handle: &str) -> String {
-        let to = format!("To: {handle}");
+        self.code_after(handle, "").await
+    }
+
+    /// The newest code that was mailed to this handle; waits for another than `old`.
+    pub async fn code_after(&self, handle: &str, old: &str) -> String {
         for _ in 0..600 {
-            let mails = std::fs::read_dir(&self.mailbox).expect("the mailbox").flatten();
-            let texts = mails.filter_map(|mail| std::fs::read_to_string(mail.path()).ok());
-            let code = texts.filter(|text| text.lines().any(|line| line == to)).find_map(|text| {
-                let (_, after) = text.split_once("Your code is ")?;
-                Some(after.chars().take_while(char::is_ascii_digit).collect::<String>())
-            });
-            if let Some(code) = code {
+            if let Some(code) = self.newest_code(handle).filter(|code| code != old) {
                 return code;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("no mail to {handle}");
+    }
+
+    /// The newest code in the mailbox for this handle. Mails are named by when they were written.
+    #[must_use]
+    pub fn newest_code(&self, handle: &str) -> Option<String> {
+        let to = format!("To: {handle}");
+        let mails = std::fs::read_dir(&self.mailbox).expect("the mailbox").flatten();
+        let mut files: Vec<PathBuf> = mails.map(|mail| mail.path()).collect();
+        files.sort();
+        let texts = files.iter().rev().filter_map(|file| std::fs::read_to_string(file).ok());
+        texts.filter(|text| text.lines().any(|line| line == to)).find_map(|text| {
+            let (_, after) =
+                text.split_once("Your code is ").or_else(|| text.split_once("Votre code est "))?;
+            Some(after.chars().take_while(char::is_ascii_digit).collect())
+        })
     }
 
     /// Everything that it wrote so far; lines of standard output begin with `# `.
