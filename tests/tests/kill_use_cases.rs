@@ -10,7 +10,7 @@ use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
 use latchkey_tests::{PASSWORD, Place, Server};
 use serde_json::{Value, json};
 
-const OTHER: &str = "0571749e2ac330a7455809c6b0e7af90";
+const OTHER: &str = "f9a8ffd33895d8f1d205c38a55011f3e";
 
 #[derive(diesel::QueryableByName)]
 struct Number {

@@ -4,7 +4,7 @@ use latchkey_tests::{PASSWORD, Place, Server};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-const OTHER: &str = "0571749e2ac330a7455809c6b0e7af90";
+const OTHER: &str = "f9a8ffd33895d8f1d205c38a55011f3e";
 
 /// An application as a team has it that comes from the reference: compatible, with what the SDKs know.
 struct App {

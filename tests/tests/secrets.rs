@@ -25,6 +25,20 @@ async fn run(place: &Place, server: &Server) -> Vec<(&'static str, String)> {
     let changed =
         server.post("/api/appuser/changePassword", ("access-token", &access), change).await.unwrap();
     assert_eq!(changed.1, Value::Bool(true));
+    // A reset, an invitation, and the application's key at a mail provider.
+    let forgot = json!({"handle": "ana.canary@example.com"});
+    server.post("/api/appuser/forgotPassword", ("app-token", &token), forgot).await.unwrap();
+    let reset_code = server.code_after("ana.canary@example.com", &code).await;
+    let invite = json!({"handle": "bob.canary@example.com", "senderUserId": "me"});
+    server.post("/api/appuser/invite", ("access-token", &access), invite).await.unwrap();
+    let invite_code = server.code_for("bob.canary@example.com").await;
+    let reset = json!({"handle": "ana.canary@example.com", "rawPassword": "canary of a third password",
+        "code": reset_code});
+    let reset = server.post("/api/appuser/resetPassword", ("app-token", &token), reset).await.unwrap();
+    assert_eq!(reset.1, Value::Bool(true));
+    let key = json!({"appId": app["appId"], "setting": "emailExtensionAPIKey",
+        "emailExtensionAPIKey": "SG.canary-of-a-key", "emailExtensionSenderEmail": "shop@example.com"});
+    server.post("/api/app/updateAppSetting", ("server-secret", &secret), key).await.unwrap();
     // Wrong ones too, of every kind.
     let wrong = json!({"handle": "ana.canary@example.com", "password": "0123456789abcdef0123456789abcdef"});
     server.post("/api/appuser/login", ("app-token", &token), wrong).await.unwrap();
@@ -39,7 +53,11 @@ async fn run(place: &Place, server: &Server) -> Vec<(&'static str, String)> {
         ("a wrong MD5", "0123456789abcdef0123456789abcdef".to_owned()),
         ("the password", "correct horse battery".to_owned()),
         ("the new password", "canary of a new password".to_owned()),
+        ("the third password", "canary of a third".to_owned()),
         ("the code", code),
+        ("the code of the reset", reset_code),
+        ("the code of the invitation", invite_code),
+        ("the key at the mail provider", "canary-of-a-key".to_owned()),
         ("the server secret", secret),
         ("the access token", access),
         ("the JWT", text(&login["jwt"])),
@@ -48,6 +66,20 @@ async fn run(place: &Place, server: &Server) -> Vec<(&'static str, String)> {
         ("a hash", "$argon2id$".to_owned()),
         ("the master key", master.trim().to_owned()),
     ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_009_no_password_is_mailed() {
+    let place = Place::sqlite();
+    let server = place.start();
+    let secrets = run(&place, &server).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let mails = std::fs::read_dir(place.data().join("mailbox")).unwrap().flatten();
+    let mails: Vec<Vec<u8>> = mails.map(|mail| std::fs::read(mail.path()).unwrap()).collect();
+    assert!(mails.len() >= 5, "{}", mails.len());
+    for (name, secret) in secrets.iter().filter(|(name, _)| !name.starts_with("the code")) {
+        assert!(mails.iter().all(|mail| !contains(mail, secret)), "{name} is in a mail");
+    }
 }
 
 fn contains(haystack: &[u8], needle: &str) -> bool {
