@@ -26,7 +26,7 @@ mod smtp;
 mod templates;
 
 pub use folder::FolderSender;
-pub use html::{cleaned, escaped, text_of};
+pub use html::{cleaned, escaped, is_plain_enough, text_of};
 pub use memory::MemorySender;
 pub use message::{Email, EmailSender, InvalidAddress, MailAddress, NotifyError, Sending};
 pub use render::{Link, Rendered, Template, Values, render, render_html};

@@ -143,7 +143,8 @@ fn classify(error: &Error) -> NotifyError {
     }
 }
 
-/// The cause as one short line: a server's text may quote what it was sent.
+/// The cause as one short line. Of a reply only its codes are told (RFC 5321 section 4.2, RFC 3463): its text may
+/// quote the recipient.
 fn reason(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -151,6 +152,14 @@ fn reason(error: &Error) -> String {
         text.push_str(": ");
         text.push_str(&inner.to_string());
         cause = inner.source();
+    }
+    if let Some(code) = error.status() {
+        let is_enhanced = |word: &&str| {
+            let parts: Vec<&str> = word.split('.').collect();
+            parts.len() == 3 && parts.iter().all(|part| part.len() <= 3 && part.parse::<u16>().is_ok())
+        };
+        let enhanced = text.split_ascii_whitespace().find(is_enhanced).unwrap_or_default();
+        return format!("the mail server answered {code} {enhanced}").trim_end().to_owned();
     }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }

@@ -74,7 +74,12 @@ impl<S: Store> Service<S> {
             if user.user_name.is_some() {
                 return Err(Refusal::InvalidData.into());
             }
-            if repos.users().find_by_user_name(app.id, &name)?.is_some() {
+            // A handle wins over a user name, so that this one would sign nobody in.
+            let is_handle = match Handle::parse(name.as_str()) {
+                Ok(handle) => repos.users().find_by_handle(app.id, &handle)?.is_some(),
+                Err(_) => false,
+            };
+            if is_handle || repos.users().find_by_user_name(app.id, &name)?.is_some() {
                 return Err(Refusal::UserNameTaken.into());
             }
             Ok(UserChange { user_name: Some(name.clone()), ..UserChange::default() })
@@ -161,7 +166,9 @@ impl<S: Store> Service<S> {
                 let app = repos.apps().find(token.app_id)?.ok_or(Refusal::AppGone)?;
                 let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
                 let change = change(repos, &app, &user)?;
-                repos.users().change(app.id, user.id, &change, now)?;
+                if !repos.users().change(app.id, user.id, &change, now)? {
+                    return Err(Refusal::InvalidData.into());
+                }
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await
@@ -209,20 +216,25 @@ impl<S: Store> Service<S> {
             .await?;
         let password = request.password.ok_or(Refusal::CredentialsWrong)?;
         let origin = self.origin(app.id, user.id, call.source)?;
-        let (verdict, _) = self.try_password(&app, &user, password, origin).await?;
+        let (verdict, counted) = self.try_password(&app, &user, password, origin).await?;
         if verdict == Verdict::Wrong {
             return Err(Refusal::CredentialsWrong.into());
         }
         let entry = self.done(&act)?;
         let hold = Duration::days(i64::from(app.settings.handle_hold_days));
-        self.inner
+        let deleted = self
+            .inner
             .store
             .transact("user.delete", move |repos| {
                 let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
                 remove_user(repos, &user, hold, now)?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
-            .await
+            .await;
+        if deleted.is_err() {
+            self.forgive(&user, origin, counted).await?;
+        }
+        deleted
     }
 }
 

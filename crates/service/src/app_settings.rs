@@ -7,6 +7,7 @@ use latchkey_domain::{
 use latchkey_notifiers::MailAddress;
 use latchkey_storage::{Repositories, Store};
 use secrecy::{ExposeSecret as _, SecretString};
+use time::OffsetDateTime;
 
 use crate::audit::{Act, Call};
 use crate::{AppView, Refusal, Service, ServiceError};
@@ -17,7 +18,7 @@ const RACES: usize = 8;
 const MOST_JWT_HOURS: u32 = 720;
 /// The longest life of an access token, in days.
 const MOST_TOKEN_DAYS: u32 = 365;
-/// The longest time for which a handle is held, in days.
+/// The longest time for which a handle is held, and an unused anonymous user kept, in days.
 const MOST_HOLD_DAYS: u32 = 3_650;
 
 /// One setting and its new value.
@@ -120,7 +121,9 @@ impl SettingChange {
             Self::UserIdFormat(format) => settings.user_id_format = *format,
             Self::HandleHoldDays(days) => settings.handle_hold_days = within(*days, 0, MOST_HOLD_DAYS)?,
             Self::NeutralAnswers(on) => settings.neutral_answers = *on,
-            Self::AnonymousPurgeDays(days) => settings.anonymous_purge_days = *days,
+            Self::AnonymousPurgeDays(days) => {
+                settings.anonymous_purge_days = within(*days, 0, MOST_HOLD_DAYS)?;
+            }
         }
         Ok(())
     }
@@ -232,7 +235,8 @@ impl<S: Store> Service<S> {
         change: impl Fn(&mut dyn Repositories, &mut App) -> Result<(), ServiceError> + Send + Sync + 'static,
     ) -> Result<AppView, ServiceError> {
         let (id, now, entry) = (act.app_id, self.inner.clock.now(), self.done(&act)?);
-        self.inner
+        let done = self
+            .inner
             .store
             .transact("app.update", move |repos| {
                 for _ in 0..RACES {
@@ -252,7 +256,8 @@ impl<S: Store> Service<S> {
                     "the application was changed by others all the time".to_owned(),
                 ))
             })
-            .await?;
+            .await;
+        self.note(Some(act), done).await?;
         self.find_app(id).await
     }
 
@@ -270,20 +275,22 @@ impl<S: Store> Service<S> {
         act.user_id = Some(id);
         act.detail = Some(format!("{status:?}"));
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
-        self.inner
+        let done = self
+            .inner
             .store
             .transact("user.status", move |repos| {
-                let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
                 let change = UserChange { status: Some(status), ..UserChange::default() };
-                repos.users().change(app_id, id, &change, now)?;
+                if !repos.users().change(app_id, id, &change, now)? {
+                    return Err(Refusal::UnknownUser.into());
+                }
                 if status == UserStatus::Suspended {
-                    let (from, to) = (user.sessions, user.sessions.end_all());
-                    repos.users().change_sessions(app_id, id, from, to, now)?;
+                    end_sessions(repos, app_id, id, now)?;
                     repos.codes().remove_all(app_id, id.as_bytes())?;
                 }
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
-            .await
+            .await;
+        self.note(Some(act), done).await
     }
 
     /// Ends all sessions of a user.
@@ -301,17 +308,28 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .transact("user.sign_out", move |repos| {
-                for _ in 0..RACES {
-                    let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
-                    let (from, to) = (user.sessions, user.sessions.end_all());
-                    if repos.users().change_sessions(app_id, id, from, to, now)? {
-                        return repos.audit().add(&entry).map_err(ServiceError::from);
-                    }
-                }
-                Err(ServiceError::Unavailable("the sessions were changed by others all the time".to_owned()))
+                end_sessions(repos, app_id, id, now)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await
     }
+}
+
+/// Ends all sessions of a user, however often they change meanwhile.
+fn end_sessions(
+    repos: &mut dyn Repositories,
+    app_id: AppId,
+    id: UserId,
+    now: OffsetDateTime,
+) -> Result<(), ServiceError> {
+    for _ in 0..RACES {
+        let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+        let (from, to) = (user.sessions, user.sessions.end_all());
+        if repos.users().change_sessions(app_id, id, from, to, now)? {
+            return Ok(());
+        }
+    }
+    Err(ServiceError::Unavailable("the sessions were changed by others all the time".to_owned()))
 }
 
 /// A user's fields and those of invitations end in one object: none may lie below another's value.

@@ -81,7 +81,11 @@ impl<S: Store> Service<S> {
         act: Option<Act>,
         result: Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        let (Some(act), Err(ServiceError::Refused(refusal))) = (act, &result) else { return result };
+        let (Some(act), Err(ServiceError::Refused(refusal) | ServiceError::Explained(refusal, _))) =
+            (act, &result)
+        else {
+            return result;
+        };
         // Nothing is known of an application that is not there.
         if matches!(refusal, Refusal::AppGone | Refusal::UnknownApp) {
             return result;

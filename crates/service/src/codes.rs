@@ -2,7 +2,8 @@
 //!
 //! A code belongs to a purpose, a subject (attempt, invitation or user) and the address prefix that asked for
 //! it. Wrong tries are counted before a code is looked at: those of the prefix that asked apart from everybody
-//! else's, and all of a handle's in a day.
+//! else's, and all of a handle's in a day. Of an invitation, which one asks for and another uses, each prefix has
+//! tries of its own.
 
 use latchkey_crypto::digests_match;
 use latchkey_domain::{AppId, Code, CodeId, CodePurpose, CodeRules, Handle, KeyedDigest, StoredCode};
@@ -120,6 +121,16 @@ impl<S: Store> Service<S> {
         Ok([key("code.tries.own"), key("code.tries.others")])
     }
 
+    /// Whose tries a code counts: those of the source that asked. An invitation is asked for by one and used by
+    /// another, so each source that tries has some of its own.
+    fn asked_by(&self, code: &StoredCode, attempt: &CodeTry) -> Result<KeyedDigest, ServiceError> {
+        if code.purpose == CodePurpose::Invite {
+            let parts = [code.id.as_bytes().as_slice(), attempt.source.as_bytes()];
+            return Ok(self.inner.keys.digests().digest("code.tries.invite", &parts)?);
+        }
+        Ok(code.source.clone().unwrap_or_else(|| KeyedDigest::from_bytes(NOWHERE)))
+    }
+
     /// A counter that begins anew with each period.
     pub(crate) fn counter(
         &self,
@@ -169,7 +180,7 @@ impl<S: Store> Service<S> {
         let mut groups: Vec<([u8; 16], KeyedDigest, Option<QuotaKey>)> = Vec::new();
         let mut right = None;
         for code in codes {
-            let asked = code.source.clone().unwrap_or_else(|| KeyedDigest::from_bytes(NOWHERE));
+            let asked = self.asked_by(&code, attempt)?;
             let known_group = groups.iter().find(|(subject, source, _)| {
                 *subject == code.subject && source.as_bytes() == asked.as_bytes()
             });
@@ -177,7 +188,7 @@ impl<S: Store> Service<S> {
                 Some((_, _, taken)) => taken.is_some(),
                 None => {
                     let [own, others] = self.tries(app_id, &code.subject, &asked, rules.life(purpose))?;
-                    let is_own = digests_match(&asked, &attempt.source);
+                    let is_own = purpose == CodePurpose::Invite || digests_match(&asked, &attempt.source);
                     let counter = if is_own { own } else { others };
                     let is_open = repos.quotas().reserve(&counter, rules.wrong_tries)?;
                     groups.push((code.subject, asked, is_open.then_some(counter)));

@@ -12,6 +12,7 @@ use crate::limits::{RateLimits, RateRules};
 use crate::mail::MailLimits;
 use crate::outbox::MailIdentity;
 use crate::signing::SigningKeys;
+use crate::throttle::InFlight;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -80,6 +81,7 @@ pub(crate) struct Inner<S> {
     pub(crate) signing: SigningKeys,
     pub(crate) outbox_has_mail: Notify,
     pub(crate) limits: Arc<RateLimits>,
+    pub(crate) in_flight: InFlight,
 }
 
 impl<S: Store> Service<S> {
@@ -98,6 +100,7 @@ impl<S: Store> Service<S> {
                 settings: parts.settings,
                 signing: SigningKeys::default(),
                 outbox_has_mail: Notify::new(),
+                in_flight: InFlight::default(),
             }),
         }
     }

@@ -1,7 +1,7 @@
 //! The messages that an application words itself, and what stands where it has not.
 
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
-use latchkey_notifiers::{Language, MailAddress, MessageKind};
+use latchkey_notifiers::{Language, MailAddress, MessageKind, is_plain_enough};
 use latchkey_storage::Store;
 use time::OffsetDateTime;
 
@@ -64,18 +64,24 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a locale that is not offered, a subject that is
-    /// empty, long or more than a line, or a reply address that is none.
+    /// empty, long or more than a line, a reply address that is none, or HTML that is nested without end.
     pub async fn word_anew(&self, call: Call, words: NewWords) -> Result<EmailTemplate, ServiceError> {
         let is_line = !words.subject.chars().any(char::is_control);
         let is_subject = !words.subject.trim().is_empty() && words.subject.chars().count() <= LONGEST_SUBJECT;
         let is_address = words.reply_to.is_empty() || MailAddress::parse(&words.reply_to).is_ok();
-        if !is_line || !is_subject || !is_address || words.html.trim().is_empty() {
+        if !is_line
+            || !is_subject
+            || !is_address
+            || words.html.trim().is_empty()
+            || !is_plain_enough(&words.html)
+        {
             return Err(Refusal::InvalidData.into());
         }
         let mut act = Act::of_operator("updateEmailTemplate", words.app_id, Some(call.source));
         act.detail = Some(format!("{}-{}", words.name.as_str(), words.locale.as_str()));
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
-        self.inner
+        let done = self
+            .inner
             .store
             .transact("templates.word", move |repos| {
                 let (app_id, name, locale) = (words.app_id, words.name, words.locale);
@@ -97,7 +103,8 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry)?;
                 Ok(template)
             })
-            .await
+            .await;
+        self.note(Some(act), done).await
     }
 }
 

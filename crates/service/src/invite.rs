@@ -71,7 +71,8 @@ impl<S: Store> Service<S> {
             .read("invite.begin", move |readers| {
                 let (app, sender) = find_user(readers, &finding)?;
                 let is_taken = readers.users().find_by_handle(app.id, &handle)?.is_some()
-                    || readers.users().is_held(app.id, &handle, now)?;
+                    || readers.users().is_held(app.id, &handle, now)?
+                    || Self::is_user_name(readers, &app, &handle)?;
                 let words = worded(readers.email_templates(), app.id, TemplateName::Invite, Locale::EN)?;
                 Ok::<_, ServiceError>((app, sender, is_taken, words))
             })
@@ -89,7 +90,12 @@ impl<S: Store> Service<S> {
         }
         self.take_invite(&app, &sender, call.source, now).await?;
         if is_taken {
-            return Ok(());
+            let entry = self.done(&act)?;
+            return self
+                .inner
+                .store
+                .transact("invite.taken", move |repos| repos.audit().add(&entry).map_err(ServiceError::from))
+                .await;
         }
         let id = self.derived_id(
             "invite",
@@ -138,9 +144,8 @@ impl<S: Store> Service<S> {
                 }
                 Ok::<_, ServiceError>(is_placed)
             })
-            .await?;
-        self.outbox_has_mail();
-        if is_sent { Ok(()) } else { self.release(slot).await }
+            .await;
+        self.settle_mail(slot, is_sent).await
     }
 
     /// Takes one of a sender's invitations of the day.
@@ -191,7 +196,8 @@ impl<S: Store> Service<S> {
                 let app = find_app_of(readers, &caller)?;
                 let keys = readers.apps().keys(app.id)?;
                 let is_taken = readers.users().find_by_handle(app.id, &wanted)?.is_some()
-                    || readers.users().is_held(app.id, &wanted, now)?;
+                    || readers.users().is_held(app.id, &wanted, now)?
+                    || Self::is_user_name(readers, &app, &wanted)?;
                 Ok::<_, ServiceError>((app, keys, is_taken))
             })
             .await?;
@@ -266,11 +272,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        if let Err(error) = added {
-            self.release(slot).await?;
-            return Err(error);
-        }
-        self.outbox_has_mail();
+        self.settle_mail(slot, added.map(|()| true)).await?;
         Ok(tokens)
     }
 

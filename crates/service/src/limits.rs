@@ -19,8 +19,10 @@ use crate::ServiceError;
 pub enum Rate {
     /// Any request.
     Request,
-    /// A log-in, given back when it succeeds.
-    Login,
+    /// A log-in that failed.
+    FailedLogin,
+    /// A log-in that is under way, given back when it is answered.
+    LoginUnderWay,
     /// A sign-up, given back when it is completed.
     SignUp,
     /// A code that was asked for, given back when it is used.
@@ -107,20 +109,73 @@ struct Window {
 }
 
 #[derive(Default)]
+struct Sprays {
+    of: HashMap<SourcePrefix, Spray>,
+    swept_at: Option<OffsetDateTime>,
+}
+
+#[derive(Default)]
 struct Spray {
     handles: Vec<u64>,
     began: Option<OffsetDateTime>,
     paused_until: Option<OffsetDateTime>,
 }
 
-/// More keys than this are looked through for stale ones.
-const MANY_KEYS: usize = 100_000;
+type Counts = HashMap<(Rate, i64, Who), Window>;
+
+#[derive(Default)]
+struct Windows {
+    counts: Counts,
+    swept_at: Option<OffsetDateTime>,
+}
+
+/// Stale keys are looked for so often, and only where there are many.
+const SWEEP_EVERY: Duration = Duration::minutes(1);
+const MANY_KEYS: usize = 10_000;
+/// More keys than this are forgotten all at once: about 100 MiB.
+const MOST_KEYS: usize = 1_000_000;
+
+impl Windows {
+    fn sweep(&mut self, now: OffsetDateTime) {
+        if self.counts.len() >= MOST_KEYS {
+            tracing::warn!("too many addresses to count: all counts of addresses begin anew");
+            self.counts.clear();
+        }
+        let is_due = self.swept_at.is_none_or(|swept| now - swept >= SWEEP_EVERY);
+        if is_due && self.counts.len() > MANY_KEYS {
+            self.counts.retain(|(_, seconds, _), window| now.unix_timestamp() / seconds - window.number < 2);
+            self.swept_at = Some(now);
+        }
+    }
+}
+
+/// Refuses what is over one of the limits. Reads only: a refusal leaves nothing behind.
+fn check_all(
+    counts: &Counts,
+    rate: Rate,
+    limits: &[(Who, RateLimit)],
+    now: OffsetDateTime,
+) -> Result<(), ServiceError> {
+    for (who, limit) in limits {
+        let seconds = limit.seconds();
+        let mut window = counts.get(&(rate, seconds, *who)).copied().unwrap_or_default();
+        window.move_to(now.unix_timestamp() / seconds);
+        let into = u64::try_from(now.unix_timestamp().rem_euclid(seconds)).unwrap_or(0);
+        let whole = u64::try_from(seconds).unwrap_or(1);
+        let weighted = u64::from(window.previous) * (whole - into) / whole + u64::from(window.current);
+        if weighted >= u64::from(limit.most) {
+            let wait = if window.current >= limit.most { whole - into } else { (whole - into) / 4 + 1 };
+            return Err(ServiceError::TooMany { seconds: u32::try_from(wait).unwrap_or(u32::MAX) });
+        }
+    }
+    Ok(())
+}
 
 /// Counts rates.
 pub struct RateLimits {
     rules: RateRules,
-    windows: Mutex<HashMap<(Rate, i64, Who), Window>>,
-    sprays: Mutex<HashMap<SourcePrefix, Spray>>,
+    windows: Mutex<Windows>,
+    sprays: Mutex<Sprays>,
     hasher: RandomState,
 }
 
@@ -136,19 +191,22 @@ impl RateLimits {
         let (minute, hour) = (Duration::minutes(1), Duration::hours(1));
         let own: &[(u32, Duration)] = match rate {
             Rate::Request => &[(rules.requests, minute)],
-            Rate::Login => &[(rules.logins_a_minute, minute), (rules.logins_an_hour, hour)],
+            Rate::FailedLogin => &[(rules.logins_a_minute, minute), (rules.logins_an_hour, hour)],
+            // Many right ones may come at once from behind one address.
+            Rate::LoginUnderWay => &[(rules.logins_a_minute.saturating_mul(10), minute)],
             Rate::SignUp => &[(shared(rules.sign_ups), hour)],
             Rate::CodeRequest => &[(shared(rules.code_requests), hour)],
             Rate::Anonymous => &[(rules.anonymous, hour)],
             Rate::Write | Rate::NameCheck => &[],
         };
+        // The wider one first: where it refuses, nothing is kept of the narrower.
         let mut limits = Vec::with_capacity(2 * own.len());
         for (most, within) in own.iter().copied() {
-            limits.push((Who::Prefix(source.prefix()), RateLimit { most, within }));
             if let Some(site) = source.site() {
                 let most = most.saturating_mul(rules.site_share);
                 limits.push((Who::Site(site), RateLimit { most, within }));
             }
+            limits.push((Who::Prefix(source.prefix()), RateLimit { most, within }));
         }
         limits
     }
@@ -180,6 +238,18 @@ impl RateLimits {
         self.take_all(rate, &[(Who::User(user), limit)], now)
     }
 
+    /// Refuses an address that has taken all; takes nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`].
+    pub(crate) fn check(&self, rate: Rate, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
+        if self.is_skipped(source) {
+            return Ok(());
+        }
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        check_all(&windows.counts, rate, &self.limits_of(rate, source), now)
+    }
+
     fn take_all(
         &self,
         rate: Rate,
@@ -187,25 +257,12 @@ impl RateLimits {
         now: OffsetDateTime,
     ) -> Result<(), ServiceError> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() > MANY_KEYS {
-            windows.retain(|(_, seconds, _), window| now.unix_timestamp() / seconds - window.number < 2);
-        }
+        windows.sweep(now);
+        check_all(&windows.counts, rate, limits, now)?;
         for (who, limit) in limits {
-            let seconds = limit.within.whole_seconds().max(1);
-            let window = windows.entry((rate, seconds, *who)).or_default();
-            window.move_to(now.unix_timestamp() / seconds);
-            let into = u64::try_from(now.unix_timestamp().rem_euclid(seconds)).unwrap_or(0);
-            let whole = u64::try_from(seconds).unwrap_or(1);
-            let weighted = u64::from(window.previous) * (whole - into) / whole + u64::from(window.current);
-            if weighted >= u64::from(limit.most) {
-                let wait = if window.current >= limit.most { whole - into } else { (whole - into) / 4 + 1 };
-                return Err(ServiceError::TooMany { seconds: u32::try_from(wait).unwrap_or(u32::MAX) });
-            }
-        }
-        for (who, limit) in limits {
-            if let Some(window) = windows.get_mut(&(rate, limit.within.whole_seconds().max(1), *who)) {
-                window.current = window.current.saturating_add(1);
-            }
+            let window = windows.counts.entry((rate, limit.seconds(), *who)).or_default();
+            window.move_to(now.unix_timestamp() / limit.seconds());
+            window.current = window.current.saturating_add(1);
         }
         Ok(())
     }
@@ -214,7 +271,7 @@ impl RateLimits {
     pub fn give_back(&self, rate: Rate, source: Source) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         for (who, limit) in self.limits_of(rate, source) {
-            if let Some(window) = windows.get_mut(&(rate, limit.within.whole_seconds().max(1), who)) {
+            if let Some(window) = windows.counts.get_mut(&(rate, limit.seconds(), who)) {
                 window.current = window.current.saturating_sub(1);
             }
         }
@@ -226,7 +283,7 @@ impl RateLimits {
     /// [`ServiceError::TooMany`].
     pub(crate) fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
         let sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = sprays.get(&source.prefix()).and_then(|spray| spray.paused_until);
+        let until = sprays.of.get(&source.prefix()).and_then(|spray| spray.paused_until);
         match until.filter(|until| now < *until) {
             Some(until) => {
                 let seconds = (until - now).whole_seconds() + 1;
@@ -236,28 +293,46 @@ impl RateLimits {
         }
     }
 
-    /// Notes that a log-in with this handle failed from this address.
-    pub(crate) fn note_failed_handle(&self, source: Source, handle: &Handle, now: OffsetDateTime) {
+    /// Notes that a log-in with this handle failed from this address. `true` when that was one too many.
+    pub(crate) fn note_failed_handle(&self, source: Source, handle: &Handle, now: OffsetDateTime) -> bool {
         if self.is_skipped(source) {
-            return;
+            return false;
         }
         let mark = self.hasher.hash_one(handle.key());
         let mut sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
-        if sprays.len() > MANY_KEYS {
-            let is_live =
-                |began: &Option<OffsetDateTime>| began.is_some_and(|at| now - at < Duration::hours(2));
-            sprays.retain(|_, spray| is_live(&spray.began));
+        if sprays.of.len() >= MOST_KEYS {
+            sprays.of.clear();
         }
-        let spray = sprays.entry(source.prefix()).or_default();
+        let is_due = sprays.swept_at.is_none_or(|swept| now - swept >= SWEEP_EVERY);
+        if is_due && sprays.of.len() > MANY_KEYS {
+            sprays.of.retain(|_, spray| spray.is_live(now));
+            sprays.swept_at = Some(now);
+        }
+        let spray = sprays.of.entry(source.prefix()).or_default();
         if spray.began.is_none_or(|began| now - began >= Duration::hours(1)) {
             *spray = Spray { began: Some(now), paused_until: spray.paused_until, ..Spray::default() };
         }
         if !spray.handles.contains(&mark) {
             spray.handles.push(mark);
         }
-        if spray.handles.len() >= self.rules.sprayed_handles {
+        let is_too_many = spray.handles.len() >= self.rules.sprayed_handles;
+        if is_too_many {
             *spray = Spray { paused_until: Some(now + self.rules.spray_pause), ..Spray::default() };
         }
+        is_too_many
+    }
+}
+
+impl Spray {
+    fn is_live(&self, now: OffsetDateTime) -> bool {
+        self.began.is_some_and(|began| now - began < Duration::hours(1))
+            || self.paused_until.is_some_and(|until| now < until)
+    }
+}
+
+impl RateLimit {
+    fn seconds(self) -> i64 {
+        self.within.whole_seconds().max(1)
     }
 }
 
@@ -291,14 +366,14 @@ mod tests {
     #[test]
     fn what_is_taken_comes_back_with_time_or_when_it_is_given_back() {
         let limits = RateLimits::new(RateRules::default());
-        assert_eq!(taken(&limits, Rate::Login, "192.0.2.1", 30, at(0)), 20);
-        let error = limits.take(Rate::Login, source("192.0.2.1"), at(10)).unwrap_err();
+        assert_eq!(taken(&limits, Rate::FailedLogin, "192.0.2.1", 30, at(0)), 20);
+        let error = limits.take(Rate::FailedLogin, source("192.0.2.1"), at(10)).unwrap_err();
         assert!(matches!(error, ServiceError::TooMany { seconds: 50 }), "{error:?}");
-        limits.give_back(Rate::Login, source("192.0.2.1"));
-        assert_eq!(taken(&limits, Rate::Login, "192.0.2.1", 5, at(10)), 1);
+        limits.give_back(Rate::FailedLogin, source("192.0.2.1"));
+        assert_eq!(taken(&limits, Rate::FailedLogin, "192.0.2.1", 5, at(10)), 1);
         // Half a minute into the next one, half of the last one still counts.
-        assert_eq!(taken(&limits, Rate::Login, "192.0.2.1", 30, at(90)), 10);
-        assert_eq!(taken(&limits, Rate::Login, "192.0.2.1", 30, at(600)), 20);
+        assert_eq!(taken(&limits, Rate::FailedLogin, "192.0.2.1", 30, at(90)), 10);
+        assert_eq!(taken(&limits, Rate::FailedLogin, "192.0.2.1", 30, at(600)), 20);
     }
 
     #[test]
@@ -315,11 +390,33 @@ mod tests {
     }
 
     #[test]
+    fn refusals_leave_nothing_behind_and_stale_keys_go() {
+        let limits = RateLimits::new(RateRules::default());
+        for subnet in 0..0x1_0000_u32 {
+            taken(&limits, Rate::SignUp, &format!("2001:db8:1:{subnet:x}::1"), 1, at(0));
+        }
+        let kept = |limits: &RateLimits| limits.windows.lock().unwrap().counts.len();
+        assert_eq!(kept(&limits), 101, "a hundred prefixes and their /48");
+        for number in 0..20_000_u32 {
+            taken(
+                &limits,
+                Rate::SignUp,
+                &format!("2001:{:x}:{:x}::1", number / 100, number % 100),
+                1,
+                at(60),
+            );
+        }
+        assert!(kept(&limits) > 40_000);
+        taken(&limits, Rate::SignUp, "192.0.2.1", 1, at(3 * 3_600));
+        assert_eq!(kept(&limits), 1);
+    }
+
+    #[test]
     fn loopback_is_counted_where_a_proxy_is_declared() {
         let limits = RateLimits::new(RateRules::default());
-        assert_eq!(taken(&limits, Rate::Login, "127.0.0.1", 30, at(0)), 30);
+        assert_eq!(taken(&limits, Rate::FailedLogin, "127.0.0.1", 30, at(0)), 30);
         let strict = RateLimits::new(RateRules { skip_loopback: false, ..RateRules::default() });
-        assert_eq!(taken(&strict, Rate::Login, "127.0.0.1", 30, at(0)), 20);
+        assert_eq!(taken(&strict, Rate::FailedLogin, "127.0.0.1", 30, at(0)), 20);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use latchkey_crypto::{AppToken, Verdict};
 use latchkey_domain::{
-    App, AppKey, ClientPassword, Handle, InvalidHandle, Metadata, Signup, SignupFlow, SignupState, User,
-    UserId, UserName, UserStatus, max_users,
+    App, AppKey, ClientPassword, Handle, InvalidHandle, Metadata, Signup, SignupFlow, SignupState, Source,
+    User, UserId, UserName, UserStatus, max_users,
 };
 use latchkey_storage::{Readers, Store};
 use time::Duration;
@@ -123,15 +123,31 @@ impl<S: Store> Service<S> {
         if !is_known {
             self.inner.limits.check_spray(call.source, now)?;
         }
-        self.inner.limits.take(Rate::Login, call.source, now)?;
+        let limits = &self.inner.limits;
+        limits.check(Rate::FailedLogin, call.source, now)?;
+        limits.take(Rate::LoginUnderWay, call.source, now)?;
         let result = self.log_in_as(&app, &keys, candidate, password, (call, act)).await;
-        match &result {
-            Err(ServiceError::Refused(Refusal::CredentialsWrong)) => {
-                self.inner.limits.note_failed_handle(call.source, &name.handle, now);
+        limits.give_back(Rate::LoginUnderWay, call.source);
+        if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
+            // Over the limit is over the limit already: the next one hears of it.
+            let _ = limits.take(Rate::FailedLogin, call.source, now);
+            if limits.note_failed_handle(call.source, &name.handle, now) {
+                self.note_spray(&app, call.source).await?;
             }
-            _ => self.inner.limits.give_back(Rate::Login, call.source),
         }
         result
+    }
+
+    /// Notes that log-ins from an address are stopped for a while.
+    async fn note_spray(&self, app: &App, source: Source) -> Result<(), ServiceError> {
+        tracing::warn!(address = %source.address(), "too many handles fail from one address: it has to wait");
+        let mut act = Act::of_server("login.spray", app.id);
+        act.source = Some(source);
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("login.spray", move |repos| repos.audit().add(&entry).map_err(ServiceError::from))
+            .await
     }
 
     async fn log_in_as(
@@ -158,17 +174,37 @@ impl<S: Store> Service<S> {
                 if verdict == Verdict::Wrong {
                     return Err(Refusal::CredentialsWrong.into());
                 }
-                if user.status == UserStatus::Suspended {
-                    return Err(Refusal::UserSuspended.into());
+                match self.admit(app, keys, &user, verdict, password).await {
+                    Ok(tokens) => {
+                        self.settle_login(&user, (origin, counted), act).await?;
+                        Ok(tokens)
+                    }
+                    Err(error) => {
+                        // The password was right, whatever else is in the way.
+                        self.forgive(&user, origin, counted).await?;
+                        Err(error)
+                    }
                 }
-                if verdict == Verdict::RightButOutdated {
-                    self.rehash(&user, password).await?;
-                }
-                let tokens = self.issue_tokens(app, keys, &user)?;
-                self.settle_login(&user, (origin, counted), act).await?;
-                Ok(tokens)
             }
         }
+    }
+
+    /// The tokens of a user whose password was right, if nothing else is in the way.
+    async fn admit(
+        &self,
+        app: &App,
+        keys: &[AppKey],
+        user: &User,
+        verdict: Verdict,
+        password: ClientPassword,
+    ) -> Result<Tokens, ServiceError> {
+        if user.status == UserStatus::Suspended {
+            return Err(Refusal::UserSuspended.into());
+        }
+        if verdict == Verdict::RightButOutdated {
+            self.rehash(user, password).await?;
+        }
+        self.issue_tokens(app, keys, user)
     }
 
     /// The password of an open attempt: right or wrong, nobody gets in. Its tries are as few a day as the
@@ -198,7 +234,8 @@ impl<S: Store> Service<S> {
                 repos.quotas().reset(&counter).map_err(ServiceError::from)
             })
             .await?;
-        Ok(Refusal::NotVerified)
+        // To whom a neutral application tells what is open, it tells what is not.
+        Ok(if app.settings.neutral_answers { Refusal::CredentialsWrong } else { Refusal::NotVerified })
     }
 
     async fn settle_login(
@@ -213,7 +250,7 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .transact("login.settle", move |repos| {
-                settle_right(repos, user.app_id, user.id, origin, counted)?;
+                settle_right(repos, user.app_id, user.id, origin, counted.as_ref())?;
                 note_login(repos, &user, now)?;
                 entry.iter().try_for_each(|entry| repos.audit().add(entry))?;
                 Ok::<_, ServiceError>(())
@@ -247,7 +284,16 @@ impl<S: Store> Service<S> {
     ) -> Result<Tokens, ServiceError> {
         let act = call.act("loginAnonymous", Some(&login.handle));
         let result = match (call.caller.clone().app(), act.clone()) {
-            (Ok(token), Some(act)) => self.anonymous(&call, token, login, act).await,
+            (Ok(token), Some(act)) => {
+                let first = self.anonymous(&call, token.clone(), login.clone(), act.clone()).await;
+                match first {
+                    // Somebody made the same user at the same time: now they are there.
+                    Err(ServiceError::Refused(Refusal::HandleTaken)) => {
+                        self.anonymous(&call, token, login, act).await
+                    }
+                    first => first,
+                }
+            }
             _ => Err(Refusal::AppTokenInvalid.into()),
         };
         self.note(act, result).await

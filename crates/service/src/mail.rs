@@ -1,7 +1,7 @@
 //! Composing mail: which wording, for whom, under whose name. Sending it is the outbox's.
 
 use latchkey_domain::{
-    App, AppId, Channel, Handle, Locale, MessageId, MessageState, OutboxMessage, TemplateName,
+    App, AppId, Channel, Handle, Locale, MessageId, MessageState, OutboxMessage, SourceMark, TemplateName,
 };
 use latchkey_notifiers::{Language, MailAddress, MessageKind, Template, Values, render};
 use latchkey_storage::{EmailTemplateReader, QuotaKey, Store};
@@ -80,38 +80,55 @@ pub(crate) fn is_mailable(handle: &Handle) -> bool {
 #[derive(Clone)]
 pub(crate) struct Slot {
     pub(crate) address: MailAddress,
-    counters: [QuotaKey; 2],
+    counters: Vec<QuotaKey>,
 }
 
 impl<S: Store> Service<S> {
     /// Takes the right to send one mail to a handle. None when it is no address, or has had enough.
     pub(crate) async fn mail_slot(&self, handle: &Handle) -> Result<Option<Slot>, ServiceError> {
+        self.mail_slot_for(handle, None).await
+    }
+
+    /// The same; a source from which the user logs in has some of its own, which nobody else can use up.
+    pub(crate) async fn mail_slot_for(
+        &self,
+        handle: &Handle,
+        known: Option<SourceMark>,
+    ) -> Result<Option<Slot>, ServiceError> {
         let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
         let everywhere = AppId::from_bytes([0; 16]);
         let parts = [handle.key().as_bytes()];
         let an_hour = self.counter(everywhere, "mail.hour", &parts, Duration::hours(1))?;
         let a_day = self.counter(everywhere, "mail.day", &parts, Duration::days(1))?;
-        let (limits, counters) = (self.inner.settings.mail_limits, [an_hour, a_day]);
-        let taken = counters.clone();
-        let is_granted = self
+        let own = known.map(|mark| {
+            let parts = [handle.key().as_bytes(), mark.as_slice()];
+            self.counter(everywhere, "mail.known", &parts, Duration::days(1))
+        });
+        let own = own.transpose()?;
+        let (limits, known_a_day) =
+            (self.inner.settings.mail_limits, self.inner.settings.codes.requests.known_a_day);
+        let counters = self
             .inner
             .store
             .transact("mail.reserve", move |repos| {
-                let [an_hour, a_day] = &taken;
-                if !repos.quotas().reserve(an_hour, limits.an_hour)? {
-                    return Ok::<_, ServiceError>(false);
+                if repos.quotas().reserve(&an_hour, limits.an_hour)? {
+                    if repos.quotas().reserve(&a_day, limits.a_day)? {
+                        return Ok::<_, ServiceError>(Some(vec![an_hour.clone(), a_day.clone()]));
+                    }
+                    repos.quotas().give_back(&an_hour)?;
                 }
-                if !repos.quotas().reserve(a_day, limits.a_day)? {
-                    repos.quotas().give_back(an_hour)?;
-                    return Ok(false);
+                if let Some(own) = &own
+                    && repos.quotas().reserve(own, known_a_day)?
+                {
+                    return Ok(Some(vec![own.clone()]));
                 }
-                Ok(true)
+                Ok(None)
             })
             .await?;
-        if !is_granted {
+        if counters.is_none() {
             tracing::warn!("a mail was withheld: its address has had enough");
         }
-        Ok(is_granted.then_some(Slot { address, counters }))
+        Ok(counters.map(|counters| Slot { address, counters }))
     }
 
     /// Gives the right back: nothing was sent.
@@ -124,6 +141,26 @@ impl<S: Store> Service<S> {
                 Ok::<_, ServiceError>(())
             })
             .await
+    }
+
+    /// Ends a unit of work that may have promised a mail: the worker is woken if it has, and the right to
+    /// send is given back if not, or if the unit failed.
+    pub(crate) async fn settle_mail(
+        &self,
+        slot: Option<Slot>,
+        is_promised: Result<bool, ServiceError>,
+    ) -> Result<(), ServiceError> {
+        match is_promised {
+            Ok(true) => {
+                self.outbox_has_mail();
+                Ok(())
+            }
+            Ok(false) => self.release(slot).await,
+            Err(error) => {
+                self.release(slot).await?;
+                Err(error)
+            }
+        }
     }
 
     /// A message to be added within the unit of work that promises it.

@@ -1,10 +1,11 @@
 //! Operator tokens: the server secrets that open the administration API.
 
 use latchkey_crypto::ServerSecretToken;
-use latchkey_domain::{OperatorToken, TokenId, TokenName};
+use latchkey_domain::{AppId, OperatorToken, TokenId, TokenName};
 use latchkey_storage::Store;
 use time::{Duration, OffsetDateTime};
 
+use crate::audit::Act;
 use crate::{Service, ServiceError};
 
 /// A server secret, told once.
@@ -43,10 +44,15 @@ impl<S: Store> Service<S> {
             expires_at: token.expires_at,
         })?;
         let expires_at = token.expires_at;
+        // It opens all applications, so its entry belongs to none.
+        let mut act = Act::of_operator("mintServerSecret", AppId::from_bytes([0; 16]), None);
+        act.detail = Some(name.as_str().to_owned());
+        let entry = self.done(&act)?;
         self.inner
             .store
             .transact("operator_token.add", move |repos| {
-                repos.operator_tokens().add(&token).map_err(ServiceError::from)
+                repos.operator_tokens().add(&token)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await?;
         Ok(MintedToken { secret, name, expires_at })

@@ -1,14 +1,15 @@
 //! Passwords that are set: the two forms in which they arrive, the application's demands, the change and the
 //! reset by mail.
 
-use latchkey_crypto::{Verdict, client_password};
+use latchkey_crypto::{AccessToken, Verdict, client_password};
 use latchkey_domain::{
-    App, ClientPassword, Code, CodeId, CodePurpose, Handle, InvalidPassword, RawPassword, TemplateName, User,
-    UserStatus,
+    App, ClientPassword, Code, CodeId, CodePurpose, Handle, InvalidPassword, RawPassword, Sealed,
+    TemplateName, User, UserStatus,
 };
 use latchkey_notifiers::{MessageKind, Values};
 use latchkey_storage::{Repositories, Store};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app_of, find_user};
@@ -17,7 +18,7 @@ use crate::limits::Rate;
 use crate::login::LoginName;
 use crate::mail::{built_in, is_mailable, worded};
 use crate::new_user::is_guessable;
-use crate::throttle::settle_right;
+use crate::throttle::{Counted, Origin, settle_right};
 use crate::{Refusal, Service, ServiceError};
 
 /// A password that is to be set, in the form or forms in which it was sent.
@@ -127,11 +128,30 @@ impl<S: Store> Service<S> {
         if verdict == Verdict::Wrong {
             return Err(Refusal::InvalidData.into());
         }
-        let new = self.hash_password(change.new.into_client(), app.id, user.id).await?;
+        let changed = self
+            .replace_password(&app, &user, change.new, (token, old), (origin, counted.clone()), act)
+            .await;
+        if changed.is_err() {
+            // The present password was right, whatever came of the rest.
+            self.forgive(&user, origin, counted).await?;
+        }
+        changed
+    }
+
+    async fn replace_password(
+        &self,
+        app: &App,
+        user: &User,
+        new: NewPassword,
+        (token, old): (AccessToken, Sealed),
+        (origin, counted): (Origin, Option<Counted>),
+        act: Act,
+    ) -> Result<(), ServiceError> {
+        let new = self.hash_password(new.into_client(), app.id, user.id).await?;
         let now = self.inner.clock.now();
         let slot = self.mail_slot(&user.handle).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
-        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let notice = self.notice(app, slot.as_ref(), &words, &user.handle)?;
         let entry = self.done(&act)?;
         let changed = self
             .inner
@@ -145,18 +165,13 @@ impl<S: Store> Service<S> {
                 {
                     return Err(ServiceError::from(Refusal::InvalidData));
                 }
-                settle_right(repos, user.app_id, user.id, origin, counted)?;
+                settle_right(repos, user.app_id, user.id, origin, counted.as_ref())?;
                 repos.codes().remove_all(user.app_id, user.id.as_bytes())?;
                 notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        if let Err(error) = changed {
-            self.release(slot).await?;
-            return Err(error);
-        }
-        self.outbox_has_mail();
-        Ok(())
+        self.settle_mail(slot, changed.map(|()| true)).await
     }
 
     /// Mails a code with which a new password can be set.
@@ -165,11 +180,14 @@ impl<S: Store> Service<S> {
     /// [`Refusal::NoUserNames`]; [`Refusal::AccountUnknown`], unless the application answers neutrally;
     /// [`Refusal::InvalidData`] when no mail can reach the user; [`ServiceError::TooMany`].
     pub async fn forgot_password(&self, call: Call, name: LoginName) -> Result<(), ServiceError> {
+        let began = Instant::now();
         let act = call.act("forgotPassword", Some(&name.handle));
         let result = match act.clone() {
             Some(act) => self.forgot_password_now(call, name, act).await,
             None => Err(Refusal::MissingParameter.into()),
         };
+        // What a neutral application answers must not be told apart by the time that it takes.
+        tokio::time::sleep_until(began + self.inner.settings.login_floor).await;
         self.note(act, result).await
     }
 
@@ -190,11 +208,12 @@ impl<S: Store> Service<S> {
         self.inner.limits.take(Rate::CodeRequest, call.source, self.inner.clock.now())?;
         let user = match user {
             Some(user) => user,
-            None if app.settings.neutral_answers => return Ok(()),
+            None if app.settings.neutral_answers => return self.log_only(&act).await,
             None => return Err(Refusal::AccountUnknown.into()),
         };
         if !is_mailable(&user.handle) {
-            return if app.settings.neutral_answers { Ok(()) } else { Err(Refusal::InvalidData.into()) };
+            let is_neutral = app.settings.neutral_answers;
+            return if is_neutral { self.log_only(&act).await } else { Err(Refusal::InvalidData.into()) };
         }
         let rules = self.inner.settings.codes;
         let subject = CodeSubject {
@@ -213,7 +232,7 @@ impl<S: Store> Service<S> {
             code: Some(new_code.code.expose()),
             link: None,
         };
-        let slot = self.mail_slot(&user.handle).await?;
+        let slot = self.mail_slot_for(&user.handle, is_known.then_some(origin.mark)).await?;
         let expiry = Some(new_code.stored.expires_at);
         let mail = slot.as_ref().map(|slot| self.mail(&app, slot, &words, &values, expiry)).transpose()?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
@@ -229,9 +248,17 @@ impl<S: Store> Service<S> {
                 }
                 Ok::<_, ServiceError>(is_placed)
             })
-            .await?;
-        self.outbox_has_mail();
-        if is_sent { Ok(()) } else { self.release(slot).await }
+            .await;
+        self.settle_mail(slot, is_sent).await
+    }
+
+    /// An act of which nothing comes but its entry.
+    async fn log_only(&self, act: &Act) -> Result<(), ServiceError> {
+        let entry = self.done(act)?;
+        self.inner
+            .store
+            .transact("password.nobody", move |repos| repos.audit().add(&entry).map_err(ServiceError::from))
+            .await
     }
 
     /// Sets a new password with a code that was mailed. It ends all sessions and all waiting; it lifts no
@@ -315,12 +342,8 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        if let Err(error) = reset {
-            self.release(slot).await?;
-            return Err(error);
-        }
+        self.settle_mail(slot, reset.map(|()| true)).await?;
         self.inner.limits.give_back(Rate::CodeRequest, call.source);
-        self.outbox_has_mail();
         Ok(())
     }
 

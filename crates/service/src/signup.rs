@@ -8,11 +8,12 @@ use latchkey_crypto::AppToken;
 use latchkey_domain::{
     App, AppId, AppKey, AuditEntry, Code, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
     OPEN_ATTEMPTS, OutboxMessage, Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName,
-    User, UserId, max_users,
+    User, UserId, UserName, max_users,
 };
 use latchkey_notifiers::{Language, Link, MessageKind, Values};
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::{Readers, Repositories, Store};
 use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
 
 use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
@@ -74,12 +75,27 @@ impl<S: Store> Service<S> {
     /// [`Refusal::SignupOff`], [`Refusal::HandleTaken`], [`Refusal::InvalidData`] (locale, password, or a
     /// handle to which no code can be mailed), [`Refusal::MetadataInvalid`]; [`ServiceError::TooMany`].
     pub async fn sign_up(&self, call: Call, request: SignUp) -> Result<SignedUp, ServiceError> {
+        let began = Instant::now();
         let act = call.act("signup", Some(&request.handle));
         let result = match (call.caller.clone().app(), act.clone()) {
             (Ok(token), Some(act)) => self.sign_up_now(token, call.source, request, act).await,
             _ => Err(Refusal::AppTokenInvalid.into()),
         };
+        // What a neutral application answers must not be told apart by the time that it takes.
+        if matches!(result, Ok(SignedUp::CodeSent)) {
+            tokio::time::sleep_until(began + self.inner.settings.login_floor).await;
+        }
         self.note(act, result).await
+    }
+
+    /// Whether somebody's user name is what would be a new user's handle: they would sign in by the same text.
+    pub(crate) fn is_user_name(
+        readers: &mut dyn Readers,
+        app: &App,
+        handle: &Handle,
+    ) -> Result<bool, ServiceError> {
+        let Ok(name) = UserName::parse(handle.as_str()) else { return Ok(false) };
+        Ok(readers.users().find_by_user_name(app.id, &name)?.is_some())
     }
 
     async fn sign_up_now(
@@ -96,6 +112,7 @@ impl<S: Store> Service<S> {
         if !app.settings.signup_enabled {
             return Err(Refusal::SignupOff.into());
         }
+        self.inner.limits.take(Rate::SignUp, source, now)?;
         let flow = app.settings.signup_flow;
         let is_taken = found.existing.is_some() || found.is_held;
         // An account that exists at once cannot be promised to somebody who has one.
@@ -110,7 +127,6 @@ impl<S: Store> Service<S> {
         if flow != SignupFlow::None && !is_mailable(&handle) {
             return Err(Refusal::InvalidData.into());
         }
-        self.inner.limits.take(Rate::SignUp, source, now)?;
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
         let password = self.hash_password(password.into_client(), app.id, user_id).await?;
         if is_taken {
@@ -153,33 +169,42 @@ impl<S: Store> Service<S> {
                 gate(&app)?;
                 let keys = readers.apps().keys(app.id)?;
                 let existing = readers.users().find_by_handle(app.id, &handle)?;
-                let is_held = readers.users().is_held(app.id, &handle, now)?;
+                let is_held = readers.users().is_held(app.id, &handle, now)?
+                    || Self::is_user_name(readers, &app, &handle)?;
                 let attempts = readers.signups().list(app.id, &handle)?;
                 Ok::<_, ServiceError>(Beginning { app, keys, existing, is_held, attempts })
             })
             .await
     }
 
-    /// The owner of an account hears that somebody wanted to sign up with it.
+    /// The owner of an account hears, once a day, that somebody wanted to sign up with it.
     async fn tell_owner(&self, app: &App, owner: Option<&User>, act: &Act) -> Result<(), ServiceError> {
         let entry = self.done(act)?;
-        let mail = match owner {
-            Some(owner) => {
-                let worded = built_in(MessageKind::AccountExists, owner.locale)?;
-                let slot = self.mail_slot(&owner.handle).await?;
-                self.notice(app, slot.as_ref(), &worded, &owner.handle)?
-            }
-            None => None,
+        let Some(owner) = owner else {
+            return self
+                .inner
+                .store
+                .transact("signup.held", move |repos| repos.audit().add(&entry).map_err(ServiceError::from))
+                .await;
         };
-        self.inner
+        let told = self.counter(app.id, "signup.told", &[owner.id.as_bytes()], Duration::days(1))?;
+        let worded = built_in(MessageKind::AccountExists, owner.locale)?;
+        let slot = self.mail_slot(&owner.handle).await?;
+        let mail = self.notice(app, slot.as_ref(), &worded, &owner.handle)?;
+        let is_promised = self
+            .inner
             .store
             .transact("signup.tell_owner", move |repos| {
-                mail.iter().try_for_each(|mail| repos.outbox().add(mail))?;
-                repos.audit().add(&entry).map_err(ServiceError::from)
+                repos.audit().add(&entry)?;
+                let Some(mail) = &mail else { return Ok(false) };
+                let is_first = repos.quotas().reserve(&told, 1)?;
+                if is_first {
+                    repos.outbox().add(mail)?;
+                }
+                Ok::<_, ServiceError>(is_first)
             })
-            .await?;
-        self.outbox_has_mail();
-        Ok(())
+            .await;
+        self.settle_mail(slot, is_promised).await
     }
 
     async fn add_user(
@@ -208,11 +233,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        if let Err(error) = added {
-            self.release(slot).await?;
-            return Err(error);
-        }
-        self.outbox_has_mail();
+        self.settle_mail(slot, added.map(|()| true)).await?;
         Ok(tokens)
     }
 
@@ -297,9 +318,8 @@ impl<S: Store> Service<S> {
                 repos.outbox().add(mail)?;
                 Ok(true)
             })
-            .await?;
-        self.outbox_has_mail();
-        if is_sent { Ok(()) } else { self.release(slot).await }
+            .await;
+        self.settle_mail(slot, is_sent).await
     }
 
     /// The page that a mailed link opens.

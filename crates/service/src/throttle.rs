@@ -1,6 +1,9 @@
 //! Guessing passwords: an attempt is counted in the database before the password is looked at, and forgotten
 //! when it was right. Sources from which the user has logged in are counted apart from all others.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
     App, AppId, ClientPassword, Failures, Familiarity, LadderRules, Source, SourceMark, User, UserId,
@@ -8,6 +11,7 @@ use latchkey_domain::{
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::Act;
 use crate::mail::built_in;
@@ -16,12 +20,13 @@ use crate::{Service, ServiceError};
 /// How often a counted attempt may lose its race before it is refused.
 const RACES: usize = 32;
 
-/// An attempt that was counted.
-#[derive(Debug, Clone, Copy)]
+/// An attempt that was counted. The user's next one has its turn when this one is settled and dropped.
+#[derive(Debug, Clone)]
 pub(crate) struct Counted {
     side: Familiarity,
     /// Its number among the consecutive failures.
     number: u32,
+    _turn: Arc<OwnedSemaphorePermit>,
 }
 
 /// Which source it is, as far as the user's row can tell.
@@ -36,6 +41,34 @@ impl Origin {
         if user.login.sources.knows(&self.mark, self.day) { Familiarity::Known } else { Familiarity::Unknown }
     }
 }
+
+/// How many passwords of one user are looked at together: fewer than are free, so that right ones that come
+/// at once are not taken for guesses.
+const AT_ONCE: u32 = 4;
+
+/// Users whose passwords are being looked at.
+#[derive(Default)]
+pub(crate) struct InFlight(Mutex<HashMap<UserId, Arc<Semaphore>>>);
+
+impl InFlight {
+    /// Waits for its turn.
+    async fn enter(&self, user: UserId, at_once: u32) -> Result<OwnedSemaphorePermit, ServiceError> {
+        let turns = {
+            let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if users.len() >= MANY_USERS {
+                users.retain(|_, turns| Arc::strong_count(turns) > 1);
+            }
+            let turns = users
+                .entry(user)
+                .or_insert_with(|| Arc::new(Semaphore::new(usize::try_from(at_once.max(1)).unwrap_or(1))));
+            Arc::clone(turns)
+        };
+        turns.acquire_owned().await.map_err(|error| ServiceError::Internal(error.into()))
+    }
+}
+
+/// More entries than this are looked through for those that nobody waits for.
+const MANY_USERS: usize = 1_000;
 
 impl<S: Store> Service<S> {
     /// How a user's row knows a source.
@@ -65,6 +98,22 @@ impl<S: Store> Service<S> {
     ) -> Result<Option<Counted>, ServiceError> {
         let (rules, now) = (self.ladder(app), self.inner.clock.now());
         let (app_id, id) = (user.app_id, user.id);
+        let turn = Arc::new(self.inner.in_flight.enter(id, AT_ONCE.min(rules.free)).await?);
+        // Who has to wait anyway costs no write. The row is read in one's turn: others may have settled.
+        let is_open = self
+            .inner
+            .store
+            .read("login.is_open", move |readers| {
+                let user = readers.users().find(app_id, id)?;
+                Ok::<_, ServiceError>(user.is_some_and(|user| {
+                    let side = origin.familiarity(&user);
+                    rules.allows(user.login.failures(side), side, now)
+                }))
+            })
+            .await?;
+        if !is_open {
+            return Ok(None);
+        }
         self.inner
             .store
             .transact("login.count", move |repos| {
@@ -78,7 +127,7 @@ impl<S: Store> Service<S> {
                     let number = from.count.saturating_add(1);
                     let to = Failures { count: number, last_at: Some(now) };
                     if repos.users().count_failures(app_id, id, side, from, to)? {
-                        return Ok(Some(Counted { side, number }));
+                        return Ok(Some(Counted { side, number, _turn: Arc::clone(&turn) }));
                     }
                 }
                 Ok::<_, ServiceError>(None)
@@ -95,13 +144,7 @@ impl<S: Store> Service<S> {
         password: ClientPassword,
         origin: Origin,
     ) -> Result<(Verdict, Option<Counted>), ServiceError> {
-        let may_try = self.ladder(app).allows(
-            user.login.failures(origin.familiarity(user)),
-            origin.familiarity(user),
-            self.inner.clock.now(),
-        );
-        let counted = if may_try { self.count_attempt(app, user, origin).await? } else { None };
-        let Some(counted) = counted else {
+        let Some(counted) = self.count_attempt(app, user, origin).await? else {
             self.verify_password(password, None).await?;
             return Ok((Verdict::Wrong, None));
         };
@@ -110,18 +153,32 @@ impl<S: Store> Service<S> {
             Ok(verdict) => verdict,
             // What could not be looked at was no guess.
             Err(error) => {
-                self.uncount(user, counted).await?;
+                self.uncount(user, &counted).await?;
                 return Err(error);
             }
         };
         if verdict == Verdict::Wrong {
-            self.tell_of_lock(app, user, counted).await?;
+            self.tell_of_lock(app, user, &counted).await?;
         }
         Ok((verdict, Some(counted)))
     }
 
+    /// Forgets the failures of a source that knew the password, where nothing else is to be written.
+    pub(crate) async fn forgive(
+        &self,
+        user: &User,
+        origin: Origin,
+        counted: Option<Counted>,
+    ) -> Result<(), ServiceError> {
+        let (app_id, id) = (user.app_id, user.id);
+        self.inner
+            .store
+            .transact("login.forgive", move |repos| settle_right(repos, app_id, id, origin, counted.as_ref()))
+            .await
+    }
+
     /// Takes one attempt back.
-    async fn uncount(&self, user: &User, counted: Counted) -> Result<(), ServiceError> {
+    async fn uncount(&self, user: &User, counted: &Counted) -> Result<(), ServiceError> {
         let (app_id, id, side) = (user.app_id, user.id, counted.side);
         self.inner
             .store
@@ -139,42 +196,40 @@ impl<S: Store> Service<S> {
             .await
     }
 
-    /// Tells the owner, once a day, that waiting has begun.
-    async fn tell_of_lock(&self, app: &App, user: &User, counted: Counted) -> Result<(), ServiceError> {
+    /// Notes that waiting has begun, and tells the owner, once a day.
+    async fn tell_of_lock(&self, app: &App, user: &User, counted: &Counted) -> Result<(), ServiceError> {
         let rules = self.ladder(app);
-        if counted.number < rules.free || (counted.side == Familiarity::Known && counted.number > rules.free)
-        {
+        if counted.number < rules.free {
             return Ok(());
         }
-        let now = self.inner.clock.now();
-        if user.login.lock_mailed_at.is_some_and(|mailed| now - mailed < Duration::days(1)) {
+        let (now, day) = (self.inner.clock.now(), Duration::days(1));
+        let begins = counted.number == rules.free;
+        let is_told = user.login.lock_mailed_at.is_some_and(|mailed| now - mailed < day);
+        if !begins && (is_told || counted.side == Familiarity::Known) {
             return Ok(());
         }
-        let slot = self.mail_slot(&user.handle).await?;
+        let slot = if is_told { None } else { self.mail_slot(&user.handle).await? };
         let worded = built_in(MessageKind::LoginLocked, user.locale)?;
         let mail = self.notice(app, slot.as_ref(), &worded, &user.handle)?;
         let mut act = Act::of_server("login.locked", app.id);
         act.user_id = Some(user.id);
         let entry = self.done(&act)?;
         let (app_id, id) = (user.app_id, user.id);
-        let is_told = self
+        let is_promised = self
             .inner
             .store
             .transact("login.tell", move |repos| {
-                let is_first = repos.users().note_lock_mail(app_id, id, now, now - Duration::days(1))?;
-                if is_first {
-                    mail.iter().try_for_each(|mail| repos.outbox().add(mail))?;
+                let is_first = mail.is_some() && repos.users().note_lock_mail(app_id, id, now, now - day)?;
+                if let (true, Some(mail)) = (is_first, &mail) {
+                    repos.outbox().add(mail)?;
+                }
+                if is_first || begins {
                     repos.audit().add(&entry)?;
                 }
                 Ok::<_, ServiceError>(is_first)
             })
-            .await?;
-        if is_told {
-            self.outbox_has_mail();
-            Ok(())
-        } else {
-            self.release(slot).await
-        }
+            .await;
+        self.settle_mail(slot, is_promised).await
     }
 }
 
@@ -184,7 +239,7 @@ pub(crate) fn settle_right(
     app_id: AppId,
     id: UserId,
     origin: Origin,
-    counted: Option<Counted>,
+    counted: Option<&Counted>,
 ) -> Result<(), ServiceError> {
     for _ in 0..RACES {
         let Some(user) = repos.users().find(app_id, id)? else { return Ok(()) };

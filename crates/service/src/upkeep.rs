@@ -14,13 +14,19 @@ const BATCH: u32 = 200;
 const CODES_STAY: Duration = Duration::days(7);
 /// So are attempts and invitations: whoever completes one twice hears that it is done.
 const ATTEMPTS_STAY: Duration = Duration::days(30);
+/// Messages that were given up are kept for the operator to look at.
+const DEAD_STAY: Duration = Duration::days(30);
 
 impl<S: Store> Service<S> {
     /// Does what is due, every minute, until `stop` says so.
     pub async fn keep_up(&self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            if let Err(error) = self.purge_if_due().await {
-                tracing::warn!(%error, "rows whose time is over could not be removed");
+            // In a task of its own: whatever becomes of it, the next turn comes.
+            let service = self.clone();
+            match tokio::spawn(async move { service.purge_if_due().await }).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "rows whose time is over could not be removed"),
+                Err(error) => tracing::error!(%error, "the removal of rows panicked"),
             }
             tokio::select! {
                 _ = stop.changed() => {}
@@ -54,8 +60,9 @@ impl<S: Store> Service<S> {
             (Expired::Invites, ATTEMPTS_STAY),
             (Expired::AuditLog, audit),
             (Expired::HeldHandles, Duration::ZERO),
+            (Expired::DeadMessages, DEAD_STAY),
         ] {
-            let before = now - age;
+            let Some(before) = now.checked_sub(age) else { continue };
             removed += self
                 .in_batches(move |repos| {
                     repos.upkeep().remove_expired(what, before, BATCH).map_err(Into::into)
@@ -91,7 +98,7 @@ impl<S: Store> Service<S> {
             before = Some(last.id);
             for app in apps.iter().filter(|app| app.settings.anonymous_purge_days > 0) {
                 let (id, days) = (app.id, i64::from(app.settings.anonymous_purge_days));
-                let over = now - Duration::days(days);
+                let Some(over) = now.checked_sub(Duration::days(days)) else { continue };
                 removed += self
                     .in_batches(move |repos| {
                         repos.upkeep().remove_unused_anonymous(id, over, BATCH).map_err(Into::into)

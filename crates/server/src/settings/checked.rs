@@ -85,6 +85,9 @@ impl Settings {
             mistakes
                 .push("mail.smtp_host names the mail server that mail.sender = \"smtp\" needs".to_owned());
         }
+        if !(1..=36_500).contains(&self.audit.retention_days) {
+            mistakes.push("audit.retention_days is 1 to 36500".to_owned());
+        }
         if !(1..=300).contains(&self.outbox.send_seconds) {
             mistakes.push("outbox.send_seconds is 1 to 300".to_owned());
         }
@@ -171,7 +174,6 @@ impl Settings {
             ("limits.site_share", limits.site_share == 0),
             ("mail.smtp_timeout_seconds", self.mail.smtp_timeout_seconds == 0),
             ("mail.smtp_connections", self.mail.smtp_connections == 0),
-            ("audit.retention_days", self.audit.retention_days == 0),
             ("database.connections", self.database.connections == 0),
             ("database.wait_ms", self.database.wait_ms == 0),
             ("outbox.attempts", self.outbox.attempts == 0),

@@ -22,6 +22,7 @@ mod invite;
 mod limits;
 mod login;
 mod names;
+mod owner;
 mod reset;
 mod settings;
 mod signup;

@@ -1,6 +1,6 @@
 //! The second half of a sign-up: its code comes back, and the attempt becomes a user.
 
-use latchkey_domain::{App, AuditEntry, Code, CodePurpose, Handle, Locale, Signup, TemplateName, max_users};
+use latchkey_domain::{App, Code, CodeId, CodePurpose, Handle, Locale, Signup, TemplateName, max_users};
 use latchkey_storage::{Repositories, Store};
 use time::OffsetDateTime;
 
@@ -60,24 +60,21 @@ impl<S: Store> Service<S> {
         request: CompleteSignUp,
         act: Act,
     ) -> Result<SignUpCompleted, ServiceError> {
-        let (caller, handle) = (call.caller.clone(), request.handle.clone());
-        let (app, keys, attempts) = self
+        let caller = call.caller.clone();
+        let (app, keys) = self
             .inner
             .store
             .read("signup.complete.app", move |readers| {
                 let app = find_app_of(readers, &caller)?;
                 let keys = readers.apps().keys(app.id)?;
-                let attempts = readers.signups().list(app.id, &handle)?;
-                Ok::<_, ServiceError>((app, keys, attempts))
+                Ok::<_, ServiceError>((app, keys))
             })
             .await?;
         if !app.settings.signup_enabled {
             return Err(Refusal::SignupOff.into());
         }
         let (service, app_id, now) = (self.clone(), app.id, self.inner.clock.now());
-        let locales: Vec<Locale> = attempts.iter().map(|attempt| attempt.locale).collect();
-        let (slot, welcomes) = self.welcomes(&app, &request.handle, &locales).await?;
-        let mut code_try = CodeTry {
+        let code_try = CodeTry {
             app_id,
             purpose: CodePurpose::SignUp,
             handle: request.handle.clone(),
@@ -86,47 +83,42 @@ impl<S: Store> Service<S> {
             source: self.source_digest(app_id, call.source)?,
             is_known: false,
         };
-        code_try.subjects = attempts.iter().map(|attempt| *attempt.id.as_bytes()).collect();
-        let origins = attempts
-            .iter()
-            .map(|attempt| Ok((attempt.user_id, self.origin(app_id, attempt.user_id, call.source)?)))
-            .collect::<Result<Vec<_>, ServiceError>>()?;
-        let entry = self.done(&act)?;
+        // The code is looked at before anything is taken or made for whoever brings it.
+        let (trying, service_of_try) = (code_try.clone(), self.clone());
+        let found = self
+            .inner
+            .store
+            .transact("signup.try", move |repos| {
+                let attempts = repos.signups().list(app_id, &trying.handle)?;
+                service_of_try.find_attempt(repos, &attempts, &trying, now)
+            })
+            .await??;
+        let Signup { handle, user_id, password, locale, metadata, .. } = found.0;
+        let user = new_user(app_id, handle, (user_id, Some(password), locale, metadata), now);
+        let tokens = self.issue_tokens(&app, &keys, &user)?;
+        let (slot, welcomes) = self.welcomes(&app, &user.handle, &[locale]).await?;
+        let origin = self.origin(app_id, user_id, call.source)?;
+        let entry = self.done(&Act { user_id: Some(user_id), ..act })?;
         let limit = max_users(&app, self.inner.settings.mode);
         let completed = self
             .inner
             .store
             .transact("signup.complete", move |repos| {
                 let attempts = repos.signups().list(app_id, &code_try.handle)?;
-                let attempt = match service.find_attempt(repos, &attempts, &code_try, now)? {
-                    Ok(attempt) => attempt,
-                    // What was counted stays counted.
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
-                let user = new_user(app_id, handle, (user_id, Some(password), locale, metadata), now);
-                add_within_limit(repos, &user, limit, now)?;
-                if let Some((_, origin)) = origins.iter().find(|(id, _)| *id == user_id) {
-                    settle_right(repos, app_id, user_id, *origin, None)?;
+                let (attempt, code) = service.find_attempt(repos, &attempts, &code_try, now)??;
+                // Whoever asked again meanwhile has another password: the tokens are not theirs.
+                if attempt.user_id != user.id {
+                    return Err(Refusal::InvalidData.into());
                 }
-                let welcome = welcomes.iter().find(|(known, _)| *known == locale).or(welcomes.first());
-                welcome.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
-                repos.audit().add(&AuditEntry { user_id: Some(user_id), ..entry.clone() })?;
-                Ok::<_, ServiceError>(Ok(user))
+                complete(repos, &attempts, &attempt, code, now)?;
+                add_within_limit(repos, &user, limit, now)?;
+                settle_right(repos, app_id, user.id, origin, None)?;
+                welcomes.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
             })
-            .await
-            .and_then(|tried| tried.map_err(ServiceError::from));
-        let user = match completed {
-            Ok(user) => user,
-            Err(error) => {
-                self.release(slot).await?;
-                return Err(error);
-            }
-        };
-        self.outbox_has_mail();
+            .await;
+        self.settle_mail(slot, completed.map(|()| true)).await?;
         self.inner.limits.give_back(Rate::SignUp, call.source);
-        let tokens = self.issue_tokens(&app, &keys, &user)?;
-        let locale = user.locale;
         let shown = self.inner.store.read("signup.click_through", move |readers| {
             worded(readers.email_templates(), app_id, TemplateName::ClickThrough, locale)
         });
@@ -134,15 +126,14 @@ impl<S: Store> Service<S> {
         Ok(SignUpCompleted { tokens, app, locale, click_through })
     }
 
-    /// The attempt that this code completes, marked as verified, its other codes and rivals gone.
+    /// The open attempt that this code completes. Tries are counted by [`Service::try_code`].
     fn find_attempt(
         &self,
         repos: &mut dyn Repositories,
         attempts: &[Signup],
         code_try: &CodeTry,
         now: OffsetDateTime,
-    ) -> Result<Result<Signup, Refusal>, ServiceError> {
-        let app_id = code_try.app_id;
+    ) -> Result<Result<(Signup, CodeId), Refusal>, ServiceError> {
         let subjects = attempts.iter().map(|attempt| *attempt.id.as_bytes()).collect();
         let code = match self.try_code(repos, &CodeTry { subjects, ..code_try.clone() }, now)? {
             Tried::Right(code) => code,
@@ -150,20 +141,28 @@ impl<S: Store> Service<S> {
             Tried::Expired => return Ok(Err(Refusal::CodeExpired)),
             Tried::Wrong => return Ok(Err(Refusal::InvalidData)),
         };
-        let Some(attempt) = attempts.iter().find(|attempt| *attempt.id.as_bytes() == code.subject) else {
-            return Ok(Err(Refusal::InvalidData));
-        };
-        if !repos.signups().verify(app_id, attempt.id, now)?
-            || !repos.codes().consume(app_id, code.id, now)?
-        {
-            return Ok(Err(Refusal::HandleTaken));
-        }
-        for other in attempts {
-            repos.codes().remove_unconsumed(app_id, other.id.as_bytes())?;
-            if other.id != attempt.id {
-                repos.signups().remove(app_id, other.id)?;
-            }
-        }
-        Ok(Ok(attempt.clone()))
+        let attempt = attempts.iter().find(|attempt| *attempt.id.as_bytes() == code.subject);
+        Ok(attempt.map(|attempt| (attempt.clone(), code.id)).ok_or(Refusal::InvalidData))
     }
+}
+
+/// Marks an attempt as verified; its other codes and its rivals go.
+fn complete(
+    repos: &mut dyn Repositories,
+    attempts: &[Signup],
+    attempt: &Signup,
+    code: CodeId,
+    now: OffsetDateTime,
+) -> Result<(), ServiceError> {
+    let app_id = attempt.app_id;
+    if !repos.signups().verify(app_id, attempt.id, now)? || !repos.codes().consume(app_id, code, now)? {
+        return Err(Refusal::HandleTaken.into());
+    }
+    for other in attempts {
+        repos.codes().remove_unconsumed(app_id, other.id.as_bytes())?;
+        if other.id != attempt.id {
+            repos.signups().remove(app_id, other.id)?;
+        }
+    }
+    Ok(())
 }

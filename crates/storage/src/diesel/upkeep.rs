@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::connection::{Unit, on_backend};
 use super::convert::to_stored_time;
-use super::schema::{audit_log, codes, held_handles, invites, jobs, quotas, signups, users};
+use super::schema::{audit_log, codes, held_handles, invites, jobs, outbox, quotas, signups, users};
 use crate::{Expired, StorageError, UpkeepRepository};
 
 /// Removes at most `$limit` rows of a table whose `$column` lies before `$before`; `$key` is its primary key.
@@ -86,6 +86,21 @@ impl UpkeepRepository for Unit<'_> {
             Expired::AuditLog => {
                 remove_before!(self, audit_log, created_at, (app_id: Vec<u8>, id: Vec<u8>), before, limit)
             }
+            Expired::DeadMessages => {
+                let ids: Vec<(Vec<u8>, Vec<u8>)> = on_backend!(self, conn => outbox::table
+                    .filter(outbox::due_at.lt(before))
+                    .filter(outbox::state.eq("dead"))
+                    .limit(i64::from(limit))
+                    .select((outbox::app_id, outbox::id))
+                    .load(conn))?;
+                for (app_id, id) in &ids {
+                    on_backend!(self, conn => diesel::delete(outbox::table)
+                        .filter(outbox::app_id.eq(app_id))
+                        .filter(outbox::id.eq(id))
+                        .execute(conn))?;
+                }
+                ids.len()
+            }
             Expired::HeldHandles => remove_before!(
                 self,
                 held_handles,
@@ -109,6 +124,7 @@ impl UpkeepRepository for Unit<'_> {
             .filter(users::handle_key.lt("ANON`"))
             .filter(users::created_at.lt(to_stored_time(before)))
             .filter(users::last_login_at.eq(users::created_at.nullable()))
+            .filter(users::updated_at.eq(users::created_at))
             .limit(i64::from(limit))
             .select(users::id)
             .load(conn))?;

@@ -320,11 +320,20 @@ impl UserRepository for Unit<'_> {
             status: change.status.map(|status| name_of(&STATUSES, &status).to_owned()),
             updated_at: to_stored_time(now),
         };
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(users::id.eq(id.as_bytes().as_slice()))
-            .set(&set)
-            .execute(conn))?;
+        let changed = if set.user_name.is_some() {
+            on_backend!(self, conn => diesel::update(users::table)
+                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+                .filter(users::id.eq(id.as_bytes().as_slice()))
+                .filter(users::user_name.is_null())
+                .set(&set)
+                .execute(conn))?
+        } else {
+            on_backend!(self, conn => diesel::update(users::table)
+                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+                .filter(users::id.eq(id.as_bytes().as_slice()))
+                .set(&set)
+                .execute(conn))?
+        };
         Ok(changed == 1)
     }
 

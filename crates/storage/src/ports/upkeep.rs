@@ -20,6 +20,8 @@ pub enum Expired {
     AuditLog,
     /// Handles by the end of their holding.
     HeldHandles,
+    /// Messages that were given up, by when that was.
+    DeadMessages,
 }
 
 /// Periodic work.
@@ -52,8 +54,8 @@ pub trait UpkeepRepository {
         limit: u32,
     ) -> Result<usize, StorageError>;
 
-    /// Removes at most `limit` anonymous users of an application who were made before `before` and never came
-    /// back, and says how many they were.
+    /// Removes at most `limit` anonymous users of an application who were made before `before`, changed
+    /// nothing and never came back, and says how many they were.
     ///
     /// # Errors
     /// [`StorageError`].

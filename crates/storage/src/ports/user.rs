@@ -121,7 +121,8 @@ pub trait UserRepository: UserReader {
         now: OffsetDateTime,
     ) -> Result<bool, StorageError>;
 
-    /// Changes what `change` names. `false` when there is no such user.
+    /// Changes what `change` names. `false` when there is no such user, or a user name is to be set where there
+    /// is one.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -1,0 +1,252 @@
+//! What strangers cannot do to an owner, and what bad luck must not.
+
+use latchkey_domain::Preset;
+use latchkey_storage::Store;
+use latchkey_test_support::TestDatabase;
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::harness::{Answer, Made, OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    sec_030_mail_of_strangers_leaves_the_owner_some,
+    sec_023_the_owner_of_an_account_hears_of_a_sign_up_once_a_day,
+    wrong_codes_cost_their_victim_no_mail,
+    a_handle_cannot_be_somebodys_user_name,
+    sec_011_a_right_password_is_no_failure_whatever_else_is_in_the_way,
+    sec_029_strangers_cannot_kill_an_invitation,
+    many_right_logins_at_once_are_no_guesses,
+    a_completed_sign_up_gets_its_tokens_or_stays_open,
+    one_anonymous_handle_twice_at_once_is_one_user,
+    a_user_name_is_set_once_however_fast,
+    who_is_suspended_in_a_race_stays_out,
+    sec_023_a_neutral_application_tells_nothing_at_log_in,
+);
+
+async fn log_in<S: Store>(app: &TestApp<S>, shop: &Made, peer: &str, password: &str) -> Answer {
+    app.as_app_from(peer, shop, "login", json!({"handle": "ana@example.com", "password": password})).await
+}
+
+async fn mails_to_ana<S: Store>(app: &TestApp<S>, subject: &str) -> usize {
+    let mails = app.mails().await;
+    mails.iter().filter(|mail| mail.to.to_string() == "ana@example.com" && mail.subject == subject).count()
+}
+
+async fn sec_030_mail_of_strangers_leaves_the_owner_some<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    // Ten other applications fill the hour of the address.
+    for number in 0..10 {
+        let other = app.app(&format!("Other {number}")).await;
+        app.as_app_from(
+            "198.51.100.9",
+            &other,
+            "signup",
+            json!({"handle": "ana@example.com", "password": PASSWORD}),
+        )
+        .await;
+    }
+    let forgot = json!({"handle": "ana@example.com"});
+    let subject = "Reset your password for Shop";
+    app.as_app_from("203.0.113.1", &shop, "forgotPassword", forgot.clone()).await;
+    assert_eq!(mails_to_ana(&app, subject).await, 0, "a stranger's is withheld");
+    assert_eq!(app.as_app(&shop, "forgotPassword", forgot).await.text(), "true");
+    assert_eq!(mails_to_ana(&app, subject).await, 1, "the owner's, from where they log in, is not");
+}
+
+async fn sec_023_the_owner_of_an_account_hears_of_a_sign_up_once_a_day<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
+    for _ in 0..12 {
+        let body = json!({"handle": "ana@example.com", "password": OTHER_PASSWORD});
+        assert_eq!(app.as_app_from("198.51.100.9", &shop, "signup", body).await.text(), "true");
+    }
+    assert_eq!(mails_to_ana(&app, "You have an account at Shop").await, 1);
+    app.as_app_from("203.0.113.1", &shop, "forgotPassword", json!({"handle": "ana@example.com"})).await;
+    assert_eq!(mails_to_ana(&app, "Reset your password for Shop").await, 1, "there is room for others");
+}
+
+async fn wrong_codes_cost_their_victim_no_mail<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let guesses = (0..45).map(|number| {
+        let body = json!({"handle": "ana@example.com", "code": "123456"});
+        let peer = format!("198.51.100.{number}");
+        let (app, shop) = (&app, &shop);
+        async move { app.as_app_from(&peer, shop, "completeSignup", body).await }
+    });
+    let answers = futures_util::future::join_all(guesses).await;
+    assert!(answers.iter().all(|answer| answer.status == 400));
+    // Nor do sign-ups that come too late.
+    let late = (0..14)
+        .map(|_| app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})));
+    futures_util::future::join_all(late).await;
+    app.as_app_from("203.0.113.1", &shop, "forgotPassword", json!({"handle": "ana@example.com"})).await;
+    assert_eq!(mails_to_ana(&app, "Reset your password for Shop").await, 1);
+}
+
+async fn a_handle_cannot_be_somebodys_user_name<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    let sign_up =
+        |handle: &'static str| app.as_app(&shop, "signup", json!({"handle": handle, "password": PASSWORD}));
+    let ana = sign_up("ana@example.com").await.field("access-token");
+    assert_eq!(app.as_user(&ana, "setUserName", json!({"userName": "bob"})).await.text(), "true");
+    assert_eq!(sign_up("Bob").await.error(), (400, 601));
+    let carl = sign_up("carl").await.field("access-token");
+    let dora = sign_up("dora@example.com").await.field("access-token");
+    assert_eq!(app.as_user(&dora, "setUserName", json!({"userName": "carl"})).await.error(), (400, 605));
+    assert_eq!(app.as_user(&carl, "setUserName", json!({"userName": "carlo"})).await.text(), "true");
+    let by_name = json!({"handle": "bob", "password": PASSWORD});
+    let jwt = app.as_app(&shop, "login", by_name).await.field("jwt");
+    assert_eq!(app.claims(&shop, &jwt).await["sub"], "ana@example.com");
+}
+
+async fn sec_011_a_right_password_is_no_failure_whatever_else_is_in_the_way<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let id = app.user_id(&shop, "ana@example.com").await;
+    let set =
+        |status: &'static str| app.admin("user", json!({"appId": shop.id, "userId": id, "status": status}));
+    set("suspend").await;
+    for _ in 0..14 {
+        assert_eq!(log_in(&app, &shop, "198.51.100.9", PASSWORD).await.error(), (400, 404));
+    }
+    set("active").await;
+    let fields = json!([{"path": "name", "required": true, "canEdit": true}]);
+    app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await;
+    for _ in 0..14 {
+        assert_eq!(log_in(&app, &shop, "198.51.100.9", PASSWORD).await.error(), (400, 604));
+    }
+    app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": []})).await;
+    assert_eq!(log_in(&app, &shop, "203.0.113.1", PASSWORD).await.status, 200);
+}
+
+async fn sec_029_strangers_cannot_kill_an_invitation<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    app.as_user(&ana, "invite", json!({"handle": "bob@example.com", "senderUserId": "me"})).await;
+    let code = app.code_for("bob@example.com").await;
+    let wrong = if code == "100000" { "100001" } else { "100000" };
+    let register = |peer: &'static str, code: &str| {
+        let body = json!({"handle": "bob@example.com", "password": PASSWORD, "code": code});
+        app.as_app_from(peer, &shop, "register", body)
+    };
+    for _ in 0..6 {
+        assert_eq!(register("198.51.100.9", wrong).await.error(), (400, 602));
+    }
+    assert_eq!(register("198.51.100.9", &code).await.error(), (400, 602), "five are enough");
+    assert_eq!(register("203.0.113.1", &code).await.status, 200, "and touch nobody else");
+}
+
+async fn many_right_logins_at_once_are_no_guesses<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
+    app.set(&shop, "maxLoginAttempts", "maxLoginAttempts", json!(1)).await;
+    let logins: Vec<_> = (0..40).map(|_| log_in(&app, &shop, "198.51.100.9", PASSWORD)).collect();
+    let answers = futures_util::future::join_all(logins).await;
+    assert!(
+        answers.iter().all(|answer| answer.status == 200),
+        "{:?}",
+        answers.iter().find(|a| a.status != 200)
+    );
+}
+
+async fn a_completed_sign_up_gets_its_tokens_or_stays_open<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
+    let code = app.code_for("ana@example.com").await;
+    let define =
+        |fields: Value| app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields}));
+    define(json!([{"path": "name", "required": true, "canEdit": true}])).await;
+    let complete = || app.as_app(&shop, "completeSignup", json!({"handle": "ana@example.com", "code": code}));
+    assert_eq!(complete().await.error(), (400, 604));
+    define(json!([])).await;
+    assert_eq!(complete().await.status, 200, "the code was not used up");
+}
+
+async fn one_anonymous_handle_twice_at_once_is_one_user<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
+    let taps: Vec<_> =
+        (0..12).map(|_| app.as_app(&shop, "loginAnonymous", json!({"handle": "ANON_1"}))).collect();
+    let answers = futures_util::future::join_all(taps).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+}
+
+async fn a_user_name_is_set_once_however_fast<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    for round in 0..3 {
+        let user = app.user(&shop, &format!("u{round}@example.com")).await;
+        let asks: Vec<_> = (0..8)
+            .map(|number| {
+                app.as_user(&user, "setUserName", json!({"userName": format!("n{round}x{number}")}))
+            })
+            .collect();
+        let answers = futures_util::future::join_all(asks).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    }
+    assert_eq!(app.get("/api/appuser/getUser", ("access-token", &ana)).await.status, 200);
+}
+
+async fn who_is_suspended_in_a_race_stays_out<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    for round in 0..4 {
+        let handle = format!("u{round}@example.com");
+        let access = app.user(&shop, &handle).await;
+        let id = app.user_id(&shop, &handle).await;
+        let change = json!({"password": PASSWORD, "newPassword": OTHER_PASSWORD});
+        let suspend = json!({"appId": shop.id, "userId": id, "status": "suspend"});
+        let (_, suspended) =
+            tokio::join!(app.as_user(&access, "changePassword", change), app.admin("user", suspend));
+        assert_eq!(suspended.text(), "true");
+        app.admin("user", json!({"appId": shop.id, "userId": id, "status": "active"})).await;
+        assert_eq!(app.get("/api/appuser/getUser", ("access-token", &access)).await.error(), (400, 405));
+    }
+}
+
+async fn sec_023_a_neutral_application_tells_nothing_at_log_in<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
+    for handle in ["ana@example.com", "nobody@example.com"] {
+        let own = json!({"handle": handle, "password": OTHER_PASSWORD});
+        app.as_app(&shop, "signup", own.clone()).await;
+        assert_eq!(app.as_app(&shop, "login", own).await.error(), (400, 600), "{handle}");
+    }
+}
+
+#[actix_web::test]
+async fn taken_handles_are_asked_for_within_the_rate_of_sign_ups() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::over(database.store()).await;
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    app.clock.advance(Duration::hours(3));
+    let mut statuses = Vec::new();
+    for _ in 0..130 {
+        let body = json!({"handle": "ana@example.com", "password": PASSWORD});
+        statuses.push(app.as_app(&shop, "signup", body).await.status.as_u16());
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 100);
+    assert!(statuses.iter().skip(100).all(|status| *status == 429));
+}
+
+#[actix_web::test]
+async fn a_template_that_costs_more_than_its_length_is_refused() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::over(database.store()).await;
+    let shop = app.app("Shop").await;
+    let nested: String = (0..2_000).map(|n| format!("<b a={n}>")).collect();
+    let html = nested + &"<p>x".repeat(2_000);
+    let body = json!({"appId": shop.id, "_id": "signUp-EN", "subject": "s", "htmlTemplate": html});
+    assert_eq!(app.admin("updateEmailTemplate", body).await.error(), (400, 602));
+    for wrong in [3_651_u64, 4_294_967_295, 4_294_967_296] {
+        let body = json!({"appId": shop.id, "setting": "anonymousPurgeDays", "anonymousPurgeDays": wrong});
+        assert_eq!(app.admin("updateAppSetting", body).await.error(), (400, 602), "{wrong}");
+    }
+}
