@@ -139,11 +139,7 @@ impl<S: Store> Service<S> {
         + 'static,
     ) -> Result<(), ServiceError> {
         let act = call.act(action, None);
-        let result = match act.clone() {
-            Some(act) => self.change_user_now(call, otherwise, act, change).await,
-            None => Err(otherwise.into()),
-        };
-        self.note(act, result).await
+        self.acting(act, otherwise, |act| self.change_user_now(call, otherwise, act, change)).await
     }
 
     async fn change_user_now(
@@ -180,11 +176,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::CredentialsWrong`] when handle and password are not the caller's.
     pub async fn delete_account(&self, call: Call, request: DeleteAccount) -> Result<(), ServiceError> {
         let act = call.act("deleteAccount", Some(&request.name.handle));
-        let result = match act.clone() {
-            Some(act) => self.delete_account_now(call, request, act).await,
-            None => Err(Refusal::MissingParameter.into()),
-        };
-        self.note(act, result).await
+        self.acting(act, Refusal::MissingParameter, |act| self.delete_account_now(call, request, act)).await
     }
 
     async fn delete_account_now(

@@ -74,6 +74,21 @@ impl<S: Store> Service<S> {
         })
     }
 
+    /// Does an act, and notes it where it is refused; `otherwise` is the refusal where nobody says of which
+    /// application it is.
+    pub(crate) async fn acting<T, F: Future<Output = Result<T, ServiceError>>>(
+        &self,
+        act: Option<Act>,
+        otherwise: Refusal,
+        run: impl FnOnce(Act) -> F,
+    ) -> Result<T, ServiceError> {
+        let result = match act.clone() {
+            Some(act) => run(act).await,
+            None => Err(otherwise.into()),
+        };
+        self.note(act, result).await
+    }
+
     /// Notes a refusal in the log, and hands the result on. What is too much is not logged: it would be too
     /// much there as well. Nor is it worth failing for, if the log cannot be written.
     pub(crate) async fn note<T>(

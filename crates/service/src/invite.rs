@@ -54,11 +54,7 @@ impl<S: Store> Service<S> {
     /// reach the handle, [`Refusal::HandleTaken`]; [`ServiceError::TooMany`] after too many in a day.
     pub async fn invite(&self, call: Call, request: InviteSomebody) -> Result<(), ServiceError> {
         let act = call.act("invite", Some(&request.handle));
-        let result = match act.clone() {
-            Some(act) => self.invite_now(call, request, act).await,
-            None => Err(Refusal::MissingParameter.into()),
-        };
-        self.note(act, result).await
+        self.acting(act, Refusal::MissingParameter, |act| self.invite_now(call, request, act)).await
     }
 
     async fn invite_now(&self, call: Call, request: InviteSomebody, act: Act) -> Result<(), ServiceError> {
@@ -178,11 +174,7 @@ impl<S: Store> Service<S> {
     /// code, or for locale and password; [`Refusal::HandleTaken`]; [`Refusal::MetadataInvalid`].
     pub async fn register(&self, call: Call, request: Register) -> Result<Tokens, ServiceError> {
         let act = call.act("register", Some(&request.handle));
-        let result = match act.clone() {
-            Some(act) => self.register_now(call, request, act).await,
-            None => Err(Refusal::MissingParameter.into()),
-        };
-        self.note(act, result).await
+        self.acting(act, Refusal::MissingParameter, |act| self.register_now(call, request, act)).await
     }
 
     async fn register_now(&self, call: Call, request: Register, act: Act) -> Result<Tokens, ServiceError> {

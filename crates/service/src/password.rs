@@ -100,11 +100,7 @@ impl<S: Store> Service<S> {
     /// or somebody else changed it meanwhile; [`Refusal::AccessTokenInvalid`] when the token was ended.
     pub async fn change_password(&self, call: Call, change: ChangePassword) -> Result<(), ServiceError> {
         let act = call.act("changePassword", None);
-        let result = match act.clone() {
-            Some(act) => self.change_password_now(call, change, act).await,
-            None => Err(Refusal::InvalidData.into()),
-        };
-        self.note(act, result).await
+        self.acting(act, Refusal::InvalidData, |act| self.change_password_now(call, change, act)).await
     }
 
     async fn change_password_now(
@@ -269,11 +265,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UserSuspended`] with the right code.
     pub async fn reset_password(&self, call: Call, request: ResetPassword) -> Result<(), ServiceError> {
         let act = call.act("resetPassword", Some(&request.name.handle));
-        let result = match act.clone() {
-            Some(act) => self.reset_password_now(call, request, act).await,
-            None => Err(Refusal::MissingParameter.into()),
-        };
-        self.note(act, result).await
+        self.acting(act, Refusal::MissingParameter, |act| self.reset_password_now(call, request, act)).await
     }
 
     async fn reset_password_now(

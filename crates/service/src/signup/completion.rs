@@ -47,11 +47,7 @@ impl<S: Store> Service<S> {
         request: CompleteSignUp,
     ) -> Result<SignUpCompleted, ServiceError> {
         let act = call.act("completeSignup", Some(&request.handle));
-        let result = match act.clone() {
-            Some(act) => self.complete_now(call, request, act).await,
-            None => Err(Refusal::MissingParameter.into()),
-        };
-        self.note(act, result).await
+        self.acting(act, Refusal::MissingParameter, |act| self.complete_now(call, request, act)).await
     }
 
     async fn complete_now(

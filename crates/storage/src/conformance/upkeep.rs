@@ -3,7 +3,7 @@
 use latchkey_domain::{AppId, Handle, KeyedDigest, StoredCode};
 use time::Duration;
 
-use super::data::{at, code, signup, stored_app, user, write};
+use super::data::{at, code, message, signup, stored_app, user, write};
 use crate::{Expired, QuotaKey, Store};
 
 /// However many instances want a job, one does it, until it is due again.
@@ -55,6 +55,20 @@ pub async fn what_is_over_goes(store: impl Store) {
             assert_eq!(removed, expected, "{what:?}");
         }
     }
+    // A message that was given up goes; one that is due stays, however old.
+    for number in [4, 5] {
+        write(&store, move |repos| repos.outbox().add(&message(app_id, number))).await;
+    }
+    let (dead, claimed_until) = (message(app_id, 4), at(2));
+    let id = dead.id;
+    assert!(write(&store, move |repos| repos.outbox().claim(&dead, claimed_until)).await);
+    assert!(write(&store, move |repos| repos.outbox().fail(app_id, id, claimed_until, None, "550")).await);
+    for expected in [1, 0] {
+        let what = Expired::DeadMessages;
+        let removed = write(&store, move |repos| repos.upkeep().remove_expired(what, at(60), 9)).await;
+        assert_eq!(removed, expected);
+    }
+    assert_eq!(write(&store, |repos| repos.outbox().list_due(at(60), 9)).await.len(), 1);
     for what in [Expired::Invites, Expired::AuditLog] {
         assert_eq!(write(&store, move |repos| repos.upkeep().remove_expired(what, at(3), 9)).await, 0);
     }
