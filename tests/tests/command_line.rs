@@ -52,6 +52,23 @@ fn help_describes_every_command() {
 }
 
 #[test]
+fn a_mail_server_that_cannot_be_used_stops_the_start() {
+    let smtp = || Place::sqlite().with("LATCHKEY__MAIL__SENDER", "smtp");
+    fails(&smtp().run(&["config", "check"]), 78, &["mail.smtp_host"]);
+    let named = || smtp().with("LATCHKEY__MAIL__SMTP_HOST", "mail.example.com");
+    fails(
+        &named().with("LATCHKEY__MAIL__SMTP_TLS", "tls").run(&["config", "check"]),
+        78,
+        &["implicit, starttls, none"],
+    );
+    for file in ["LATCHKEY__MAIL__SMTP_CA_FILE", "LATCHKEY__MAIL__SMTP_PASSWORD_FILE"] {
+        let output = named().with(file, "/nonexistent").run(&[]);
+        fails(&output, 78, &["mail.smtp_", "/nonexistent cannot be read"]);
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("is ready"), "nothing was promised");
+    }
+}
+
+#[test]
 fn sec_119_config_check_refuses_plain_http_to_others() {
     let open = |name: &str, value: &str| {
         let place = Place::sqlite().with("LATCHKEY__SERVER__ADDRESS", "0.0.0.0").with(name, value);

@@ -11,6 +11,7 @@ use actix_web::rt::{System, SystemRunner};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use latchkey_domain::{Clock, Entropy};
+use latchkey_notifiers::EmailSender;
 use latchkey_service::Service;
 use latchkey_storage::Store;
 use latchkey_storage::diesel::Database;
@@ -27,6 +28,7 @@ pub struct Server {
     system: SystemRunner,
     http: HttpParts,
     opened: Opened,
+    sender: Arc<dyn EmailSender>,
 }
 
 struct HttpParts {
@@ -70,6 +72,7 @@ impl Server {
         let system = System::new();
         let public_url = settings.public_url(address);
         let opened = system.block_on(open(&settings, &checked, public_url, Purpose::Serve))?;
+        let sender = system.block_on(async { mail_sender(&settings, &opened.mailbox) })?;
         let other_issuers = system.block_on(opened.service.count_other_issuers())?;
         if other_issuers > 0 {
             tracing::warn!(
@@ -77,7 +80,7 @@ impl Server {
                 "server.public_url has changed: their tokens keep the old issuer"
             );
         }
-        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened })
+        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened, sender })
     }
 
     /// Where it listens.
@@ -114,10 +117,9 @@ impl Server {
     /// # Errors
     /// [`StartError::Unavailable`] when the listener fails.
     pub fn run_with(self, started: impl FnOnce(ServerHandle)) -> Result<(), StartError> {
-        let Self { system, http, mut opened } = self;
+        let Self { system, http, mut opened, sender } = self;
         let failed = |error: std::io::Error| StartError::Unavailable(format!("the listener failed: {error}"));
         system.block_on(async move {
-            let sender = mail_sender(&http.settings, &opened.mailbox)?;
             let (stop, stopped) = tokio::sync::watch::channel(false);
             let (service, upkeep_stopped) = (opened.service.clone(), stopped.clone());
             let upkeep = tokio::spawn(async move { service.keep_up(upkeep_stopped).await });
