@@ -77,6 +77,8 @@ pub struct PageTexts {
     pub question: String,
     /// The button.
     pub button: String,
+    /// The heading where everything is done already.
+    pub used_title: String,
     /// The heading of an error.
     pub failed_title: String,
     /// The code has expired.

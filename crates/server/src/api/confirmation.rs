@@ -152,8 +152,9 @@ fn failed(error: &ApiError, locale: Locale) -> HttpResponse {
         }
         ErrorKind::UnknownPath | ErrorKind::WrongMethod | ErrorKind::TooLarge => &texts.wrong,
     };
-    let body = format!("<h1>{}</h1>\n<p>{}</p>", escaped(&texts.failed_title), escaped(reason));
-    let mut response = page(status, OWN_POLICY, document(locale, &texts.failed_title, &body));
+    let title = if reason == &texts.used { &texts.used_title } else { &texts.failed_title };
+    let body = format!("<h1>{}</h1>\n<p>{}</p>", escaped(title), escaped(reason));
+    let mut response = page(status, OWN_POLICY, document(locale, title, &body));
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
