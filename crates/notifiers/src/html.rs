@@ -18,34 +18,46 @@ pub(crate) fn html_of(text: &str) -> String {
 #[must_use]
 pub fn text_of(html: &str) -> String {
     const BREAKS: [&str; 9] = ["/p", "br", "br/", "/div", "/h1", "/h2", "/h3", "/li", "/tr"];
+    // Of the same length, so that places in one are places in the other.
+    let lower = html.to_ascii_lowercase();
+    // What does not come any more is not looked for again and again.
+    let lasts = ["<", ">", "-->", "</style", "</script"].map(|what| (what, lower.rfind(what)));
+    let find = |what: &str, from: usize| {
+        let last = lasts.iter().find(|(known, _)| *known == what).and_then(|(_, last)| *last)?;
+        if last < from { None } else { lower.get(from..)?.find(what).map(|at| from + at) }
+    };
     let mut text = String::with_capacity(html.len());
-    let mut rest = html;
-    while let Some((before, after)) = rest.split_once('<') {
-        text.push_str(before);
-        if !after.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!')) {
-            text.push('<');
-            rest = after;
+    let mut at = 0;
+    while let Some(start) = find("<", at) {
+        text.push_str(html.get(at..start).unwrap_or_default());
+        let after = lower.get(start + 1..).unwrap_or_default();
+        if after.starts_with("!--") {
+            at = find("-->", start).map_or(html.len(), |end| end + 3);
             continue;
         }
-        let Some((tag, behind)) = after.split_once('>') else {
-            rest = "";
-            break;
+        let is_tag = after.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
+        let Some(end) = find(">", start).filter(|_| is_tag) else {
+            text.push('<');
+            at = start + 1;
+            continue;
         };
-        let name = tag.split_ascii_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-        if BREAKS.contains(&name.as_str()) {
+        let tag = lower.get(start + 1..end).unwrap_or_default();
+        let name = tag.split_ascii_whitespace().next().unwrap_or_default();
+        if BREAKS.contains(&name) {
             text.push('\n');
         }
-        // What stands in these is no text.
-        rest = match name.as_str() {
-            "style" => behind.split_once("</style").map_or("", |(_, end)| end),
-            "script" => behind.split_once("</script").map_or("", |(_, end)| end),
-            _ => behind,
-        };
-        if matches!(name.as_str(), "style" | "script") {
-            rest = rest.split_once('>').map_or("", |(_, end)| end);
+        if name == "a" && tag.contains("%link%") {
+            text.push_str("%LINK% ");
         }
+        // What stands in these is no text.
+        let closing = match name {
+            "style" => find("</style", end),
+            "script" => find("</script", end),
+            _ => None,
+        };
+        at = closing.and_then(|closing| find(">", closing)).unwrap_or(end) + 1;
     }
-    text.push_str(rest);
+    text.push_str(html.get(at..).unwrap_or_default());
     let text = text.replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">");
     let text = text.replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&");
     let mut lines: Vec<&str> = Vec::new();
@@ -58,22 +70,41 @@ pub fn text_of(html: &str) -> String {
 }
 
 /// Whether a developer's HTML is nested so little that reading it costs what its length says: browsers, and those
-/// who clean it, open formatting elements again in every paragraph.
+/// who clean it, open formatting elements again in every paragraph. An end closes only what is open.
 #[must_use]
 pub fn is_plain_enough(html: &str) -> bool {
     const FORMATTING: [&str; 14] =
         ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
+    const VOID: [&str; 9] = ["br", "hr", "img", "input", "link", "meta", "area", "col", "wbr"];
+    // One of these ends the one before it.
+    const SIBLINGS: [&str; 8] = ["p", "li", "td", "th", "tr", "dt", "dd", "option"];
+    const MOST_FORMATTING: usize = 10;
     const MOST_OPEN: usize = 50;
-    let mut open = 0_usize;
-    for after in html.split('<').skip(1) {
-        let is_end = after.starts_with('/');
-        let name = after.trim_start_matches('/');
-        let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if !FORMATTING.contains(&name.to_ascii_lowercase().as_str()) {
+    let mut open: Vec<String> = Vec::new();
+    let mut rest = html;
+    while let Some((_, after)) = rest.split_once('<') {
+        rest = after;
+        if let Some(comment) = after.strip_prefix("!--") {
+            rest = comment.split_once("-->").map_or("", |(_, end)| end);
             continue;
         }
-        open = if is_end { open.saturating_sub(1) } else { open + 1 };
-        if open > MOST_OPEN {
+        let (is_end, named) = after.strip_prefix('/').map_or((false, after), |named| (true, named));
+        let name = named.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let name = name.to_ascii_lowercase();
+        if name.is_empty() || VOID.contains(&name.as_str()) {
+            continue;
+        }
+        if is_end {
+            if let Some(at) = open.iter().rposition(|known| *known == name) {
+                open.truncate(at);
+            }
+            continue;
+        }
+        if !(SIBLINGS.contains(&name.as_str()) && open.last() == Some(&name)) {
+            open.push(name);
+        }
+        let formatting = open.iter().filter(|name| FORMATTING.contains(&name.as_str())).count();
+        if open.len() > MOST_OPEN || formatting > MOST_FORMATTING {
             return false;
         }
     }
@@ -147,6 +178,10 @@ mod tests {
         let html =
             "<style>p{}</style><div>a<br>b &lt;c&gt; 1 < 2</div><SCRIPT>x</script><p title='x'>%CODE%</p><";
         assert_eq!(text_of(html), "a\nb <c> 1 < 2\n%CODE%\n<\n");
+        let html =
+            "<!-- <b>x</b> --><STYLE>p{}</STYLE><P>code %CODE%</P><script>x</SCRIPT><a href='%LINK%'>go</a>";
+        assert_eq!(text_of(html), "code %CODE%\n%LINK% go\n");
+        assert_eq!(text_of("<style>never ends"), "never ends\n");
     }
 
     #[test]
@@ -154,6 +189,13 @@ mod tests {
         let nested: String = (0..2_000).map(|n| format!("<b a={n}>")).collect();
         let hostile = nested + &"<p>x".repeat(2_000);
         assert!(!is_plain_enough(&hostile));
+        let unclosed: String = (0..1_500).map(|n| format!("<b id={n}></i>")).collect();
+        for hostile in
+            [unclosed, "<div>".repeat(60), "<ul><li>".repeat(40), "<b></q><!-- </b> -->".repeat(20)]
+        {
+            assert!(!is_plain_enough(&hostile), "{hostile:.40}");
+        }
+        assert!(is_plain_enough(&"<p>one<p>two<p>three".repeat(100)));
         assert_eq!(text_of(&hostile).matches('x').count(), 2_000);
         let long =
             "<p><b>bold</b> and <a href='https://x.example'>a link</a><br><img src='data:x'></p>".repeat(500);

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use latchkey_domain::has_forbidden_characters;
 use lettre::message::header::{ContentType, MessageId as MessageIdHeader};
 use lettre::message::{Mailbox, MultiPart};
 use secrecy::SecretString;
@@ -23,7 +24,7 @@ impl MailAddress {
     /// # Errors
     /// [`InvalidAddress`].
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
-        if text.chars().any(char::is_control) {
+        if has_forbidden_characters(text) {
             return Err(InvalidAddress);
         }
         text.parse().map(Self).map_err(|_| InvalidAddress)
@@ -46,7 +47,7 @@ impl MailAddress {
     /// # Errors
     /// [`InvalidAddress`].
     pub fn parse_bare(text: &str) -> Result<Self, InvalidAddress> {
-        if text.chars().any(char::is_control) {
+        if has_forbidden_characters(text) {
             return Err(InvalidAddress);
         }
         text.parse().map(|email| Self(Mailbox::new(None, email))).map_err(|_| InvalidAddress)

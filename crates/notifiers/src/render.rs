@@ -79,20 +79,70 @@ pub fn render(template: &Template, values: &Values<'_>) -> Rendered {
     }
 }
 
-/// Fills HTML alone.
+/// Fills HTML alone. In a link's or picture's address values are escaped as parts of an address (RFC 3986), and
+/// `%LINK%` is the address itself.
 #[must_use]
 pub fn render_html(html: &str, values: &Values<'_>) -> String {
-    fill(html, |name, into| match (name, values.link) {
-        ("LINK", Some(link)) => {
-            into.push_str("<a href=\"");
-            escape(link.url, into);
-            into.push_str("\">");
-            escape(link.text, into);
-            into.push_str("</a>");
-            true
+    fill(html, |name, into| {
+        let place = Place::at_the_end_of(into);
+        match (name, values.link) {
+            ("LINK", Some(link)) if place != Place::Text => put(into, Some(link.url), escape),
+            ("LINK", Some(link)) => {
+                into.push_str("<a href=\"");
+                escape(link.url, into);
+                into.push_str("\">");
+                escape(link.text, into);
+                into.push_str("</a>");
+                true
+            }
+            _ if place == Place::Address => put(into, value_of(values, name), percent_encode),
+            _ => put(into, value_of(values, name), escape),
         }
-        _ => put(into, value_of(values, name), escape),
     })
+}
+
+/// Where a value stands in HTML.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Text,
+    Tag,
+    Address,
+}
+
+impl Place {
+    /// What has been filled in is escaped, so that the last angle bracket is the template's own. Tags are short:
+    /// one that is longer than this is taken for text, which escapes as well.
+    fn at_the_end_of(filled: &str) -> Self {
+        const LONGEST_TAG: usize = 4_096;
+        let mut from = filled.len().saturating_sub(LONGEST_TAG);
+        while !filled.is_char_boundary(from) {
+            from += 1;
+        }
+        let near = filled.get(from..).unwrap_or_default();
+        let (Some(start), end) = (near.rfind('<'), near.rfind('>')) else { return Self::Text };
+        if end.is_some_and(|end| end > start) {
+            return Self::Text;
+        }
+        // The attribute that is open is the one before the last quotation mark that has no partner.
+        let tag = near.get(start..).unwrap_or_default().to_ascii_lowercase();
+        let parts: Vec<&str> = tag.split(['"', '\'']).collect();
+        let open = if parts.len().is_multiple_of(2) { parts.iter().rev().nth(1) } else { parts.last() };
+        let open = open.copied().unwrap_or_default();
+        let is_of =
+            |name: &str| open.rsplit_once('=').is_some_and(|(before, _)| before.trim_end().ends_with(name));
+        if is_of("href") || is_of("src") { Self::Address } else { Self::Tag }
+    }
+}
+
+/// RFC 3986 section 2.1: everything but unreserved characters, the at sign and the slash.
+fn percent_encode(value: &str, into: &mut String) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@' | b'/') {
+            into.push(char::from(byte));
+        } else {
+            into.push_str(&format!("%{byte:02X}"));
+        }
+    }
 }
 
 fn value_of<'v>(values: &Values<'v>, name: &str) -> Option<&'v str> {
@@ -160,6 +210,29 @@ mod tests {
             "<p title=\"&quot;&#39;&amp;&lt;x&gt;@y\">%CODE%\r\n&lt;b&gt; 123456</p>\
              <a href=\"https://a.example/?x=&quot;&amp;y\">&lt;go&gt;</a>"
         );
+    }
+
+    #[test]
+    fn sec_108_a_value_in_an_address_is_a_part_of_it() {
+        let values = Values {
+            app_name: "A & B",
+            handle: "a&admin=1+x@example.com",
+            code: Some("123456"),
+            link: Some(Link { url: "https://s.example/?a=1&b=2", text: "Go" }),
+        };
+        let filled = |html: &str| render_html(html, &values);
+        assert_eq!(
+            filled("<a href=\"https://z/?u=%HANDLE%&ok=1\" title=\"%HANDLE%\">%HANDLE%</a>"),
+            "<a href=\"https://z/?u=a%26admin%3D1%2Bx@example.com&ok=1\" title=\"a&amp;admin=1+x@example.com\">\
+             a&amp;admin=1+x@example.com</a>"
+        );
+        assert_eq!(
+            filled("<a class='x' href='%LINK%'>go</a>"),
+            "<a class='x' href='https://s.example/?a=1&amp;b=2'>go</a>"
+        );
+        assert_eq!(filled("<a href=%LINK%>go</a>"), "<a href=https://s.example/?a=1&amp;b=2>go</a>");
+        assert_eq!(filled("1 > 0 %LINK%"), "1 > 0 <a href=\"https://s.example/?a=1&amp;b=2\">Go</a>");
+        assert_eq!(filled("<img src='/%APP_NAME%.png'>"), "<img src='/A%20%26%20B.png'>");
     }
 
     proptest! {

@@ -147,7 +147,7 @@ impl Server {
 fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::dev::Server> {
     let HttpParts { settings, checked, listener, .. } = parts;
     let limits = settings.limits.clone();
-    let connections = Connections::new(limits.connections_per_address, checked.trusted_proxies.is_empty());
+    let connections = Connections::new(limits.connections_per_address, checked.trusted_proxies.clone());
     let context = HttpContext::<Database>::new(
         opened.service.clone(),
         Arc::clone(&opened.clock),

@@ -66,6 +66,8 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// [`Refusal::NoUserNames`], [`Refusal::InvalidData`] when they have one, [`Refusal::UserNameTaken`].
     pub async fn set_user_name(&self, call: Call, name: UserName) -> Result<(), ServiceError> {
+        let token = call.caller.clone().user(Refusal::MissingParameter)?;
+        let (name_gate, now) = (self.name_gate(token.app_id, name.as_str())?, self.inner.clock.now());
         self.change_user(call, ("setUserName", Refusal::MissingParameter), move |repos, app, user| {
             if !app.settings.user_names {
                 return Err(Refusal::NoUserNames.into());
@@ -75,8 +77,12 @@ impl<S: Store> Service<S> {
                 return Err(Refusal::InvalidData.into());
             }
             // A handle wins over a user name, so that this one would sign nobody in.
+            repos.quotas().reserve(&name_gate, u32::MAX)?;
             let is_handle = match Handle::parse(name.as_str()) {
-                Ok(handle) => repos.users().find_by_handle(app.id, &handle)?.is_some(),
+                Ok(handle) => {
+                    repos.users().find_by_handle(app.id, &handle)?.is_some()
+                        || repos.users().is_held(app.id, &handle, now)?
+                }
                 Err(_) => false,
             };
             if is_handle || repos.users().find_by_user_name(app.id, &name)?.is_some() {

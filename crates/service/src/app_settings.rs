@@ -335,6 +335,12 @@ fn end_sessions(
 /// A user's fields and those of invitations end in one object: none may lie below another's value.
 fn check_together(app: &App) -> Result<(), ServiceError> {
     let (own, invited) = (&app.settings.metadata, &app.settings.invite_metadata);
+    let differs =
+        invited.iter().find(|field| own.iter().any(|o| o.path == field.path && o.kind != field.kind));
+    if let Some(field) = differs {
+        let text = format!("the path \"{}\" has another type in the other list", field.path);
+        return Err(ServiceError::Explained(Refusal::InvalidData, text));
+    }
     let mut all: Vec<_> = own.iter().cloned().collect();
     all.extend(invited.iter().filter(|field| own.iter().all(|own| own.path != field.path)).cloned());
     MetadataFields::new(all)

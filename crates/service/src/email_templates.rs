@@ -1,6 +1,6 @@
 //! The messages that an application words itself, and what stands where it has not.
 
-use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
+use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName, has_forbidden_characters};
 use latchkey_notifiers::{Language, MailAddress, MessageKind, is_plain_enough};
 use latchkey_storage::Store;
 use time::OffsetDateTime;
@@ -66,7 +66,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a locale that is not offered, a subject that is
     /// empty, long or more than a line, a reply address that is none, or HTML that is nested without end.
     pub async fn word_anew(&self, call: Call, words: NewWords) -> Result<EmailTemplate, ServiceError> {
-        let is_line = !words.subject.chars().any(char::is_control);
+        let is_line = !has_forbidden_characters(&words.subject);
         let is_subject = !words.subject.trim().is_empty() && words.subject.chars().count() <= LONGEST_SUBJECT;
         let is_address = words.reply_to.is_empty() || MailAddress::parse(&words.reply_to).is_ok();
         if !is_line

@@ -7,6 +7,7 @@ use latchkey_domain::{
 use latchkey_notifiers::Values;
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
 
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app_of, find_user};
@@ -53,8 +54,13 @@ impl<S: Store> Service<S> {
     /// [`Refusal::InvitationsOff`], [`Refusal::MetadataInvalid`], [`Refusal::InvalidData`] when no mail can
     /// reach the handle, [`Refusal::HandleTaken`]; [`ServiceError::TooMany`] after too many in a day.
     pub async fn invite(&self, call: Call, request: InviteSomebody) -> Result<(), ServiceError> {
+        let began = Instant::now();
         let act = call.act("invite", Some(&request.handle));
-        self.acting(act, Refusal::MissingParameter, |act| self.invite_now(call, request, act)).await
+        let result =
+            self.acting(act, Refusal::MissingParameter, |act| self.invite_now(call, request, act)).await;
+        // What a neutral application answers must not be told apart by the time that it takes.
+        tokio::time::sleep_until(began + self.inner.settings.login_floor).await;
+        result
     }
 
     async fn invite_now(&self, call: Call, request: InviteSomebody, act: Act) -> Result<(), ServiceError> {
@@ -68,7 +74,7 @@ impl<S: Store> Service<S> {
                 let (app, sender) = find_user(readers, &finding)?;
                 let is_taken = readers.users().find_by_handle(app.id, &handle)?.is_some()
                     || readers.users().is_held(app.id, &handle, now)?
-                    || Self::is_user_name(readers, &app, &handle)?;
+                    || Self::is_user_name(readers.users(), app.id, &handle)?;
                 let words = worded(readers.email_templates(), app.id, TemplateName::Invite, Locale::EN)?;
                 Ok::<_, ServiceError>((app, sender, is_taken, words))
             })
@@ -95,7 +101,7 @@ impl<S: Store> Service<S> {
         }
         let id = self.derived_id(
             "invite",
-            &[app.id.as_bytes(), request.handle.key().as_bytes(), sender.id.as_bytes()],
+            &[app.id.as_bytes(), request.handle.as_str().as_bytes(), sender.id.as_bytes()],
         )?;
         let invite = Invite {
             app_id: app.id,
@@ -189,7 +195,7 @@ impl<S: Store> Service<S> {
                 let keys = readers.apps().keys(app.id)?;
                 let is_taken = readers.users().find_by_handle(app.id, &wanted)?.is_some()
                     || readers.users().is_held(app.id, &wanted, now)?
-                    || Self::is_user_name(readers, &app, &wanted)?;
+                    || Self::is_user_name(readers.users(), app.id, &wanted)?;
                 Ok::<_, ServiceError>((app, keys, is_taken))
             })
             .await?;
@@ -275,7 +281,9 @@ impl<S: Store> Service<S> {
         code_try: &CodeTry,
         now: OffsetDateTime,
     ) -> Result<Result<Invite, Refusal>, ServiceError> {
-        let invites = repos.invites().list(code_try.app_id, &code_try.handle)?;
+        // Look-alike handles share a place, but not a mailbox: only what the code was mailed to is proven.
+        let mut invites = repos.invites().list(code_try.app_id, &code_try.handle)?;
+        invites.retain(|invite| invite.handle == code_try.handle);
         let subjects = invites.iter().map(|invite| *invite.id.as_bytes()).collect();
         let code = match self.try_code(repos, &CodeTry { subjects, ..code_try.clone() }, now)? {
             Tried::Right(code) => code,

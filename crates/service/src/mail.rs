@@ -17,13 +17,15 @@ pub struct MailLimits {
     pub an_hour: u32,
     /// Mails to one address in a day, from all applications.
     pub a_day: u32,
+    /// Notices to the owner of an account in a day, which others cannot use up.
+    pub notices_a_day: u32,
     /// Invitations of one user in a day.
     pub invites_a_day: u32,
 }
 
 impl Default for MailLimits {
     fn default() -> Self {
-        Self { an_hour: 10, a_day: 30, invites_a_day: 20 }
+        Self { an_hour: 10, a_day: 30, notices_a_day: 10, invites_a_day: 20 }
     }
 }
 
@@ -89,7 +91,25 @@ impl<S: Store> Service<S> {
         self.mail_slot_for(handle, None).await
     }
 
-    /// The same; a source from which the user logs in has some of its own, which nobody else can use up.
+    /// Takes the right to tell the owner of an account something that concerns its safety. Nobody else's mails
+    /// count here, so that nobody can use the right up.
+    pub(crate) async fn notice_slot(&self, handle: &Handle) -> Result<Option<Slot>, ServiceError> {
+        let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
+        let everywhere = AppId::from_bytes([0; 16]);
+        let parts = [handle.key().as_bytes()];
+        let counter = self.counter(everywhere, "mail.notice", &parts, Duration::days(1))?;
+        let (taken, most) = (counter.clone(), self.inner.settings.mail_limits.notices_a_day);
+        let is_granted = self
+            .inner
+            .store
+            .transact("mail.notice", move |repos| {
+                repos.quotas().reserve(&taken, most).map_err(ServiceError::from)
+            })
+            .await?;
+        Ok(is_granted.then(|| Slot { address, counters: vec![counter] }))
+    }
+
+    /// As [`Service::mail_slot`]; a source from which the user logs in has some of its own, which nobody else can use up.
     pub(crate) async fn mail_slot_for(
         &self,
         handle: &Handle,

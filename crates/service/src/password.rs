@@ -145,7 +145,7 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         let new = self.hash_password(new.into_client(), app.id, user.id).await?;
         let now = self.inner.clock.now();
-        let slot = self.mail_slot(&user.handle).await?;
+        let slot = self.notice_slot(&user.handle).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
         let notice = self.notice(app, slot.as_ref(), &words, &user.handle)?;
         let entry = self.done(&act)?;
@@ -307,7 +307,7 @@ impl<S: Store> Service<S> {
         }
         password.check(&app, &user.handle)?;
         let new = self.hash_password(password.into_client(), app.id, user.id).await?;
-        let slot = self.mail_slot(&user.handle).await?;
+        let slot = self.notice_slot(&user.handle).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
         let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;

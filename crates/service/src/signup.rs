@@ -11,7 +11,7 @@ use latchkey_domain::{
     User, UserId, UserName, max_users,
 };
 use latchkey_notifiers::{Language, Link, MessageKind, Values};
-use latchkey_storage::{Readers, Repositories, Store};
+use latchkey_storage::{QuotaKey, Repositories, Store, UserReader};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
@@ -90,12 +90,17 @@ impl<S: Store> Service<S> {
 
     /// Whether somebody's user name is what would be a new user's handle: they would sign in by the same text.
     pub(crate) fn is_user_name(
-        readers: &mut dyn Readers,
-        app: &App,
+        users: &mut (impl UserReader + ?Sized),
+        app_id: AppId,
         handle: &Handle,
     ) -> Result<bool, ServiceError> {
         let Ok(name) = UserName::parse(handle.as_str()) else { return Ok(false) };
-        Ok(readers.users().find_by_user_name(app.id, &name)?.is_some())
+        Ok(users.find_by_user_name(app_id, &name)?.is_some())
+    }
+
+    /// What whoever takes a text as handle or as user name writes first, so that the next one waits for it.
+    pub(crate) fn name_gate(&self, app_id: AppId, text: &str) -> Result<QuotaKey, ServiceError> {
+        self.counter(app_id, "names.gate", &[text.as_bytes()], Duration::days(1))
     }
 
     async fn sign_up_now(
@@ -124,7 +129,16 @@ impl<S: Store> Service<S> {
         password.check(app, &handle)?;
         let metadata =
             app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
-        if flow != SignupFlow::None && !is_mailable(&handle) {
+        // Nobody else could bring the value: the account would never get a token.
+        if app.settings.metadata.iter().any(|field| field.required && !field.user_settable) {
+            return Err(Refusal::MetadataInvalid.into());
+        }
+        // A handle must be good for what it is for: a mail, or a log-in.
+        let is_usable = match flow {
+            SignupFlow::None => handle.as_str().contains('@') || app.settings.user_names,
+            SignupFlow::Code | SignupFlow::Link => is_mailable(&handle),
+        };
+        if !is_usable {
             return Err(Refusal::InvalidData.into());
         }
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
@@ -170,7 +184,7 @@ impl<S: Store> Service<S> {
                 let keys = readers.apps().keys(app.id)?;
                 let existing = readers.users().find_by_handle(app.id, &handle)?;
                 let is_held = readers.users().is_held(app.id, &handle, now)?
-                    || Self::is_user_name(readers, &app, &handle)?;
+                    || Self::is_user_name(readers.users(), app.id, &handle)?;
                 let attempts = readers.signups().list(app.id, &handle)?;
                 Ok::<_, ServiceError>(Beginning { app, keys, existing, is_held, attempts })
             })
@@ -220,11 +234,15 @@ impl<S: Store> Service<S> {
         let origin = self.origin(app.id, user.id, source)?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
         let limit = max_users(app, self.inner.settings.mode);
+        let gate = self.name_gate(app.id, user.handle.as_str())?;
         let added = self
             .inner
             .store
             .transact("signup.add_user", move |repos| {
-                if repos.users().is_held(user.app_id, &user.handle, now)? {
+                repos.quotas().reserve(&gate, u32::MAX)?;
+                if repos.users().is_held(user.app_id, &user.handle, now)?
+                    || Self::is_user_name(repos.users(), user.app_id, &user.handle)?
+                {
                     return Err(Refusal::HandleTaken.into());
                 }
                 add_within_limit(repos, &user, limit, now)?;
@@ -247,7 +265,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Signup, ServiceError> {
         let id = self.derived_id(
             "sign_up.attempt",
-            &[app_id.as_bytes(), handle.key().as_bytes(), source.as_bytes()],
+            &[app_id.as_bytes(), handle.as_str().as_bytes(), source.as_bytes()],
         )?;
         Ok(Signup {
             app_id,

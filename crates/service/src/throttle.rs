@@ -208,7 +208,7 @@ impl<S: Store> Service<S> {
         if !begins && (is_told || counted.side == Familiarity::Known) {
             return Ok(());
         }
-        let slot = if is_told { None } else { self.mail_slot(&user.handle).await? };
+        let slot = if is_told { None } else { self.notice_slot(&user.handle).await? };
         let worded = built_in(MessageKind::LoginLocked, user.locale)?;
         let mail = self.notice(app, slot.as_ref(), &worded, &user.handle)?;
         let mut act = Act::of_server("login.locked", app.id);

@@ -64,7 +64,9 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "realmAppId" => SettingChange::Audience(match fields.text("realmAppId")? {
             None | Some("none") => Audience::None,
             Some(text) if text == id.to_string() => Audience::AppId,
-            Some(text) if text.len() <= 254 => Audience::Fixed(text.to_owned()),
+            Some(text) if text.len() <= 254 && !latchkey_domain::has_forbidden_characters(text) => {
+                Audience::Fixed(text.to_owned())
+            }
             Some(_) => return Err(Refusal::InvalidData.into()),
         }),
         "userJWTExpiration" => SettingChange::UserJwtHours(number("userJWTExpiration")?),

@@ -37,7 +37,8 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether this is one of them.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address.to_canonical()))
     }
 

@@ -170,6 +170,7 @@ pub(crate) struct Connections {
     open: Arc<Mutex<HashMap<SourcePrefix, usize>>>,
     most: usize,
     skip_loopback: bool,
+    proxies: TrustedProxies,
 }
 
 /// A connection's place among those of its prefix, given back when it closes.
@@ -180,8 +181,8 @@ struct Seat {
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize, skip_loopback: bool) -> Self {
-        Self { open: Arc::default(), most, skip_loopback }
+    pub(crate) fn new(most: usize, proxies: TrustedProxies) -> Self {
+        Self { open: Arc::default(), most, skip_loopback: proxies.is_empty(), proxies }
     }
 
     fn take_seat(&self, peer: IpAddr) -> Seat {
@@ -189,7 +190,10 @@ impl Connections {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(prefix).or_default();
         *count += 1;
-        let is_granted = *count <= self.most || (self.skip_loopback && peer.to_canonical().is_loopback());
+        // A declared proxy bounds its clients itself: all of them come from its address.
+        let is_granted = *count <= self.most
+            || (self.skip_loopback && peer.to_canonical().is_loopback())
+            || self.proxies.contains(peer);
         Seat { connections: self.clone(), prefix, is_granted }
     }
 }
@@ -221,7 +225,7 @@ mod tests {
 
     #[test]
     fn sec_117_connections_of_a_prefix_are_bounded_and_given_back() {
-        let connections = Connections::new(2, true);
+        let connections = Connections::new(2, TrustedProxies::default());
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         let first = connections.take_seat(address);
         let second = connections.take_seat(address);
@@ -235,9 +239,9 @@ mod tests {
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();
         let seats: Vec<_> = (0..10).map(|_| connections.take_seat(loopback)).collect();
         assert!(seats.iter().all(|seat| seat.is_granted));
-        assert!(!{
-            let strict = Connections::new(0, false);
-            strict.take_seat(loopback).is_granted
-        });
+        let proxies = TrustedProxies::parse(&["10.0.0.1".to_owned()]).unwrap();
+        let behind_a_proxy = Connections::new(0, proxies);
+        assert!(!behind_a_proxy.take_seat(loopback).is_granted);
+        assert!(behind_a_proxy.take_seat("10.0.0.1".parse().unwrap()).is_granted);
     }
 }

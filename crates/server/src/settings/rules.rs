@@ -30,6 +30,7 @@ impl Checked {
             mail_limits: MailLimits {
                 an_hour: limits.mails_an_hour,
                 a_day: limits.mails_a_day,
+                notices_a_day: limits.notices_a_day,
                 invites_a_day: limits.invites_a_day,
             },
             ladder: LadderRules {

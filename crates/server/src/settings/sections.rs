@@ -220,6 +220,8 @@ pub struct LimitSettings {
     pub mails_an_hour: u32,
     /// Mails to one address in a day, from all applications.
     pub mails_a_day: u32,
+    /// Notices to the owner of an account in a day, which others cannot use up.
+    pub notices_a_day: u32,
     /// Invitations of one user in a day.
     pub invites_a_day: u32,
 }
@@ -269,6 +271,7 @@ impl Default for LimitSettings {
             count_loopback: false,
             mails_an_hour: 10,
             mails_a_day: 30,
+            notices_a_day: 10,
             invites_a_day: 20,
         }
     }

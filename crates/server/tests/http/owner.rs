@@ -10,6 +10,9 @@ use crate::harness::{Answer, Made, OTHER_PASSWORD, PASSWORD, TestApp};
 use crate::on_every_store;
 
 on_every_store!(
+    sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to,
+    sec_008_strangers_cannot_switch_the_notice_off,
+    a_name_is_a_handle_or_a_user_name_in_a_race_too,
     sec_030_mail_of_strangers_leaves_the_owner_some,
     sec_023_the_owner_of_an_account_hears_of_a_sign_up_once_a_day,
     wrong_codes_cost_their_victim_no_mail,
@@ -248,5 +251,67 @@ async fn a_template_that_costs_more_than_its_length_is_refused() {
     for wrong in [3_651_u64, 4_294_967_295, 4_294_967_296] {
         let body = json!({"appId": shop.id, "setting": "anonymousPurgeDays", "anonymousPurgeDays": wrong});
         assert_eq!(app.admin("updateAppSetting", body).await.error(), (400, 602), "{wrong}");
+    }
+}
+
+async fn sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    for (owned, wanted) in [
+        ("admin@g\u{131}thub.example", "admin@github.example"),
+        ("boss@stra\u{df}e.example", "boss@strasse.example"),
+        ("x@ko\u{3c2}.example", "x@ko\u{3c3}.example"),
+    ] {
+        let sign_up = |handle: &'static str| {
+            app.as_app(&shop, "signup", json!({"handle": handle, "password": PASSWORD}))
+        };
+        assert_eq!(sign_up(owned).await.text(), "true");
+        let code = app.code_for(owned).await;
+        assert_eq!(sign_up(wanted).await.text(), "true");
+        let complete = |handle: &'static str| {
+            app.as_app(&shop, "completeSignup", json!({"handle": handle, "code": code}))
+        };
+        assert_eq!(complete(wanted).await.error(), (400, 602), "{wanted}");
+        let tokens = complete(owned).await;
+        assert_eq!(app.claims(&shop, &tokens.field("jwt")).await["email"], owned);
+        app.clock.advance(Duration::hours(2));
+    }
+    app.as_user(&ana, "invite", json!({"handle": "carl@stra\u{df}e.example", "senderUserId": "me"})).await;
+    let code = app.code_for("carl@stra\u{df}e.example").await;
+    let register = |handle: &'static str| {
+        app.as_app(&shop, "register", json!({"handle": handle, "password": PASSWORD, "code": code}))
+    };
+    assert_eq!(register("carl@strasse.example").await.error(), (400, 602));
+    assert_eq!(register("carl@stra\u{df}e.example").await.status, 200);
+}
+
+async fn sec_008_strangers_cannot_switch_the_notice_off<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let access = app.user(&shop, "ana@example.com").await;
+    for number in 0..11 {
+        let other = app.app(&format!("Other {number}")).await;
+        let body = json!({"handle": "ana@example.com", "password": PASSWORD});
+        app.as_app_from("198.51.100.9", &other, "signup", body).await;
+    }
+    let change = json!({"password": PASSWORD, "newPassword": OTHER_PASSWORD});
+    assert_eq!(app.as_user(&access, "changePassword", change).await.text(), "true");
+    assert_eq!(mails_to_ana(&app, "Your password for Shop was changed").await, 1);
+}
+
+async fn a_name_is_a_handle_or_a_user_name_in_a_race_too<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    for round in 0..5 {
+        let body = json!({"handle": format!("u{round}@example.com"), "password": PASSWORD});
+        let access = app.as_app(&shop, "signup", body).await.field("access-token");
+        let name = format!("racer{round}");
+        let sign_up = app.as_app(&shop, "signup", json!({"handle": name, "password": OTHER_PASSWORD}));
+        let set = async {
+            tokio::time::sleep(std::time::Duration::from_millis(round * 8)).await;
+            app.as_user(&access, "setUserName", json!({"userName": name})).await
+        };
+        let (signed_up, set) = tokio::join!(sign_up, set);
+        let both = (signed_up.status.as_u16(), set.status.as_u16());
+        assert!(both == (200, 400) || both == (400, 200), "{both:?}");
     }
 }

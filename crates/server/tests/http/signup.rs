@@ -298,9 +298,12 @@ async fn without_a_code_the_account_exists_at_once<S: Store>(app: TestApp<S>) {
     assert_eq!(app.mails().await[0].subject, "Welcome to Shop");
     assert_eq!(app.as_app(&shop, "signup", body.clone()).await.error(), (400, 601));
     assert_eq!(app.as_app(&shop, "login", body).await.status, 200);
-    // A handle that is no address is a handle all the same; there is only nothing to mail to.
+    // A handle that is no address is good where one can sign in with it; there is only nothing to mail to.
     let plain = json!({"handle": "ana", "password": PASSWORD});
-    assert_eq!(app.as_app(&shop, "signup", plain).await.status, 200);
+    assert_eq!(app.as_app(&shop, "signup", plain.clone()).await.error(), (400, 602));
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    assert_eq!(app.as_app(&shop, "signup", plain.clone()).await.status, 200);
+    assert_eq!(app.as_app(&shop, "login", plain).await.status, 200);
     assert_eq!(app.mails().await.len(), 1);
 }
 

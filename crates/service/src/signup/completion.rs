@@ -130,7 +130,9 @@ impl<S: Store> Service<S> {
         code_try: &CodeTry,
         now: OffsetDateTime,
     ) -> Result<Result<(Signup, CodeId), Refusal>, ServiceError> {
-        let subjects = attempts.iter().map(|attempt| *attempt.id.as_bytes()).collect();
+        // Look-alike handles share a place, but not a mailbox: only what the code was mailed to is proven.
+        let own = attempts.iter().filter(|attempt| attempt.handle == code_try.handle);
+        let subjects = own.map(|attempt| *attempt.id.as_bytes()).collect();
         let code = match self.try_code(repos, &CodeTry { subjects, ..code_try.clone() }, now)? {
             Tried::Right(code) => code,
             Tried::Used => return Ok(Err(Refusal::HandleTaken)),
