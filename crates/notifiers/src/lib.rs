@@ -29,6 +29,6 @@ pub use folder::FolderSender;
 pub use html::{cleaned, escaped, is_plain_enough, text_of};
 pub use memory::MemorySender;
 pub use message::{Email, EmailSender, InvalidAddress, MailAddress, NotifyError, Sending};
-pub use render::{Link, Rendered, Template, Values, render, render_html};
+pub use render::{Link, Rendered, Template, Values, percent_encoded, render, render_html};
 pub use smtp::{InvalidSmtp, SmtpSender, SmtpServer, SmtpSettings, SmtpTls};
 pub use templates::{Language, MessageKind, Notes, PageTexts};

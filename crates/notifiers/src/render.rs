@@ -134,7 +134,15 @@ impl Place {
     }
 }
 
-/// RFC 3986 section 2.1: everything but unreserved characters, the at sign and the slash.
+/// A value as a part of an address (RFC 3986 section 2.1).
+#[must_use]
+pub fn percent_encoded(value: &str) -> String {
+    let mut into = String::with_capacity(value.len());
+    percent_encode(value, &mut into);
+    into
+}
+
+/// Everything but unreserved characters, the at sign and the slash, which mean nothing else in a query.
 fn percent_encode(value: &str, into: &mut String) {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@' | b'/') {

@@ -6,7 +6,9 @@
 //! tries of its own.
 
 use latchkey_crypto::digests_match;
-use latchkey_domain::{AppId, Code, CodeId, CodePurpose, CodeRules, Handle, KeyedDigest, StoredCode};
+use latchkey_domain::{
+    AppId, Code, CodeId, CodePurpose, CodeRules, Handle, KeyedDigest, OutboxMessage, StoredCode,
+};
 use latchkey_storage::{QuotaKey, Repositories, Store};
 use time::{Duration, OffsetDateTime};
 
@@ -223,9 +225,26 @@ impl<S: Store> Service<S> {
 }
 
 impl NewCode {
+    /// Places the code and promises its mail, both or neither; see [`NewCode::place`]. Without a mail nobody could
+    /// use the code.
+    pub(crate) fn place_and_send(
+        &self,
+        repos: &mut dyn Repositories,
+        rules: &CodeRules,
+        is_known: bool,
+        mail: Option<&OutboxMessage>,
+    ) -> Result<bool, ServiceError> {
+        let Some(mail) = mail else { return Ok(false) };
+        let is_placed = self.place(repos, rules, is_known)?;
+        if is_placed {
+            repos.outbox().add(mail)?;
+        }
+        Ok(is_placed)
+    }
+
     /// Places the code beside the live ones of its source. `false`, and nothing is to be sent, when one was
     /// sent just now or enough were asked for; a known source has some more.
-    pub(crate) fn place(
+    fn place(
         &self,
         repos: &mut dyn Repositories,
         rules: &CodeRules,

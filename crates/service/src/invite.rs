@@ -4,7 +4,6 @@ use latchkey_domain::{
     App, AppKey, AuditEntry, Code, CodePurpose, Handle, Invite, InviteId, InviteState, Locale, Source,
     TemplateName, User, UserId, max_users,
 };
-use latchkey_notifiers::Values;
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
@@ -122,15 +121,8 @@ impl<S: Store> Service<S> {
         // The invited person comes from somewhere else: the code belongs to the sender, wherever they are.
         let asked = self.inner.keys.digests().digest("invite.sender", &[sender.id.as_bytes()])?;
         let new_code = self.draw_code(&subject, &asked, rules.invite_life)?;
-        let values = Values {
-            app_name: app.name.as_str(),
-            handle: invite.handle.as_str(),
-            code: Some(new_code.code.expose()),
-            link: None,
-        };
         let slot = self.mail_slot(&invite.handle).await?;
-        let expiry = Some(new_code.stored.expires_at);
-        let mail = slot.as_ref().map(|slot| self.mail(&app, slot, &words, &values, expiry)).transpose()?;
+        let mail = self.code_mail(&app, slot.as_ref(), &words, (&invite.handle, &new_code), None)?;
         let entry = self.done(&act)?;
         let is_sent = self
             .inner
@@ -139,12 +131,7 @@ impl<S: Store> Service<S> {
                 accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
                 repos.invites().put(&invite)?;
                 repos.audit().add(&entry)?;
-                let Some(mail) = &mail else { return Ok(false) };
-                let is_placed = new_code.place(repos, &rules, false)?;
-                if is_placed {
-                    repos.outbox().add(mail)?;
-                }
-                Ok::<_, ServiceError>(is_placed)
+                new_code.place_and_send(repos, &rules, false, mail.as_ref())
             })
             .await;
         self.settle_mail(slot, is_sent).await

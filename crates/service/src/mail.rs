@@ -3,10 +3,11 @@
 use latchkey_domain::{
     App, AppId, Channel, Handle, Locale, MessageId, MessageState, OutboxMessage, SourceMark, TemplateName,
 };
-use latchkey_notifiers::{Language, MailAddress, MessageKind, Template, Values, render};
+use latchkey_notifiers::{Language, Link, MailAddress, MessageKind, Template, Values, render};
 use latchkey_storage::{EmailTemplateReader, QuotaKey, Store};
 use time::{Duration, OffsetDateTime};
 
+use crate::codes::NewCode;
 use crate::outbox::{Payload, payload_of};
 use crate::{Service, ServiceError};
 
@@ -184,7 +185,7 @@ impl<S: Store> Service<S> {
     }
 
     /// A message to be added within the unit of work that promises it.
-    pub(crate) fn mail(
+    fn mail(
         &self,
         app: &App,
         slot: &Slot,
@@ -215,6 +216,26 @@ impl<S: Store> Service<S> {
             last_error: None,
             created_at: now,
         })
+    }
+
+    /// The message that carries a code, and the page it leads to where there is one; none without a right to
+    /// send it. It is worth nothing once the code has expired.
+    pub(crate) fn code_mail(
+        &self,
+        app: &App,
+        slot: Option<&Slot>,
+        worded: &Worded,
+        (handle, new_code): (&Handle, &NewCode),
+        url: Option<&str>,
+    ) -> Result<Option<OutboxMessage>, ServiceError> {
+        let Some(slot) = slot else { return Ok(None) };
+        let values = Values {
+            app_name: app.name.as_str(),
+            handle: handle.as_str(),
+            code: Some(new_code.code.expose()),
+            link: url.map(|url| Link { url, text: &worded.link_text }),
+        };
+        self.mail(app, slot, worded, &values, Some(new_code.stored.expires_at)).map(Some)
     }
 
     /// A message that tells somebody of something, with no more in it than the names; none if it has no

@@ -6,7 +6,7 @@ use latchkey_domain::{
     App, ClientPassword, Code, CodeId, CodePurpose, Handle, InvalidPassword, RawPassword, Sealed,
     TemplateName, User, UserStatus,
 };
-use latchkey_notifiers::{MessageKind, Values};
+use latchkey_notifiers::MessageKind;
 use latchkey_storage::{Repositories, Store};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -222,27 +222,15 @@ impl<S: Store> Service<S> {
         let new_code = self.draw_code(&subject, &source, rules.reset_life)?;
         let origin = self.origin(app.id, user.id, call.source)?;
         let is_known = user.login.sources.knows(&origin.mark, origin.day);
-        let values = Values {
-            app_name: app.name.as_str(),
-            handle: user.handle.as_str(),
-            code: Some(new_code.code.expose()),
-            link: None,
-        };
         let slot = self.mail_slot_for(&user.handle, is_known.then_some(origin.mark)).await?;
-        let expiry = Some(new_code.stored.expires_at);
-        let mail = slot.as_ref().map(|slot| self.mail(&app, slot, &words, &values, expiry)).transpose()?;
+        let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None)?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
         let is_sent = self
             .inner
             .store
             .transact("password.forgot", move |repos| {
                 repos.audit().add(&entry)?;
-                let Some(mail) = &mail else { return Ok(false) };
-                let is_placed = new_code.place(repos, &rules, is_known)?;
-                if is_placed {
-                    repos.outbox().add(mail)?;
-                }
-                Ok::<_, ServiceError>(is_placed)
+                new_code.place_and_send(repos, &rules, is_known, mail.as_ref())
             })
             .await;
         self.settle_mail(slot, is_sent).await

@@ -2,15 +2,13 @@
 
 mod completion;
 
-use std::fmt::Write as _;
-
 use latchkey_crypto::AppToken;
 use latchkey_domain::{
     App, AppId, AppKey, AuditEntry, Code, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
     OPEN_ATTEMPTS, OutboxMessage, Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName,
     User, UserId, UserName, max_users,
 };
-use latchkey_notifiers::{Language, Link, MessageKind, Values};
+use latchkey_notifiers::{Language, MessageKind, percent_encoded};
 use latchkey_storage::{QuotaKey, Repositories, Store, UserReader};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
@@ -309,14 +307,8 @@ impl<S: Store> Service<S> {
             worded.template = worded.template.with_note(&language.notes.rival_attempt);
         }
         let url = self.confirmation_url(app, &attempt, &new_code.code)?;
-        let values = Values {
-            app_name: app.name.as_str(),
-            handle: attempt.handle.as_str(),
-            code: Some(new_code.code.expose()),
-            link: Some(Link { url: &url, text: &worded.link_text }),
-        };
-        let expiry = Some(new_code.stored.expires_at);
-        let mail = slot.as_ref().map(|slot| self.mail(app, slot, &worded, &values, expiry)).transpose()?;
+        let carried = (&attempt.handle, &new_code);
+        let mail = self.code_mail(app, slot.as_ref(), &worded, carried, Some(&url))?;
         let is_sent = self
             .inner
             .store
@@ -329,12 +321,7 @@ impl<S: Store> Service<S> {
                     return Ok(false);
                 }
                 repos.signups().put(&attempt)?;
-                let Some(mail) = &mail else { return Ok(false) };
-                if !new_code.place(repos, &rules, false)? {
-                    return Ok(false);
-                }
-                repos.outbox().add(mail)?;
-                Ok(true)
+                new_code.place_and_send(repos, &rules, false, mail.as_ref())
             })
             .await;
         self.settle_mail(slot, is_sent).await
@@ -391,19 +378,6 @@ impl<S: Store> Service<S> {
         }
         Ok((Some(slot), welcomes))
     }
-}
-
-/// RFC 3986 section 2.1: everything but unreserved characters.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 /// Whether another source's attempt of the same handle is open.
