@@ -39,6 +39,32 @@ async fn run(place: &Place, server: &Server) -> Vec<(&'static str, String)> {
     let key = json!({"appId": app["appId"], "setting": "emailExtensionAPIKey",
         "emailExtensionAPIKey": "SG.canary-of-a-key", "emailExtensionSenderEmail": "shop@example.com"});
     server.post("/api/app/updateAppSetting", ("server-secret", &secret), key).await.unwrap();
+    // Second factors: an account for SMS, an authenticator's secret, recovery codes, a code by SMS.
+    let account = json!({"appId": app["appId"], "setting": "twoFactorVerification",
+        "twoFactorVerification": "phone", "TWILIOAccountSid": "ACcanaryofasid",
+        "TWILIOToken": "canary-of-an-sms-token", "TWILIOPhoneNumber": "+4930123456789"});
+    let (status, _) =
+        server.post("/api/app/updateAppSetting", ("server-secret", &secret), account).await.unwrap();
+    assert_eq!(status, 200);
+    let raw = json!({"handle": "ana.canary@example.com", "rawPassword": "canary of a third password"});
+    let (_, login) = server.post("/api/appuser/login", ("app-token", &token), raw.clone()).await.unwrap();
+    let second = login["access-token"].as_str().unwrap().to_owned();
+    let post = |path: &'static str, body: Value| server.post(path, ("access-token", &second), body);
+    post("/api/appuser/setPhone", json!({"phone": "+4915112345678"})).await.unwrap();
+    let sms_code = server.code_by_sms("+4915112345678", "").await;
+    let verified = post("/api/appuser/verifyPhone", json!({"code": sms_code})).await.unwrap();
+    assert_eq!(verified.1, Value::Bool(true));
+    let on = json!({"twoFactor": true, "factor": "google"});
+    let (_, enrolled) = post("/api/appuser/setTwoFactorGoogleVerification", on).await.unwrap();
+    let (_, recovery) = post("/api/appuser/newRecoveryCodes", json!({})).await.unwrap();
+    let (_, half) = server.post("/api/appuser/login", ("app-token", &token), raw).await.unwrap();
+    let recovery = recovery["recoveryCodes"][0].as_str().unwrap().to_owned();
+    let complete = json!({"loginToken": half["login-token"], "code": recovery});
+    let (status, _) =
+        server.post("/api/appuser/loginComplete", ("app-token", &token), complete).await.unwrap();
+    assert_eq!(status, 200);
+    let social = json!({"provider": "google", "token": "canary.of.a.provider-token"});
+    server.post("/api/appuser/socialLogin", ("app-token", &token), social).await.unwrap();
     // Wrong ones too, of every kind.
     let wrong = json!({"handle": "ana.canary@example.com", "password": "0123456789abcdef0123456789abcdef"});
     server.post("/api/appuser/login", ("app-token", &token), wrong).await.unwrap();
@@ -58,6 +84,17 @@ async fn run(place: &Place, server: &Server) -> Vec<(&'static str, String)> {
         ("the code of the reset", reset_code),
         ("the code of the invitation", invite_code),
         ("the key at the mail provider", "canary-of-a-key".to_owned()),
+        ("the code by SMS", sms_code),
+        ("the SMS account's token", "canary-of-an-sms-token".to_owned()),
+        ("the SMS account's name", "ACcanaryofasid".to_owned()),
+        ("the authenticator's secret", text(&enrolled["googleSecretKey"])),
+        (
+            "the authenticator's secret in capitals",
+            text(&enrolled["googleSecretKey"]).replace(' ', "").to_uppercase(),
+        ),
+        ("a recovery code", recovery.clone()),
+        ("a recovery code without hyphens", recovery.replace('-', "")),
+        ("the login token", text(&half["login-token"])),
         ("the server secret", secret),
         ("the access token", access),
         ("the JWT", text(&login["jwt"])),
@@ -70,7 +107,7 @@ async fn run(place: &Place, server: &Server) -> Vec<(&'static str, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_009_no_password_is_mailed() {
-    let place = Place::sqlite();
+    let place = Place::sqlite().with("LATCHKEY__SMS__SENDER", "folder");
     let server = place.start();
     let secrets = run(&place, &server).await;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -88,7 +125,10 @@ fn contains(haystack: &[u8], needle: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_103_no_secret_is_in_the_log_the_database_or_the_process_list() {
-    let place = Place::sqlite().with("LATCHKEY__LOG__LEVEL", "debug").with("LATCHKEY__LOG__FORMAT", "json");
+    let place = Place::sqlite()
+        .with("LATCHKEY__LOG__LEVEL", "debug")
+        .with("LATCHKEY__LOG__FORMAT", "json")
+        .with("LATCHKEY__SMS__SENDER", "folder");
     let mut server = place.start();
     let secrets = run(&place, &server).await;
     let processes = Command::new("ps").args(["axww", "-o", "args"]).output().unwrap().stdout;
@@ -103,12 +143,16 @@ async fn sec_103_no_secret_is_in_the_log_the_database_or_the_process_list() {
         }
     }
     assert!(!log.contains("ana.canary@example.com"), "handles are not logged");
+    assert!(!log.contains("15112345678"), "nor are numbers");
     assert!(log.contains("\"route\":\"/api/appuser/login\""), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_106_every_line_of_the_log_is_one_json_object() {
-    let place = Place::sqlite().with("LATCHKEY__LOG__LEVEL", "debug").with("LATCHKEY__LOG__FORMAT", "json");
+    let place = Place::sqlite()
+        .with("LATCHKEY__LOG__LEVEL", "debug")
+        .with("LATCHKEY__LOG__FORMAT", "json")
+        .with("LATCHKEY__SMS__SENDER", "folder");
     let mut server = place.start();
     run(&place, &server).await;
     assert_eq!(server.terminate(), Some(0));
@@ -130,7 +174,7 @@ fn dump(url: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_dumps_hold_no_secret() {
-    let place = Place::postgres();
+    let place = Place::postgres().with("LATCHKEY__SMS__SENDER", "folder");
     let server = place.start();
     let secrets = run(&place, &server).await;
     let Some(latchkey_test_support::DatabaseLocation::Server(url)) = place.database().map(|d| d.location())

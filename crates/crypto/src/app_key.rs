@@ -217,7 +217,7 @@ pub fn verify_user_jwt(
 ) -> Result<Map<String, Value>, TokenError> {
     let keys: Vec<_> =
         keys.iter().map(|key| VerifyingKey::rs256(key.kid.clone(), &key.modulus, &key.exponent)).collect();
-    let claims = jwt::verify(token, &keys, "JWT")?;
+    let claims = jwt::verify(token, &keys, &[Some("JWT")])?;
     jwt::check_times(&claims, now, crate::LEEWAY_SECONDS, true)?;
     let is = |name: &str, wanted: &str| claims.get(name).and_then(Value::as_str) == Some(wanted);
     if is("iss", issuer) && is("aud", audience) { Ok(claims) } else { Err(TokenError::Claims) }

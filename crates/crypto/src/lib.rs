@@ -24,6 +24,7 @@ mod common;
 mod digest;
 mod entropy;
 mod error;
+mod id_token;
 mod jwt;
 mod keyring;
 mod password;
@@ -37,12 +38,13 @@ pub use common::is_common_password;
 pub use digest::{DigestRoot, digests_match};
 pub use entropy::SystemEntropy;
 pub use error::CryptoError;
+pub use id_token::{IdToken, IdTokenRules, ProviderKeys, verify_id_token};
 pub use jwt::{MAX_TOKEN_BYTES, TokenError};
 pub use keyring::{KeyRing, KeyRingError, MasterKey};
 pub use password::{Engine, HashCost, PasswordHasher, Verdict, client_password};
 pub use pool::{HashPool, PoolFull};
 pub use seal::SealContext;
-pub use server_token::{AccessToken, AppToken, ServerSecretToken, ServerToken, TokenKeys};
+pub use server_token::{AccessToken, AppToken, LoginToken, ServerSecretToken, ServerToken, TokenKeys};
 pub use totp::TotpSecret;
 
 /// How far clocks may differ when a token of ours is verified, in seconds.

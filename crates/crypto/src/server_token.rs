@@ -44,6 +44,23 @@ pub struct AccessToken {
     pub expires_at: OffsetDateTime,
 }
 
+/// Says that its bearer knew a user's password, and that a second factor is still to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginToken {
+    /// The application.
+    pub app_id: AppId,
+    /// The user.
+    pub user_id: UserId,
+    /// The user's epoch at that time: a changed password ends the log-in.
+    pub epoch: i64,
+    /// The challenge: it is met once.
+    pub id: TokenId,
+    /// When it was made.
+    pub issued_at: OffsetDateTime,
+    /// When it ends.
+    pub expires_at: OffsetDateTime,
+}
+
 /// Opens the administration API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSecretToken {
@@ -108,6 +125,31 @@ impl ServerToken for AccessToken {
             app_id: text(claims, "appId")?.parse().ok()?,
             user_id: text(claims, "uid")?.parse().ok()?,
             handle: text(claims, "handle")?.to_owned(),
+            epoch: claims.get("epoch")?.as_i64()?,
+            id: text(claims, "jti")?.parse().ok()?,
+            issued_at: moment(claims, "iat")?,
+            expires_at: moment(claims, "exp")?,
+        })
+    }
+}
+
+impl ServerToken for LoginToken {
+    const TYP: &'static str = "lk-login+jwt";
+    const SCOPE: &'static str = "login";
+    const MUST_EXPIRE: bool = true;
+
+    fn to_claims(&self) -> Value {
+        json!({
+            "appId": self.app_id.to_string(), "uid": self.user_id.to_string(), "epoch": self.epoch,
+            "jti": self.id.to_string(), "iat": self.issued_at.unix_timestamp(),
+            "exp": self.expires_at.unix_timestamp(),
+        })
+    }
+
+    fn from_claims(claims: &Map<String, Value>) -> Option<Self> {
+        Some(Self {
+            app_id: text(claims, "appId")?.parse().ok()?,
+            user_id: text(claims, "uid")?.parse().ok()?,
             epoch: claims.get("epoch")?.as_i64()?,
             id: text(claims, "jti")?.parse().ok()?,
             issued_at: moment(claims, "iat")?,
@@ -193,7 +235,7 @@ impl TokenKeys {
     /// # Errors
     /// [`TokenError`] says why not.
     pub fn verify<T: ServerToken>(&self, token: &str, now: OffsetDateTime) -> Result<T, TokenError> {
-        let claims = jwt::verify(token, &self.verifiers, T::TYP)?;
+        let claims = jwt::verify(token, &self.verifiers, &[Some(T::TYP)])?;
         jwt::check_times(&claims, now, LEEWAY_SECONDS, T::MUST_EXPIRE)?;
         if text(&claims, "scope") != Some(T::SCOPE) || text(&claims, "aud") != Some(&audience::<T>()) {
             return Err(TokenError::Kind);
@@ -245,6 +287,17 @@ mod tests {
         }
     }
 
+    fn login() -> LoginToken {
+        LoginToken {
+            app_id: AppId::from_bytes([1; 16]),
+            user_id: UserId::from_bytes([2; 16]),
+            epoch: 1,
+            id: TokenId::from_bytes([5; 16]),
+            issued_at: at(1_000),
+            expires_at: at(2_000),
+        }
+    }
+
     fn server() -> ServerSecretToken {
         let id = TokenId::from_bytes([4; 16]);
         ServerSecretToken { id, name: "ci".to_owned(), issued_at: at(1_000), expires_at: at(2_000) }
@@ -268,18 +321,21 @@ mod tests {
         assert_eq!(keys.verify::<AppToken>(&keys.sign(&app()).unwrap(), at(1_500)), Ok(app()));
         assert_eq!(keys.verify::<AccessToken>(&keys.sign(&access()).unwrap(), at(1_500)), Ok(access()));
         assert_eq!(keys.verify::<ServerSecretToken>(&keys.sign(&server()).unwrap(), at(1_500)), Ok(server()));
+        assert_eq!(keys.verify::<LoginToken>(&keys.sign(&login()).unwrap(), at(1_500)), Ok(login()));
         assert_eq!(keys.sign(&app()).unwrap(), keys.sign(&app()).unwrap());
     }
 
     #[test]
     fn sec_054_no_kind_passes_for_another() {
         let keys = keys(7);
-        let tokens = [keys.sign(&app()), keys.sign(&access()), keys.sign(&server())].map(Result::unwrap);
+        let tokens = [keys.sign(&app()), keys.sign(&access()), keys.sign(&server()), keys.sign(&login())]
+            .map(Result::unwrap);
         for (at_index, token) in tokens.iter().enumerate() {
             let passes = [
                 keys.verify::<AppToken>(token, at(1_500)).is_ok(),
                 keys.verify::<AccessToken>(token, at(1_500)).is_ok(),
                 keys.verify::<ServerSecretToken>(token, at(1_500)).is_ok(),
+                keys.verify::<LoginToken>(token, at(1_500)).is_ok(),
             ];
             assert_eq!(passes.iter().filter(|passed| **passed).count(), 1);
             assert!(passes[at_index]);

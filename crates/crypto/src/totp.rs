@@ -1,6 +1,8 @@
 //! One-time codes of authenticator apps (RFC 6238): SHA-1, six digits, steps of 30 seconds.
 //! Remembering the last step that was accepted is the caller's business.
 
+use data_encoding::BASE32_NOPAD;
+use latchkey_domain::{Entropy, EntropyError};
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use totp_lite::{Sha1, totp_custom};
@@ -15,6 +17,16 @@ const DIGITS: u32 = 6;
 pub struct TotpSecret(Zeroizing<Vec<u8>>);
 
 impl TotpSecret {
+    /// Draws a secret of 160 bits, as long as the hash (RFC 4226 section 4, R6).
+    ///
+    /// # Errors
+    /// [`EntropyError`] when the random source fails.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut bytes = Zeroizing::new(vec![0; 20]);
+        entropy.fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
     /// Takes a secret of at least 128 bits (RFC 4226 section 4, R6); shorter ones never verify anything.
     ///
     /// # Errors
@@ -26,14 +38,32 @@ impl TotpSecret {
         Ok(Self(Zeroizing::new(bytes)))
     }
 
-    /// The step of which this is the code: the present one, the one before or the one after, and only one
-    /// that is later than `last_accepted`. `None` for every other text.
+    /// The secret, to be sealed.
     #[must_use]
-    pub fn accepted_step(&self, code: &str, now: OffsetDateTime, last_accepted: Option<u64>) -> Option<u64> {
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The secret as authenticator apps take it: base32 in capitals, without padding (RFC 4648 section 6).
+    #[must_use]
+    pub fn to_base32(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE32_NOPAD.encode(&self.0))
+    }
+
+    /// The step of which this is the code: the present one, the one before, or one of those after it, of which
+    /// `ahead` are looked at. `None` for every other text. Whether the step was used before is for the caller
+    /// to say.
+    #[must_use]
+    pub fn step_of(&self, code: &str, now: OffsetDateTime, ahead: u64) -> Option<u64> {
         let now = u64::try_from(now.unix_timestamp()).ok()? / STEP_SECONDS;
-        (now.saturating_sub(1)..=now + 1)
-            .filter(|step| last_accepted.is_none_or(|last| *step > last))
-            .find(|step| self.code(*step).as_bytes().ct_eq(code.as_bytes()).into())
+        let mut found = None;
+        // All are looked at, so that the time says nothing of which it was.
+        for step in now.saturating_sub(1)..=now + ahead.min(1) {
+            if self.code(step).as_bytes().ct_eq(code.as_bytes()).into() {
+                found = Some(step);
+            }
+        }
+        found
     }
 
     fn code(&self, step: u64) -> Zeroizing<String> {
@@ -60,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_6238_appendix_b_vectors() {
+    fn sec_039_rfc_6238_appendix_b_vectors() {
         for (seconds, code) in [
             (59, "287082"),
             (1_111_111_109, "081804"),
@@ -70,28 +100,36 @@ mod tests {
             (20_000_000_000, "353130"),
         ] {
             let step = u64::try_from(seconds).unwrap() / 30;
-            assert_eq!(secret().accepted_step(code, at(seconds), None), Some(step), "{seconds}");
+            assert_eq!(secret().step_of(code, at(seconds), 1), Some(step), "{seconds}");
         }
     }
 
     #[test]
-    fn one_step_either_way_and_each_step_once() {
+    fn sec_041_one_step_either_way_to_the_second() {
         let code = secret().code(100);
-        for (seconds, good) in
-            [(100 * 30 - 31, false), (100 * 30 - 30, true), (101 * 30 + 29, true), (102 * 30, false)]
-        {
-            assert_eq!(secret().accepted_step(&code, at(seconds), None).is_some(), good, "{seconds}");
+        for offset in -61..=61 {
+            let (now, step) = (at(100 * 30 + offset), (100 * 30 + offset).div_euclid(30));
+            let expected = |ahead: i64| (99 + 1 - ahead..=101).contains(&step).then_some(100);
+            assert_eq!(secret().step_of(&code, now, 1), expected(1), "{offset}");
+            assert_eq!(secret().step_of(&code, now, 0), expected(0), "{offset}");
+            assert_eq!(secret().step_of(&code, now, 9), expected(1), "{offset}");
         }
-        assert_eq!(secret().accepted_step(&code, at(3_000), Some(99)), Some(100));
-        assert_eq!(secret().accepted_step(&code, at(3_000), Some(100)), None);
     }
 
     #[test]
-    fn an_empty_or_short_secret_verifies_nothing() {
+    fn sec_039_a_new_secret_has_160_bits_and_is_written_in_base32() {
+        let entropy = latchkey_domain::SeededEntropy::new(1);
+        let new = TotpSecret::generate(&entropy).unwrap();
+        assert_eq!((new.as_bytes().len(), new.to_base32().len()), (20, 32));
+        assert_eq!(secret().to_base32().as_str(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+    }
+
+    #[test]
+    fn sec_039_an_empty_or_short_secret_verifies_nothing() {
         assert!(TotpSecret::new(Vec::new()).is_err());
         assert!(TotpSecret::new(vec![0; 15]).is_err());
         for wrong in ["", "287082 ", "28708", "94287082"] {
-            assert_eq!(secret().accepted_step(wrong, at(59), None), None, "{wrong}");
+            assert_eq!(secret().step_of(wrong, at(59), 1), None, "{wrong}");
         }
     }
 }

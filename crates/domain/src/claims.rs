@@ -97,6 +97,8 @@ mod tests {
             updated_at: OffsetDateTime::UNIX_EPOCH,
             last_login_at: None,
             login: crate::login::LoginRecord::default(),
+            factors: crate::two_factor::Factors::default(),
+            social: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! One-time codes: six digits that prove that somebody reads a mailbox.
+//! One-time codes: six digits that prove that somebody reads a mailbox, or has a telephone.
 //! Only keyed digests of them are stored; making those is `latchkey-crypto`'s business.
 
 use secrecy::{ExposeSecret, SecretString};
@@ -22,6 +22,10 @@ pub enum CodePurpose {
     Invite,
     /// Resets a password.
     Reset,
+    /// Verifies a telephone number.
+    Phone,
+    /// Completes a log-in, by SMS.
+    Login,
 }
 
 impl CodePurpose {
@@ -32,13 +36,16 @@ impl CodePurpose {
             Self::SignUp => "sign_up",
             Self::Invite => "invite",
             Self::Reset => "reset",
+            Self::Phone => "phone",
+            Self::Login => "login",
         }
     }
 
     /// The purpose with this stored name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::SignUp, Self::Invite, Self::Reset].into_iter().find(|purpose| purpose.name() == name)
+        let all = [Self::SignUp, Self::Invite, Self::Reset, Self::Phone, Self::Login];
+        all.into_iter().find(|purpose| purpose.name() == name)
     }
 }
 
@@ -125,6 +132,8 @@ pub struct CodeRules {
     pub invite_life: Duration,
     /// How long a reset code is good.
     pub reset_life: Duration,
+    /// How long a code by SMS is good.
+    pub sms_life: Duration,
     /// A repeated request within this time sends nothing and keeps the code.
     pub resend_after: Duration,
     /// How many codes of one subject and source may be live at once; the oldest goes first.
@@ -159,6 +168,7 @@ impl Default for CodeRules {
             rival_life: Duration::minutes(60),
             invite_life: Duration::days(7),
             reset_life: Duration::minutes(30),
+            sms_life: Duration::minutes(5),
             resend_after: Duration::seconds(60),
             live_per_subject: 3,
             wrong_tries: 5,
@@ -177,6 +187,7 @@ impl CodeRules {
             CodePurpose::SignUp => self.sign_up_life,
             CodePurpose::Invite => self.invite_life,
             CodePurpose::Reset => self.reset_life,
+            CodePurpose::Phone | CodePurpose::Login => self.sms_life,
         }
     }
 }

@@ -43,13 +43,17 @@ mod metadata;
 pub mod operator_token;
 mod outbox;
 mod password;
+mod phone;
 mod plan;
+mod recovery;
 mod secret;
 mod settings;
 mod signup;
+mod social;
 mod source;
 mod template;
 mod text;
+mod two_factor;
 mod user;
 
 pub use app::{App, AppName, AppStatus, AppType, InvalidAppName};
@@ -74,11 +78,17 @@ pub use metadata::{
 pub use operator_token::{OperatorToken, TokenName};
 pub use outbox::{Channel, MessageState, OutboxMessage, OutboxRules};
 pub use password::{ClientPassword, InvalidPassword, PasswordPolicy, RawPassword, SPECIAL_CHARACTERS};
+pub use phone::{CallingCode, InvalidCallingCode, InvalidPhone, Phone};
 pub use plan::{DEVELOPMENT_USERS, ServerMode, max_users};
+pub use recovery::{RECOVERY_CODES, RecoveryCode};
 pub use secret::{KeyedDigest, Sealed};
-pub use settings::{AppSettings, Audience, Preset, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat};
+pub use settings::{
+    AppSettings, Audience, Preset, SMS_A_DAY, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
+};
 pub use signup::{OPEN_ATTEMPTS, Signup, SignupState};
+pub use social::{Provider, SocialIdentity};
 pub use source::{Source, SourcePrefix};
 pub use template::{EmailTemplate, TemplateName};
 pub use text::has_forbidden_characters;
+pub use two_factor::{Authenticator, Factor, FactorRules, Factors};
 pub use user::{Sessions, User, UserChange, UserStatus};

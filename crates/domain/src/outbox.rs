@@ -10,6 +10,8 @@ use crate::secret::Sealed;
 pub enum Channel {
     /// E-mail.
     Mail,
+    /// A text message to a telephone.
+    Sms,
 }
 
 /// Where a message stands.

@@ -6,7 +6,11 @@ use serde_json::{Map, Value};
 use crate::locale::Locale;
 use crate::metadata::MetadataFields;
 use crate::password::PasswordPolicy;
+use crate::phone::CallingCode;
 use crate::secret::Sealed;
+
+/// The most SMS of a new application in a day.
+pub const SMS_A_DAY: u32 = 200;
 
 /// How a person who signs up shows that the handle is theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,14 @@ pub struct AppSettings {
     pub two_factor_confirm: bool,
     /// Whether the picture of a new authenticator secret is mailed too.
     pub qr_code_mail: bool,
+    /// Whether removing or replacing a second factor needs a recent log-in or a code.
+    pub factor_change_needs_login: bool,
+    /// Its account at the SMS provider, sealed.
+    pub sms_account: Option<Sealed>,
+    /// To which countries SMS go; the one of the sender's number if there are none.
+    pub sms_countries: Vec<CallingCode>,
+    /// The most SMS in a day: where they end, so does their cost.
+    pub sms_a_day: u32,
     /// The most users; 0 for no limit.
     pub max_users: u32,
     /// Failed logins before waiting begins.
@@ -157,6 +169,10 @@ impl AppSettings {
             two_factor: TwoFactorMode::None,
             two_factor_confirm: recommended,
             qr_code_mail: !recommended,
+            factor_change_needs_login: recommended,
+            sms_account: None,
+            sms_countries: Vec::new(),
+            sms_a_day: SMS_A_DAY,
             max_users: 0,
             max_login_attempts: None,
             password: PasswordPolicy {

@@ -8,6 +8,8 @@ use crate::locale::Locale;
 use crate::login::LoginRecord;
 use crate::metadata::Metadata;
 use crate::secret::Sealed;
+use crate::social::SocialIdentity;
+use crate::two_factor::Factors;
 
 /// Whether a user may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,10 @@ pub struct User {
     pub last_login_at: Option<OffsetDateTime>,
     /// Their failed log-ins, and where they log in from.
     pub login: LoginRecord,
+    /// Their second factors.
+    pub factors: Factors,
+    /// Who they are to another service, for those who sign in with its tokens.
+    pub social: Option<SocialIdentity>,
 }
 
 impl User {

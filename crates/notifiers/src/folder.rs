@@ -1,12 +1,14 @@
-//! A sender that writes each message as a file that any mail program opens: the development mailbox.
+//! A sender that writes each message as a file: mails as any mail program opens them, text messages as text.
+//! The development mailbox.
 
 use std::path::PathBuf;
 
 use tokio::io::AsyncWriteExt as _;
 
 use crate::message::{Email, EmailSender, NotifyError, Sending};
+use crate::sms::{Sms, SmsSender};
 
-/// Writes messages into a folder, one `.eml` file each, readable by its owner only.
+/// Writes messages into a folder, one `.eml` or `.txt` file each, readable by its owner only.
 #[derive(Debug)]
 pub struct FolderSender {
     folder: PathBuf,
@@ -19,18 +21,17 @@ impl FolderSender {
         Self { folder }
     }
 
-    async fn write(&self, email: &Email) -> Result<(), NotifyError> {
+    /// The name is the message's id: a message that is sent twice is one file.
+    async fn write(&self, id: &str, extension: &str, content: &[u8]) -> Result<(), NotifyError> {
         let failed = |error: std::io::Error| NotifyError::Unavailable(error.to_string());
-        let mime = email.to_mime()?;
-        // The name is the message's id: a message that is sent twice is one file.
-        let (unfinished, finished) =
-            (self.folder.join(format!("{}.part", email.id)), self.folder.join(format!("{}.eml", email.id)));
+        let unfinished = self.folder.join(format!("{id}.part"));
+        let finished = self.folder.join(format!("{id}.{extension}"));
         let mut options = tokio::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         options.mode(0o600);
         let mut file = options.open(&unfinished).await.map_err(failed)?;
-        file.write_all(&mime).await.map_err(failed)?;
+        file.write_all(content).await.map_err(failed)?;
         file.sync_all().await.map_err(failed)?;
         tokio::fs::rename(&unfinished, &finished).await.map_err(failed)
     }
@@ -38,7 +39,20 @@ impl FolderSender {
 
 impl EmailSender for FolderSender {
     fn send<'a>(&'a self, email: &'a Email) -> Sending<'a> {
-        Box::pin(self.write(email))
+        Box::pin(async move { self.write(&email.id, "eml", &email.to_mime()?).await })
+    }
+
+    fn name(&self) -> &str {
+        "folder"
+    }
+}
+
+impl SmsSender for FolderSender {
+    fn send_sms<'a>(&'a self, sms: &'a Sms) -> Sending<'a> {
+        Box::pin(async move {
+            let content = format!("To: {}\n\n{}\n", sms.to.as_str(), sms.text.trim_end());
+            self.write(&sms.id, "txt", content.as_bytes()).await
+        })
     }
 
     fn name(&self) -> &str {
@@ -61,6 +75,7 @@ mod tests {
             to: MailAddress::parse_bare("ana@example.com").unwrap(),
             reply_to: None,
             relay_key: None,
+            attachment: None,
             subject: "Grüße\r\nBcc: eve@example.com".to_owned(),
             text: "Your code is 123456".to_owned(),
             html: "<p>Your code is <b>123456</b></p>".to_owned(),

@@ -1,5 +1,5 @@
-//! Mail for Latchkey, a self-hosted JWT authentication server: the port through which mail leaves, senders
-//! behind it, and the rendering of its messages.
+//! Mail and text messages for Latchkey, a self-hosted JWT authentication server: the ports through which they
+//! leave, senders behind them, the rendering of messages, and QR codes.
 //!
 //! When a message is sent, and how often it is tried, is the service's business.
 //!
@@ -21,14 +21,20 @@ mod folder;
 mod html;
 mod memory;
 mod message;
+mod qr;
 mod render;
+mod sms;
 mod smtp;
 mod templates;
+mod twilio;
 
 pub use folder::FolderSender;
 pub use html::{cleaned, escaped, is_plain_enough, text_of};
 pub use memory::MemorySender;
-pub use message::{Email, EmailSender, InvalidAddress, MailAddress, NotifyError, Sending};
+pub use message::{Attachment, Email, EmailSender, InvalidAddress, MailAddress, NotifyError, Sending};
+pub use qr::{authenticator_uri, qr_png};
 pub use render::{Link, Rendered, Template, Values, percent_encoded, render, render_html};
+pub use sms::{Sms, SmsAccount, SmsOrigin, SmsSender};
 pub use smtp::{InvalidSmtp, SmtpSender, SmtpServer, SmtpSettings, SmtpTls};
 pub use templates::{Language, MessageKind, Notes, PageTexts};
+pub use twilio::{InvalidTwilio, TwilioSender};

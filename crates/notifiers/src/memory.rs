@@ -3,23 +3,46 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::message::{Email, EmailSender, Sending};
+use crate::sms::{Sms, SmsSender};
 
 /// Keeps every message.
 #[derive(Debug, Default)]
-pub struct MemorySender(Mutex<Vec<Email>>);
+pub struct MemorySender {
+    mails: Mutex<Vec<Email>>,
+    texts: Mutex<Vec<Sms>>,
+}
 
 impl MemorySender {
-    /// The messages so far, oldest first.
+    /// The mails so far, oldest first.
     #[must_use]
     pub fn sent(&self) -> Vec<Email> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The text messages so far, oldest first.
+    #[must_use]
+    pub fn sent_texts(&self) -> Vec<Sms> {
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl EmailSender for MemorySender {
     fn send<'a>(&'a self, email: &'a Email) -> Sending<'a> {
         Box::pin(async move {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(email.clone());
+            self.mails.lock().unwrap_or_else(PoisonError::into_inner).push(email.clone());
+            Ok(())
+        })
+    }
+
+    fn name(&self) -> &str {
+        "memory"
+    }
+}
+
+impl SmsSender for MemorySender {
+    fn send_sms<'a>(&'a self, sms: &'a Sms) -> Sending<'a> {
+        Box::pin(async move {
+            self.texts.lock().unwrap_or_else(PoisonError::into_inner).push(sms.clone());
             Ok(())
         })
     }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use latchkey_domain::has_forbidden_characters;
 use lettre::message::header::{ContentType, MessageId as MessageIdHeader};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::{Attachment as Part, Mailbox, MultiPart};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -54,6 +54,21 @@ impl MailAddress {
     }
 }
 
+/// A picture that travels with a message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its name as a file.
+    pub name: String,
+    /// The picture (PNG).
+    pub png: Vec<u8>,
+}
+
+impl std::fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Attachment({}, {} bytes)", self.name, self.png.len())
+    }
+}
+
 /// One message to one person.
 #[derive(Debug, Clone)]
 pub struct Email {
@@ -75,6 +90,8 @@ pub struct Email {
     pub text: String,
     /// The message as HTML.
     pub html: String,
+    /// A picture that travels with it.
+    pub attachment: Option<Attachment>,
     /// When it was written.
     pub date: OffsetDateTime,
 }
@@ -93,18 +110,27 @@ impl Email {
         if let Some(reply_to) = &self.reply_to {
             builder = builder.reply_to(reply_to.0.clone());
         }
+        let texts = MultiPart::alternative()
+            .singlepart(part(ContentType::TEXT_PLAIN, &self.text))
+            .singlepart(part(ContentType::TEXT_HTML, &self.html));
+        let refused = |error: &dyn std::fmt::Display| NotifyError::Refused(error.to_string());
+        let body = match &self.attachment {
+            None => texts,
+            Some(Attachment { name, png }) => {
+                let kind = ContentType::parse("image/png").map_err(|error| refused(&error))?;
+                MultiPart::mixed()
+                    .multipart(texts)
+                    .singlepart(Part::new(name.clone()).body(png.clone(), kind))
+            }
+        };
         builder
             .header(MessageIdHeader::from(format!("<{}@{}>", self.id, self.host)))
             .date(self.date.into())
             .from(self.from.0.clone())
             .to(self.to.0.clone())
             .subject(&self.subject)
-            .multipart(
-                MultiPart::alternative()
-                    .singlepart(part(ContentType::TEXT_PLAIN, &self.text))
-                    .singlepart(part(ContentType::TEXT_HTML, &self.html)),
-            )
-            .map_err(|error| NotifyError::Refused(error.to_string()))
+            .multipart(body)
+            .map_err(|error| refused(&error))
     }
 }
 

@@ -26,6 +26,10 @@ pub enum MessageKind {
     LoginLocked,
     /// Somebody wanted to sign up with a handle that has an account.
     AccountExists,
+    /// A second factor was enrolled, replaced or removed.
+    FactorChanged,
+    /// Somebody who knows the password sent wrong codes.
+    FactorFailed,
 }
 
 /// A language.
@@ -44,6 +48,8 @@ pub struct Language {
     password_changed: Message,
     login_locked: Message,
     account_exists: Message,
+    factor_changed: Message,
+    factor_failed: Message,
     /// Sentences that are added to messages.
     pub notes: Notes,
     /// The texts of the page behind a mailed link.
@@ -139,6 +145,8 @@ impl Language {
             MessageKind::PasswordChanged => &self.password_changed,
             MessageKind::LoginLocked => &self.login_locked,
             MessageKind::AccountExists => &self.account_exists,
+            MessageKind::FactorChanged => &self.factor_changed,
+            MessageKind::FactorFailed => &self.factor_failed,
         };
         let text = message.text.trim();
         Template {
@@ -153,7 +161,7 @@ impl Language {
 mod tests {
     use super::*;
 
-    const ALL: [MessageKind; 11] = [
+    const ALL: [MessageKind; 13] = [
         MessageKind::Named(TemplateName::SignUp),
         MessageKind::Named(TemplateName::SignUpLink),
         MessageKind::Named(TemplateName::ClickThrough),
@@ -165,6 +173,8 @@ mod tests {
         MessageKind::PasswordChanged,
         MessageKind::LoginLocked,
         MessageKind::AccountExists,
+        MessageKind::FactorChanged,
+        MessageKind::FactorFailed,
     ];
 
     fn marks(text: &str) -> Vec<String> {

@@ -97,6 +97,12 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
         "handleHoldDays": app.settings.handle_hold_days,
         "neutralAnswers": app.settings.neutral_answers,
         "anonymousPurgeDays": app.settings.anonymous_purge_days,
+        "twoFactorConfirm": app.settings.two_factor_confirm,
+        "qrCodeMail": app.settings.qr_code_mail,
+        "factorChangeNeedsLogin": app.settings.factor_change_needs_login,
+        "smsCountries": app.settings.sms_countries.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
+        "smsADay": app.settings.sms_a_day,
+        "hasSmsAccount": app.settings.sms_account.is_some(),
     });
     let mut more = if let Value::Object(more) = more { more } else { Map::new() };
     if let Some(sender) = &app.settings.mail_sender_address {

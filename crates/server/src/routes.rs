@@ -8,8 +8,8 @@ use actix_web::{FromRequest, Handler, Responder, Route};
 use latchkey_storage::Store;
 
 use crate::api::{
-    account, app_settings, apps, confirmation, health, login, password, signup, unknown_path, well_known,
-    wrong_method,
+    account, app_settings, apps, confirmation, health, login, password, second_factor, signup, social,
+    unknown_path, well_known, wrong_method,
 };
 
 /// Where the user API begins: the part that pages of other origins may call.
@@ -63,6 +63,7 @@ pub fn table<S: Store>() -> Vec<Entry> {
         get("/api/app/emailtemplates", Takes::ServerSecret, app_settings::email_templates::<S>),
         post("/api/app/updateemailtemplate", Takes::ServerSecret, app_settings::update_email_template::<S>),
         post("/api/app/addremoveapplocale", Takes::ServerSecret, app_settings::set_locales::<S>),
+        post("/api/app/testapptwilio", Takes::ServerSecret, app_settings::send_test_sms::<S>),
         post("/api/app/user", Takes::ServerSecret, app_settings::set_user_status::<S>),
         get("/api/appuser/getapplication", Takes::Either, account::get_application::<S>),
         post("/api/appuser/signup", Takes::AppToken, signup::signup::<S>),
@@ -73,6 +74,9 @@ pub fn table<S: Store>() -> Vec<Entry> {
         post("/api/appuser/register", Takes::Either, signup::register::<S>),
         post("/api/appuser/login", Takes::AppToken, login::login::<S>),
         post("/api/appuser/loginanonymous", Takes::AppToken, login::login_anonymous::<S>),
+        post("/api/appuser/logincomplete", Takes::Either, second_factor::login_complete::<S>),
+        post("/api/appuser/sociallogin", Takes::Either, social::social_login::<S>),
+        post("/api/appuser/socialsignup", Takes::AppToken, social::social_signup::<S>),
         post("/api/appuser/forgotpassword", Takes::Either, password::forgot_password::<S>),
         post("/api/appuser/resetpassword", Takes::Either, password::reset_password::<S>),
         get("/api/appuser/getuser", Takes::AccessToken, account::get_user::<S>),
@@ -81,6 +85,24 @@ pub fn table<S: Store>() -> Vec<Entry> {
         post("/api/appuser/setusername", Takes::AccessToken, account::set_user_name::<S>),
         post("/api/appuser/setlocale", Takes::AccessToken, account::set_locale::<S>),
         post("/api/appuser/setusermetadata", Takes::AccessToken, account::set_user_metadata::<S>),
+        post("/api/appuser/setphone", Takes::AccessToken, second_factor::set_phone::<S>),
+        post("/api/appuser/verifyphone", Takes::AccessToken, second_factor::verify_phone::<S>),
+        post(
+            "/api/appuser/settwofactorgoogleverification",
+            Takes::AccessToken,
+            second_factor::set_google::<S>,
+        ),
+        post(
+            "/api/appuser/confirmtwofactorgoogleverification",
+            Takes::AccessToken,
+            second_factor::confirm_google::<S>,
+        ),
+        post(
+            "/api/appuser/settwofactorphoneverification",
+            Takes::AccessToken,
+            second_factor::set_phone_factor::<S>,
+        ),
+        post("/api/appuser/newrecoverycodes", Takes::AccessToken, second_factor::new_recovery_codes::<S>),
         post("/api/appuser/deleteaccount", Takes::AccessToken, account::delete_account::<S>),
     ]
 }

@@ -11,7 +11,6 @@ use actix_web::rt::{System, SystemRunner};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use latchkey_domain::{Clock, Entropy};
-use latchkey_notifiers::EmailSender;
 use latchkey_service::Service;
 use latchkey_storage::Store;
 use latchkey_storage::diesel::Database;
@@ -21,14 +20,13 @@ use crate::control;
 use crate::http::{BodyLimits, Connections, Edge, Identify, observe, on_connect};
 use crate::routes;
 use crate::settings::{Checked, Settings};
-use crate::start::{Opened, Purpose, StartError, mail_sender, open};
+use crate::start::{Opened, Purpose, StartError, open};
 
 /// A server that is bound and ready to run.
 pub struct Server {
     system: SystemRunner,
     http: HttpParts,
     opened: Opened,
-    sender: Arc<dyn EmailSender>,
 }
 
 struct HttpParts {
@@ -72,7 +70,6 @@ impl Server {
         let system = System::new();
         let public_url = settings.public_url(address);
         let opened = system.block_on(open(&settings, &checked, public_url, Purpose::Serve))?;
-        let sender = system.block_on(async { mail_sender(&settings, &opened.mailbox) })?;
         let other_issuers = system.block_on(opened.service.count_other_issuers())?;
         if other_issuers > 0 {
             tracing::warn!(
@@ -80,7 +77,7 @@ impl Server {
                 "server.public_url has changed: their tokens keep the old issuer"
             );
         }
-        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened, sender })
+        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened })
     }
 
     /// Where it listens.
@@ -117,14 +114,14 @@ impl Server {
     /// # Errors
     /// [`StartError::Unavailable`] when the listener fails.
     pub fn run_with(self, started: impl FnOnce(ServerHandle)) -> Result<(), StartError> {
-        let Self { system, http, mut opened, sender } = self;
+        let Self { system, http, mut opened } = self;
         let failed = |error: std::io::Error| StartError::Unavailable(format!("the listener failed: {error}"));
         system.block_on(async move {
             let (stop, stopped) = tokio::sync::watch::channel(false);
             let (service, upkeep_stopped) = (opened.service.clone(), stopped.clone());
             let upkeep = tokio::spawn(async move { service.keep_up(upkeep_stopped).await });
             let service = opened.service.clone();
-            let outbox = tokio::spawn(async move { service.work_off_outbox(sender, stopped).await });
+            let outbox = tokio::spawn(async move { service.work_off_outbox(stopped).await });
             let patience = Duration::from_secs(http.settings.server.shutdown_seconds);
             let control = opened.control.take();
             let control =

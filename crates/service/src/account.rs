@@ -238,7 +238,7 @@ impl<S: Store> Service<S> {
 
 /// Removes a user with their codes, attempts and invitations; the handle stays taken for as long as the
 /// application says.
-fn remove_user(
+pub(crate) fn remove_user(
     repos: &mut dyn Repositories,
     user: &User,
     hold: Duration,
@@ -258,5 +258,6 @@ fn remove_user(
         repos.codes().remove_all(app_id, invite.id.as_bytes())?;
     }
     repos.codes().remove_all(app_id, user.id.as_bytes())?;
+    repos.factors().replace_recovery_codes(app_id, user.id, &[])?;
     Ok(())
 }

@@ -1,15 +1,16 @@
 //! Changing an application: its settings, its metadata fields, its locales, and its users' status.
 
 use latchkey_domain::{
-    App, AppId, AppStatus, Audience, Locale, MetadataFields, SignupFlow, UserChange, UserId, UserIdFormat,
-    UserStatus,
+    App, AppId, AppSettings, AppStatus, Audience, CallingCode, Locale, MetadataFields, Provider, Sealed,
+    SignupFlow, SocialLogin, TwoFactorMode, UserChange, UserId, UserIdFormat, UserStatus,
 };
-use latchkey_notifiers::MailAddress;
+use latchkey_notifiers::{MailAddress, SmsAccount};
 use latchkey_storage::{Repositories, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 
 use crate::audit::{Act, Call};
+use crate::sms::countries;
 use crate::{AppView, Refusal, Service, ServiceError};
 
 /// How often a change may lose its race before it is given up.
@@ -20,6 +21,8 @@ const MOST_JWT_HOURS: u32 = 720;
 const MOST_TOKEN_DAYS: u32 = 365;
 /// The longest time for which a handle is held, and an unused anonymous user kept, in days.
 const MOST_HOLD_DAYS: u32 = 3_650;
+/// The most SMS of an application in a day.
+const MOST_SMS_A_DAY: u32 = 1_000_000;
 
 /// One setting and its new value.
 #[derive(Debug, Clone)]
@@ -65,6 +68,29 @@ pub enum SettingChange {
         /// The address that mail comes from.
         sender: MailAddress,
     },
+    /// Which second factor users may enrol, with the account that SMS need and the heading of authenticators.
+    TwoFactor {
+        /// Which.
+        mode: TwoFactorMode,
+        /// The account at the SMS provider; the one that is there stays if none is given.
+        account: Option<SmsAccount>,
+        /// What authenticator apps show above the code; what is there stays if none is given.
+        heading: Option<String>,
+    },
+    /// Whether a new authenticator must prove its first code.
+    TwoFactorConfirm(bool),
+    /// Whether the picture of a new authenticator's secret is mailed.
+    QrCodeMail(bool),
+    /// Whether removing or replacing a factor needs a recent log-in or a code.
+    FactorChangeNeedsLogin(bool),
+    /// To which countries SMS go; the one of the sender's number if there are none.
+    SmsCountries(Vec<CallingCode>),
+    /// The most SMS in a day.
+    SmsADay(u32),
+    /// Whether a provider's tokens sign users in.
+    SocialLogin(Provider, bool),
+    /// The clients whose tokens of a provider are taken.
+    SocialAudiences(Provider, Vec<String>),
     /// What the claim `sub` holds.
     UserIdFormat(UserIdFormat),
     /// For how many days the handle of a deleted user stays taken.
@@ -76,7 +102,23 @@ pub enum SettingChange {
 }
 
 impl SettingChange {
-    fn apply<S: Store>(&self, service: &Service<S>, app: &mut App) -> Result<(), ServiceError> {
+    /// What of the value is sealed: that draws a salt, so it is made before the unit of work that may run twice.
+    fn seal<S: Store>(&self, service: &Service<S>, app_id: AppId) -> Result<Option<Sealed>, ServiceError> {
+        match self {
+            Self::MailAccount { key, .. } => service.seal_mail_key(app_id, key.expose_secret()).map(Some),
+            Self::TwoFactor { account: Some(account), .. } => {
+                service.seal_sms_account(app_id, account).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn apply<S: Store>(
+        &self,
+        service: &Service<S>,
+        sealed: Option<&Sealed>,
+        app: &mut App,
+    ) -> Result<(), ServiceError> {
         let within = |value: u32, least: u32, most: u32| {
             if (least..=most).contains(&value) { Ok(value) } else { Err(Refusal::InvalidData) }
         };
@@ -114,9 +156,31 @@ impl SettingChange {
             Self::RefuseCommonPasswords(on) => settings.password.refuse_common = *on,
             Self::MetadataEmail(on) => settings.metadata_email = *on,
             Self::OwnMailSender(on) => settings.own_mail_sender = *on,
-            Self::MailAccount { key, sender } => {
-                settings.mail_api_key = Some(service.seal_mail_key(app.id, key.expose_secret())?);
+            Self::MailAccount { sender, .. } => {
+                settings.mail_api_key = sealed.cloned();
                 settings.mail_sender_address = Some(sender.bare());
+            }
+            Self::TwoFactor { mode, account, heading } => {
+                settings.two_factor = *mode;
+                if account.is_some() {
+                    settings.sms_account = sealed.cloned();
+                }
+                if let Some(heading) = heading {
+                    settings.authenticator_heading = Some(heading.clone()).filter(|text| !text.is_empty());
+                }
+                check_sms(service, app)?;
+            }
+            Self::TwoFactorConfirm(on) => settings.two_factor_confirm = *on,
+            Self::QrCodeMail(on) => settings.qr_code_mail = *on,
+            Self::FactorChangeNeedsLogin(on) => settings.factor_change_needs_login = *on,
+            Self::SmsCountries(countries) => {
+                settings.sms_countries.clone_from(countries);
+                check_sms(service, app)?;
+            }
+            Self::SmsADay(most) => settings.sms_a_day = within(*most, 0, MOST_SMS_A_DAY)?,
+            Self::SocialLogin(provider, on) => social(settings, *provider).enabled = *on,
+            Self::SocialAudiences(provider, audiences) => {
+                social(settings, *provider).audiences.clone_from(audiences);
             }
             Self::UserIdFormat(format) => settings.user_id_format = *format,
             Self::HandleHoldDays(days) => settings.handle_hold_days = within(*days, 0, MOST_HOLD_DAYS)?,
@@ -140,24 +204,14 @@ impl<S: Store> Service<S> {
         id: AppId,
         (name, change): (String, SettingChange),
     ) -> Result<AppView, ServiceError> {
-        let app = self.find_app(id).await?.app;
-        // Sealing draws a salt, so the value is made before the unit of work that may run twice.
-        let mut wanted = app.clone();
-        change.apply(self, &mut wanted)?;
-        let sealed =
-            wanted.settings.mail_api_key.filter(|_| matches!(change, SettingChange::MailAccount { .. }));
+        let sealed = change.seal(self, id)?;
         let mut act = Act::of_operator("updateAppSetting", id, Some(call.source));
-        act.detail = Some(name);
+        act.detail = Some(match &change {
+            SettingChange::TwoFactor { mode, .. } => format!("{name} {mode:?}"),
+            _ => name,
+        });
         let service = self.clone();
-        self.update_app(act, move |_, app| match (&change, &sealed) {
-            (SettingChange::MailAccount { sender, .. }, Some(sealed)) => {
-                app.settings.mail_api_key = Some(sealed.clone());
-                app.settings.mail_sender_address = Some(sender.bare());
-                Ok(())
-            }
-            (change, _) => change.apply(&service, app),
-        })
-        .await
+        self.update_app(act, move |_, app| change.apply(&service, sealed.as_ref(), app)).await
     }
 
     /// Replaces the fields of users' metadata.
@@ -330,6 +384,26 @@ fn end_sessions(
         }
     }
     Err(ServiceError::Unavailable("the sessions were changed by others all the time".to_owned()))
+}
+
+fn social(settings: &mut AppSettings, provider: Provider) -> &mut SocialLogin {
+    match provider {
+        Provider::Apple => &mut settings.apple,
+        Provider::Google => &mut settings.google,
+    }
+}
+
+/// Mode `phone` can send: there is an account, and a country to which it sends.
+fn check_sms<S: Store>(service: &Service<S>, app: &App) -> Result<(), ServiceError> {
+    if app.settings.two_factor != TwoFactorMode::Phone {
+        return Ok(());
+    }
+    let invalid = |text: &str| ServiceError::Explained(Refusal::InvalidData, text.to_owned());
+    let account = service.sms_account(app)?.ok_or_else(|| invalid("Invalid Twilio Account."))?;
+    if countries(app, &account).is_empty() {
+        return Err(invalid("a messaging service names no country: set smsCountries first"));
+    }
+    Ok(())
 }
 
 /// A user's fields and those of invitations end in one object: none may lie below another's value.

@@ -9,12 +9,34 @@ use latchkey_crypto::digests_match;
 use latchkey_domain::{
     AppId, Code, CodeId, CodePurpose, CodeRules, Handle, KeyedDigest, OutboxMessage, StoredCode,
 };
-use latchkey_storage::{QuotaKey, Repositories, Store};
+use latchkey_storage::{QuotaKey, QuotaRepository, Repositories, Store};
 use time::{Duration, OffsetDateTime};
 
 use crate::{Service, ServiceError};
 
 const NOWHERE: [u8; 32] = [0; 32];
+
+/// Takes one of each counter, or none: says then which one was full.
+pub(crate) fn reserve_all(
+    quotas: &mut dyn QuotaRepository,
+    wanted: &[(QuotaKey, u32)],
+) -> Result<Option<&'static str>, ServiceError> {
+    for (number, (counter, limit)) in wanted.iter().enumerate() {
+        if !quotas.reserve(counter, *limit)? {
+            wanted.iter().take(number).try_for_each(|(taken, _)| quotas.give_back(taken))?;
+            return Ok(Some(counter.kind));
+        }
+    }
+    Ok(None)
+}
+
+/// Gives one of each counter back.
+pub(crate) fn give_back_all(
+    quotas: &mut dyn QuotaRepository,
+    counters: &[QuotaKey],
+) -> Result<(), ServiceError> {
+    counters.iter().try_for_each(|counter| quotas.give_back(counter)).map_err(ServiceError::from)
+}
 
 /// Whom a code is for.
 #[derive(Debug, Clone)]
@@ -30,7 +52,8 @@ pub(crate) struct CodeSubject {
 pub(crate) struct NewCode {
     pub(crate) code: Code,
     pub(crate) stored: StoredCode,
-    requests: Requests,
+    /// None for codes by SMS, which have limits of their own.
+    requests: Option<Requests>,
     tries: [QuotaKey; 2],
 }
 
@@ -87,11 +110,14 @@ impl<S: Store> Service<S> {
         let (name, handle) = (subject.purpose.name().as_bytes(), subject.handle.key().as_bytes());
         let per_source: [&[u8]; 3] = [name, handle, source.as_bytes()];
         let app_id = subject.app_id;
-        let requests = Requests {
-            an_hour: self.counter(app_id, "code.requests.hour", &per_source, Duration::hours(1))?,
-            a_day: self.counter(app_id, "code.requests.day", &per_source, Duration::days(1))?,
-            subject_a_day: self.counter(app_id, "code.requests", &[name, handle], Duration::days(1))?,
-            known_a_day: self.counter(app_id, "code.requests.known", &per_source, Duration::days(1))?,
+        let requests = match subject.purpose {
+            CodePurpose::Phone | CodePurpose::Login => None,
+            CodePurpose::SignUp | CodePurpose::Invite | CodePurpose::Reset => Some(Requests {
+                an_hour: self.counter(app_id, "code.requests.hour", &per_source, Duration::hours(1))?,
+                a_day: self.counter(app_id, "code.requests.day", &per_source, Duration::days(1))?,
+                subject_a_day: self.counter(app_id, "code.requests", &[name, handle], Duration::days(1))?,
+                known_a_day: self.counter(app_id, "code.requests.known", &per_source, Duration::days(1))?,
+            }),
         };
         let tries = self.tries(app_id, &subject.id, source, life)?;
         Ok(NewCode { code, stored, requests, tries })
@@ -225,19 +251,19 @@ impl<S: Store> Service<S> {
 }
 
 impl NewCode {
-    /// Places the code and promises its mail, both or neither; see [`NewCode::place`]. Without a mail nobody could
+    /// Places the code and promises its message, both or neither; see [`NewCode::place`]. Without a message nobody could
     /// use the code.
     pub(crate) fn place_and_send(
         &self,
         repos: &mut dyn Repositories,
         rules: &CodeRules,
         is_known: bool,
-        mail: Option<&OutboxMessage>,
+        message: Option<&OutboxMessage>,
     ) -> Result<bool, ServiceError> {
-        let Some(mail) = mail else { return Ok(false) };
+        let Some(message) = message else { return Ok(false) };
         let is_placed = self.place(repos, rules, is_known)?;
         if is_placed {
-            repos.outbox().add(mail)?;
+            repos.outbox().add(message)?;
         }
         Ok(is_placed)
     }
@@ -264,14 +290,16 @@ impl NewCode {
         if is_fresh && repos.quotas().used(own)? < rules.wrong_tries {
             return Ok(false);
         }
-        let (requests, limits) = (&self.requests, rules.requests);
-        let is_granted = repos.quotas().reserve(&requests.an_hour, limits.an_hour)?
-            && repos.quotas().reserve(&requests.a_day, limits.a_day)?
-            && repos.quotas().reserve(&requests.subject_a_day, limits.subject_a_day)?;
-        let is_granted =
-            is_granted || (is_known && repos.quotas().reserve(&requests.known_a_day, limits.known_a_day)?);
-        if !is_granted {
-            return Ok(false);
+        if let Some(requests) = &self.requests {
+            let limits = rules.requests;
+            let is_granted = repos.quotas().reserve(&requests.an_hour, limits.an_hour)?
+                && repos.quotas().reserve(&requests.a_day, limits.a_day)?
+                && repos.quotas().reserve(&requests.subject_a_day, limits.subject_a_day)?;
+            let is_granted = is_granted
+                || (is_known && repos.quotas().reserve(&requests.known_a_day, limits.known_a_day)?);
+            if !is_granted {
+                return Ok(false);
+            }
         }
         for old in live.iter().skip(rules.live_per_subject.saturating_sub(1)) {
             repos.codes().remove(app_id, old.id)?;

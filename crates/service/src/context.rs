@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use latchkey_crypto::{CryptoError, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, RsaSize};
-use latchkey_domain::{Clock, CodeRules, Entropy, LadderRules, OutboxRules, ServerMode};
+use latchkey_domain::{Clock, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode};
+use latchkey_notifiers::{EmailSender, SmsSender};
 use latchkey_storage::{StorageError, Store};
 use tokio::sync::Notify;
 
@@ -11,7 +12,9 @@ use crate::ServiceError;
 use crate::limits::{RateLimits, RateRules};
 use crate::mail::MailLimits;
 use crate::outbox::MailIdentity;
+use crate::provider_keys::{KeySetSource, KeySets, ProviderSettings};
 use crate::signing::SigningKeys;
+use crate::sms::SmsLimits;
 use crate::throttle::InFlight;
 
 /// What the operator decides.
@@ -31,14 +34,57 @@ pub struct ServiceSettings {
     pub mail: MailIdentity,
     /// How much mail one address gets.
     pub mail_limits: MailLimits,
+    /// How many text messages go out.
+    pub sms_limits: SmsLimits,
     /// How guessing passwords slows down.
     pub ladder: LadderRules,
+    /// How guessing second factors is limited.
+    pub factors: FactorRules,
+    /// Apple, as tokens and keys are taken from it.
+    pub apple: ProviderSettings,
+    /// Google, as tokens and keys are taken from it.
+    pub google: ProviderSettings,
     /// How much one address or user may do.
     pub rates: RateRules,
     /// A refused log-in is answered no earlier than this.
     pub login_floor: std::time::Duration,
     /// How many days the audit log goes back.
     pub audit_days: u32,
+}
+
+impl ServiceSettings {
+    /// The defaults of docs/security.md, for a server that is reached at this address and mails under this name.
+    #[must_use]
+    pub fn new(public_url: String, mail: MailIdentity) -> Self {
+        Self {
+            public_url,
+            mode: ServerMode::SelfHosted,
+            codes: CodeRules::default(),
+            outbox: OutboxRules::default(),
+            key_size: RsaSize::default(),
+            mail,
+            mail_limits: MailLimits::default(),
+            sms_limits: SmsLimits::default(),
+            ladder: LadderRules::default(),
+            factors: FactorRules::default(),
+            apple: ProviderSettings::apple(),
+            google: ProviderSettings::google(),
+            rates: RateRules::default(),
+            login_floor: std::time::Duration::from_millis(250),
+            audit_days: 90,
+        }
+    }
+}
+
+/// The world outside, as far as use cases reach it.
+#[derive(Clone)]
+pub struct Outside {
+    /// Sends mail.
+    pub mail: Arc<dyn EmailSender>,
+    /// Sends text messages.
+    pub sms: Arc<dyn SmsSender>,
+    /// Fetches the key sets of identity providers.
+    pub key_sets: Arc<dyn KeySetSource>,
 }
 
 /// What a service is made of.
@@ -55,6 +101,8 @@ pub struct ServiceParts<S> {
     pub hasher: PasswordHasher,
     /// Where hashing and key generation run.
     pub pool: HashPool,
+    /// The world outside.
+    pub outside: Outside,
     /// What the operator decides.
     pub settings: ServiceSettings,
 }
@@ -79,9 +127,11 @@ pub(crate) struct Inner<S> {
     pub(crate) pool: HashPool,
     pub(crate) settings: ServiceSettings,
     pub(crate) signing: SigningKeys,
-    pub(crate) outbox_has_mail: Notify,
+    pub(crate) outbox_has_messages: Notify,
     pub(crate) limits: Arc<RateLimits>,
     pub(crate) in_flight: InFlight,
+    pub(crate) outside: Outside,
+    pub(crate) key_sets: KeySets,
 }
 
 impl<S: Store> Service<S> {
@@ -99,8 +149,10 @@ impl<S: Store> Service<S> {
                 limits: Arc::new(RateLimits::new(parts.settings.rates.clone())),
                 settings: parts.settings,
                 signing: SigningKeys::default(),
-                outbox_has_mail: Notify::new(),
+                outbox_has_messages: Notify::new(),
                 in_flight: InFlight::default(),
+                outside: parts.outside,
+                key_sets: KeySets::default(),
             }),
         }
     }

@@ -45,6 +45,28 @@ pub enum Refusal {
     UnknownApp,
     /// The application takes no invitations.
     InvitationsOff,
+    /// The application offers no authenticator apps.
+    NoAuthenticator,
+    /// The application offers no second factor by SMS.
+    NoPhoneFactor,
+    /// The user has no verified telephone number.
+    PhoneNotVerified,
+    /// A user has verified this number already.
+    PhoneTaken,
+    /// The application takes no tokens of Apple.
+    NoAppleLogin,
+    /// The application takes no tokens of Google.
+    NoGoogleLogin,
+    /// A text message cannot be sent.
+    SmsFailed,
+    /// The identity belongs to an account that signs in by its handle.
+    HandleAccountExists,
+    /// The identity belongs to an account that signs in with Apple.
+    AppleAccountExists,
+    /// The identity belongs to an account that signs in with Google.
+    GoogleAccountExists,
+    /// A provider's token is not good.
+    ProviderTokenInvalid,
     /// The application takes no anonymous users.
     NoAnonymousLogin,
     /// There is no account of that name.
@@ -66,6 +88,9 @@ pub enum ServiceError {
     /// The database is away: try again.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The keys of an identity provider cannot be had: try again.
+    #[error("the identity provider is away")]
+    ProviderAway,
     /// Too many password hashes wait: try again.
     #[error("too many password hashes wait")]
     Busy,

@@ -134,7 +134,7 @@ impl<S: Store> Service<S> {
                 new_code.place_and_send(repos, &rules, false, mail.as_ref())
             })
             .await;
-        self.settle_mail(slot, is_sent).await
+        self.settle_message(slot, is_sent).await
     }
 
     /// Takes one of a sender's invitations of the day.
@@ -257,7 +257,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        self.settle_mail(slot, added.map(|()| true)).await?;
+        self.settle_message(slot, added.map(|()| true)).await?;
         Ok(tokens)
     }
 

@@ -60,6 +60,15 @@ pub struct LogIn {
     pub password: Option<ClientPassword>,
 }
 
+/// What a right password gives.
+#[derive(Debug, Clone)]
+pub enum LoggedIn {
+    /// Everything.
+    Tokens(Tokens),
+    /// A login token, with which the second factor completes the log-in.
+    SecondFactor(String),
+}
+
 /// A sign-in without a password.
 #[derive(Debug, Clone)]
 pub struct AnonymousLogIn {
@@ -84,7 +93,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::CredentialsWrong`]; with the right password [`Refusal::NotVerified`],
     /// [`Refusal::UserSuspended`] or [`Refusal::MetadataInvalid`] (a required field has no value);
     /// [`ServiceError::TooMany`] when too many failed from there.
-    pub async fn log_in(&self, call: Call, login: LogIn) -> Result<Tokens, ServiceError> {
+    pub async fn log_in(&self, call: Call, login: LogIn) -> Result<LoggedIn, ServiceError> {
         let began = Instant::now();
         let act = call.act("login", Some(&login.name.handle));
         let result = self.log_in_now(&call, login, act.clone()).await;
@@ -95,7 +104,12 @@ impl<S: Store> Service<S> {
         result
     }
 
-    async fn log_in_now(&self, call: &Call, login: LogIn, act: Option<Act>) -> Result<Tokens, ServiceError> {
+    async fn log_in_now(
+        &self,
+        call: &Call,
+        login: LogIn,
+        act: Option<Act>,
+    ) -> Result<LoggedIn, ServiceError> {
         let token = call.caller.clone().app()?;
         let LogIn { name, password } = login;
         let now = self.inner.clock.now();
@@ -157,7 +171,7 @@ impl<S: Store> Service<S> {
         candidate: Candidate,
         password: Option<ClientPassword>,
         (call, act): (&Call, Option<Act>),
-    ) -> Result<Tokens, ServiceError> {
+    ) -> Result<LoggedIn, ServiceError> {
         let Some(password) = password else {
             self.verify_nobody().await?;
             return Err(Refusal::CredentialsWrong.into());
@@ -175,9 +189,13 @@ impl<S: Store> Service<S> {
                     return Err(Refusal::CredentialsWrong.into());
                 }
                 match self.admit(app, keys, &user, verdict, password).await {
-                    Ok(tokens) => {
+                    Ok(Some(tokens)) => {
                         self.settle_login(&user, (origin, counted), act).await?;
-                        Ok(tokens)
+                        Ok(LoggedIn::Tokens(tokens))
+                    }
+                    Ok(None) => {
+                        let token = self.ask_second_factor(app, &user, call, (origin, counted), act).await?;
+                        Ok(LoggedIn::SecondFactor(token))
                     }
                     Err(error) => {
                         // The password was right, whatever else is in the way.
@@ -189,7 +207,8 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// The tokens of a user whose password was right, if nothing else is in the way.
+    /// The tokens of a user whose password was right, if nothing else is in the way; none where a second factor
+    /// is still to come.
     async fn admit(
         &self,
         app: &App,
@@ -197,14 +216,17 @@ impl<S: Store> Service<S> {
         user: &User,
         verdict: Verdict,
         password: ClientPassword,
-    ) -> Result<Tokens, ServiceError> {
+    ) -> Result<Option<Tokens>, ServiceError> {
         if user.status == UserStatus::Suspended {
             return Err(Refusal::UserSuspended.into());
         }
         if verdict == Verdict::RightButOutdated {
             self.rehash(user, password).await?;
         }
-        self.issue_tokens(app, keys, user)
+        if user.factors.asked(app.settings.two_factor).is_some() {
+            return Ok(None);
+        }
+        self.issue_tokens(app, keys, user).map(Some)
     }
 
     /// The password of an open attempt: right or wrong, nobody gets in. Its tries are as few a day as the

@@ -7,7 +7,7 @@ use latchkey_notifiers::{Language, Link, MailAddress, MessageKind, Template, Val
 use latchkey_storage::{EmailTemplateReader, QuotaKey, Store};
 use time::{Duration, OffsetDateTime};
 
-use crate::codes::NewCode;
+use crate::codes::{NewCode, give_back_all, reserve_all};
 use crate::outbox::{Payload, payload_of};
 use crate::{Service, ServiceError};
 
@@ -86,6 +86,12 @@ pub(crate) struct Slot {
     counters: Vec<QuotaKey>,
 }
 
+impl From<Slot> for Vec<QuotaKey> {
+    fn from(slot: Slot) -> Self {
+        slot.counters
+    }
+}
+
 impl<S: Store> Service<S> {
     /// Takes the right to send one mail to a handle. None when it is no address, or has had enough.
     pub(crate) async fn mail_slot(&self, handle: &Handle) -> Result<Option<Slot>, ServiceError> {
@@ -132,11 +138,9 @@ impl<S: Store> Service<S> {
             .inner
             .store
             .transact("mail.reserve", move |repos| {
-                if repos.quotas().reserve(&an_hour, limits.an_hour)? {
-                    if repos.quotas().reserve(&a_day, limits.a_day)? {
-                        return Ok::<_, ServiceError>(Some(vec![an_hour.clone(), a_day.clone()]));
-                    }
-                    repos.quotas().give_back(&an_hour)?;
+                let usual = [(an_hour.clone(), limits.an_hour), (a_day.clone(), limits.a_day)];
+                if reserve_all(repos.quotas(), &usual)?.is_none() {
+                    return Ok::<_, ServiceError>(Some(vec![an_hour.clone(), a_day.clone()]));
                 }
                 if let Some(own) = &own
                     && repos.quotas().reserve(own, known_a_day)?
@@ -153,27 +157,25 @@ impl<S: Store> Service<S> {
     }
 
     /// Gives the right back: nothing was sent.
-    pub(crate) async fn release(&self, slot: Option<Slot>) -> Result<(), ServiceError> {
+    async fn release(&self, slot: Option<impl Into<Vec<QuotaKey>>>) -> Result<(), ServiceError> {
         let Some(slot) = slot else { return Ok(()) };
+        let counters = slot.into();
         self.inner
             .store
-            .transact("mail.release", move |repos| {
-                slot.counters.iter().try_for_each(|counter| repos.quotas().give_back(counter))?;
-                Ok::<_, ServiceError>(())
-            })
+            .transact("outbox.release", move |repos| give_back_all(repos.quotas(), &counters))
             .await
     }
 
-    /// Ends a unit of work that may have promised a mail: the worker is woken if it has, and the right to
+    /// Ends a unit of work that may have promised a message: the worker is woken if it has, and the right to
     /// send is given back if not, or if the unit failed.
-    pub(crate) async fn settle_mail(
+    pub(crate) async fn settle_message(
         &self,
-        slot: Option<Slot>,
+        slot: Option<impl Into<Vec<QuotaKey>>>,
         is_promised: Result<bool, ServiceError>,
     ) -> Result<(), ServiceError> {
         match is_promised {
             Ok(true) => {
-                self.outbox_has_mail();
+                self.outbox_has_messages();
                 Ok(())
             }
             Ok(false) => self.release(slot).await,
@@ -191,7 +193,7 @@ impl<S: Store> Service<S> {
         slot: &Slot,
         worded: &Worded,
         values: &Values<'_>,
-        expires_at: Option<OffsetDateTime>,
+        (expires_at, picture): (Option<OffsetDateTime>, Option<Vec<u8>>),
     ) -> Result<OutboxMessage, ServiceError> {
         let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
         let id = MessageId::generate(now, entropy)?;
@@ -202,6 +204,7 @@ impl<S: Store> Service<S> {
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,
+            picture,
         };
         let json = serde_json::to_vec(&payload).map_err(|error| ServiceError::Internal(error.into()))?;
         Ok(OutboxMessage {
@@ -235,7 +238,7 @@ impl<S: Store> Service<S> {
             code: Some(new_code.code.expose()),
             link: url.map(|url| Link { url, text: &worded.link_text }),
         };
-        self.mail(app, slot, worded, &values, Some(new_code.stored.expires_at)).map(Some)
+        self.mail(app, slot, worded, &values, (Some(new_code.stored.expires_at), None)).map(Some)
     }
 
     /// A message that tells somebody of something, with no more in it than the names; none if it has no
@@ -249,6 +252,26 @@ impl<S: Store> Service<S> {
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
         let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
-        self.mail(app, slot, worded, &values, None).map(Some)
+        self.mail(app, slot, worded, &values, (None, None)).map(Some)
+    }
+
+    /// The message that carries the picture of an authenticator's secret, for as long as it may wait.
+    pub(crate) fn picture_mail(
+        &self,
+        app: &App,
+        slot: Option<&Slot>,
+        worded: &Worded,
+        handle: &Handle,
+        (picture, expires_at): (Vec<u8>, OffsetDateTime),
+    ) -> Result<Option<OutboxMessage>, ServiceError> {
+        let Some(slot) = slot else { return Ok(None) };
+        // A template that asks for the secret gets none: it leaves the server once, in the answer.
+        let values = Values {
+            app_name: app.name.as_str(),
+            handle: handle.as_str(),
+            code: Some(""),
+            ..Values::default()
+        };
+        self.mail(app, slot, worded, &values, (Some(expires_at), Some(picture))).map(Some)
     }
 }

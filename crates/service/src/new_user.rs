@@ -2,8 +2,8 @@
 
 use latchkey_crypto::is_common_password;
 use latchkey_domain::{
-    App, AppId, ClientPassword, Handle, KeyedDigest, Locale, LoginRecord, Metadata, Sealed, Sessions, User,
-    UserId, UserStatus,
+    App, AppId, ClientPassword, Factors, Handle, KeyedDigest, Locale, LoginRecord, Metadata, Sealed,
+    Sessions, User, UserId, UserStatus,
 };
 use latchkey_storage::{QuotaKey, Repositories};
 use time::{Duration, OffsetDateTime};
@@ -52,6 +52,8 @@ pub(crate) fn new_user(
         updated_at: now,
         last_login_at: Some(now),
         login: LoginRecord::default(),
+        factors: Factors::default(),
+        social: None,
     }
 }
 

@@ -6,15 +6,17 @@
 use std::sync::Arc;
 
 use latchkey_crypto::SealContext;
-use latchkey_domain::{App, AppId, MessageId, OutboxMessage, Sealed};
-use latchkey_notifiers::{Email, EmailSender, MailAddress, NotifyError};
+use latchkey_domain::{App, AppId, Channel, MessageId, OutboxMessage, Phone, Sealed};
+use latchkey_notifiers::{Attachment, Email, MailAddress, NotifyError, Sms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::audit::Act;
+use crate::sms::SmsPayload;
 use crate::{Service, ServiceError};
 
 /// How many messages one worker looks at, and how many it sends at once.
@@ -39,18 +41,20 @@ pub(crate) struct Payload {
     pub(crate) subject: String,
     pub(crate) text: String,
     pub(crate) html: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) picture: Option<Vec<u8>>,
 }
 
 impl<S: Store> Service<S> {
     /// Tells this process's worker that there is something to send.
-    pub(crate) fn outbox_has_mail(&self) {
-        self.inner.outbox_has_mail.notify_one();
+    pub(crate) fn outbox_has_messages(&self) {
+        self.inner.outbox_has_messages.notify_one();
     }
 
     /// Sends what is due until `stop` says so; sends under way end first. Many instances may do so at once.
-    pub async fn work_off_outbox(&self, sender: Arc<dyn EmailSender>, mut stop: watch::Receiver<bool>) {
+    pub async fn work_off_outbox(&self, mut stop: watch::Receiver<bool>) {
         loop {
-            match self.send_due_until(&sender, &stop).await {
+            match self.send_due_until(&stop).await {
                 Ok(sent) if sent > 0 && !*stop.borrow() => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the outbox could not be read"),
@@ -60,7 +64,7 @@ impl<S: Store> Service<S> {
             }
             tokio::select! {
                 _ = stop.changed() => {}
-                () = self.inner.outbox_has_mail.notified() => {}
+                () = self.inner.outbox_has_messages.notified() => {}
                 () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
             }
         }
@@ -70,16 +74,12 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// [`ServiceError`] when the outbox cannot be read.
-    pub async fn send_due(&self, sender: &Arc<dyn EmailSender>) -> Result<usize, ServiceError> {
+    pub async fn send_due(&self) -> Result<usize, ServiceError> {
         let (_never, stop) = watch::channel(false);
-        self.send_due_until(sender, &stop).await
+        self.send_due_until(&stop).await
     }
 
-    async fn send_due_until(
-        &self,
-        sender: &Arc<dyn EmailSender>,
-        stop: &watch::Receiver<bool>,
-    ) -> Result<usize, ServiceError> {
+    async fn send_due_until(&self, stop: &watch::Receiver<bool>) -> Result<usize, ServiceError> {
         let now = self.inner.clock.now();
         let mut due = self
             .inner
@@ -96,10 +96,10 @@ impl<S: Store> Service<S> {
             if *stop.borrow() {
                 break;
             }
-            let (service, sender) = (self.clone(), Arc::clone(sender));
+            let service = self.clone();
             sends.spawn(async move {
                 let _slot = slot;
-                service.send_one(&*sender, message).await
+                service.send_one(message).await
             });
         }
         let mut sent = 0;
@@ -124,7 +124,7 @@ impl<S: Store> Service<S> {
         Ok(())
     }
 
-    async fn send_one(&self, sender: &dyn EmailSender, message: OutboxMessage) -> Result<bool, ServiceError> {
+    async fn send_one(&self, message: OutboxMessage) -> Result<bool, ServiceError> {
         let rules = self.inner.settings.outbox;
         let now = self.inner.clock.now();
         let lease_end = now + rules.lease;
@@ -141,10 +141,14 @@ impl<S: Store> Service<S> {
             return Ok(false);
         }
         let is_worthless = message.expires_at.is_some_and(|expiry| now >= expiry);
-        let outcome = if is_worthless { Ok(()) } else { self.hand_over(sender, &message).await };
+        let outcome = if is_worthless { Ok(()) } else { self.hand_over(&message).await };
         let attempts = message.attempts + 1;
-        let mut act = Act::of_server(if is_worthless { "mail.expired" } else { "mail.sent" }, app_id);
-        act.detail = Some(format!("{id} {}", sender.name()));
+        let (sender, [sent, expired, dead]) = match message.channel {
+            Channel::Mail => (self.inner.outside.mail.name(), ["mail.sent", "mail.expired", "mail.dead"]),
+            Channel::Sms => (self.inner.outside.sms.name(), ["sms.sent", "sms.expired", "sms.dead"]),
+        };
+        let mut act = Act::of_server(if is_worthless { expired } else { sent }, app_id);
+        act.detail = Some(format!("{id} {sender}"));
         let Err(error) = outcome else {
             let entry = self.done(&act)?;
             self.inner
@@ -161,9 +165,13 @@ impl<S: Store> Service<S> {
         let may_retry = matches!(error, NotifyError::Unavailable(_)) && attempts < rules.attempts;
         let jitter = self.inner.entropy.below(1_001)?;
         let retry_at = may_retry.then(|| self.inner.clock.now() + rules.wait_after(attempts, jitter));
-        tracing::warn!(message = %id, attempts, %error, dead = retry_at.is_none(), "a mail did not leave");
+        tracing::warn!(message = %id, attempts, %error, dead = retry_at.is_none(), "a message did not leave");
         let reason = error.to_string();
-        act.action = "mail.dead";
+        act.action = dead;
+        // A mail server's words may name the address; a provider of SMS has numbers for what is wrong.
+        if message.channel == Channel::Sms {
+            act.detail = Some(format!("{id} {reason}"));
+        }
         let dead = if retry_at.is_none() { Some(self.done(&act)?) } else { None };
         self.inner
             .store
@@ -178,16 +186,13 @@ impl<S: Store> Service<S> {
         Ok(false)
     }
 
-    async fn hand_over(&self, sender: &dyn EmailSender, message: &OutboxMessage) -> Result<(), NotifyError> {
-        let unreadable = |_| NotifyError::Refused("the message does not open".to_owned());
+    async fn hand_over(&self, message: &OutboxMessage) -> Result<(), NotifyError> {
         let context = payload_of(message.app_id, &message.id);
         let json = self
             .inner
             .keys
             .open_sealed(&context, &message.payload)
             .map_err(|_| NotifyError::Refused("the message does not open".to_owned()))?;
-        let payload: Payload = serde_json::from_slice(&json).map_err(unreadable)?;
-        let identity = &self.inner.settings.mail;
         let app_id = message.app_id;
         let app = self
             .inner
@@ -195,12 +200,40 @@ impl<S: Store> Service<S> {
             .read("outbox.app", move |readers| readers.apps().find(app_id).map_err(ServiceError::from))
             .await
             .map_err(|error| NotifyError::Unavailable(error.to_string()))?;
-        let own = app.as_ref().and_then(|app| self.own_sender(app));
+        let app = app.ok_or_else(|| NotifyError::Refused("its application is gone".to_owned()))?;
+        match message.channel {
+            Channel::Mail => {
+                let email = self.email(&app, message, parsed(&json)?)?;
+                self.within_send_time(self.inner.outside.mail.send(&email)).await
+            }
+            Channel::Sms => {
+                let sms = self.sms(&app, message, parsed(&json)?)?;
+                self.within_send_time(self.inner.outside.sms.send_sms(&sms)).await
+            }
+        }
+    }
+
+    fn sms(&self, app: &App, message: &OutboxMessage, payload: SmsPayload) -> Result<Sms, NotifyError> {
+        let account = self.sms_account(app).map_err(|error| NotifyError::Refused(error.to_string()))?;
+        let no_account = || NotifyError::Refused("the application has no SMS account".to_owned());
+        let left = message.expires_at.map(|expiry| (expiry - self.inner.clock.now()).unsigned_abs());
+        Ok(Sms {
+            id: message.id.to_string(),
+            to: Phone::parse(&payload.to).map_err(|error| NotifyError::Refused(error.to_string()))?,
+            text: payload.text,
+            account: account.ok_or_else(no_account)?,
+            valid_for: left,
+        })
+    }
+
+    fn email(&self, app: &App, message: &OutboxMessage, payload: Payload) -> Result<Email, NotifyError> {
+        let identity = &self.inner.settings.mail;
+        let own = self.own_sender(app);
         let (from, relay_key) = match own {
             Some((from, key)) => (from, Some(key)),
             None => (identity.from.clone(), None),
         };
-        let email = Email {
+        Ok(Email {
             id: message.id.to_string(),
             host: identity.host.clone(),
             from,
@@ -211,12 +244,9 @@ impl<S: Store> Service<S> {
             subject: payload.subject,
             text: payload.text,
             html: payload.html,
+            attachment: payload.picture.map(|png| Attachment { name: "QRCode.png".to_owned(), png }),
             date: message.created_at,
-        };
-        let limit = self.inner.settings.outbox.send_timeout.unsigned_abs();
-        tokio::time::timeout(limit, sender.send(&email))
-            .await
-            .unwrap_or_else(|_| Err(NotifyError::Unavailable("it took too long".to_owned())))
+        })
     }
 
     /// The application's own address and its key at the mail provider, where it uses them.
@@ -236,6 +266,10 @@ impl<S: Store> Service<S> {
     pub(crate) fn seal_mail_key(&self, app_id: AppId, key: &str) -> Result<Sealed, ServiceError> {
         Ok(self.inner.keys.seal(&mail_key_of(app_id), key.as_bytes(), &*self.inner.entropy)?)
     }
+}
+
+fn parsed<T: DeserializeOwned>(json: &[u8]) -> Result<T, NotifyError> {
+    serde_json::from_slice(json).map_err(|_| NotifyError::Refused("the message does not open".to_owned()))
 }
 
 fn mail_key_of(app_id: AppId) -> SealContext<'static> {

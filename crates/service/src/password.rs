@@ -167,7 +167,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        self.settle_mail(slot, changed.map(|()| true)).await
+        self.settle_message(slot, changed.map(|()| true)).await
     }
 
     /// Mails a code with which a new password can be set.
@@ -233,7 +233,7 @@ impl<S: Store> Service<S> {
                 new_code.place_and_send(repos, &rules, is_known, mail.as_ref())
             })
             .await;
-        self.settle_mail(slot, is_sent).await
+        self.settle_message(slot, is_sent).await
     }
 
     /// An act of which nothing comes but its entry.
@@ -322,7 +322,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        self.settle_mail(slot, reset.map(|()| true)).await?;
+        self.settle_message(slot, reset.map(|()| true)).await?;
         self.inner.limits.give_back(Rate::CodeRequest, call.source);
         Ok(())
     }

@@ -216,7 +216,7 @@ impl<S: Store> Service<S> {
                 Ok::<_, ServiceError>(is_first)
             })
             .await;
-        self.settle_mail(slot, is_promised).await
+        self.settle_message(slot, is_promised).await
     }
 
     async fn add_user(
@@ -249,7 +249,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        self.settle_mail(slot, added.map(|()| true)).await?;
+        self.settle_message(slot, added.map(|()| true)).await?;
         Ok(tokens)
     }
 
@@ -324,7 +324,7 @@ impl<S: Store> Service<S> {
                 new_code.place_and_send(repos, &rules, false, mail.as_ref())
             })
             .await;
-        self.settle_mail(slot, is_sent).await
+        self.settle_message(slot, is_sent).await
     }
 
     /// The page that a mailed link opens.

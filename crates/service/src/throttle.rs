@@ -229,11 +229,11 @@ impl<S: Store> Service<S> {
                 Ok::<_, ServiceError>(is_first)
             })
             .await;
-        self.settle_mail(slot, is_promised).await
+        self.settle_message(slot, is_promised).await
     }
 }
 
-/// Forgets the failures of one kind of source, and remembers the source: the password was right.
+/// Forgets the failures of one kind of source, and remembers the source: the user is there.
 pub(crate) fn settle_right(
     repos: &mut dyn Repositories,
     app_id: AppId,
@@ -241,18 +241,30 @@ pub(crate) fn settle_right(
     origin: Origin,
     counted: Option<&Counted>,
 ) -> Result<(), ServiceError> {
+    let Some(user) = forget_failures(repos, app_id, id, origin, counted)? else { return Ok(()) };
+    if let Some(sources) = user.login.sources.after_login(&origin.mark, origin.day) {
+        repos.users().note_sources(app_id, id, &sources)?;
+    }
+    Ok(())
+}
+
+/// Forgets the failures of one kind of source: the password was right, but more is asked for.
+pub(crate) fn forget_failures(
+    repos: &mut dyn Repositories,
+    app_id: AppId,
+    id: UserId,
+    origin: Origin,
+    counted: Option<&Counted>,
+) -> Result<Option<User>, ServiceError> {
     for _ in 0..RACES {
-        let Some(user) = repos.users().find(app_id, id)? else { return Ok(()) };
+        let Some(user) = repos.users().find(app_id, id)? else { return Ok(None) };
         let side = counted.map_or_else(|| origin.familiarity(&user), |counted| counted.side);
         let from = user.login.failures(side);
         if from.count == 0 || repos.users().count_failures(app_id, id, side, from, Failures::default())? {
-            if let Some(sources) = user.login.sources.after_login(&origin.mark, origin.day) {
-                repos.users().note_sources(app_id, id, &sources)?;
-            }
-            return Ok(());
+            return Ok(Some(user));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Notes a sign-in, at most one an hour.

@@ -2,18 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests: a failure is a panic")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use latchkey_crypto::{Engine, HashCost, HashPool, MasterKey, PasswordHasher, RsaSize};
-use latchkey_domain::{
-    AppName, CodeRules, Handle, LadderRules, ManualClock, OutboxRules, Preset, SeededEntropy, ServerMode,
-    SignupFlow, Source,
-};
+use latchkey_domain::{AppName, Handle, ManualClock, Preset, SeededEntropy, SignupFlow, Source};
 use latchkey_notifiers::{Email, EmailSender, MailAddress, MemorySender, NotifyError, Sending};
 use latchkey_service::{
-    Call, Credential, MailIdentity, MailLimits, NewApp, NewPassword, RateRules, Service, ServiceParts,
-    ServiceSettings, SignUp,
+    Call, Credential, Fetching, KeySetSource, MailIdentity, NewApp, NewPassword, Outside, Service,
+    ServiceParts, ServiceSettings, SignUp,
 };
 use latchkey_storage::diesel::Database;
 use latchkey_test_support::TestDatabase;
@@ -39,9 +36,33 @@ impl EmailSender for MockAnswers {
     }
 }
 
+/// A sender that is replaced while the server runs.
+struct Switch(Mutex<Arc<dyn EmailSender>>);
+
+impl EmailSender for Switch {
+    fn send<'a>(&'a self, email: &'a Email) -> Sending<'a> {
+        let sender = self.0.lock().unwrap().clone();
+        Box::pin(async move { sender.send(email).await })
+    }
+
+    fn name(&self) -> &str {
+        "switch"
+    }
+}
+
+/// Nobody signs in with another service here.
+struct NoKeySets;
+
+impl KeySetSource for NoKeySets {
+    fn fetch<'a>(&'a self, _: &'a str) -> Fetching<'a> {
+        Box::pin(async { Err("there is none".to_owned()) })
+    }
+}
+
 struct Server {
     service: Service<Database>,
     clock: Arc<ManualClock>,
+    switch: Arc<Switch>,
     _database: TestDatabase,
 }
 
@@ -50,7 +71,8 @@ impl Server {
     async fn with_mails(mails: usize) -> Self {
         let database = TestDatabase::sqlite();
         let clock = Arc::new(ManualClock::at(1_700_000_000));
-        let service = service(&database, &clock).await;
+        let switch = Arc::new(Switch(Mutex::new(Arc::new(MemorySender::default()))));
+        let service = service(&database, &clock, switch.clone()).await;
         let name = AppName::parse("Shop").unwrap();
         let new =
             NewApp { name, preset: Preset::Compatible, jwt_enabled: true, signup_flow: SignupFlow::None };
@@ -66,16 +88,25 @@ impl Server {
             };
             service.sign_up(call, request).await.unwrap();
         }
-        Self { service, clock, _database: database }
+        Self { service, clock, switch, _database: database }
     }
 
     async fn send_with(&self, sender: MockAnswers) -> usize {
-        let sender: Arc<dyn EmailSender> = Arc::new(sender);
-        self.service.send_due(&sender).await.unwrap()
+        *self.switch.0.lock().unwrap() = Arc::new(sender);
+        self.service.send_due().await.unwrap()
     }
 }
 
-async fn service(database: &TestDatabase, clock: &Arc<ManualClock>) -> Service<Database> {
+async fn service(
+    database: &TestDatabase,
+    clock: &Arc<ManualClock>,
+    mail: Arc<dyn EmailSender>,
+) -> Service<Database> {
+    let identity = MailIdentity { from: MailAddress::parse("a@example.com").unwrap(), host: "h".to_owned() };
+    let mut settings = ServiceSettings::new("https://auth.example.com".to_owned(), identity);
+    settings.outbox.attempts = 3;
+    settings.outbox.send_timeout = Duration::milliseconds(50);
+    settings.key_size = RsaSize::Rsa2048;
     let (store, entropy) = (database.store(), Arc::new(SeededEntropy::new(42)));
     let master = MasterKey::generate(&*entropy).unwrap();
     let keys = Service::open_keys(&store, &master, &**clock, &*entropy).await.unwrap();
@@ -86,23 +117,8 @@ async fn service(database: &TestDatabase, clock: &Arc<ManualClock>) -> Service<D
         keys,
         hasher: PasswordHasher::new(Engine::default(), HashCost::default()).unwrap(),
         pool: HashPool::new(2, 100).unwrap(),
-        settings: ServiceSettings {
-            public_url: "https://auth.example.com".to_owned(),
-            mode: ServerMode::SelfHosted,
-            codes: CodeRules::default(),
-            outbox: OutboxRules {
-                attempts: 3,
-                send_timeout: Duration::milliseconds(50),
-                ..OutboxRules::default()
-            },
-            key_size: RsaSize::Rsa2048,
-            mail: MailIdentity { from: MailAddress::parse("a@example.com").unwrap(), host: "h".to_owned() },
-            mail_limits: MailLimits::default(),
-            ladder: LadderRules::default(),
-            rates: RateRules::default(),
-            login_floor: std::time::Duration::ZERO,
-            audit_days: 90,
-        },
+        outside: Outside { mail, sms: Arc::new(MemorySender::default()), key_sets: Arc::new(NoKeySets) },
+        settings,
     })
 }
 
@@ -185,11 +201,11 @@ impl EmailSender for Slow {
 async fn many_workers_send_each_message_once() {
     let server = Server::with_mails(40).await;
     let slow = Arc::new(Slow::default());
-    let sender: Arc<dyn EmailSender> = slow.clone();
+    *server.switch.0.lock().unwrap() = slow.clone();
     let workers: Vec<_> = (0..4)
         .map(|_| {
-            let (service, sender) = (server.service.clone(), Arc::clone(&sender));
-            tokio::spawn(async move { service.send_due(&sender).await.unwrap() })
+            let service = server.service.clone();
+            tokio::spawn(async move { service.send_due().await.unwrap() })
         })
         .collect();
     let mut sent = 0;

@@ -29,7 +29,7 @@ mod ports;
 pub use error::StorageError;
 pub use ports::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
-    EmailTemplateRepository, Expired, InviteReader, InviteRepository, OperatorTokenReader,
+    EmailTemplateRepository, Expired, FactorRepository, InviteReader, InviteRepository, OperatorTokenReader,
     OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaKey, QuotaRepository, Readers,
     Repositories, ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, Store,
     UpkeepRepository, UserReader, UserRepository,

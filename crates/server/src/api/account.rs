@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_domain::{UserName, UserStatus};
+use latchkey_domain::{Factor, UserName, UserStatus};
 use latchkey_service::{DeleteAccount, Refusal, UserView};
 use latchkey_storage::Store;
 use serde_json::{Map, Value, json as object};
@@ -85,12 +85,16 @@ pub(crate) async fn delete_account<S: Store>(
     if !present("handle")? && !has_password && !present("token")? {
         return Err(ApiError::user(Refusal::MissingParameter));
     }
-    // Half of the password way, or a provider's token, of which there are none: no account has a provider yet.
+    let service = state.service.clone();
     if !present("handle")? || !has_password {
-        return Err(ApiError::user(Refusal::InvalidData));
+        // Half of the password way, or a provider's token.
+        let token = fields.owned("token").and_then(|token| token.ok_or(Refusal::InvalidData));
+        let (token, nonce) = (token.map_err(ApiError::user)?, fields.owned("nonce").map_err(ApiError::user)?);
+        let deleting = async move { service.delete_account_with_provider(identity.0, token, nonce).await };
+        run(Family::User, deleting).await?;
+        return Ok(ok_true());
     }
     let request = DeleteAccount { name: name_of(&fields)?, password: password_or_none(&fields)? };
-    let service = state.service.clone();
     run(Family::User, async move { service.delete_account(identity.0, request).await }).await?;
     Ok(ok_true())
 }
@@ -113,14 +117,18 @@ fn user_json(view: &UserView) -> Value {
         "updatedAt": iso(user.updated_at),
         "handle": user.handle.as_str(),
         "locale": user.locale.as_str(),
-        "twoFactorPhoneVerification": false,
-        "twoFactorGoogleVerification": false,
+        "twoFactorPhoneVerification": user.factors.has(Factor::Phone),
+        "twoFactorGoogleVerification": user.factors.has(Factor::Authenticator),
         "appId": user.app_id.to_string(),
-        "loginProvider": "",
+        "loginProvider": user.social.as_ref().map_or("", |social| social.provider.name()),
     });
     let mut optional = Map::new();
     if let Some(name) = &user.user_name {
         optional.insert("userName".to_owned(), name.as_str().into());
+    }
+    if let Some(phone) = &user.factors.given_phone {
+        optional.insert("phone".to_owned(), phone.as_str().into());
+        optional.insert("phoneVerified".to_owned(), user.factors.is_phone_verified().into());
     }
     if !user.metadata.values().is_empty() {
         optional.insert("metaData".to_owned(), Value::Object(user.metadata.values().clone()));

@@ -3,16 +3,17 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{
-    AppId, AppStatus, Audience, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
-    SignupFlow, TemplateName, UserIdFormat, UserStatus, is_authority,
+    AppId, AppStatus, Audience, CallingCode, Handle, Locale, MetadataField, MetadataFields, MetadataKind,
+    MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat, UserStatus, is_authority,
 };
-use latchkey_notifiers::MailAddress;
-use latchkey_service::{Call, NewWords, Refusal, ServiceError, SettingChange};
+use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
+use latchkey_service::{Call, NewWords, Refusal, ServiceError, SettingChange, TestSms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json as object};
 
 use super::apps::authorize;
+use super::second_factor::phone_of;
 use super::{AppState, run};
 use crate::dto::{admin_app_json, template_json};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
@@ -89,6 +90,35 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
                 sender: MailAddress::parse_bare(sender).map_err(|_| Refusal::InvalidData)?,
             }
         }
+        "twoFactorVerification" => SettingChange::TwoFactor {
+            mode: one_of(
+                fields,
+                "twoFactorVerification",
+                &[
+                    ("none", TwoFactorMode::None),
+                    ("google", TwoFactorMode::Authenticator),
+                    ("phone", TwoFactorMode::Phone),
+                ],
+            )?,
+            account: sms_account(fields)?,
+            heading: heading(fields)?,
+        },
+        "twoFactorConfirm" => SettingChange::TwoFactorConfirm(flag("twoFactorConfirm")?),
+        "qrCodeMail" => SettingChange::QrCodeMail(flag("qrCodeMail")?),
+        "factorChangeNeedsLogin" => SettingChange::FactorChangeNeedsLogin(flag("factorChangeNeedsLogin")?),
+        "smsCountries" => SettingChange::SmsCountries(countries(fields)?),
+        "smsADay" => SettingChange::SmsADay(number("smsADay")?),
+        "appleLogin" => SettingChange::SocialLogin(Provider::Apple, flag("appleLoginEnabled")?),
+        "googleLogin" => SettingChange::SocialLogin(Provider::Google, flag("googleLoginEnabled")?),
+        "appleBundleId" => {
+            SettingChange::SocialAudiences(Provider::Apple, audiences(fields, "appleBundleId")?)
+        }
+        "appleAudiences" => {
+            SettingChange::SocialAudiences(Provider::Apple, audiences(fields, "appleAudiences")?)
+        }
+        "googleClientId" => {
+            SettingChange::SocialAudiences(Provider::Google, audiences(fields, "googleClientId")?)
+        }
         "userIdFormat" => SettingChange::UserIdFormat(one_of(
             fields,
             "userIdFormat",
@@ -103,6 +133,97 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "anonymousPurgeDays" => SettingChange::AnonymousPurgeDays(number("anonymousPurgeDays")?),
         _ => return Err(explained("there is no setting of this name".to_owned())),
     })
+}
+
+/// The application's account at Twilio: all of it, or nothing.
+fn sms_account(fields: &Fields) -> Result<Option<SmsAccount>, ServiceError> {
+    let [sid, token] = [fields.text("TWILIOAccountSid")?, fields.text("TWILIOToken")?];
+    let [number, service] = [fields.text("TWILIOPhoneNumber")?, fields.text("TWILIOMessagingServiceSid")?];
+    let is_sid = |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let origin = match (number, service) {
+        (Some(number), None) => phone_of(number).ok().map(SmsOrigin::Number),
+        (None, Some(service)) if is_sid(service) => Some(SmsOrigin::Service(service.to_owned())),
+        _ => None,
+    };
+    match (sid, token, origin) {
+        (Some(sid), Some(token), Some(origin)) if is_sid(sid) && token.len() <= 256 => {
+            Ok(Some(SmsAccount { sid: sid.to_owned(), token: SecretString::from(token), origin }))
+        }
+        (None, None, None) if number.is_none() && service.is_none() => Ok(None),
+        _ => Err(explained("Invalid Twilio Account.".to_owned())),
+    }
+}
+
+/// What authenticator apps show, under either of its names.
+fn heading(fields: &Fields) -> Result<Option<String>, ServiceError> {
+    let heading = match fields.text("googleAppName")? {
+        Some(heading) => Some(heading),
+        None => fields.text("googleAPP_NAME")?,
+    };
+    let is_good =
+        |text: &&str| text.chars().count() <= 100 && !latchkey_domain::has_forbidden_characters(text);
+    match heading {
+        None => Ok(None),
+        Some(text) => match Some(text.trim()).filter(is_good) {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(explained("the heading is too long, or holds a control character".to_owned())),
+        },
+    }
+}
+
+fn countries(fields: &Fields) -> Result<Vec<CallingCode>, ServiceError> {
+    let parsed = fields.list("smsCountries")?.into_iter().map(|item| {
+        let text = match item {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        CallingCode::parse(&text)
+            .map_err(|_| explained(format!("{text:?} is no calling code such as 49, 1 or 1876")))
+    });
+    parsed.collect()
+}
+
+/// Clients of a provider: a list, or one text with commas.
+fn audiences(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
+    let listed: Vec<String> = match fields.text(name) {
+        Ok(Some(text)) => text.split(',').map(|item| item.trim().to_owned()).collect(),
+        Ok(None) => return Err(Refusal::MissingParameter.into()),
+        Err(_) => {
+            let items = fields.list(name)?;
+            let texts = items.iter().map(|item| item.as_str().map(|text| text.trim().to_owned()));
+            texts.collect::<Option<_>>().ok_or(Refusal::InvalidData)?
+        }
+    };
+    let is_good = |text: &String| {
+        (1..=255).contains(&text.len())
+            && !text.contains(',')
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if listed.is_empty() || listed.len() > 50 || !listed.iter().all(is_good) {
+        return Err(explained(format!("{name} lists client ids, with commas between them")));
+    }
+    Ok(listed)
+}
+
+pub(crate) async fn send_test_sms<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    let (call, id) = operator_and_app(&state, identity, &fields).await?;
+    let test = test_sms(&fields).map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    let code = run(Family::Admin, async move { service.send_test_sms(call, id, test).await }).await?;
+    let code: u32 = code.expose().parse().map_err(|_| ApiError::internal(Family::Admin, "a code"))?;
+    Ok(json(&object!({ "twoFactorCode": code })))
+}
+
+fn test_sms(fields: &Fields) -> Result<TestSms, ServiceError> {
+    let phone = phone_of(fields.required("phone")?)
+        .map_err(|_| explained("phone is a number with + and the code of its country".to_owned()))?;
+    let handle = fields.text("handle")?.map(Handle::parse).transpose().map_err(|_| Refusal::InvalidData)?;
+    let locale = fields.text("locale")?.map_or(Ok(Locale::EN), Locale::parse);
+    Ok(TestSms { phone, handle, locale: locale.map_err(|_| Refusal::InvalidData)? })
 }
 
 fn one_of<T: Copy>(fields: &Fields, name: &str, values: &[(&str, T)]) -> Result<T, ServiceError> {

@@ -2,7 +2,7 @@
 
 use actix_web::web::Data;
 use latchkey_domain::Handle;
-use latchkey_service::{AnonymousLogIn, LogIn, LoginName, Refusal, ServiceError};
+use latchkey_service::{AnonymousLogIn, LogIn, LoggedIn, LoginName, Refusal, ServiceError};
 use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
@@ -13,8 +13,11 @@ pub(crate) async fn login<S: Store>(state: Data<AppState<S>>, identity: Identity
     let name = name_of(&fields)?;
     let login = LogIn { name, password: password_or_none(&fields)? };
     let service = state.service.clone();
-    let tokens = run(Family::User, async move { service.log_in(identity.0, login).await }).await?;
-    Ok(json(&tokens_json(&tokens)))
+    let logged_in = run(Family::User, async move { service.log_in(identity.0, login).await }).await?;
+    Ok(json(&match logged_in {
+        LoggedIn::Tokens(tokens) => tokens_json(&tokens),
+        LoggedIn::SecondFactor(token) => serde_json::json!({ "login-token": token }),
+    }))
 }
 
 pub(crate) async fn login_anonymous<S: Store>(

@@ -7,7 +7,9 @@ pub(crate) mod confirmation;
 pub(crate) mod health;
 pub(crate) mod login;
 pub(crate) mod password;
+pub(crate) mod second_factor;
 pub(crate) mod signup;
+pub(crate) mod social;
 pub(crate) mod well_known;
 
 use std::future::Future;

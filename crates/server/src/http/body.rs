@@ -11,7 +11,7 @@ use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
 use latchkey_domain::Code;
-use latchkey_service::{NewPassword, Refusal, ServiceError};
+use latchkey_service::{FactorCode, NewPassword, Refusal, ServiceError};
 use serde_json::Value;
 
 use super::fields;
@@ -184,6 +184,32 @@ impl Fields {
             }
             Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(Refusal::InvalidData),
         }
+    }
+
+    /// What stands for a second factor: a code, or a recovery code. None where nothing was sent.
+    pub(crate) fn factor_code(&self, name: &str) -> Result<Option<FactorCode>, Refusal> {
+        let code = match self.0.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) if text.is_empty() => return Ok(None),
+            Some(Value::String(text)) => FactorCode::parse(text),
+            Some(Value::Number(number)) => number.as_u64().and_then(FactorCode::from_number),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
+        };
+        code.map(Some).ok_or(Refusal::InvalidData)
+    }
+
+    /// A code of an authenticator app: as [`Fields::factor_code`], but no recovery code, and it must be there.
+    pub(crate) fn authenticator_code(&self, name: &str) -> Result<Code, Refusal> {
+        match self.factor_code(name)? {
+            Some(FactorCode::Digits(code)) => Ok(code),
+            Some(FactorCode::Recovery(_)) => Err(Refusal::InvalidData),
+            None => Err(Refusal::MissingParameter),
+        }
+    }
+
+    /// Whether a field is true, or the text of it. Everything else is not.
+    pub(crate) fn is_true(&self, name: &str) -> bool {
+        self.flag(name) == Ok(Some(true))
     }
 
     /// A password in either of its two fields, or both.

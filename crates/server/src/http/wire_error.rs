@@ -119,6 +119,9 @@ fn wire(family: Family, kind: &ErrorKind) -> Wire {
         ErrorKind::Service(ServiceError::Unavailable(_)) => {
             of(StatusCode::SERVICE_UNAVAILABLE, 500, "the database is not available, try again")
         }
+        ErrorKind::Service(ServiceError::ProviderAway) => {
+            of(StatusCode::SERVICE_UNAVAILABLE, 500, "the identity provider is away, try again")
+        }
         ErrorKind::Service(ServiceError::Busy) => {
             of(StatusCode::SERVICE_UNAVAILABLE, 500, "too many requests at once, try again")
         }
@@ -149,9 +152,16 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
         Refusal::AccessTokenInvalid => (405, "invalid access token", bad),
         Refusal::InvitationsOff => (406, "app does not support invitation", bad),
         Refusal::SignupOff => (407, "app does not support signup", bad),
+        Refusal::NoAuthenticator => (408, "app does not support google two factor", bad),
+        Refusal::NoPhoneFactor => (409, "app does not support phone two factor", bad),
+        Refusal::PhoneNotVerified => (410, "phone is not verified", bad),
         Refusal::CodeExpired => (411, "signup code expired", bad),
+        Refusal::PhoneTaken => (412, "phone already used", bad),
         Refusal::AppMigrated => (413, "app is migrated", bad),
         Refusal::NoAnonymousLogin => (414, "app does not support anonymous login", bad),
+        Refusal::NoAppleLogin => (415, "app does not support apple login", bad),
+        Refusal::NoGoogleLogin => (416, "app does not support google login", bad),
+        Refusal::SmsFailed => (500, "the SMS cannot be sent", bad),
         Refusal::ServerSecretInvalid => (500, "invalid server secret", StatusCode::FORBIDDEN),
         Refusal::CredentialsWrong => (600, "invalid login credentials", bad),
         Refusal::HandleTaken => (601, "handle already registered", bad),
@@ -161,6 +171,10 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
         Refusal::UserNameTaken => (605, "user name already assigned", bad),
         Refusal::NoUserNames => (606, "app does not support user names", bad),
         Refusal::NotVerified => (608, "account has not been verified", bad),
+        Refusal::HandleAccountExists => (610, "an email account exists for this identity", bad),
+        Refusal::AppleAccountExists => (611, "an apple account exists for this identity", bad),
+        Refusal::GoogleAccountExists => (612, "a google account exists for this identity", bad),
+        Refusal::ProviderTokenInvalid => (613, "invalid provider token", bad),
         Refusal::ServerScopeNeeded => (400, "a server secret is needed", StatusCode::FORBIDDEN),
         Refusal::UnknownUser => (603, "there is no such user", StatusCode::NOT_FOUND),
         Refusal::UnknownApp => (401, "there is no such app", StatusCode::NOT_FOUND),
@@ -218,12 +232,24 @@ mod tests {
             Refusal::AccountUnknown,
             Refusal::UserNameTaken,
             Refusal::UnknownUser,
+            Refusal::NoAuthenticator,
+            Refusal::NoPhoneFactor,
+            Refusal::PhoneNotVerified,
+            Refusal::PhoneTaken,
+            Refusal::NoAppleLogin,
+            Refusal::NoGoogleLogin,
+            Refusal::SmsFailed,
+            Refusal::HandleAccountExists,
+            Refusal::AppleAccountExists,
+            Refusal::GoogleAccountExists,
+            Refusal::ProviderTokenInvalid,
         ];
         let mut all: Vec<_> =
             refusals.into_iter().map(|refusal| ErrorKind::Service(refusal.into())).collect();
         all.extend([
             ErrorKind::Service(ServiceError::Unavailable("canary".to_owned())),
             ErrorKind::Service(ServiceError::Busy),
+            ErrorKind::Service(ServiceError::ProviderAway),
             ErrorKind::Service(ServiceError::TooMany { seconds: 7 }),
             ErrorKind::Service(ServiceError::Internal("canary".into())),
             ErrorKind::UnknownPath,

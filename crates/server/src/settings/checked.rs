@@ -75,10 +75,12 @@ impl Settings {
         };
         one_of("database.migrate", &self.database.migrate, &["auto", "check"]);
         one_of("mail.sender", &self.mail.sender, &["folder", "smtp"]);
+        one_of("sms.sender", &self.sms.sender, &["twilio", "folder"]);
         one_of("mail.smtp_tls", &self.mail.smtp_tls, &["implicit", "starttls", "none"]);
         one_of("mail.relay_tls", &self.mail.relay_tls, &["implicit", "starttls", "none"]);
         one_of("log.format", &self.log.format, &["auto", "text", "json"]);
         one_of("log.level", &self.log.level, &["error", "warn", "info", "debug", "trace"]);
+        self.check_outside(&mut mistakes);
         self.check_secrets(&mut mistakes);
         self.check_numbers(&mut mistakes);
         if self.mail.sender == "smtp" && self.mail.smtp_host.is_empty() {
@@ -119,6 +121,38 @@ impl Settings {
                 mistakes.push(format!("server.address: \"{text}\" is no IP address"));
                 IpAddr::from([127, 0, 0, 1])
             }),
+        }
+    }
+
+    /// Secrets go to these addresses, and keys come from them.
+    fn check_outside(&self, mistakes: &mut Vec<String>) {
+        for (name, url) in [
+            ("sms.twilio_url", &self.sms.twilio_url),
+            ("social.apple_keys_url", &self.social.apple_keys_url),
+            ("social.google_keys_url", &self.social.google_keys_url),
+        ] {
+            let is_https = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+            let here = url.strip_prefix("http://").unwrap_or_default();
+            let is_here = ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
+                here.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+            });
+            if !is_https && !is_here || url.contains(['?', '#', '"', '\\', ' ', '@']) {
+                mistakes.push(format!("{name} begins with https://, or with http:// and this machine"));
+            }
+        }
+        for (name, issuers) in [
+            ("social.apple_issuers", &self.social.apple_issuers),
+            ("social.google_issuers", &self.social.google_issuers),
+        ] {
+            if issuers.iter().all(String::is_empty) {
+                mistakes.push(format!("{name} names who issues the tokens"));
+            }
+        }
+        if !(1..=10).contains(&self.limits.sms_code_minutes) {
+            mistakes.push("limits.sms_code_minutes is 1 to 10".to_owned());
+        }
+        if self.limits.authenticator_steps_ahead > 1 {
+            mistakes.push("limits.authenticator_steps_ahead is 0 or 1".to_owned());
         }
     }
 
@@ -172,6 +206,12 @@ impl Settings {
             ("limits.sprayed_handles", limits.sprayed_handles == 0),
             ("limits.ipv4_share", limits.ipv4_share == 0),
             ("limits.site_share", limits.site_share == 0),
+            ("limits.login_token_minutes", limits.login_token_minutes == 0),
+            ("limits.wrong_factors_a_login", limits.wrong_factors_a_login == 0),
+            ("limits.wrong_factors_a_day", limits.wrong_factors_a_day == 0),
+            ("limits.wrong_factors_in_a_row", limits.wrong_factors_in_a_row == 0),
+            ("sms.timeout_seconds", self.sms.timeout_seconds == 0),
+            ("social.timeout_seconds", self.social.timeout_seconds == 0),
             ("mail.smtp_timeout_seconds", self.mail.smtp_timeout_seconds == 0),
             ("mail.smtp_connections", self.mail.smtp_connections == 0),
             ("database.connections", self.database.connections == 0),
@@ -252,10 +292,14 @@ mod tests {
             settings.log.format = "xml".to_owned();
             settings.outbox.send_seconds = 301;
             settings.limits.wrong_codes = 0;
+            settings.sms.twilio_url = "http://127.0.0.1.evil.example".to_owned();
+            settings.social.apple_keys_url = "http://appleid.apple.com".to_owned();
+            settings.social.google_issuers = Vec::new();
+            settings.limits.sms_code_minutes = 11;
             settings.keys.master_key = "abc".into();
             settings.database.url = "mysql://x".into();
             settings.database.url_file = "x".into();
         });
-        assert_eq!(told.lines().count(), 12, "{told}");
+        assert_eq!(told.lines().count(), 16, "{told}");
     }
 }

@@ -9,7 +9,7 @@ mod source;
 pub use checked::Checked;
 pub use sections::{
     AuditSettings, DataSettings, DatabaseSettings, HashSettings, KeySettings, LimitSettings, LogSettings,
-    MailSettings, OutboxSettings, ServerSettings,
+    MailSettings, OutboxSettings, ServerSettings, SmsSettings, SocialSettings,
 };
 pub use source::{Mistakes, Shown};
 
@@ -32,7 +32,11 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// Who mail comes from.
     pub mail: MailSettings,
-    /// How mail is tried again.
+    /// How text messages leave.
+    pub sms: SmsSettings,
+    /// Where the keys of identity providers are.
+    pub social: SocialSettings,
+    /// How messages are tried again.
     pub outbox: OutboxSettings,
     /// What it remembers of what was done.
     pub audit: AuditSettings,

@@ -1,8 +1,8 @@
 //! What the use cases are told of the settings, in their own words.
 
-use latchkey_domain::{CodeRules, LadderRules, OutboxRules, RequestLimits};
+use latchkey_domain::{CodeRules, FactorRules, LadderRules, OutboxRules, RequestLimits};
 use latchkey_notifiers::{SmtpServer, SmtpSettings, SmtpTls};
-use latchkey_service::{MailIdentity, MailLimits, RateRules, ServiceSettings};
+use latchkey_service::{MailIdentity, MailLimits, ProviderSettings, RateRules, ServiceSettings, SmsLimits};
 use secrecy::{ExposeSecret as _, SecretString};
 use time::Duration;
 
@@ -32,6 +32,29 @@ impl Checked {
                 a_day: limits.mails_a_day,
                 notices_a_day: limits.notices_a_day,
                 invites_a_day: limits.invites_a_day,
+            },
+            sms_limits: SmsLimits {
+                number_an_hour: limits.sms_number_an_hour,
+                number_a_day: limits.sms_number_a_day,
+                range_an_hour: limits.sms_range_an_hour,
+                user_a_day: limits.sms_user_a_day,
+                server_a_day: limits.sms_a_day,
+            },
+            factors: FactorRules {
+                login_token_life: minutes(limits.login_token_minutes),
+                wrong_a_login: limits.wrong_factors_a_login,
+                wrong_a_day: limits.wrong_factors_a_day,
+                wrong_in_a_row: limits.wrong_factors_in_a_row,
+                steps_ahead: u64::from(limits.authenticator_steps_ahead),
+                recent_login: minutes(limits.recent_login_minutes),
+            },
+            apple: ProviderSettings {
+                keys_url: settings.social.apple_keys_url.clone(),
+                issuers: settings.social.apple_issuers.clone(),
+            },
+            google: ProviderSettings {
+                keys_url: settings.social.google_keys_url.clone(),
+                issuers: settings.social.google_issuers.clone(),
             },
             ladder: LadderRules {
                 free: limits.login_attempts,
@@ -68,6 +91,7 @@ fn code_rules(settings: &Settings) -> CodeRules {
         rival_life: Duration::minutes(i64::from(limits.rival_code_minutes)),
         invite_life: Duration::days(i64::from(limits.invite_code_days)),
         reset_life: Duration::minutes(i64::from(limits.reset_code_minutes)),
+        sms_life: minutes(limits.sms_code_minutes),
         resend_after: seconds(limits.code_resend_seconds),
         live_per_subject: limits.live_codes,
         wrong_tries: limits.wrong_codes,
@@ -80,6 +104,10 @@ fn code_rules(settings: &Settings) -> CodeRules {
             known_a_day: limits.handle_codes_a_day_known,
         },
     }
+}
+
+fn minutes(minutes: u32) -> Duration {
+    Duration::minutes(i64::from(minutes))
 }
 
 fn seconds(seconds: u32) -> Duration {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use latchkey_service::ProviderSettings;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -224,6 +225,30 @@ pub struct LimitSettings {
     pub notices_a_day: u32,
     /// Invitations of one user in a day.
     pub invites_a_day: u32,
+    /// Minutes that a log-in waits for its second factor.
+    pub login_token_minutes: u32,
+    /// Minutes that a code by SMS is good, 10 at most.
+    pub sms_code_minutes: u32,
+    /// Wrong second factors of one log-in.
+    pub wrong_factors_a_login: u32,
+    /// Wrong second factors of one user in a day.
+    pub wrong_factors_a_day: u32,
+    /// Wrong second factors in a row after which a user needs a recovery code.
+    pub wrong_factors_in_a_row: u32,
+    /// Steps of 30 seconds that an authenticator may be ahead of the server: 1 or 0.
+    pub authenticator_steps_ahead: u32,
+    /// Minutes after a log-in in which second factors may be removed or replaced without a code.
+    pub recent_login_minutes: u32,
+    /// SMS to one number in an hour, from all applications.
+    pub sms_number_an_hour: u32,
+    /// SMS to one number in a day, from all applications.
+    pub sms_number_a_day: u32,
+    /// SMS to numbers with the same first seven digits in an hour.
+    pub sms_range_an_hour: u32,
+    /// SMS for one user in a day.
+    pub sms_user_a_day: u32,
+    /// SMS of the whole server in a day.
+    pub sms_a_day: u32,
 }
 
 impl Default for LimitSettings {
@@ -273,6 +298,18 @@ impl Default for LimitSettings {
             mails_a_day: 30,
             notices_a_day: 10,
             invites_a_day: 20,
+            login_token_minutes: 10,
+            sms_code_minutes: 5,
+            wrong_factors_a_login: 5,
+            wrong_factors_a_day: 20,
+            wrong_factors_in_a_row: 100,
+            authenticator_steps_ahead: 1,
+            recent_login_minutes: 15,
+            sms_number_an_hour: 6,
+            sms_number_a_day: 12,
+            sms_range_an_hour: 20,
+            sms_user_a_day: 6,
+            sms_a_day: 2_000,
         }
     }
 }
@@ -335,6 +372,59 @@ impl Default for MailSettings {
             relay_port: 0,
             relay_tls: "starttls".to_owned(),
             relay_user: "apikey".to_owned(),
+        }
+    }
+}
+
+/// `[sms]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SmsSettings {
+    /// `twilio` sends with the applications' accounts; `folder` writes into the mailbox, for development.
+    pub sender: String,
+    /// Where Twilio's API is.
+    pub twilio_url: String,
+    /// Seconds that a request to it may take.
+    pub timeout_seconds: u32,
+}
+
+impl Default for SmsSettings {
+    fn default() -> Self {
+        Self {
+            sender: "twilio".to_owned(),
+            twilio_url: "https://api.twilio.com".to_owned(),
+            timeout_seconds: 10,
+        }
+    }
+}
+
+/// `[social]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SocialSettings {
+    /// Where Apple's keys are.
+    pub apple_keys_url: String,
+    /// What Apple calls itself in tokens.
+    #[serde(deserialize_with = "list")]
+    pub apple_issuers: Vec<String>,
+    /// Where Google's keys are.
+    pub google_keys_url: String,
+    /// What Google calls itself in tokens.
+    #[serde(deserialize_with = "list")]
+    pub google_issuers: Vec<String>,
+    /// Seconds that fetching keys may take.
+    pub timeout_seconds: u32,
+}
+
+impl Default for SocialSettings {
+    fn default() -> Self {
+        let (apple, google) = (ProviderSettings::apple(), ProviderSettings::google());
+        Self {
+            apple_keys_url: apple.keys_url,
+            apple_issuers: apple.issuers,
+            google_keys_url: google.keys_url,
+            google_issuers: google.issuers,
+            timeout_seconds: 3,
         }
     }
 }

@@ -62,6 +62,8 @@ impl Settings {
             hash: reader.section("hash"),
             limits: reader.section("limits"),
             mail: reader.section("mail"),
+            sms: reader.section("sms"),
+            social: reader.section("social"),
             outbox: reader.section("outbox"),
             audit: reader.section("audit"),
             log: reader.section("log"),

@@ -2,8 +2,9 @@
 //! one clear sentence with an exit code, and nothing is left half written.
 
 mod folder;
-mod mail_sender;
+mod key_sets;
 mod master_key;
+mod outside;
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::net::UnixListener;
@@ -18,7 +19,6 @@ use latchkey_domain::{Clock, Entropy, SystemClock};
 use latchkey_service::{Service, ServiceError, ServiceParts};
 use latchkey_storage::StorageError;
 use latchkey_storage::diesel::{Database, DatabaseLocation, DatabaseSettings};
-pub(crate) use mail_sender::mail_sender;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::settings::{Checked, Mistakes, Settings};
@@ -84,7 +84,7 @@ impl From<ServiceError> for StartError {
             ServiceError::Unavailable(reason) => Self::Unavailable(format!("the database is away: {reason}")),
             ServiceError::Refused(refusal) => Self::Configuration(format!("refused: {refusal:?}")),
             ServiceError::Explained(_, text) => Self::Configuration(text),
-            ServiceError::Busy | ServiceError::TooMany { .. } => {
+            ServiceError::Busy | ServiceError::TooMany { .. } | ServiceError::ProviderAway => {
                 Self::Unavailable("too much work waits".to_owned())
             }
             ServiceError::Internal(cause) => match cause.downcast_ref::<KeyRingError>() {
@@ -181,6 +181,7 @@ pub(crate) async fn open(
         hasher: PasswordHasher::new(Engine::default(), checked.hash_cost)
             .map_err(|error| internal(&error))?,
         pool: HashPool::new(checked.hash_threads, checked.hash_queue).map_err(|error| internal(&error))?,
+        outside: outside::outside(settings, &mailbox)?,
         settings: checked.service_settings(settings, public_url),
     };
     Ok(Opened {

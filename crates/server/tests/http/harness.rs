@@ -13,9 +13,11 @@ use actix_web::test::TestRequest;
 use actix_web::{App, web};
 use latchkey_crypto::{Engine, HashCost, HashPool, KeyRing, MasterKey, PasswordHasher, PublicKey};
 use latchkey_domain::{AppName, Clock as _, ManualClock, Preset, SeededEntropy, SignupFlow, TokenName};
-use latchkey_notifiers::{Email, EmailSender, MemorySender};
+use latchkey_notifiers::{Email, MemorySender, Sms};
 use latchkey_server::{HttpContext, Settings, observe};
-use latchkey_service::{NewApp, Service, ServiceParts};
+use latchkey_service::{NewApp, Outside, Service, ServiceParts};
+
+use crate::provider::FakeProvider;
 use latchkey_storage::Store;
 use serde_json::{Value, json};
 
@@ -72,7 +74,8 @@ pub(crate) struct TestApp<S> {
     pub(crate) service: Service<S>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) server_secret: String,
-    mails: Arc<MemorySender>,
+    messages: Arc<MemorySender>,
+    pub(crate) provider: Arc<FakeProvider>,
     answering: Answering,
 }
 
@@ -113,6 +116,7 @@ impl<S: Store> TestApp<S> {
         settings.limits.requests_a_minute = 1_000_000;
         change(&mut settings);
         let checked = settings.check().unwrap();
+        let (messages, provider) = (Arc::new(MemorySender::default()), Arc::new(FakeProvider::default()));
         let service = Service::new(ServiceParts {
             store: store.clone(),
             clock: clock.clone(),
@@ -120,6 +124,7 @@ impl<S: Store> TestApp<S> {
             keys,
             hasher: PasswordHasher::new(Engine::default(), HashCost::default()).unwrap(),
             pool: HashPool::new(2, 1_000).unwrap(),
+            outside: Outside { mail: messages.clone(), sms: messages.clone(), key_sets: provider.clone() },
             settings: checked.service_settings(&settings, settings.server.public_url.clone()),
         });
         let secret = service
@@ -153,7 +158,7 @@ impl<S: Store> TestApp<S> {
                 }
             })
         });
-        Self { store, service, clock, server_secret: secret, mails: Arc::default(), answering }
+        Self { store, service, clock, server_secret: secret, messages, provider, answering }
     }
 
     pub(crate) fn send(&self, request: TestRequest) -> impl Future<Output = Answer> + use<S> {
@@ -241,9 +246,21 @@ impl<S: Store> TestApp<S> {
 
     /// Sends what is due and gives all mails so far.
     pub(crate) async fn mails(&self) -> Vec<Email> {
-        let sender: Arc<dyn EmailSender> = self.mails.clone();
-        self.service.send_due(&sender).await.unwrap();
-        self.mails.sent()
+        self.service.send_due().await.unwrap();
+        self.messages.sent()
+    }
+
+    /// Sends what is due and gives all text messages so far.
+    pub(crate) async fn texts(&self) -> Vec<Sms> {
+        self.service.send_due().await.unwrap();
+        self.messages.sent_texts()
+    }
+
+    /// The newest code that was sent to this number.
+    pub(crate) async fn code_at(&self, phone: &str) -> String {
+        let texts = self.texts().await;
+        let newest = texts.iter().rev().find(|text| text.to.as_str() == phone);
+        newest.unwrap_or_else(|| panic!("nothing for {phone}")).text.chars().take(6).collect()
     }
 
     /// The newest mail with this subject.

@@ -12,7 +12,7 @@ on_every_store!(nothing_that_does_not_belong_gets_in);
 
 /// All fields that any endpoint knows, but the free text of an application's name. One that an endpoint does
 /// not know must not matter to it.
-const FIELDS: [&str; 27] = [
+const FIELDS: [&str; 38] = [
     "handle",
     "password",
     "rawPassword",
@@ -40,6 +40,17 @@ const FIELDS: [&str; 27] = [
     "signupFlow",
     "maxUsers",
     "loginToken",
+    "phone",
+    "twoFactor",
+    "factor",
+    "provider",
+    "nonce",
+    "twoFactorVerification",
+    "TWILIOAccountSid",
+    "TWILIOPhoneNumber",
+    "googleAppName",
+    "smsCountries",
+    "googleClientId",
 ];
 
 fn values() -> Vec<Value> {

@@ -134,6 +134,8 @@ async fn sec_004_a_right_login_replaces_an_imported_hash() {
         updated_at: OffsetDateTime::UNIX_EPOCH,
         last_login_at: None,
         login: latchkey_domain::LoginRecord::default(),
+        factors: latchkey_domain::Factors::default(),
+        social: None,
     };
     store.transact("test", move |repos| repos.users().add(&user)).await.unwrap();
 

@@ -113,7 +113,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
-        self.settle_mail(slot, completed.map(|()| true)).await?;
+        self.settle_message(slot, completed.map(|()| true)).await?;
         self.inner.limits.give_back(Rate::SignUp, call.source);
         let shown = self.inner.store.read("signup.click_through", move |readers| {
             worded(readers.email_templates(), app_id, TemplateName::ClickThrough, locale)

@@ -2,8 +2,9 @@
 
 use latchkey_domain::{
     App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, Channel, CodeId, CodePurpose, DeveloperId,
-    Handle, KeyState, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata, OutboxMessage,
-    Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId, UserStatus,
+    Factors, Handle, KeyState, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata,
+    OutboxMessage, Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId,
+    UserStatus,
 };
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -65,6 +66,8 @@ pub(super) fn user(app_id: AppId, number: u8, handle: &str) -> User {
         updated_at: at(0),
         last_login_at: None,
         login: LoginRecord::default(),
+        factors: Factors::default(),
+        social: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod data;
 pub mod account;
 pub mod app;
 pub mod code;
+pub mod factor;
 pub mod outbox;
 pub mod quota;
 pub mod server;
@@ -37,6 +38,10 @@ macro_rules! conformance_suite {
                 a_reset_forgets_failures, a_user_name_is_taken_once, a_removed_handle_can_be_held,
                 a_lock_is_told_once_a_day, an_invite_is_verified_once, templates_are_worded_per_locale,
                 audit_entries_come_back_newest_first,
+            ],
+            factor: [
+                change_once_per_revision, a_step_is_accepted_by_one_of_64_racers, a_recovery_code_works_once,
+                a_verified_phone_is_one_users, a_subject_is_found_and_set_once,
             ],
             upkeep: [a_job_is_claimed_by_one_worker, what_is_over_goes, unused_anonymous_users_go],
             signup: [a_repeat_replaces_its_attempt, is_verified_once],

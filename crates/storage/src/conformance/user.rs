@@ -1,6 +1,8 @@
 //! Users.
 
-use latchkey_domain::{Handle, Sealed, TokenId, UserId, UserName};
+use latchkey_domain::{
+    Authenticator, Factors, Handle, Phone, Provider, Sealed, SocialIdentity, TokenId, UserId, UserName,
+};
 
 use super::data::{at, stored_app, user, write};
 use crate::Store;
@@ -102,7 +104,16 @@ pub async fn are_counted_up_to_a_limit(store: impl Store) {
 /// Every member survives storage, to the microsecond.
 pub async fn what_is_sealed_and_stored_comes_back(store: impl Store) {
     let app = stored_app(&store, 1).await;
-    let added = user(app.id, 1, "ana@example.com");
+    let mut added = user(app.id, 1, "ana@example.com");
+    added.factors = Factors {
+        given_phone: Some(Phone::parse("+4915112345679").unwrap()),
+        verified_phone: Some(Phone::parse("+4915112345678").unwrap()),
+        wants_sms: true,
+        authenticator: Some(Authenticator { secret: Sealed::from_bytes(vec![1; 50]), last_step: Some(7) }),
+        pending_authenticator: Some(Sealed::from_bytes(vec![2; 50])),
+        revision: 3,
+    };
+    added.social = Some(SocialIdentity { provider: Provider::Apple, subject: Some("001.x".to_owned()) });
     let (id, expected) = (added.id, format!("{added:?}"));
     let (app_id, bytes) = (app.id, added.password.as_ref().unwrap().as_bytes().to_vec());
     write(&store, move |repos| repos.users().add(&added)).await;

@@ -2,8 +2,8 @@
 //! does not know are kept, so that a newer version finds them again.
 
 use latchkey_domain::{
-    AppSettings, Audience, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath, PasswordPolicy,
-    Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
+    AppSettings, Audience, CallingCode, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
+    PasswordPolicy, SMS_A_DAY, Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -42,6 +42,14 @@ struct Stored {
     two_factor: String,
     two_factor_confirm: bool,
     qr_code_mail: bool,
+    #[serde(default)]
+    factor_change_needs_login: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sms_account: Option<String>,
+    #[serde(default)]
+    sms_countries: Vec<String>,
+    #[serde(default = "default_sms_a_day")]
+    sms_a_day: u32,
     max_users: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_login_attempts: Option<u32>,
@@ -134,6 +142,10 @@ pub(super) fn to_stored(settings: &AppSettings) -> Result<Value, StorageError> {
         two_factor: name_of(&TWO_FACTOR_MODES, &settings.two_factor).to_owned(),
         two_factor_confirm: settings.two_factor_confirm,
         qr_code_mail: settings.qr_code_mail,
+        factor_change_needs_login: settings.factor_change_needs_login,
+        sms_account: settings.sms_account.as_ref().map(|account| to_hex(account.as_bytes())),
+        sms_countries: settings.sms_countries.iter().map(|code| code.as_str().to_owned()).collect(),
+        sms_a_day: settings.sms_a_day,
         max_users: settings.max_users,
         max_login_attempts: settings.max_login_attempts,
         password: Password {
@@ -190,6 +202,11 @@ pub(super) fn from_stored(value: Value) -> Result<AppSettings, StorageError> {
         two_factor: COLUMN.named(&TWO_FACTOR_MODES, &stored.two_factor)?,
         two_factor_confirm: stored.two_factor_confirm,
         qr_code_mail: stored.qr_code_mail,
+        factor_change_needs_login: stored.factor_change_needs_login,
+        sms_account: sealed(stored.sms_account)?,
+        sms_countries: COLUMN
+            .parsed(stored.sms_countries.iter().map(|code| CallingCode::parse(code)).collect())?,
+        sms_a_day: stored.sms_a_day,
         max_users: stored.max_users,
         max_login_attempts: stored.max_login_attempts,
         password: PasswordPolicy {
@@ -215,7 +232,7 @@ pub(super) fn from_stored(value: Value) -> Result<AppSettings, StorageError> {
         locales: COLUMN.parsed(stored.locales.iter().map(|code| Locale::parse(code)).collect())?,
         own_mail_sender: stored.own_mail_sender,
         mail_sender_address: stored.mail_sender_address,
-        mail_api_key: stored.mail_api_key.map(|key| from_hex(&key)).transpose()?.map(Sealed::from_bytes),
+        mail_api_key: sealed(stored.mail_api_key)?,
         handle_hold_days: stored.handle_hold_days,
         neutral_answers: stored.neutral_answers,
         anonymous_purge_days: stored.anonymous_purge_days,
@@ -239,6 +256,14 @@ fn to_field(field: &MetadataField) -> Field {
             MetadataKind::Array => Kind::Array,
         },
     }
+}
+
+fn default_sms_a_day() -> u32 {
+    SMS_A_DAY
+}
+
+fn sealed(stored: Option<String>) -> Result<Option<Sealed>, StorageError> {
+    Ok(stored.map(|hex| from_hex(&hex)).transpose()?.map(Sealed::from_bytes))
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -289,6 +314,9 @@ mod tests {
         settings.audience = Audience::Fixed("realm".to_owned());
         settings.max_login_attempts = Some(5);
         settings.mail_api_key = Some(Sealed::from_bytes(vec![0, 1, 0xfe, 0xff]));
+        settings.sms_account = Some(Sealed::from_bytes(vec![7, 8]));
+        settings.sms_countries = vec![CallingCode::parse("49").unwrap()];
+        settings.sms_a_day = 7;
         let mut stored = to_stored(&settings).unwrap();
         assert_eq!(from_stored(stored.clone()).unwrap(), settings);
         stored["from_the_future"] = serde_json::json!({"x": 1});

@@ -8,6 +8,7 @@ mod code;
 mod connection;
 mod convert;
 mod email_template;
+mod factor;
 mod invite;
 mod migrations;
 mod operator_token;

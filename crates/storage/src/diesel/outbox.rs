@@ -9,7 +9,7 @@ use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::schema::outbox;
 use crate::{OutboxReader, OutboxRepository, StorageError};
 
-const CHANNELS: [(Channel, &str); 1] = [(Channel::Mail, "mail")];
+const CHANNELS: [(Channel, &str); 2] = [(Channel::Mail, "mail"), (Channel::Sms, "sms")];
 const STATES: [(MessageState, &str); 2] = [(MessageState::Due, "due"), (MessageState::Dead, "dead")];
 
 #[derive(Queryable, Selectable, Insertable)]

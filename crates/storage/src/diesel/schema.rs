@@ -70,6 +70,15 @@
         failed_known_at -> Nullable<Timestamp>,
         lock_mailed_at -> Nullable<Timestamp>,
         known_sources -> Binary,
+        given_phone -> Nullable<Text>,
+        verified_phone -> Nullable<Text>,
+        wants_sms -> Bool,
+        totp_secret -> Nullable<Binary>,
+        totp_step -> Nullable<BigInt>,
+        totp_pending -> Nullable<Binary>,
+        factor_revision -> BigInt,
+        provider -> Nullable<Text>,
+        provider_subject -> Nullable<Text>,
     }
 }
 
@@ -189,5 +198,13 @@
         name -> Text,
         due_at -> Timestamp,
         last_ok_at -> Nullable<Timestamp>,
+    }
+}
+
+::diesel::table! {
+    recovery_codes (app_id, user_id, digest) {
+        app_id -> Binary,
+        user_id -> Binary,
+        digest -> Binary,
     }
 }

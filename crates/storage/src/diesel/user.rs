@@ -2,14 +2,15 @@
 
 use diesel::prelude::*;
 use latchkey_domain::{
-    AppId, Failures, Familiarity, Handle, KnownSources, Locale, LoginRecord, Metadata, Sealed, Sessions,
-    TokenId, User, UserChange, UserId, UserName, UserStatus,
+    AppId, Failures, Familiarity, Handle, KnownSources, Locale, LoginRecord, Metadata, Phone, Provider,
+    Sealed, Sessions, TokenId, User, UserChange, UserId, UserName, UserStatus,
 };
 use serde_json::Value;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
+use super::factor::{FactorColumns, SocialColumns};
 use super::schema::{held_handles, users};
 use crate::{StorageError, UserReader, UserRepository};
 
@@ -39,6 +40,10 @@ struct UserRow {
     failed_known_at: Option<PrimitiveDateTime>,
     lock_mailed_at: Option<PrimitiveDateTime>,
     known_sources: Vec<u8>,
+    #[diesel(embed)]
+    factors: FactorColumns,
+    #[diesel(embed)]
+    social: SocialColumns,
 }
 
 impl UserRow {
@@ -64,6 +69,8 @@ impl UserRow {
             failed_known_at: user.login.known.last_at.map(to_stored_time),
             lock_mailed_at: user.login.lock_mailed_at.map(to_stored_time),
             known_sources: user.login.sources.to_bytes(),
+            factors: FactorColumns::of(&user.factors),
+            social: SocialColumns::of(user.social.as_ref()),
         }
     }
 
@@ -95,6 +102,8 @@ impl UserRow {
             updated_at: from_stored_time(self.updated_at),
             last_login_at: self.last_login_at.map(from_stored_time),
             login,
+            factors: self.factors.into_factors()?,
+            social: self.social.into_identity()?,
         })
     }
 }
@@ -144,6 +153,32 @@ impl UserReader for Unit<'_> {
         let row = on_backend!(self, conn => users::table
             .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(users::user_name.eq(name.as_str()))
+            .select(UserRow::as_select())
+            .first(conn)
+            .optional())?;
+        row.map(UserRow::into_user).transpose()
+    }
+
+    fn find_by_verified_phone(&mut self, app_id: AppId, phone: &Phone) -> Result<Option<User>, StorageError> {
+        let row = on_backend!(self, conn => users::table
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(users::verified_phone.eq(phone.as_str()))
+            .select(UserRow::as_select())
+            .first(conn)
+            .optional())?;
+        row.map(UserRow::into_user).transpose()
+    }
+
+    fn find_by_subject(
+        &mut self,
+        app_id: AppId,
+        provider: Provider,
+        subject: &str,
+    ) -> Result<Option<User>, StorageError> {
+        let row = on_backend!(self, conn => users::table
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(users::provider.eq(provider.name()))
+            .filter(users::provider_subject.eq(subject))
             .select(UserRow::as_select())
             .first(conn)
             .optional())?;

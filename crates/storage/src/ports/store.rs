@@ -4,9 +4,9 @@ use std::future::Future;
 
 use super::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
-    EmailTemplateRepository, InviteReader, InviteRepository, OperatorTokenReader, OperatorTokenRepository,
-    OutboxReader, OutboxRepository, QuotaRepository, ServerKeyReader, ServerKeyRepository, SignupReader,
-    SignupRepository, UpkeepRepository, UserReader, UserRepository,
+    EmailTemplateRepository, FactorRepository, InviteReader, InviteRepository, OperatorTokenReader,
+    OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository, ServerKeyReader,
+    ServerKeyRepository, SignupReader, SignupRepository, UpkeepRepository, UserReader, UserRepository,
 };
 use crate::StorageError;
 
@@ -52,6 +52,8 @@ pub trait Repositories {
     fn operator_tokens(&mut self) -> &mut dyn OperatorTokenRepository;
     /// Users.
     fn users(&mut self) -> &mut dyn UserRepository;
+    /// Their second factors.
+    fn factors(&mut self) -> &mut dyn FactorRepository;
     /// Sign-up attempts.
     fn signups(&mut self) -> &mut dyn SignupRepository;
     /// One-time codes.

@@ -1,7 +1,8 @@
 //! Users.
 
 use latchkey_domain::{
-    AppId, Failures, Familiarity, Handle, KnownSources, Sealed, Sessions, User, UserChange, UserId, UserName,
+    AppId, Failures, Familiarity, Handle, KnownSources, Phone, Provider, Sealed, Sessions, User, UserChange,
+    UserId, UserName,
 };
 use time::OffsetDateTime;
 
@@ -26,6 +27,23 @@ pub trait UserReader {
     /// # Errors
     /// [`StorageError`].
     fn find_by_user_name(&mut self, app_id: AppId, name: &UserName) -> Result<Option<User>, StorageError>;
+
+    /// The user who verified this number.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn find_by_verified_phone(&mut self, app_id: AppId, phone: &Phone) -> Result<Option<User>, StorageError>;
+
+    /// The user who is this to a provider.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn find_by_subject(
+        &mut self,
+        app_id: AppId,
+        provider: Provider,
+        subject: &str,
+    ) -> Result<Option<User>, StorageError>;
 
     /// Whether the handle of a deleted user is still held at this moment.
     ///

@@ -1,0 +1,52 @@
+//! Text messages, and the port through which they leave.
+
+use std::time::Duration;
+
+use latchkey_domain::Phone;
+use secrecy::SecretString;
+
+use crate::message::Sending;
+
+/// Who a text message comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SmsOrigin {
+    /// A number.
+    Number(Phone),
+    /// A messaging service of the provider, which chooses one.
+    Service(String),
+}
+
+/// An account at the SMS provider.
+#[derive(Debug, Clone)]
+pub struct SmsAccount {
+    /// Its name there.
+    pub sid: String,
+    /// Its secret.
+    pub token: SecretString,
+    /// Who its messages come from.
+    pub origin: SmsOrigin,
+}
+
+/// One text message to one telephone.
+#[derive(Debug, Clone)]
+pub struct Sms {
+    /// What tells it from all others.
+    pub id: String,
+    /// Where it goes.
+    pub to: Phone,
+    /// What it says.
+    pub text: String,
+    /// Who pays for it.
+    pub account: SmsAccount,
+    /// How long it is worth delivering.
+    pub valid_for: Option<Duration>,
+}
+
+/// Sends text messages.
+pub trait SmsSender: Send + Sync {
+    /// Hands one message over. `Ok` means that somebody else is responsible for it now.
+    fn send_sms<'a>(&'a self, sms: &'a Sms) -> Sending<'a>;
+
+    /// What the audit log calls it.
+    fn name(&self) -> &str;
+}

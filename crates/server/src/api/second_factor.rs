@@ -1,0 +1,128 @@
+//! Second factors: the end of a log-in, enrolling, confirming and removing them, recovery codes, the telephone.
+
+use actix_web::web::Data;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey_domain::{Factor, Phone};
+use latchkey_service::{ChangeFactor, CompleteLogIn, Enrolled, Refusal};
+use latchkey_storage::Store;
+use serde_json::json as object;
+
+use super::{AppState, run, tokens_json};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
+
+pub(crate) async fn login_complete<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let login_token = fields.required("loginToken").map_err(ApiError::user)?.to_owned();
+    let code = fields.factor_code("code").and_then(|code| code.ok_or(Refusal::MissingParameter));
+    let request = CompleteLogIn { login_token, code: code.map_err(ApiError::user)? };
+    let service = state.service.clone();
+    let tokens = run(Family::User, async move { service.complete_log_in(identity.0, request).await }).await?;
+    Ok(json(&tokens_json(&tokens)))
+}
+
+pub(crate) async fn set_google<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    set_factor(state, identity, fields, Factor::Authenticator).await
+}
+
+pub(crate) async fn set_phone_factor<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    set_factor(state, identity, fields, Factor::Phone).await
+}
+
+/// Both endpoints do what the application's mode says: SDKs call either.
+async fn set_factor<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+    endpoint: Factor,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
+    let factor = match fields.text("factor").map_err(ApiError::user)? {
+        None => None,
+        Some("google") => Some(Factor::Authenticator),
+        Some("phone") => Some(Factor::Phone),
+        Some(_) => return Err(ApiError::user(Refusal::InvalidData)),
+    };
+    let code = fields.factor_code("code").map_err(ApiError::user)?;
+    let change = ChangeFactor { enrol: fields.is_true("twoFactor"), factor, code, endpoint };
+    let service = state.service.clone();
+    let enrolled = run(Family::User, async move { service.change_factor(identity.0, change).await }).await?;
+    Ok(match enrolled {
+        Enrolled::Done => ok_true(),
+        Enrolled::Secret(key, picture) => json(&object!({
+            "googleSecretKey": key,
+            "QRDataImage": format!("data:image/png;base64,{}", STANDARD.encode(picture)),
+        })),
+    })
+}
+
+pub(crate) async fn confirm_google<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
+    let code = fields.authenticator_code("code").map_err(ApiError::user)?;
+    let service = state.service.clone();
+    run(Family::User, async move { service.confirm_authenticator(identity.0, code).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn new_recovery_codes<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
+    let code = fields.factor_code("code").map_err(ApiError::user)?;
+    let service = state.service.clone();
+    let codes = run(Family::User, async move { service.new_recovery_codes(identity.0, code).await }).await?;
+    let codes: Vec<_> = codes.iter().map(latchkey_domain::RecoveryCode::to_groups).collect();
+    Ok(json(&object!({ "recoveryCodes": codes })))
+}
+
+pub(crate) async fn set_phone<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
+    let typed = fields.required("phone").map_err(ApiError::user)?;
+    let phone = phone_of(typed).map_err(ApiError::user)?;
+    let service = state.service.clone();
+    run(Family::User, async move { service.set_phone(identity.0, phone).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn verify_phone<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
+    let code = fields.code("code").map_err(ApiError::user)?;
+    let service = state.service.clone();
+    run(Family::User, async move { service.verify_phone(identity.0, code).await }).await?;
+    Ok(ok_true())
+}
+
+/// A number as it was typed. The Swift SDK does not escape its `+`, which arrives as a blank.
+pub(super) fn phone_of(typed: &str) -> Result<Phone, Refusal> {
+    let restored = match typed.strip_prefix(' ') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => format!("+{rest}"),
+        _ => typed.to_owned(),
+    };
+    Phone::parse(&restored).map_err(|_| Refusal::InvalidData)
+}

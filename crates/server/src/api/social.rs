@@ -1,0 +1,57 @@
+//! `POST /api/appuser/socialLogin` and `socialSignup`.
+
+use actix_web::web::Data;
+use latchkey_domain::{Handle, Provider};
+use latchkey_service::{ProviderToken, Refusal, SocialSignUp};
+use latchkey_storage::Store;
+
+use super::{AppState, run, tokens_json};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, json};
+
+pub(crate) async fn social_login<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    let token = token_of(&fields).map_err(ApiError::user)?;
+    let service = state.service.clone();
+    let tokens =
+        run(Family::User, async move { service.log_in_with_provider(identity.0, token).await }).await?;
+    Ok(json(&tokens_json(&tokens)))
+}
+
+pub(crate) async fn social_signup<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    identity.0.caller.clone().app().map_err(ApiError::user)?;
+    let typed = fields.required("handle").map_err(ApiError::user)?;
+    let token = token_of(&fields).map_err(ApiError::user)?;
+    let request = SocialSignUp {
+        token,
+        handle: handle_of(typed)?,
+        metadata: fields.json_text("metaData"),
+        locale: fields.owned("locale").map_err(ApiError::user)?,
+    };
+    let service = state.service.clone();
+    let tokens =
+        run(Family::User, async move { service.sign_up_with_provider(identity.0, request).await }).await?;
+    Ok(json(&tokens_json(&tokens)))
+}
+
+fn token_of(fields: &Fields) -> Result<ProviderToken, Refusal> {
+    let token = fields.required("token")?.to_owned();
+    let provider = Provider::from_name(fields.required("provider")?).ok_or(Refusal::InvalidData)?;
+    Ok(ProviderToken { provider, token, nonce: fields.owned("nonce")? })
+}
+
+/// The Swift SDK does not escape the `+` of an address here: it arrives as a blank.
+fn handle_of(typed: &str) -> Result<Handle, ApiError> {
+    let restored = match typed.trim().split_once('@') {
+        Some((local, domain)) => format!("{}@{domain}", local.replace(' ', "+")),
+        None => typed.to_owned(),
+    };
+    Handle::parse(&restored).map_err(|_| ApiError::user(Refusal::InvalidData))
+}

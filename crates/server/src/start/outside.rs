@@ -1,0 +1,54 @@
+//! The world outside: who takes mail and text messages, and who fetches key sets.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_notifiers::{EmailSender, FolderSender, SmsSender, SmtpSender, TwilioSender};
+use latchkey_service::Outside;
+
+use super::key_sets::HttpKeySets;
+use super::{StartError, secret_or_file};
+use crate::settings::Settings;
+
+/// What the settings name. Connects to nobody yet.
+pub(super) fn outside(settings: &Settings, mailbox: &Path) -> Result<Outside, StartError> {
+    let timeout = Duration::from_secs(u64::from(settings.social.timeout_seconds));
+    let key_sets =
+        HttpKeySets::new(timeout).map_err(|error| StartError::Configuration(format!("social: {error}")))?;
+    Ok(Outside {
+        mail: mail_sender(settings, mailbox)?,
+        sms: sms_sender(settings, mailbox)?,
+        key_sets: Arc::new(key_sets),
+    })
+}
+
+fn sms_sender(settings: &Settings, mailbox: &Path) -> Result<Arc<dyn SmsSender>, StartError> {
+    let sms = &settings.sms;
+    if sms.sender == "folder" {
+        return Ok(Arc::new(FolderSender::new(mailbox.to_owned())));
+    }
+    let timeout = Duration::from_secs(u64::from(sms.timeout_seconds));
+    let sender = TwilioSender::new(sms.twilio_url.trim_end_matches('/'), timeout)
+        .map_err(|error| StartError::Configuration(format!("sms: {error}")))?;
+    Ok(Arc::new(sender))
+}
+
+fn mail_sender(settings: &Settings, mailbox: &Path) -> Result<Arc<dyn EmailSender>, StartError> {
+    let mail = &settings.mail;
+    if mail.sender == "folder" {
+        return Ok(Arc::new(FolderSender::new(mailbox.to_owned())));
+    }
+    let password = secret_or_file(&mail.smtp_password, &mail.smtp_password_file, "mail.smtp_password")?;
+    let roots = if mail.smtp_ca_file.as_os_str().is_empty() {
+        None
+    } else {
+        Some(std::fs::read(&mail.smtp_ca_file).map_err(|error| {
+            let file = mail.smtp_ca_file.display();
+            StartError::Configuration(format!("mail.smtp_ca_file: {file} cannot be read: {error}"))
+        })?)
+    };
+    let sender = SmtpSender::new(settings.smtp(password, roots))
+        .map_err(|error| StartError::Configuration(format!("mail: {error}")))?;
+    Ok(Arc::new(sender))
+}

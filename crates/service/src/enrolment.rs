@@ -1,0 +1,389 @@
+//! Enrolling second factors and removing them. Whoever takes away or replaces what protects an account shows a
+//! recent log-in or a code, where the application demands it.
+
+use latchkey_crypto::{AccessToken, TotpSecret};
+use latchkey_domain::{
+    App, Authenticator, Code, Factor, Factors, Handle, KeyedDigest, RECOVERY_CODES, RecoveryCode, Sealed,
+    TemplateName, TwoFactorMode, User,
+};
+use latchkey_notifiers::{MessageKind, authenticator_uri, qr_png};
+use latchkey_storage::{Repositories, Store};
+use time::Duration;
+
+use crate::audit::{Act, Call};
+use crate::caller::{accepted, find_user, gate};
+use crate::limits::Rate;
+use crate::mail::{built_in, worded};
+use crate::second_factor::{FactorCode, authenticator_of};
+use crate::{Refusal, Service, ServiceError};
+
+/// How often a change may lose its race before it is given up.
+const RACES: usize = 8;
+/// How long a mailed picture may wait for a mail server.
+const PICTURE_LIFE: Duration = Duration::hours(1);
+/// Wrong first codes of a new authenticator in a day.
+const WRONG_CONFIRMATIONS: u32 = 20;
+
+/// A change of the caller's second factors.
+#[derive(Debug, Clone)]
+pub struct ChangeFactor {
+    /// Whether to enrol or to remove.
+    pub enrol: bool,
+    /// Which; none for the one of the application's mode, or, to remove, for all.
+    pub factor: Option<Factor>,
+    /// A present code, in the place of a recent log-in.
+    pub code: Option<FactorCode>,
+    /// Which of the two endpoints was called: it decides how a refusal is called.
+    pub endpoint: Factor,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub enum Enrolled {
+    /// The secret of a new authenticator, in groups of four, and its QR code (PNG).
+    Secret(String, Vec<u8>),
+    /// Nothing that is to be shown.
+    Done,
+}
+
+/// What a change is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Factors,
+    RecoveryCodes,
+}
+
+/// A new secret with everything that is made of it.
+struct NewSecret {
+    sealed: Sealed,
+    groups: String,
+    picture: Vec<u8>,
+}
+
+/// How somebody shows that it is they who change their factors.
+#[derive(Clone)]
+pub(crate) struct Proof {
+    pub(crate) token: AccessToken,
+    is_good: bool,
+}
+
+impl Proof {
+    /// Refuses to take away what protects a user from somebody who has shown too little.
+    pub(crate) fn check(&self, app: &App, user: &User) -> Result<(), Refusal> {
+        let is_needed = app.settings.factor_change_needs_login && user.factors.protect();
+        if is_needed && !self.is_good { Err(Refusal::AccessTokenInvalid) } else { Ok(()) }
+    }
+}
+
+fn not_offered(factor: Factor) -> Refusal {
+    match factor {
+        Factor::Authenticator => Refusal::NoAuthenticator,
+        Factor::Phone => Refusal::NoPhoneFactor,
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// Enrols a second factor of the caller, or removes it.
+    ///
+    /// # Errors
+    /// [`Refusal::NoAuthenticator`] or [`Refusal::NoPhoneFactor`] where the application offers none;
+    /// [`Refusal::PhoneNotVerified`]; [`Refusal::AccessTokenInvalid`] where the log-in is too long ago and no
+    /// code was sent; [`Refusal::CredentialsWrong`] for a wrong one.
+    pub async fn change_factor(&self, call: Call, change: ChangeFactor) -> Result<Enrolled, ServiceError> {
+        let action = match change.endpoint {
+            Factor::Authenticator => "setTwoFactorGoogleVerification",
+            Factor::Phone => "setTwoFactorPhoneVerification",
+        };
+        let act = call.act(action, None);
+        self.acting(act, Refusal::InvalidData, |act| self.change_factor_now(call, change, act)).await
+    }
+
+    async fn change_factor_now(
+        &self,
+        call: Call,
+        change: ChangeFactor,
+        act: Act,
+    ) -> Result<Enrolled, ServiceError> {
+        let (app, user, proof) = self.begin_change(&call, change.code.clone()).await?;
+        let ChangeFactor { enrol, factor, endpoint, .. } = change;
+        let default = match app.settings.two_factor {
+            TwoFactorMode::None => return Err(not_offered(endpoint).into()),
+            TwoFactorMode::Authenticator => Factor::Authenticator,
+            TwoFactorMode::Phone => Factor::Phone,
+        };
+        let mut act = act;
+        act.detail = Some(format!("{} {:?}", if enrol { "on" } else { "off" }, factor.unwrap_or(default)));
+        if !enrol {
+            self.change_factors(&app, &user, proof, act, Vec::new(), move |_, _, factors| {
+                if factor != Some(Factor::Phone) {
+                    factors.authenticator = None;
+                    factors.pending_authenticator = None;
+                }
+                if factor != Some(Factor::Authenticator) {
+                    factors.wants_sms = false;
+                }
+                Ok(Changed::Factors)
+            })
+            .await?;
+            return Ok(Enrolled::Done);
+        }
+        match factor.unwrap_or(default) {
+            Factor::Phone => {
+                self.change_factors(&app, &user, proof, act, Vec::new(), move |_, app, factors| {
+                    if !app.settings.two_factor.offers(Factor::Phone) {
+                        return Err(Refusal::NoPhoneFactor.into());
+                    }
+                    if !factors.is_phone_verified() {
+                        return Err(Refusal::PhoneNotVerified.into());
+                    }
+                    factors.wants_sms = true;
+                    Ok(Changed::Factors)
+                })
+                .await?;
+                Ok(Enrolled::Done)
+            }
+            Factor::Authenticator => {
+                let new = self.new_secret(&app, &user)?;
+                let (is_live, sealed) = (!app.settings.two_factor_confirm, new.sealed);
+                let picture = if app.settings.qr_code_mail { Some(new.picture.clone()) } else { None };
+                self.enrol_authenticator(&app, &user, proof, act, picture, move |_, app, factors| {
+                    if !app.settings.two_factor.offers(Factor::Authenticator) {
+                        return Err(Refusal::NoAuthenticator.into());
+                    }
+                    if is_live {
+                        factors.authenticator =
+                            Some(Authenticator { secret: sealed.clone(), last_step: None });
+                        factors.pending_authenticator = None;
+                    } else {
+                        factors.pending_authenticator = Some(sealed.clone());
+                    }
+                    Ok(Changed::Factors)
+                })
+                .await?;
+                Ok(Enrolled::Secret(new.groups, new.picture))
+            }
+        }
+    }
+
+    /// Draws a secret: it is shown once.
+    fn new_secret(&self, app: &App, user: &User) -> Result<NewSecret, ServiceError> {
+        let entropy = &*self.inner.entropy;
+        let secret = TotpSecret::generate(entropy)?;
+        let context = authenticator_of(app.id, &user.id);
+        let sealed = self.inner.keys.seal(&context, secret.as_bytes(), entropy)?;
+        let key = secret.to_base32();
+        let issuer = app.settings.authenticator_heading.as_deref().unwrap_or(app.name.as_str());
+        let uri = authenticator_uri(issuer, user.handle.as_str(), &key);
+        let picture = qr_png(&uri).map_err(|error| ServiceError::Internal(error.into()))?;
+        let letters: Vec<char> = key.to_lowercase().chars().collect();
+        let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
+        Ok(NewSecret { sealed, groups: groups.join(" "), picture })
+    }
+
+    /// Changes the factors, and mails the picture of a new secret where there is one.
+    async fn enrol_authenticator(
+        &self,
+        app: &App,
+        user: &User,
+        proof: Proof,
+        act: Act,
+        picture: Option<Vec<u8>>,
+        change: impl Fn(&mut dyn Repositories, &App, &mut Factors) -> Result<Changed, ServiceError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<(), ServiceError> {
+        let Some(picture) = picture else {
+            return self.change_factors(app, user, proof, act, Vec::new(), change).await;
+        };
+        let (app_id, locale) = (app.id, user.locale);
+        let words = self.inner.store.read("factor.words", move |readers| {
+            worded(readers.email_templates(), app_id, TemplateName::QrCode, locale)
+        });
+        let words = words.await?;
+        let slot = self.mail_slot(&user.handle).await?;
+        let expires_at = self.inner.clock.now() + PICTURE_LIFE;
+        let mail = self.picture_mail(app, slot.as_ref(), &words, &user.handle, (picture, expires_at))?;
+        let is_promised = mail.is_some();
+        let mails = mail.into_iter().collect();
+        let changed = self.change_factors(app, user, proof, act, mails, change).await;
+        self.settle_message(slot, changed.map(|()| is_promised)).await
+    }
+
+    /// Proves the first code of a new authenticator: from now on it is asked for.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`] for a wrong code, or where nothing waits for one.
+    pub async fn confirm_authenticator(&self, call: Call, code: Code) -> Result<(), ServiceError> {
+        let act = call.act("confirmTwoFactorGoogleVerification", None);
+        self.acting(act, Refusal::InvalidData, |act| async move {
+            let (app, user, proof) = self.begin_change(&call, None).await?;
+            let pending = user.factors.pending_authenticator.clone().ok_or(Refusal::InvalidData)?;
+            let counter = self.counter(app.id, "factor.confirm", &[user.id.as_bytes()], Duration::days(1))?;
+            let reserved = counter.clone();
+            let may_try = self.inner.store.transact("factor.confirm.count", move |repos| {
+                repos.quotas().reserve(&reserved, WRONG_CONFIRMATIONS).map_err(ServiceError::from)
+            });
+            let step = if may_try.await? {
+                self.authenticator_step(&user, &pending, &code, self.inner.clock.now())?
+            } else {
+                None
+            };
+            let step = step.ok_or(Refusal::InvalidData)?;
+            // Asking for the secret took the proof; whoever has its code may be an hour late.
+            let proof = Proof { is_good: true, ..proof };
+            self.change_factors(&app, &user, proof, act, Vec::new(), move |repos, app, factors| {
+                if !app.settings.two_factor.offers(Factor::Authenticator) {
+                    return Err(Refusal::NoAuthenticator.into());
+                }
+                let waiting = factors.pending_authenticator.take().filter(|sealed| *sealed == pending);
+                let secret = waiting.ok_or(Refusal::InvalidData)?;
+                // Its first code is used up by this.
+                factors.authenticator = Some(Authenticator { secret, last_step: Some(step) });
+                repos.quotas().reset(&counter)?;
+                Ok(Changed::Factors)
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Draws new recovery codes: the older ones are worth nothing then.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`] where no factor is enrolled, [`Refusal::AccessTokenInvalid`] where the log-in is
+    /// too long ago and no code was sent, [`Refusal::CredentialsWrong`] for a wrong one.
+    pub async fn new_recovery_codes(
+        &self,
+        call: Call,
+        code: Option<FactorCode>,
+    ) -> Result<Vec<RecoveryCode>, ServiceError> {
+        let act = call.act("newRecoveryCodes", None);
+        self.acting(act, Refusal::InvalidData, |act| async move {
+            let (app, user, proof) = self.begin_change(&call, code).await?;
+            let entropy = &*self.inner.entropy;
+            let drawn = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate(entropy));
+            let codes = drawn.collect::<Result<Vec<_>, _>>()?;
+            let digests = codes.iter().map(|code| self.recovery_digest(&user, code));
+            let digests = digests.collect::<Result<Vec<_>, _>>()?;
+            let id = user.id;
+            self.change_factors(&app, &user, proof, act, Vec::new(), move |repos, app, factors| {
+                if factors.asked(app.settings.two_factor).is_none() {
+                    return Err(Refusal::InvalidData.into());
+                }
+                repos.factors().replace_recovery_codes(app.id, id, &digests)?;
+                Ok(Changed::RecoveryCodes)
+            })
+            .await?;
+            Ok(codes)
+        })
+        .await
+    }
+
+    pub(crate) fn recovery_digest(
+        &self,
+        user: &User,
+        code: &RecoveryCode,
+    ) -> Result<KeyedDigest, ServiceError> {
+        let parts: [&[u8]; 3] = [user.app_id.as_bytes(), user.id.as_bytes(), code.expose().as_bytes()];
+        Ok(self.inner.keys.digests().digest("recovery", &parts)?)
+    }
+
+    /// Who wants to change their factors, and what they have shown. A code is used up by this.
+    pub(crate) async fn begin_change(
+        &self,
+        call: &Call,
+        code: Option<FactorCode>,
+    ) -> Result<(App, User, Proof), ServiceError> {
+        let token = call.caller.clone().user(Refusal::InvalidData)?;
+        let now = self.inner.clock.now();
+        self.inner.limits.take_for(Rate::Write, token.user_id, now)?;
+        let reading = token.clone();
+        let found = self.inner.store.read("factor.user", move |readers| find_user(readers, &reading));
+        let (app, user) = found.await?;
+        // Their handle is their only secret, and nobody asks them for a second one.
+        if user.handle.is_anonymous() {
+            return Err(Refusal::InvalidData.into());
+        }
+        let age = now - token.issued_at;
+        let mut is_good = age < self.inner.settings.factors.recent_login;
+        if let Some(code) = code {
+            let attempt = self.factor_try(&app, &user, call, code, None)?;
+            let (service, trying) = (self.clone(), token.clone());
+            let tried = self.inner.store.transact("factor.prove", move |repos| {
+                let user = accepted(repos.users().find(trying.app_id, trying.user_id)?, &trying)?;
+                service.try_factor(repos, &user, &attempt, now)
+            });
+            let tried = tried.await?;
+            self.settle_factor_try(&app, &user, tried).await?;
+            is_good = true;
+        }
+        Ok((app, user, Proof { token, is_good }))
+    }
+
+    /// Changes the caller's factors as they are in the database, with the messages that belong to it, and
+    /// tells the owner of what protects the account otherwise than before.
+    pub(crate) async fn change_factors(
+        &self,
+        app: &App,
+        user: &User,
+        proof: Proof,
+        act: Act,
+        messages: Vec<latchkey_domain::OutboxMessage>,
+        change: impl Fn(&mut dyn Repositories, &App, &mut Factors) -> Result<Changed, ServiceError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
+        let slot = self.notice_slot(&user.handle).await?;
+        let words = built_in(MessageKind::FactorChanged, user.locale)?;
+        let handle: &Handle = &user.handle;
+        let notice = self.notice(app, slot.as_ref(), &words, handle)?;
+        let entry = self.done(&act)?;
+        let is_told = self
+            .inner
+            .store
+            .transact("factor.change", move |repos| {
+                let token = &proof.token;
+                let app = repos.apps().find(token.app_id)?.ok_or(Refusal::AppGone)?;
+                gate(&app)?;
+                for _ in 0..RACES {
+                    let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
+                    let mut to = user.factors.clone();
+                    let changed = change(repos, &app, &mut to)?;
+                    let is_change = to != user.factors;
+                    if is_change || changed == Changed::RecoveryCodes {
+                        proof.check(&app, &user)?;
+                    }
+                    if is_change && !repos.factors().change(user.app_id, user.id, &user.factors, &to, now)? {
+                        continue;
+                    }
+                    if !to.has(Factor::Authenticator) && !to.has(Factor::Phone) {
+                        repos.factors().replace_recovery_codes(user.app_id, user.id, &[])?;
+                    }
+                    messages.iter().try_for_each(|message| repos.outbox().add(message))?;
+                    let is_told = changed == Changed::RecoveryCodes
+                        || is_worth_telling(&user.factors, &to, !messages.is_empty());
+                    if is_told {
+                        notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
+                    }
+                    repos.audit().add(&entry)?;
+                    return Ok(is_told && notice.is_some());
+                }
+                Err(ServiceError::Unavailable("the factors were changed by others all the time".to_owned()))
+            })
+            .await;
+        self.settle_message(slot, is_told).await
+    }
+}
+
+/// Whether what is asked at a log-in has changed. A first factor whose picture is mailed is no news.
+fn is_worth_telling(from: &Factors, to: &Factors, has_message: bool) -> bool {
+    let asked = |factors: &Factors| {
+        let secret = factors.authenticator.as_ref().map(|own| own.secret.clone());
+        (secret, factors.sms_phone().cloned())
+    };
+    let lost_phone = from.verified_phone.is_some() && from.verified_phone != to.verified_phone;
+    (asked(from) != asked(to) || lost_phone) && (from.protect() || !has_message)
+}

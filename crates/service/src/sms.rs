@@ -1,0 +1,275 @@
+//! Composing text messages: with whose account, how many, and the one that an operator sends to try it out.
+//! Sending those that carry codes is the outbox's.
+
+use latchkey_crypto::SealContext;
+use latchkey_domain::{
+    App, AppId, CallingCode, Channel, Code, Handle, Locale, MessageId, MessageState, OutboxMessage, Phone,
+    Sealed, TemplateName, UserId,
+};
+use latchkey_notifiers::{NotifyError, Sms, SmsAccount, SmsOrigin, Values, render};
+use latchkey_storage::{QuotaKey, Store};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use time::Duration;
+
+use crate::audit::{Act, Call};
+use crate::codes::{NewCode, give_back_all, reserve_all};
+use crate::mail::{Worded, worded};
+use crate::outbox::payload_of;
+use crate::{Refusal, Service, ServiceError};
+
+/// How many text messages go out. How many of one application in a day, it says itself.
+#[derive(Debug, Clone, Copy)]
+pub struct SmsLimits {
+    /// To one number in an hour, from all applications.
+    pub number_an_hour: u32,
+    /// To one number in a day, from all applications.
+    pub number_a_day: u32,
+    /// To numbers with the same first seven digits in an hour, from all applications.
+    pub range_an_hour: u32,
+    /// For one user in a day.
+    pub user_a_day: u32,
+    /// Of the whole server in a day.
+    pub server_a_day: u32,
+}
+
+impl Default for SmsLimits {
+    fn default() -> Self {
+        Self { number_an_hour: 6, number_a_day: 12, range_an_hour: 20, user_a_day: 6, server_a_day: 2_000 }
+    }
+}
+
+/// What is sealed in a text message's row.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SmsPayload {
+    pub(crate) to: String,
+    pub(crate) text: String,
+}
+
+/// An application's account, as it is sealed.
+#[derive(Serialize, Deserialize)]
+struct StoredAccount {
+    sid: String,
+    token: String,
+    #[serde(default)]
+    number: Option<String>,
+    #[serde(default)]
+    service: Option<String>,
+}
+
+/// The right to send one text message, taken before the unit of work that promises it.
+#[derive(Clone)]
+pub(crate) struct SmsSlot(Vec<QuotaKey>);
+
+impl From<SmsSlot> for Vec<QuotaKey> {
+    fn from(slot: SmsSlot) -> Self {
+        slot.0
+    }
+}
+
+/// A text message that an operator sends to try the account out.
+#[derive(Debug, Clone)]
+pub struct TestSms {
+    /// Where it goes.
+    pub phone: Phone,
+    /// Whom it names.
+    pub handle: Option<Handle>,
+    /// In which language.
+    pub locale: Locale,
+}
+
+fn account_of(app_id: AppId) -> SealContext<'static> {
+    SealContext { purpose: "sms-account", app_id, row: b"provider" }
+}
+
+impl<S: Store> Service<S> {
+    /// Seals an application's account.
+    pub(crate) fn seal_sms_account(
+        &self,
+        app_id: AppId,
+        account: &SmsAccount,
+    ) -> Result<Sealed, ServiceError> {
+        let (number, service) = match &account.origin {
+            SmsOrigin::Number(phone) => (Some(phone.as_str().to_owned()), None),
+            SmsOrigin::Service(service) => (None, Some(service.clone())),
+        };
+        let token = account.token.expose_secret().to_owned();
+        let stored = StoredAccount { sid: account.sid.clone(), token, number, service };
+        let json = serde_json::to_vec(&stored).map_err(|error| ServiceError::Internal(error.into()))?;
+        Ok(self.inner.keys.seal(&account_of(app_id), &json, &*self.inner.entropy)?)
+    }
+
+    /// An application's account, if it has one.
+    pub(crate) fn sms_account(&self, app: &App) -> Result<Option<SmsAccount>, ServiceError> {
+        let Some(sealed) = &app.settings.sms_account else { return Ok(None) };
+        let json = self.inner.keys.open_sealed(&account_of(app.id), sealed)?;
+        let malformed = || ServiceError::Internal("a stored SMS account is malformed".into());
+        let stored: StoredAccount = serde_json::from_slice(&json).map_err(|_| malformed())?;
+        let origin = match (stored.number, stored.service) {
+            (Some(number), _) => SmsOrigin::Number(Phone::parse(&number).map_err(|_| malformed())?),
+            (None, Some(service)) => SmsOrigin::Service(service),
+            (None, None) => return Err(malformed()),
+        };
+        Ok(Some(SmsAccount { sid: stored.sid, token: SecretString::from(stored.token), origin }))
+    }
+
+    /// Refuses a number to which the application sends nothing, and every number where it cannot send.
+    pub(crate) fn check_phone(&self, app: &App, phone: &Phone) -> Result<(), ServiceError> {
+        let account = self.sms_account(app)?.ok_or(Refusal::SmsFailed)?;
+        let countries = countries(app, &account);
+        if phone.is_allowed(&countries) { Ok(()) } else { Err(Refusal::InvalidData.into()) }
+    }
+
+    /// Takes the right to send one text message to a number. None when it, its range, the user, the application
+    /// or the server has had enough.
+    pub(crate) async fn sms_slot(
+        &self,
+        app: &App,
+        phone: &Phone,
+        user: Option<UserId>,
+    ) -> Result<Option<SmsSlot>, ServiceError> {
+        let everywhere = AppId::from_bytes([0; 16]);
+        let limits = self.inner.settings.sms_limits;
+        let (hour, day) = (Duration::hours(1), Duration::days(1));
+        let (number, range) = (phone.as_str().as_bytes(), phone.range().as_bytes());
+        let mut wanted = Vec::new();
+        if let Some(user) = user {
+            wanted.push((self.counter(app.id, "sms.user", &[user.as_bytes()], day)?, limits.user_a_day));
+        }
+        wanted.push((self.counter(everywhere, "sms.number.hour", &[number], hour)?, limits.number_an_hour));
+        wanted.push((self.counter(everywhere, "sms.number.day", &[number], day)?, limits.number_a_day));
+        wanted.push((self.counter(everywhere, "sms.range", &[range], hour)?, limits.range_an_hour));
+        wanted.push((self.counter(app.id, "sms.app", &[], day)?, app.settings.sms_a_day));
+        wanted.push((self.counter(everywhere, "sms.server", &[], day)?, limits.server_a_day));
+        let reserving = wanted.clone();
+        let full = self
+            .inner
+            .store
+            .transact("sms.reserve", move |repos| reserve_all(repos.quotas(), &reserving))
+            .await?;
+        if let Some(limit) = full {
+            tracing::warn!(app = %app.id, to = %phone.masked(), limit, "an SMS was withheld");
+            return Ok(None);
+        }
+        Ok(Some(SmsSlot(wanted.into_iter().map(|(counter, _)| counter).collect())))
+    }
+
+    /// The message that carries a code; none without a right to send it. It is worth nothing once the code has
+    /// expired.
+    pub(crate) fn code_sms(
+        &self,
+        app: &App,
+        slot: Option<&SmsSlot>,
+        words: &Worded,
+        (phone, handle, new_code): (&Phone, &Handle, &NewCode),
+    ) -> Result<Option<OutboxMessage>, ServiceError> {
+        if slot.is_none() {
+            return Ok(None);
+        }
+        let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
+        let id = MessageId::generate(now, entropy)?;
+        let text = text_of(app, words, handle.as_str(), &new_code.code);
+        let payload = SmsPayload { to: phone.as_str().to_owned(), text };
+        let json = serde_json::to_vec(&payload).map_err(|error| ServiceError::Internal(error.into()))?;
+        Ok(Some(OutboxMessage {
+            app_id: app.id,
+            id,
+            channel: Channel::Sms,
+            payload: self.inner.keys.seal(&payload_of(app.id, &id), &json, entropy)?,
+            attempts: 0,
+            due_at: now,
+            expires_at: Some(new_code.stored.expires_at),
+            state: MessageState::Due,
+            last_error: None,
+            created_at: now,
+        }))
+    }
+
+    /// Sends a text message with a code that is good for nothing, now, and gives the code.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a number in a country that is not listed;
+    /// [`Refusal::SmsFailed`] with what the provider said, or that there is no account;
+    /// [`ServiceError::TooMany`] over the limits.
+    pub async fn send_test_sms(&self, call: Call, id: AppId, test: TestSms) -> Result<Code, ServiceError> {
+        let mut act = Act::of_operator("testAppTwilio", id, Some(call.source));
+        act.detail = Some(test.phone.masked());
+        let sent = self.send_test_sms_now(id, test).await;
+        let (code, entry) = (self.note(Some(act.clone()), sent).await?, self.done(&act)?);
+        self.inner
+            .store
+            .transact("sms.test", move |repos| repos.audit().add(&entry).map_err(ServiceError::from))
+            .await?;
+        Ok(code)
+    }
+
+    async fn send_test_sms_now(&self, id: AppId, test: TestSms) -> Result<Code, ServiceError> {
+        let locale = test.locale;
+        let (app, words) = self
+            .inner
+            .store
+            .read("sms.test", move |readers| {
+                let app = readers.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                let words = worded(readers.email_templates(), id, TemplateName::Sms, locale)?;
+                Ok::<_, ServiceError>((app, words))
+            })
+            .await?;
+        let failed = |text: String| ServiceError::Explained(Refusal::SmsFailed, text);
+        let account = self.sms_account(&app)?;
+        let account = account.ok_or_else(|| failed("the application has no SMS account".to_owned()))?;
+        if !test.phone.is_allowed(&countries(&app, &account)) {
+            let text = "the number is in no country that the application lists, or costs extra".to_owned();
+            return Err(ServiceError::Explained(Refusal::InvalidData, text));
+        }
+        let slot = self.sms_slot(&app, &test.phone, None).await?;
+        let slot = slot.ok_or(ServiceError::TooMany { seconds: 3_600 })?;
+        let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
+        let code = Code::generate(entropy)?;
+        let sms = Sms {
+            id: MessageId::generate(now, entropy)?.to_string(),
+            to: test.phone,
+            text: text_of(&app, &words, test.handle.as_ref().map_or("", Handle::as_str), &code),
+            account,
+            valid_for: None,
+        };
+        match self.within_send_time(self.inner.outside.sms.send_sms(&sms)).await {
+            Ok(()) => Ok(code),
+            Err(error) => {
+                let counters = slot.0;
+                self.inner
+                    .store
+                    .transact("sms.release", move |repos| give_back_all(repos.quotas(), &counters))
+                    .await?;
+                Err(failed(error.to_string()))
+            }
+        }
+    }
+
+    /// No send takes longer than the outbox allows for.
+    pub(crate) async fn within_send_time(
+        &self,
+        sending: impl Future<Output = Result<(), NotifyError>>,
+    ) -> Result<(), NotifyError> {
+        let limit = self.inner.settings.outbox.send_timeout.unsigned_abs();
+        tokio::time::timeout(limit, sending)
+            .await
+            .unwrap_or_else(|_| Err(NotifyError::Unavailable("it took too long".to_owned())))
+    }
+}
+
+fn text_of(app: &App, words: &Worded, handle: &str, code: &Code) -> String {
+    let values =
+        Values { app_name: app.name.as_str(), handle, code: Some(code.expose()), ..Values::default() };
+    render(&words.template, &values).text.trim().to_owned()
+}
+
+/// To which countries an application sends: those that it lists, else the one of its own number.
+pub(crate) fn countries(app: &App, account: &SmsAccount) -> Vec<CallingCode> {
+    if !app.settings.sms_countries.is_empty() {
+        return app.settings.sms_countries.clone();
+    }
+    match &account.origin {
+        SmsOrigin::Number(phone) => phone.calling_code().into_iter().collect(),
+        SmsOrigin::Service(_) => Vec::new(),
+    }
+}

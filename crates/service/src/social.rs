@@ -1,0 +1,334 @@
+//! Signing in, signing up and deleting an account with the token of another service. A user is provider and
+//! subject; an address counts only where the provider has verified it, and never across providers. No second
+//! factor is asked: the provider's own check stands for it.
+
+use latchkey_crypto::IdToken;
+use latchkey_domain::{
+    App, AppId, AppKey, Handle, Locale, Metadata, Provider, SocialIdentity, SocialLogin, User, UserId,
+    UserStatus, max_users,
+};
+use latchkey_storage::{Readers, Store};
+use time::Duration;
+
+use crate::account::remove_user;
+use crate::audit::{Act, Call};
+use crate::caller::{accepted, find_app, find_app_of, find_user, gate};
+use crate::limits::Rate;
+use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::throttle::{note_login, settle_right};
+use crate::{Refusal, Service, ServiceError, Tokens};
+
+/// Another service's ID token, as a client sends it.
+#[derive(Clone)]
+pub struct ProviderToken {
+    /// Whose.
+    pub provider: Provider,
+    /// The token.
+    pub token: String,
+    /// What its claim `nonce` must be, where the client has asked for one.
+    pub nonce: Option<String>,
+}
+
+impl std::fmt::Debug for ProviderToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ProviderToken({})", self.provider.name())
+    }
+}
+
+/// Somebody who becomes a user by another service's token.
+#[derive(Debug, Clone)]
+pub struct SocialSignUp {
+    /// The token.
+    pub token: ProviderToken,
+    /// Their handle: the token's address.
+    pub handle: Handle,
+    /// Their metadata: JSON text.
+    pub metadata: Option<String>,
+    /// Their locale.
+    pub locale: Option<String>,
+}
+
+/// The refusal that says how the account of an identity signs in.
+fn account_exists(user: &User) -> Refusal {
+    match user.social.as_ref().map(|identity| identity.provider) {
+        None => Refusal::HandleAccountExists,
+        Some(Provider::Apple) => Refusal::AppleAccountExists,
+        Some(Provider::Google) => Refusal::GoogleAccountExists,
+    }
+}
+
+/// How an application takes a provider's tokens, if it does.
+fn offered(app: &App, provider: Provider) -> Result<&SocialLogin, Refusal> {
+    let (login, refusal) = match provider {
+        Provider::Apple => (&app.settings.apple, Refusal::NoAppleLogin),
+        Provider::Google => (&app.settings.google, Refusal::NoGoogleLogin),
+    };
+    if login.enabled && !login.audiences.is_empty() { Ok(login) } else { Err(refusal) }
+}
+
+impl<S: Store> Service<S> {
+    /// Signs a user in.
+    ///
+    /// # Errors
+    /// [`Refusal::NoAppleLogin`], [`Refusal::NoGoogleLogin`], [`Refusal::ProviderTokenInvalid`];
+    /// [`Refusal::AccountUnknown`] where nobody has this identity; with an account that signs in otherwise, how;
+    /// [`Refusal::UserSuspended`], [`Refusal::MetadataInvalid`]; [`ServiceError::ProviderAway`].
+    pub async fn log_in_with_provider(
+        &self,
+        call: Call,
+        token: ProviderToken,
+    ) -> Result<Tokens, ServiceError> {
+        let act = call.act("socialLogin", None);
+        self.acting(act, Refusal::MissingParameter, |act| self.social_log_in(call, token, act)).await
+    }
+
+    async fn social_log_in(
+        &self,
+        call: Call,
+        token: ProviderToken,
+        act: Act,
+    ) -> Result<Tokens, ServiceError> {
+        let caller = call.caller.clone();
+        let (app, keys) = self
+            .inner
+            .store
+            .read("social.app", move |readers| {
+                let app = find_app_of(readers, &caller)?;
+                let keys = readers.apps().keys(app.id)?;
+                Ok::<_, ServiceError>((app, keys))
+            })
+            .await?;
+        let id = self.identify_by_provider(&app, &call, &token).await?;
+        let (app_id, provider, identified) = (app.id, token.provider, id.clone());
+        let found = self
+            .inner
+            .store
+            .read("social.find", move |readers| find_identity(readers, app_id, provider, &identified));
+        let user = found.await?.ok_or(Refusal::AccountUnknown)?;
+        if user.status == UserStatus::Suspended {
+            return Err(Refusal::UserSuspended.into());
+        }
+        let tokens = self.issue_tokens(&app, &keys, &user)?;
+        let origin = self.origin(app_id, user.id, call.source)?;
+        let detail = Some(provider.name().to_owned());
+        let entry = self.done(&Act { user_id: Some(user.id), detail, ..act })?;
+        let now = self.inner.clock.now();
+        let binding = user.social.as_ref().is_some_and(|social| social.subject.is_none());
+        let identity = SocialIdentity { provider, subject: Some(id.subject) };
+        self.inner
+            .store
+            .transact("social.login", move |repos| {
+                if binding && !repos.factors().set_subject(app_id, user.id, &identity)? {
+                    return Err(ServiceError::from(Refusal::AccountUnknown));
+                }
+                settle_right(repos, app_id, user.id, origin, None)?;
+                note_login(repos, &user, now)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await?;
+        Ok(tokens)
+    }
+
+    /// Verifies a provider's token for an application; wrong ones count against the address.
+    async fn identify_by_provider(
+        &self,
+        app: &App,
+        call: &Call,
+        token: &ProviderToken,
+    ) -> Result<IdToken, ServiceError> {
+        let login = offered(app, token.provider)?;
+        let now = self.inner.clock.now();
+        self.inner.limits.check(Rate::FailedLogin, call.source, now)?;
+        let nonce = token.nonce.as_deref();
+        let verified = self.verify_provider_token(token.provider, login, &token.token, nonce).await;
+        if matches!(verified, Err(ServiceError::Refused(Refusal::ProviderTokenInvalid))) {
+            // Over the limit is over the limit already: the next one hears of it.
+            let _ = self.inner.limits.take(Rate::FailedLogin, call.source, now);
+        }
+        verified
+    }
+
+    /// Makes a user of a provider's identity.
+    ///
+    /// # Errors
+    /// As [`Service::log_in_with_provider`]; where handle or identity have an account, how it signs in;
+    /// [`Refusal::ProviderTokenInvalid`] also where the token's address is another or not verified;
+    /// [`Refusal::InvalidData`] (locale), [`Refusal::MetadataInvalid`], [`Refusal::SignupOff`] where the
+    /// application has all its users; [`ServiceError::TooMany`].
+    pub async fn sign_up_with_provider(
+        &self,
+        call: Call,
+        request: SocialSignUp,
+    ) -> Result<Tokens, ServiceError> {
+        let act = call.act("socialSignup", Some(&request.handle));
+        self.acting(act, Refusal::AppTokenInvalid, |act| self.social_sign_up(call, request, act)).await
+    }
+
+    async fn social_sign_up(
+        &self,
+        call: Call,
+        request: SocialSignUp,
+        act: Act,
+    ) -> Result<Tokens, ServiceError> {
+        let app_token = call.caller.clone().app()?;
+        let SocialSignUp { token, handle, metadata, locale } = request;
+        let (now, wanted) = (self.inner.clock.now(), handle.clone());
+        let (app, keys, existing, is_held) = self
+            .inner
+            .store
+            .read("social.sign_up.begin", move |readers| {
+                let app = find_app(readers.apps(), &app_token)?;
+                gate(&app)?;
+                let keys = readers.apps().keys(app.id)?;
+                let existing = readers.users().find_by_handle(app.id, &wanted)?;
+                let is_held = readers.users().is_held(app.id, &wanted, now)?;
+                Ok::<_, ServiceError>((app, keys, existing, is_held))
+            })
+            .await?;
+        offered(&app, token.provider)?;
+        // To whom a neutral application tells what is taken, has shown that it is theirs.
+        if !app.settings.neutral_answers {
+            if let Some(existing) = existing {
+                return Err(account_exists(&existing).into());
+            }
+            if is_held {
+                return Err(Refusal::HandleAccountExists.into());
+            }
+        }
+        let locale = offered_locale(&app, locale.as_deref())?;
+        let metadata =
+            app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
+        // Nobody else could bring the value: the account would never get a token.
+        if app.settings.metadata.iter().any(|field| field.required && !field.user_settable) {
+            return Err(Refusal::MetadataInvalid.into());
+        }
+        self.inner.limits.take(Rate::SignUp, call.source, now)?;
+        let id = self.identify_by_provider(&app, &call, &token).await?;
+        let email = id.verified_email.as_deref().and_then(|email| Handle::parse(email).ok());
+        if !email.is_some_and(|email| email == handle) {
+            return Err(Refusal::ProviderTokenInvalid.into());
+        }
+        let identity = SocialIdentity { provider: token.provider, subject: Some(id.subject) };
+        let added = self.add_social_user(&app, &keys, (handle, identity, locale, metadata), &call, act).await;
+        if added.is_ok() {
+            self.inner.limits.give_back(Rate::SignUp, call.source);
+        }
+        added
+    }
+
+    async fn add_social_user(
+        &self,
+        app: &App,
+        keys: &[AppKey],
+        (handle, identity, locale, metadata): (Handle, SocialIdentity, Locale, Metadata),
+        call: &Call,
+        act: Act,
+    ) -> Result<Tokens, ServiceError> {
+        let now = self.inner.clock.now();
+        let id = UserId::generate(now, &*self.inner.entropy)?;
+        let mut user = new_user(app.id, handle, (id, None, locale, metadata), now);
+        user.social = Some(identity.clone());
+        let tokens = self.issue_tokens(app, keys, &user)?;
+        let (slot, welcomes) = self.welcomes(app, &user.handle, &[locale]).await?;
+        let origin = self.origin(app.id, id, call.source)?;
+        let detail = Some(identity.provider.name().to_owned());
+        let entry = self.done(&Act { user_id: Some(id), detail, ..act })?;
+        let limit = max_users(app, self.inner.settings.mode);
+        let gate = self.name_gate(app.id, user.handle.as_str())?;
+        let added = self
+            .inner
+            .store
+            .transact("social.sign_up", move |repos| {
+                repos.quotas().reserve(&gate, u32::MAX)?;
+                let subject = identity.subject.as_deref().unwrap_or_default();
+                let by_identity = repos.users().find_by_subject(user.app_id, identity.provider, subject)?;
+                let existing = match by_identity {
+                    Some(other) => Some(other),
+                    None => repos.users().find_by_handle(user.app_id, &user.handle)?,
+                };
+                if let Some(other) = existing.filter(|other| other.id != user.id) {
+                    return Err(ServiceError::from(account_exists(&other)));
+                }
+                if repos.users().is_held(user.app_id, &user.handle, now)?
+                    || Self::is_user_name(repos.users(), user.app_id, &user.handle)?
+                {
+                    return Err(Refusal::HandleAccountExists.into());
+                }
+                add_within_limit(repos, &user, limit, now)?;
+                settle_right(repos, user.app_id, user.id, origin, None)?;
+                // Whoever began to sign up with this address and a password has lost the race for it.
+                for attempt in repos.signups().list(user.app_id, &user.handle)? {
+                    repos.codes().remove_all(user.app_id, attempt.id.as_bytes())?;
+                    repos.signups().remove(user.app_id, attempt.id)?;
+                }
+                welcomes.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await;
+        self.settle_message(slot, added.map(|()| true)).await?;
+        Ok(tokens)
+    }
+
+    /// Removes the caller's account; the token must be of the caller's own identity.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`] where the caller signs in otherwise, [`Refusal::ProviderTokenInvalid`] also for
+    /// the token of somebody else; as [`Service::log_in_with_provider`].
+    pub async fn delete_account_with_provider(
+        &self,
+        call: Call,
+        token: String,
+        nonce: Option<String>,
+    ) -> Result<(), ServiceError> {
+        let act = call.act("deleteAccount", None);
+        self.acting(act, Refusal::MissingParameter, |act| async move {
+            let access = call.caller.clone().user(Refusal::MissingParameter)?;
+            let now = self.inner.clock.now();
+            self.inner.limits.take_for(Rate::Write, access.user_id, now)?;
+            let reading = access.clone();
+            let found =
+                self.inner.store.read("social.delete.find", move |readers| find_user(readers, &reading));
+            let (app, user) = found.await?;
+            let Some(social) = user.social else { return Err(Refusal::InvalidData.into()) };
+            let token = ProviderToken { provider: social.provider, token, nonce };
+            let id = self.identify_by_provider(&app, &call, &token).await?;
+            if social.subject.as_deref() != Some(id.subject.as_str()) {
+                return Err(Refusal::ProviderTokenInvalid.into());
+            }
+            let entry = self.done(&act)?;
+            let hold = Duration::days(i64::from(app.settings.handle_hold_days));
+            self.inner
+                .store
+                .transact("social.delete", move |repos| {
+                    let user = accepted(repos.users().find(access.app_id, access.user_id)?, &access)?;
+                    remove_user(repos, &user, hold, now)?;
+                    repos.audit().add(&entry).map_err(ServiceError::from)
+                })
+                .await
+        })
+        .await
+    }
+}
+
+/// The user of an identity: by its subject; or by its verified address, where the user signs in with the same
+/// provider and no subject was known.
+fn find_identity(
+    readers: &mut dyn Readers,
+    app_id: AppId,
+    provider: Provider,
+    id: &IdToken,
+) -> Result<Option<User>, ServiceError> {
+    if let Some(user) = readers.users().find_by_subject(app_id, provider, &id.subject)? {
+        return Ok(Some(user));
+    }
+    let handle = id.verified_email.as_deref().and_then(|email| Handle::parse(email).ok());
+    let Some(handle) = handle else { return Ok(None) };
+    let by_address = readers.users().find_by_handle(app_id, &handle)?.filter(|user| user.handle == handle);
+    let Some(user) = by_address else { return Ok(None) };
+    match &user.social {
+        Some(social) if social.provider == provider && social.subject.is_none() => Ok(Some(user)),
+        // The address has come to somebody else since.
+        Some(social) if social.provider == provider => Ok(None),
+        Some(_) | None => Err(account_exists(&user).into()),
+    }
+}

@@ -1,0 +1,69 @@
+//! Second factors of users, and their recovery codes.
+
+use latchkey_domain::{AppId, Factors, KeyedDigest, Sealed, SocialIdentity, UserId};
+use time::OffsetDateTime;
+
+use crate::StorageError;
+
+/// Changes second factors, and what ties a user to another service.
+pub trait FactorRepository {
+    /// Replaces a user's factors, unless they have changed since they were read. `false` then. The last step of
+    /// an authenticator that stays is not touched.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn change(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        from: &Factors,
+        to: &Factors,
+        now: OffsetDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// Accepts a step of an authenticator: it and all older ones are used up. `false` when it was already, or
+    /// the authenticator is another one now.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn accept_step(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        secret: &Sealed,
+        step: u64,
+    ) -> Result<bool, StorageError>;
+
+    /// Replaces all recovery codes of a user.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn replace_recovery_codes(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        digests: &[KeyedDigest],
+    ) -> Result<(), StorageError>;
+
+    /// Uses a recovery code up. `false` when there is none of this digest.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn use_recovery_code(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        digest: &KeyedDigest,
+    ) -> Result<bool, StorageError>;
+
+    /// Gives a user whose provider's `sub` is not known the one that was shown. `false` when they have one.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn set_subject(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        identity: &SocialIdentity,
+    ) -> Result<bool, StorageError>;
+}

@@ -1,0 +1,11 @@
+DROP INDEX users_provider;
+DROP INDEX users_verified_phone;
+ALTER TABLE users DROP COLUMN provider_subject;
+ALTER TABLE users DROP COLUMN provider;
+ALTER TABLE users DROP COLUMN factor_revision;
+ALTER TABLE users DROP COLUMN totp_pending;
+ALTER TABLE users DROP COLUMN totp_step;
+ALTER TABLE users DROP COLUMN totp_secret;
+ALTER TABLE users DROP COLUMN wants_sms;
+ALTER TABLE users DROP COLUMN verified_phone;
+ALTER TABLE users DROP COLUMN given_phone;
