@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use latchkey_domain::{Clock as _, SystemClock};
 use latchkey_test_support::{DatabaseLocation, TestDatabase};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -14,6 +15,12 @@ use tempfile::TempDir;
 
 /// The MD5 of `correct horse battery staple`.
 pub const PASSWORD: &str = "9cc2ae8a1ba7a93da39b46fc1019c481";
+
+/// The time, in seconds since 1970.
+#[must_use]
+pub fn now() -> u64 {
+    u64::try_from(SystemClock.now().unix_timestamp()).expect("a time after 1970")
+}
 
 /// The binary under test: the one that was built with these tests.
 #[must_use]

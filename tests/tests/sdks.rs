@@ -10,6 +10,8 @@ const OTHER: &str = "f9a8ffd33895d8f1d205c38a55011f3e";
 struct App {
     server: Server,
     token: String,
+    id: String,
+    secret: String,
 }
 
 async fn app(place: &Place) -> App {
@@ -31,7 +33,8 @@ async fn app(place: &Place) -> App {
     ] {
         assert_eq!(server.post(&format!("/api/app/{name}"), header, body).await.unwrap().0, 200);
     }
-    App { server, token: made["appToken"].as_str().unwrap().to_owned() }
+    let token = made["appToken"].as_str().unwrap().to_owned();
+    App { server, token, id, secret }
 }
 
 impl App {
@@ -52,6 +55,13 @@ impl App {
         self.send(name, header, "application/json", body.to_string()).await
     }
 
+    async fn set_mode(&self, mode: &str) {
+        let body = json!({"appId": self.id, "setting": "twoFactorVerification", "twoFactorVerification": mode,
+            "TWILIOAccountSid": "AC1", "TWILIOToken": "t", "TWILIOPhoneNumber": "+4930123456789"});
+        let header = ("server-secret", self.secret.as_str());
+        assert_eq!(self.server.post("/api/app/updateAppSetting", header, body).await.unwrap().0, 200);
+    }
+
     fn as_app(&self) -> (&str, &str) {
         ("app-token", &self.token)
     }
@@ -62,6 +72,13 @@ fn tokens((status, text): (u16, String)) -> String {
     assert_eq!(status, 200, "{text}");
     assert!(body.get("code").is_none() && body["jwt"].is_string(), "{text}");
     body["access-token"].as_str().unwrap().to_owned()
+}
+
+fn login_token((status, text): (u16, String)) -> String {
+    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
+    assert_eq!(status, 200, "{text}");
+    assert_eq!(body.as_object().unwrap().len(), 1, "{text}");
+    body["login-token"].as_str().unwrap().to_owned()
 }
 
 fn is_true(answer: &(u16, String)) {
@@ -152,8 +169,29 @@ async fn swift(place: Place) {
     is_true(&app.form("resetPassword", app.as_app(), &body).await);
     assert_eq!(code(&app.form("setLocale", user, "locale=EN").await), 405, "the reset ended its session");
     let access = tokens(app.form("login", app.as_app(), &format!("handle=ana&password={PASSWORD}")).await);
+    // Second factors: a plus that is not escaped, two slashes, texts for truths.
+    app.set_mode("phone").await;
+    let user = ("access-token", access.as_str());
+    is_true(&app.form("setPhone", user, "phone=+4915112345678").await);
+    let sent = app.server.code_by_sms("+4915112345678", "").await;
+    is_true(&app.form("verifyPhone", user, &format!("code={sent}")).await);
+    is_true(&app.form("/setTwoFactorPhoneVerification", user, "twoFactor=true").await);
+    let me = app.server.get("/api/appuser/getUser", user).await.unwrap().1;
+    assert_eq!((&me["phone"], &me["phoneVerified"]), (&json!("+4915112345678"), &json!(true)));
+    let login = format!("handle=ana&password={PASSWORD}");
+    let half = login_token(app.form("login", app.as_app(), &login).await);
+    let sent = app.server.code_by_sms("+4915112345678", &sent).await;
+    let body = format!("loginToken={half}&code={sent}");
+    tokens(app.form("loginComplete", app.as_app(), &body).await);
+    is_true(&app.form("setTwoFactorPhoneVerification", user, "twoFactor=false").await);
+    app.set_mode("google").await;
+    let (status, text) = app.form("/setTwoFactorGoogleVerification", user, "twoFactor=true").await;
+    let enrolled: Value = serde_json::from_str(&text).unwrap();
+    assert!(status == 200 && enrolled["googleSecretKey"].is_string() && enrolled["QRDataImage"].is_string());
+    assert_eq!(code(&app.form("socialLogin", app.as_app(), "token=x.y.z&provider=google").await), 416);
     let body = format!("handle=a%2Bb@example.com&password={PASSWORD}");
     is_true(&app.form("deleteAccount", ("access-token", &access), &body).await);
+    let login = format!("handle=a%2Bb@example.com&password={PASSWORD}");
     assert_eq!(code(&app.form("login", app.as_app(), &login).await), 600);
     tokens(app.form("loginAnonymous", app.as_app(), "handle=ANON_3F2504E0-4F89").await);
 }
@@ -203,6 +241,22 @@ async fn react(place: Place) {
     let access = tokens(app.json("login", app.as_app(), login).await);
     let body = json!({"password": OTHER, "newPassword": PASSWORD});
     is_true(&app.json("changePassword", ("access-token", &access), body).await);
+    // It has one call for both factors, and sends its access token along with a login token.
+    let user = ("access-token", access.as_str());
+    app.set_mode("google").await;
+    let (status, text) = app.json("setTwoFactorGoogleVerification", user, json!({"twoFactor": true})).await;
+    assert!(status == 200 && text.contains("googleSecretKey"), "{text}");
+    is_true(&app.json("setTwoFactorGoogleVerification", user, json!({"twoFactor": false})).await);
+    app.set_mode("phone").await;
+    is_true(&app.json("setPhone", user, json!({"phone": "+4915112345678"})).await);
+    let sent = app.server.code_by_sms("+4915112345678", "").await;
+    is_true(&app.json("verifyPhone", user, json!({"code": sent.parse::<u64>().unwrap()})).await);
+    is_true(&app.json("setTwoFactorGoogleVerification", user, json!({"twoFactor": true})).await);
+    let login = json!({"handle": "ana@example.com", "password": PASSWORD});
+    let half = login_token(app.json("login", app.as_app(), login).await);
+    let sent = app.server.code_by_sms("+4915112345678", &sent).await;
+    let body = json!({"loginToken": half, "code": sent.parse::<u64>().unwrap()});
+    tokens(app.json("loginComplete", user, body).await);
     // What fails has a number and a text, and nothing else.
     assert_eq!(
         code(&app.json("login", app.as_app(), json!({"handle": "x@example.com", "password": OTHER})).await),
@@ -240,36 +294,46 @@ async fn kotlin(place: Place) {
     assert_eq!(code(&app.json("invite", app.as_app(), body).await), 403);
     let login = json!({"handle": "ana@example.com", "password": OTHER});
     let access = tokens(app.json("login", app.as_app(), login.clone()).await);
+    let user = ("access-token", access.as_str());
+    app.set_mode("phone").await;
+    is_true(&app.json("setPhone", user, json!({"phone": "+4915112345678"})).await);
+    let sent = app.server.code_by_sms("+4915112345678", "").await;
+    is_true(&app.json("verifyPhone", user, json!({"code": sent})).await);
+    is_true(&app.json("setTwoFactorPhoneVerification", user, json!({"twoFactor": "true"})).await);
+    let half = login_token(app.json("login", app.as_app(), login.clone()).await);
+    let sent = app.server.code_by_sms("+4915112345678", &sent).await;
+    tokens(app.json("loginComplete", app.as_app(), json!({"loginToken": half, "code": sent})).await);
+    is_true(&app.json("setTwoFactorPhoneVerification", user, json!({"twoFactor": "false"})).await);
     is_true(&app.json("deleteAccount", ("access-token", &access), login).await);
     tokens(app.json("loginAnonymous", app.as_app(), json!({"handle": "ANON_1"})).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_swift_sdk_works_unmodified_on_sqlite() {
-    swift(Place::sqlite()).await;
+    swift(Place::sqlite().with("LATCHKEY__SMS__SENDER", "folder")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_swift_sdk_works_unmodified_on_postgres() {
-    swift(Place::postgres()).await;
+    swift(Place::postgres().with("LATCHKEY__SMS__SENDER", "folder")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_react_sdk_works_unmodified_on_sqlite() {
-    react(Place::sqlite()).await;
+    react(Place::sqlite().with("LATCHKEY__SMS__SENDER", "folder")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_react_sdk_works_unmodified_on_postgres() {
-    react(Place::postgres()).await;
+    react(Place::postgres().with("LATCHKEY__SMS__SENDER", "folder")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_kotlin_sdk_works_unmodified_on_sqlite() {
-    kotlin(Place::sqlite()).await;
+    kotlin(Place::sqlite().with("LATCHKEY__SMS__SENDER", "folder")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_kotlin_sdk_works_unmodified_on_postgres() {
-    kotlin(Place::postgres()).await;
+    kotlin(Place::postgres().with("LATCHKEY__SMS__SENDER", "folder")).await;
 }

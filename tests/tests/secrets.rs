@@ -47,8 +47,8 @@ async fn run(place: &Place, server: &Server) -> Vec<(&'static str, String)> {
         server.post("/api/app/updateAppSetting", ("server-secret", &secret), account).await.unwrap();
     assert_eq!(status, 200);
     let raw = json!({"handle": "ana.canary@example.com", "rawPassword": "canary of a third password"});
-    let (_, login) = server.post("/api/appuser/login", ("app-token", &token), raw.clone()).await.unwrap();
-    let second = login["access-token"].as_str().unwrap().to_owned();
+    let (_, again) = server.post("/api/appuser/login", ("app-token", &token), raw.clone()).await.unwrap();
+    let second = again["access-token"].as_str().unwrap().to_owned();
     let post = |path: &'static str, body: Value| server.post(path, ("access-token", &second), body);
     post("/api/appuser/setPhone", json!({"phone": "+4915112345678"})).await.unwrap();
     let sms_code = server.code_by_sms("+4915112345678", "").await;

@@ -1,5 +1,6 @@
 //! `cargo xtask interop`: a fresh token is verified by `jose` (npm) and `PyJWT` (PyPI), which find the keys by
-//! themselves; forged ones are refused by them, and by the server.
+//! themselves; forged ones are refused by them, and by the server. An authenticator is enrolled by `zxing-cpp` and
+//! `pyotp` (PyPI), which read our QR code and compute what it stands for.
 
 use xshell::{Shell, cmd};
 
@@ -29,9 +30,11 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
         shell.push_env("LATCHKEY_URL", &server.url),
         shell.push_env("LATCHKEY_APP", server.app("Interop", "none")?),
         shell.push_env("LATCHKEY_OTHER_APP", server.app("Another", "none")?),
+        shell.push_env("LATCHKEY_SERVER_SECRET", server.secret()?),
     ];
     cmd!(shell, "node {scripts}/verify.mjs").run()?;
     cmd!(shell, "{python} {scripts}/verify.py").run()?;
-    say("interop: jose and PyJWT agree with us");
+    cmd!(shell, "{python} {scripts}/authenticator.py").run()?;
+    say("interop: jose, PyJWT, zxing and pyotp agree with us");
     Ok(())
 }

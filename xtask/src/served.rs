@@ -33,6 +33,15 @@ impl Server {
         self.folder.path().join("data/mailbox")
     }
 
+    /// A server secret.
+    pub(crate) fn secret(&self) -> anyhow::Result<String> {
+        let output = command(&self.binary, &self.folder).args(["token", "server"]).output()?;
+        if !output.status.success() {
+            bail!("no server secret was made: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
     /// Makes an application; gives its id and token, separated by a comma.
     pub(crate) fn app(&self, name: &str, flow: &str) -> anyhow::Result<String> {
         let output = command(&self.binary, &self.folder)

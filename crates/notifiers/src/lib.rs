@@ -26,6 +26,7 @@ mod render;
 mod sms;
 mod smtp;
 mod templates;
+#[cfg(feature = "twilio")]
 mod twilio;
 
 pub use folder::FolderSender;
@@ -37,4 +38,5 @@ pub use render::{Link, Rendered, Template, Values, percent_encoded, render, rend
 pub use sms::{Sms, SmsAccount, SmsOrigin, SmsSender};
 pub use smtp::{InvalidSmtp, SmtpSender, SmtpServer, SmtpSettings, SmtpTls};
 pub use templates::{Language, MessageKind, Notes, PageTexts};
+#[cfg(feature = "twilio")]
 pub use twilio::{InvalidTwilio, TwilioSender};

@@ -1,3 +1,5 @@
+//! Forged, expired and foreign ID tokens, and key sets that cannot be trusted.
+
 use serde_json::json;
 
 use super::*;

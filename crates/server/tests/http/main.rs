@@ -18,6 +18,7 @@ mod confirmation;
 mod deletion;
 mod edge;
 mod enrolment;
+mod factor_races;
 mod factors;
 mod hostile;
 mod invite;
