@@ -107,6 +107,38 @@ mod tests {
         assert_eq!(std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
+    #[tokio::test]
+    async fn a_picture_travels_as_an_attachment() {
+        let mut email = email();
+        email.attachment = Some(crate::Attachment { name: "QRCode.png".to_owned(), png: vec![0x89, b'P'] });
+        let mime = String::from_utf8(email.to_mime().unwrap()).unwrap();
+        for expected in
+            ["multipart/mixed", "multipart/alternative", "image/png", "filename=\"QRCode.png\"", "iVA="]
+        {
+            assert!(mime.contains(expected), "{expected} in {mime}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_text_message_is_one_private_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let sender = FolderSender::new(folder.path().to_owned());
+        let sms = Sms {
+            id: "1".to_owned(),
+            to: latchkey_domain::Phone::parse("+4915112345678").unwrap(),
+            text: "123456 is your code.\n".to_owned(),
+            account: crate::SmsAccount {
+                sid: "AC1".to_owned(),
+                token: secrecy::SecretString::from("canary"),
+                origin: crate::SmsOrigin::Service("MG1".to_owned()),
+            },
+            valid_for: None,
+        };
+        sender.send_sms(&sms).await.unwrap();
+        let text = std::fs::read_to_string(folder.path().join("1.txt")).unwrap();
+        assert_eq!(text, "To: +4915112345678\n\n123456 is your code.\n");
+    }
+
     #[test]
     fn sec_109_no_value_adds_a_header() {
         let mime = String::from_utf8(email().to_mime().unwrap()).unwrap();

@@ -6,6 +6,8 @@ use qrcode::{Color, EcLevel, QrCode};
 use crate::message::NotifyError;
 use crate::render::percent_encoded;
 
+/// More of an application's name is not shown by authenticator apps, and would not fit beside a long account.
+const MAX_ISSUER: usize = 40;
 /// Pixels of one module, and modules of white around them (ISO/IEC 18004 wants four).
 const SCALE: usize = 5;
 const QUIET: usize = 4;
@@ -13,7 +15,7 @@ const QUIET: usize = 4;
 /// The address of a secret, as authenticator apps read it. `key` is base32 without padding.
 #[must_use]
 pub fn authenticator_uri(issuer: &str, account: &str, key: &str) -> String {
-    let issuer = percent_encoded(issuer);
+    let issuer = percent_encoded(&issuer.chars().take(MAX_ISSUER).collect::<String>());
     let account = percent_encoded(account).replace("%40", "@");
     format!(
         "otpauth://totp/{issuer}:{account}?secret={key}&issuer={issuer}&algorithm=SHA1&digits=6&period=30"
@@ -74,5 +76,8 @@ mod tests {
         let first = (side + 1) * QUIET * SCALE;
         assert_eq!(pixels[first], 0, "the corner of a finder is dark");
         assert!(qr_png(&"x".repeat(5_000)).is_err());
+        // The longest heading and account that there can be.
+        let uri = authenticator_uri(&"😀".repeat(100), &"ü".repeat(127), &"A".repeat(32));
+        assert!(qr_png(&uri).is_ok(), "{}", uri.len());
     }
 }

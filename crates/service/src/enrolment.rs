@@ -307,7 +307,9 @@ impl<S: Store> Service<S> {
         }
         let age = now - token.issued_at;
         let mut is_good = age < self.inner.settings.factors.recent_login;
-        if let Some(code) = code {
+        // Who has no factor has nothing to show, and nothing to guess at.
+        let has_factor = user.factors.has(Factor::Authenticator) || user.factors.has(Factor::Phone);
+        if let Some(code) = code.filter(|_| has_factor) {
             let attempt = self.factor_try(&app, &user, call, code, None)?;
             let (service, trying) = (self.clone(), token.clone());
             let tried = self.inner.store.transact("factor.prove", move |repos| {

@@ -156,7 +156,8 @@ impl<S: Store> Service<S> {
         if let Some(keys) = set.kept().fresh(now) {
             return Ok(keys);
         }
-        if set.kept().may_ask(now) {
+        // Whoever has nothing to go on waits for whoever is asking.
+        if set.kept().may_ask(now) || set.kept().usable(now).is_none() {
             let _turn = set.asking.lock().await;
             let kept = set.kept();
             if kept.fresh(now).is_none() && kept.may_ask(now) {
@@ -175,7 +176,7 @@ impl<S: Store> Service<S> {
     ) -> Option<Arc<ProviderKeys>> {
         let is_newer = |kept: &Kept| kept.keys.as_ref().is_some_and(|keys| !Arc::ptr_eq(keys, old));
         let now = self.inner.clock.now();
-        if !is_newer(&set.kept()) && set.kept().may_ask(now) {
+        if !is_newer(&set.kept()) {
             let _turn = set.asking.lock().await;
             if !is_newer(&set.kept()) && set.kept().may_ask(now) {
                 self.ask(place, set).await;

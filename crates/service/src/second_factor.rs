@@ -117,6 +117,10 @@ impl<S: Store> Service<S> {
         let phone = user.factors.sms_phone().filter(|_| asks_phone).cloned();
         let (mut slot, mut placing) = (None, None);
         if let Some(phone) = phone {
+            // Nobody could ever bring the code.
+            if self.sms_account(app)?.is_none() {
+                return Err(Refusal::SmsFailed.into());
+            }
             let (app_id, locale) = (app.id, user.locale);
             let words = self.inner.store.read("login.words", move |readers| {
                 worded(readers.email_templates(), app_id, TemplateName::Sms, locale)

@@ -151,6 +151,12 @@ impl Settings {
         if !(1..=10).contains(&self.limits.sms_code_minutes) {
             mistakes.push("limits.sms_code_minutes is 1 to 10".to_owned());
         }
+        if !(1..=60).contains(&self.limits.login_token_minutes) {
+            mistakes.push("limits.login_token_minutes is 1 to 60".to_owned());
+        }
+        if self.limits.recent_login_minutes > 1_440 {
+            mistakes.push("limits.recent_login_minutes is at most 1440".to_owned());
+        }
         if self.limits.authenticator_steps_ahead > 1 {
             mistakes.push("limits.authenticator_steps_ahead is 0 or 1".to_owned());
         }
@@ -206,7 +212,6 @@ impl Settings {
             ("limits.sprayed_handles", limits.sprayed_handles == 0),
             ("limits.ipv4_share", limits.ipv4_share == 0),
             ("limits.site_share", limits.site_share == 0),
-            ("limits.login_token_minutes", limits.login_token_minutes == 0),
             ("limits.wrong_factors_a_login", limits.wrong_factors_a_login == 0),
             ("limits.wrong_factors_a_day", limits.wrong_factors_a_day == 0),
             ("limits.wrong_factors_in_a_row", limits.wrong_factors_in_a_row == 0),

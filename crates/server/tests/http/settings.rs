@@ -72,7 +72,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing<S: Store>(app: TestApp<S>
         (json!({"appId": "0".repeat(32), "setting": "status", "status": "active"}), (404, 401)),
         (json!({"appId": shop.id, "setting": "nothing"}), (400, 602)),
         (
-            json!({"appId": shop.id, "setting": "twoFactorVerification", "twoFactorVerification": "google"}),
+            json!({"appId": shop.id, "setting": "twoFactorVerification", "twoFactorVerification": "often"}),
             (400, 602),
         ),
         (json!({"appId": shop.id, "setting": "status", "status": "asleep"}), (400, 602)),
@@ -93,6 +93,16 @@ async fn what_cannot_be_is_refused_and_changes_nothing<S: Store>(app: TestApp<S>
                 "emailExtensionSenderEmail": "no address"}),
             (400, 602),
         ),
+        (
+            json!({"appId": shop.id, "setting": "twoFactorVerification", "twoFactorVerification": "google",
+                "googleAppName": "a\u{202e}b"}),
+            (400, 602),
+        ),
+        (json!({"appId": shop.id, "setting": "googleClientId"}), (400, 403)),
+        (json!({"appId": shop.id, "setting": "googleClientId", "googleClientId": "a,,b"}), (400, 602)),
+        (json!({"appId": shop.id, "setting": "appleAudiences", "appleAudiences": [1]}), (400, 602)),
+        (json!({"appId": shop.id, "setting": "appleLogin", "appleLoginEnabled": 1}), (400, 602)),
+        (json!({"appId": shop.id, "setting": "smsADay", "smsADay": 1_000_001}), (400, 602)),
     ] {
         assert_eq!(app.admin("updateAppSetting", body.clone()).await.error(), expected, "{body}");
     }
