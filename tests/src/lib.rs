@@ -235,22 +235,26 @@ impl Server {
 
     /// The newest code that was written for this number; waits for another than `old`.
     pub async fn code_by_sms(&self, phone: &str, old: &str) -> String {
-        let to = format!("To: {phone}\n");
         for _ in 0..600 {
-            let texts = std::fs::read_dir(&self.mailbox).expect("the mailbox").flatten();
-            let mut files: Vec<PathBuf> = texts.map(|text| text.path()).collect();
-            files.retain(|file| file.extension().is_some_and(|extension| extension == "txt"));
-            files.sort();
-            let texts = files.iter().rev().filter_map(|file| std::fs::read_to_string(file).ok());
-            let newest =
-                texts.filter_map(|text| text.strip_prefix(&to).map(|text| text.trim().to_owned())).next();
-            let code: Option<String> = newest.map(|text| text.chars().take(6).collect());
-            if let Some(code) = code.filter(|code| code != old) {
+            if let Some(code) = self.newest_sms(phone).filter(|code| code != old) {
                 return code;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("no SMS to {phone}");
+    }
+
+    /// The newest code in the mailbox for this number.
+    #[must_use]
+    pub fn newest_sms(&self, phone: &str) -> Option<String> {
+        let to = format!("To: {phone}\n");
+        let texts = std::fs::read_dir(&self.mailbox).expect("the mailbox").flatten();
+        let mut files: Vec<PathBuf> = texts.map(|text| text.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "txt"));
+        files.sort();
+        let mut texts = files.iter().rev().filter_map(|file| std::fs::read_to_string(file).ok());
+        let newest = texts.find_map(|text| text.strip_prefix(&to).map(|text| text.trim().to_owned()))?;
+        Some(newest.chars().take(6).collect())
     }
 
     /// Everything that it wrote so far; lines of standard output begin with `# `.

@@ -31,7 +31,7 @@ fn count(place: &Place, query: &str) -> i64 {
 }
 
 /// What must never be, each with what it would mean.
-const NEVER: [(&str, &str); 12] = [
+const NEVER: [(&str, &str); 15] = [
     (
         "a user whom no act has made",
         "SELECT COUNT(*) AS number FROM users u WHERE NOT EXISTS (SELECT 1 FROM audit_log a WHERE a.app_id = u.app_id
@@ -93,15 +93,33 @@ const NEVER: [(&str, &str); 12] = [
          WHERE u.app_id = c.app_id AND u.id = c.subject)",
     ),
     (
-        "a mail that was promised and is nowhere, or one that nobody promised",
-        "SELECT (SELECT COUNT(*) FROM outbox) + (SELECT COUNT(*) FROM audit_log WHERE action = 'mail.sent')
-         - (SELECT COUNT(*) FROM audit_log WHERE result = 'ok' AND action IN ('signup', 'completeSignup', 'register',
-         'invite', 'forgotPassword', 'changePassword', 'resetPassword')) AS number",
+        "a verified number that nobody verified, or that was verified and is gone",
+        "SELECT COUNT(*) AS number FROM users u WHERE (u.verified_phone IS NOT NULL) <> EXISTS (SELECT 1 FROM audit_log a
+         WHERE a.app_id = u.app_id AND a.user_id = u.id AND a.action = 'verifyPhone' AND a.result = 'ok')",
+    ),
+    (
+        "a second factor that nobody enrolled, or that was enrolled and is gone",
+        "SELECT COUNT(*) AS number FROM users u WHERE u.wants_sms <> EXISTS (SELECT 1 FROM audit_log a
+         WHERE a.app_id = u.app_id AND a.user_id = u.id AND a.action = 'setTwoFactorPhoneVerification'
+         AND a.result = 'ok')",
+    ),
+    (
+        "a completed log-in whose code is still good",
+        "SELECT COUNT(*) AS number FROM codes c JOIN audit_log a ON a.app_id = c.app_id AND a.user_id = c.subject
+         WHERE c.purpose = 'login' AND c.consumed_at IS NULL AND a.action = 'loginComplete' AND a.result = 'ok'",
+    ),
+    (
+        "a message that was promised and is nowhere, or one that nobody promised",
+        "SELECT (SELECT COUNT(*) FROM outbox)
+         + (SELECT COUNT(*) FROM audit_log WHERE action IN ('mail.sent', 'sms.sent'))
+         - (SELECT COUNT(*) FROM audit_log WHERE result = 'ok' AND (action IN ('signup', 'completeSignup', 'register',
+         'invite', 'forgotPassword', 'changePassword', 'resetPassword', 'setPhone', 'setTwoFactorPhoneVerification')
+         OR (action = 'login' AND detail = 'second factor'))) AS number",
     ),
 ];
 
 /// One life, from sign-up to deletion, as far as it gets. `None` when the server is gone.
-async fn live(server: &Server, at_once: &str, with_code: &str, name: &str) -> Option<()> {
+async fn live(server: &Server, (at_once, with_code): (&str, &str), name: &str, phone: &str) -> Option<()> {
     let call = |path: &'static str, header: (&'static str, String), body: Value| async move {
         let (status, answer) =
             server.post(&format!("/api/appuser/{path}"), (header.0, &header.1), body).await?;
@@ -120,12 +138,25 @@ async fn live(server: &Server, at_once: &str, with_code: &str, name: &str) -> Op
         }
         None
     };
+    let sms = async |old: &str| {
+        for _ in 0..100 {
+            if let Some(code) = server.newest_sms(phone).filter(|code| code != old) {
+                return Some(code);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    };
     let tokens = call("signup", app(), own.clone()).await?;
     let user = || ("access-token", tokens["access-token"].as_str().unwrap_or_default().to_owned());
     call("setUserName", user(), json!({"userName": name})).await?;
     call("setLocale", user(), json!({"locale": "FR"})).await?;
     call("setUserMetadata", user(), json!({"metaData": r#"{"colour":"red"}"#})).await?;
     call("changePassword", user(), json!({"password": PASSWORD, "newPassword": OTHER})).await?;
+    call("setPhone", user(), json!({ "phone": phone })).await?;
+    let verifying = sms("").await?;
+    call("verifyPhone", user(), json!({ "code": verifying })).await?;
+    call("setTwoFactorPhoneVerification", user(), json!({"twoFactor": true})).await?;
     let invited = format!("{name}i@example.com");
     call("invite", user(), json!({"handle": invited, "senderUserId": "me"})).await?;
     call("forgotPassword", app(), json!({"handle": handle})).await?;
@@ -138,7 +169,9 @@ async fn live(server: &Server, at_once: &str, with_code: &str, name: &str) -> Op
     call("completeSignup", other(), json!({"handle": coded, "code": code(&coded, "").await?})).await?;
     let reset = json!({"handle": handle, "password": PASSWORD, "code": code(&handle, "").await?});
     call("resetPassword", app(), reset).await?;
-    let tokens = call("login", app(), own.clone()).await?;
+    let half = call("login", app(), own.clone()).await?;
+    let complete = json!({"loginToken": half["login-token"], "code": sms(&verifying).await?});
+    let tokens = call("loginComplete", app(), complete).await?;
     let user = ("access-token", tokens["access-token"].as_str()?.to_owned());
     call("deleteAccount", user, own).await?;
     Some(())
@@ -146,7 +179,7 @@ async fn live(server: &Server, at_once: &str, with_code: &str, name: &str) -> Op
 
 async fn all_or_nothing(place: Place) {
     let rounds = std::env::var("LATCHKEY_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
-    let place = place.with("LATCHKEY__OUTBOX__SEND_SECONDS", "2");
+    let place = place.with("LATCHKEY__OUTBOX__SEND_SECONDS", "2").with("LATCHKEY__SMS__SENDER", "folder");
     let mut server = Arc::new(place.start());
     let secret = place.printed(&["token", "server", "--name", "test"]);
     let header = ("server-secret", secret.as_str());
@@ -160,6 +193,12 @@ async fn all_or_nothing(place: Place) {
         ("updateAppSetting", json!({"appId": id, "setting": "signupFlow", "signupFlow": "none"})),
         ("updateAppSetting", json!({"appId": id, "setting": "userNamesEnabled", "userNamesEnabled": true})),
         ("updateAppSetting", json!({"appId": id, "setting": "anonLogin", "anonymousLoginEnabled": true})),
+        ("updateAppSetting", json!({"appId": id, "setting": "smsADay", "smsADay": 100_000})),
+        (
+            "updateAppSetting",
+            json!({"appId": id, "setting": "twoFactorVerification", "twoFactorVerification": "phone",
+                "TWILIOAccountSid": "AC1", "TWILIOToken": "t", "TWILIOPhoneNumber": "+4930123456789"}),
+        ),
         ("updateAppMetaData", json!({"appId": id, "metaData": [{"path": "colour", "canEdit": true}]})),
         ("addRemoveAppLocale", json!({"appId": id, "locales": ["FR"]})),
     ] {
@@ -170,8 +209,9 @@ async fn all_or_nothing(place: Place) {
             .map(|number| {
                 let (server, at_once, with_code) =
                     (Arc::clone(&server), apps[0].1.clone(), apps[1].1.clone());
-                let name = format!("r{round}n{number}");
-                tokio::spawn(async move { live(&server, &at_once, &with_code, &name).await })
+                let (name, phone) =
+                    (format!("r{round}n{number}"), format!("+49151{number:02}{round:02}12345"));
+                tokio::spawn(async move { live(&server, (&at_once, &with_code), &name, &phone).await })
             })
             .collect();
         let moment = 500 + RandomState::new().build_hasher().finish() % 5_000;
@@ -188,7 +228,8 @@ async fn all_or_nothing(place: Place) {
         server = Arc::new(place.start());
     }
     // One whole life, so that every use case is known to have been among those that were killed.
-    assert_eq!(live(&server, &apps[0].1, &apps[1].1, "last").await, Some(()));
+    let tokens = (apps[0].1.as_str(), apps[1].1.as_str());
+    assert_eq!(live(&server, tokens, "last", "+4917012345678").await, Some(()));
     Arc::get_mut(&mut server).unwrap().kill();
     for (what, query) in NEVER {
         assert_eq!(count(&place, query), 0, "{what}");
