@@ -3,6 +3,9 @@
 
 use std::collections::HashMap;
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
@@ -16,6 +19,8 @@ use crate::jwt::{self, TokenError, VerifyingKey};
 const LEEWAY_SECONDS: i64 = 60;
 /// The longest `sub` (OpenID Connect Core 1.0 section 2).
 const MAX_SUBJECT: usize = 255;
+/// What the header's `typ` may be.
+const ID_TOKEN_TYPES: [Option<&str>; 2] = [Some("JWT"), None];
 /// More keys than this are no provider's.
 const MAX_KEYS: usize = 100;
 
@@ -35,14 +40,20 @@ impl ProviderKeys {
         if jwks.len() > MAX_KEYS {
             return Err(malformed);
         }
+        let mut keys: Vec<_> = jwks.iter().filter_map(verifying_key).collect();
         let mut times = HashMap::new();
-        for kid in jwks.iter().filter_map(|jwk| jwk.get("kid")?.as_str()) {
-            *times.entry(kid).or_insert(0) += 1;
+        for key in &keys {
+            *times.entry(key.kid.clone()).or_insert(0) += 1;
         }
-        let is_alone = |key: &VerifyingKey| times.get(key.kid.as_str()) == Some(&1);
-        let keys: Vec<_> = jwks.iter().filter_map(verifying_key).filter(is_alone).collect();
+        keys.retain(|key| times.get(&key.kid) == Some(&1));
         if keys.is_empty() { Err(CryptoError::Key("a JWKS without a usable key")) } else { Ok(Self(keys)) }
     }
+}
+
+/// Whether a text could be an ID token at all, whatever key it names: worth fetching keys for.
+#[must_use]
+pub fn may_be_id_token(token: &str) -> bool {
+    jwt::verify(token, &[], &ID_TOKEN_TYPES) == Err(TokenError::UnknownKey)
 }
 
 impl std::fmt::Debug for ProviderKeys {
@@ -54,16 +65,35 @@ impl std::fmt::Debug for ProviderKeys {
 fn verifying_key(jwk: &Value) -> Option<VerifyingKey> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let kid = text("kid")?.to_owned();
-    let signs = matches!(text("use"), None | Some("sig"));
+    let operations = jwk.get("key_ops").and_then(Value::as_array);
+    let verifies =
+        operations.is_none_or(|operations| operations.iter().any(|operation| operation == "verify"));
+    let signs = matches!(text("use"), None | Some("sig")) && verifies;
     match (text("kty")?, text("alg"), signs) {
         ("RSA", None | Some("RS256"), true) => {
             let part = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
+            let part = |name: &str| -> Option<Vec<u8>> {
+                Some(part(name)?.into_iter().skip_while(|byte| *byte == 0).collect())
+            };
             let (n, e) = (part("n")?, part("e")?);
-            let n: Vec<u8> = n.into_iter().skip_while(|byte| *byte == 0).collect();
-            (256..=1_024).contains(&n.len()).then(|| VerifyingKey::rs256(kid, &n, &e))
+            let is_odd = |bytes: &[u8]| bytes.last().is_some_and(|byte| byte % 2 == 1);
+            let is_sound = (256..=1_024).contains(&n.len())
+                && is_odd(&n)
+                && (1..=4).contains(&e.len())
+                && is_odd(&e)
+                && e != [1];
+            let is_key = is_sound
+                && RsaPublicKeyComponents { n: &n, e: &e }
+                    .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+                    .is_ok();
+            is_key.then(|| VerifyingKey::rs256(kid, &n, &e))
         }
         ("EC", None | Some("ES256"), true) if text("crv") == Some("P-256") => {
-            VerifyingKey::es256(kid, text("x")?, text("y")?)
+            let (x, y) = (text("x")?, text("y")?);
+            let coordinate = |text: &str| URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == 32);
+            let point = [vec![4], coordinate(x)?, coordinate(y)?].concat();
+            ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
+            VerifyingKey::es256(kid, x, y)
         }
         _ => None,
     }
@@ -100,14 +130,17 @@ pub fn verify_id_token(
     rules: IdTokenRules<'_>,
     now: OffsetDateTime,
 ) -> Result<IdToken, TokenError> {
-    let claims = jwt::verify(token, &keys.0, &[Some("JWT"), None])?;
+    let claims = jwt::verify(token, &keys.0, &ID_TOKEN_TYPES)?;
     jwt::check_times(&claims, now, LEEWAY_SECONDS, true)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let is_one_of = |value: Option<&str>, allowed: &[String]| {
         value.is_some_and(|value| allowed.iter().any(|allowed| allowed == value))
     };
     let is_ours = is_one_of(text("iss"), rules.issuers) && is_one_of(audience(&claims), rules.audiences);
-    let subject = text("sub").filter(|subject| (1..=MAX_SUBJECT).contains(&subject.len()));
+    let is_subject = |subject: &&str| {
+        (1..=MAX_SUBJECT).contains(&subject.len()) && subject.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let subject = text("sub").filter(is_subject);
     let (true, true, Some(subject)) = (is_ours, claims.contains_key("iat"), subject) else {
         return Err(TokenError::Claims);
     };

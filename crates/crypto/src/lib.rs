@@ -38,7 +38,7 @@ pub use common::is_common_password;
 pub use digest::{DigestRoot, digests_match};
 pub use entropy::SystemEntropy;
 pub use error::CryptoError;
-pub use id_token::{IdToken, IdTokenRules, ProviderKeys, verify_id_token};
+pub use id_token::{IdToken, IdTokenRules, ProviderKeys, may_be_id_token, verify_id_token};
 pub use jwt::{MAX_TOKEN_BYTES, TokenError};
 pub use keyring::{KeyRing, KeyRingError, MasterKey};
 pub use password::{Engine, HashCost, PasswordHasher, Verdict, client_password};

@@ -76,10 +76,10 @@ impl Factors {
         }
     }
 
-    /// Whether a change takes something away that protects the user.
+    /// Whether a change of factors takes something away that protects the user.
     #[must_use]
     pub fn protect(&self) -> bool {
-        self.authenticator.is_some() || self.verified_phone.is_some()
+        self.has(Factor::Authenticator) || self.has(Factor::Phone)
     }
 }
 

@@ -39,4 +39,4 @@ pub use sms::{Sms, SmsAccount, SmsOrigin, SmsSender};
 pub use smtp::{InvalidSmtp, SmtpSender, SmtpServer, SmtpSettings, SmtpTls};
 pub use templates::{Language, MessageKind, Notes, PageTexts};
 #[cfg(feature = "twilio")]
-pub use twilio::{InvalidTwilio, TwilioSender};
+pub use twilio::TwilioSender;

@@ -147,6 +147,9 @@ pub enum NotifyError {
     /// It may leave later.
     #[error("not now: {0}")]
     Unavailable(String),
+    /// Nobody said whether it has left.
+    #[error("no answer: {0}")]
+    Unanswered(String),
 }
 
 /// A send that is under way.

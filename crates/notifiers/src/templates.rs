@@ -30,6 +30,8 @@ pub enum MessageKind {
     FactorChanged,
     /// Somebody who knows the password sent wrong codes.
     FactorFailed,
+    /// A recovery code was used.
+    RecoveryUsed,
 }
 
 /// A language.
@@ -50,6 +52,7 @@ pub struct Language {
     account_exists: Message,
     factor_changed: Message,
     factor_failed: Message,
+    recovery_used: Message,
     /// Sentences that are added to messages.
     pub notes: Notes,
     /// The texts of the page behind a mailed link.
@@ -147,6 +150,7 @@ impl Language {
             MessageKind::AccountExists => &self.account_exists,
             MessageKind::FactorChanged => &self.factor_changed,
             MessageKind::FactorFailed => &self.factor_failed,
+            MessageKind::RecoveryUsed => &self.recovery_used,
         };
         let text = message.text.trim();
         Template {
@@ -161,7 +165,7 @@ impl Language {
 mod tests {
     use super::*;
 
-    const ALL: [MessageKind; 13] = [
+    const ALL: [MessageKind; 14] = [
         MessageKind::Named(TemplateName::SignUp),
         MessageKind::Named(TemplateName::SignUpLink),
         MessageKind::Named(TemplateName::ClickThrough),
@@ -175,6 +179,7 @@ mod tests {
         MessageKind::AccountExists,
         MessageKind::FactorChanged,
         MessageKind::FactorFailed,
+        MessageKind::RecoveryUsed,
     ];
 
     fn marks(text: &str) -> Vec<String> {

@@ -16,15 +16,11 @@ const MAX_ANSWER: usize = 16 * 1_024;
 /// The longest message that the API takes, in characters.
 const MAX_TEXT: usize = 1_600;
 
-/// The client of the API cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidTwilio(String);
-
 /// Sends through Twilio, each message with its application's account.
 #[derive(Debug)]
 pub struct TwilioSender {
-    client: Client,
+    /// None where the system has no certificates to trust.
+    client: Option<Client>,
     url: String,
 }
 
@@ -34,18 +30,13 @@ struct Problem {
 }
 
 impl TwilioSender {
-    /// A sender to the API at this address, without a slash at its end.
-    ///
-    /// # Errors
-    /// [`InvalidTwilio`] when the system has no certificates to trust.
-    pub fn new(url: &str, timeout: Duration) -> Result<Self, InvalidTwilio> {
-        let client = Client::builder()
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .redirect(Policy::none())
-            .build()
-            .map_err(|error| InvalidTwilio(error.to_string()))?;
-        Ok(Self { client, url: url.to_owned() })
+    /// A sender to the API at this address, without a slash at its end. A proxy that the environment names is used
+    /// for `https` only.
+    #[must_use]
+    pub fn new(url: &str, timeout: Duration) -> Self {
+        let builder = Client::builder().timeout(timeout).connect_timeout(timeout).redirect(Policy::none());
+        let builder = if url.starts_with("http://") { builder.no_proxy() } else { builder };
+        Self { client: builder.build().ok(), url: url.to_owned() }
     }
 
     async fn post(&self, sms: &Sms) -> Result<(), NotifyError> {
@@ -58,24 +49,27 @@ impl TwilioSender {
         if let Some(valid_for) = sms.valid_for {
             form.push(("ValidityPeriod", valid_for.as_secs().clamp(1, 14_400).to_string()));
         }
-        let answer = self
-            .client
+        let no_client = || NotifyError::Unavailable("the system trusts no certificates".to_owned());
+        let client = self.client.as_ref().ok_or_else(no_client)?;
+        let answer = client
             .post(format!("{}/2010-04-01/Accounts/{}/Messages.json", self.url, sms.account.sid))
             .basic_auth(&sms.account.sid, Some(sms.account.token.expose_secret()))
             .form(&form)
             .send()
             .await
-            .map_err(|error| NotifyError::Unavailable(reason(&error).to_owned()))?;
+            .map_err(|error| unsent(&error))?;
         if answer.status().is_success() { Ok(()) } else { Err(refusal(answer).await) }
     }
 }
 
-/// What went wrong on the way, without addresses.
-fn reason(error: &reqwest::Error) -> &'static str {
-    match error {
-        error if error.is_timeout() => "Twilio did not answer in time",
-        error if error.is_connect() => "Twilio cannot be reached",
-        _ => "the connection to Twilio broke",
+/// What went wrong on the way, without addresses. Twilio has no way to say a second time what it has taken.
+fn unsent(error: &reqwest::Error) -> NotifyError {
+    if error.is_connect() {
+        NotifyError::Unavailable("Twilio cannot be reached".to_owned())
+    } else if error.is_timeout() {
+        NotifyError::Unanswered("Twilio did not answer in time".to_owned())
+    } else {
+        NotifyError::Unanswered("the connection to Twilio broke".to_owned())
     }
 }
 
@@ -135,7 +129,7 @@ mod tests {
     async fn answered(template: ResponseTemplate) -> Result<(), NotifyError> {
         let server = MockServer::start().await;
         Mock::given(method("POST")).respond_with(template).mount(&server).await;
-        let sender = TwilioSender::new(&server.uri(), Duration::from_millis(500)).unwrap();
+        let sender = TwilioSender::new(&server.uri(), Duration::from_millis(500));
         sender.send_sms(&sms()).await
     }
 
@@ -153,7 +147,7 @@ mod tests {
             .expect(1)
             .mount(&server)
             .await;
-        let sender = TwilioSender::new(&server.uri(), Duration::from_secs(5)).unwrap();
+        let sender = TwilioSender::new(&server.uri(), Duration::from_secs(5));
         sender.send_sms(&sms()).await.unwrap();
     }
 
@@ -165,7 +159,7 @@ mod tests {
             .expect(1)
             .mount(&server)
             .await;
-        let sender = TwilioSender::new(&server.uri(), Duration::from_secs(5)).unwrap();
+        let sender = TwilioSender::new(&server.uri(), Duration::from_secs(5));
         let mut sms = sms();
         sms.account.origin = SmsOrigin::Service("MG1".to_owned());
         sender.send_sms(&sms).await.unwrap();
@@ -202,8 +196,8 @@ mod tests {
         assert!(matches!(answered(elsewhere).await, Err(NotifyError::Refused(_))));
         let slow = ResponseTemplate::new(201).set_delay(Duration::from_secs(5));
         let error = answered(slow).await.unwrap_err();
-        assert_eq!(error, NotifyError::Unavailable("Twilio did not answer in time".to_owned()));
-        let sender = TwilioSender::new("http://127.0.0.1:1", Duration::from_secs(5)).unwrap();
+        assert_eq!(error, NotifyError::Unanswered("Twilio did not answer in time".to_owned()));
+        let sender = TwilioSender::new("http://127.0.0.1:1", Duration::from_secs(5));
         assert!(matches!(sender.send_sms(&sms()).await, Err(NotifyError::Unavailable(_))));
     }
 }

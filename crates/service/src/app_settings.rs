@@ -24,6 +24,17 @@ const MOST_HOLD_DAYS: u32 = 3_650;
 /// The most SMS of an application in a day.
 const MOST_SMS_A_DAY: u32 = 1_000_000;
 
+/// What becomes of an account.
+#[derive(Debug, Clone)]
+pub enum AccountChange {
+    /// It stays as it is, if there is one.
+    Keep,
+    /// It is replaced by this one.
+    Set(SmsAccount),
+    /// It goes.
+    Remove,
+}
+
 /// One setting and its new value.
 #[derive(Debug, Clone)]
 pub enum SettingChange {
@@ -72,8 +83,8 @@ pub enum SettingChange {
     TwoFactor {
         /// Which.
         mode: TwoFactorMode,
-        /// The account at the SMS provider; the one that is there stays if none is given.
-        account: Option<SmsAccount>,
+        /// What becomes of the account at the SMS provider.
+        account: AccountChange,
         /// What authenticator apps show above the code; what is there stays if none is given.
         heading: Option<String>,
     },
@@ -106,7 +117,7 @@ impl SettingChange {
     fn seal<S: Store>(&self, service: &Service<S>, app_id: AppId) -> Result<Option<Sealed>, ServiceError> {
         match self {
             Self::MailAccount { key, .. } => service.seal_mail_key(app_id, key.expose_secret()).map(Some),
-            Self::TwoFactor { account: Some(account), .. } => {
+            Self::TwoFactor { account: AccountChange::Set(account), .. } => {
                 service.seal_sms_account(app_id, account).map(Some)
             }
             _ => Ok(None),
@@ -162,8 +173,10 @@ impl SettingChange {
             }
             Self::TwoFactor { mode, account, heading } => {
                 settings.two_factor = *mode;
-                if account.is_some() {
-                    settings.sms_account = sealed.cloned();
+                match account {
+                    AccountChange::Keep => {}
+                    AccountChange::Set(_) => settings.sms_account = sealed.cloned(),
+                    AccountChange::Remove => settings.sms_account = None,
                 }
                 if let Some(heading) = heading {
                     settings.authenticator_heading = Some(heading.clone()).filter(|text| !text.is_empty());
@@ -177,7 +190,11 @@ impl SettingChange {
                 settings.sms_countries.clone_from(countries);
                 check_sms(service, app)?;
             }
-            Self::SmsADay(most) => settings.sms_a_day = within(*most, 0, MOST_SMS_A_DAY)?,
+            Self::SmsADay(most) => {
+                let text = || format!("smsADay is 0 to {MOST_SMS_A_DAY}");
+                settings.sms_a_day = within(*most, 0, MOST_SMS_A_DAY)
+                    .map_err(|refusal| ServiceError::Explained(refusal, text()))?;
+            }
             Self::SocialLogin(provider, on) => social(settings, *provider).enabled = *on,
             Self::SocialAudiences(provider, audiences) => {
                 social(settings, *provider).audiences.clone_from(audiences);

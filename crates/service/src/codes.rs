@@ -195,9 +195,16 @@ impl<S: Store> Service<S> {
         if codes.is_empty() {
             return Ok(Tried::Wrong);
         }
-        let handle = [attempt.handle.key().as_bytes()];
-        let a_day = self.counter(app_id, "code.wrong", &handle, Duration::days(1))?;
-        let known = self.counter(app_id, "code.wrong.known", &handle, Duration::days(1))?;
+        // Mailed codes may be tried by anybody, those by SMS by whoever has a token: the one must not spend the
+        // other's tries.
+        let group: &[u8] = match purpose {
+            CodePurpose::SignUp | CodePurpose::Invite | CodePurpose::Reset => b"mail",
+            CodePurpose::Phone => b"phone",
+            CodePurpose::Login => b"login",
+        };
+        let subject = [group, attempt.handle.key().as_bytes()];
+        let a_day = self.counter(app_id, "code.wrong", &subject, Duration::days(1))?;
+        let known = self.counter(app_id, "code.wrong.known", &subject, Duration::days(1))?;
         let taken = if repos.quotas().reserve(&a_day, rules.wrong_a_day)? {
             a_day
         } else if attempt.is_known && repos.quotas().reserve(&known, rules.wrong_a_day_known)? {

@@ -118,6 +118,13 @@ impl<S> Clone for Service<S> {
     }
 }
 
+/// Wakes the workers of the outbox, one for each channel.
+#[derive(Default)]
+pub(crate) struct Wake {
+    pub(crate) mail: Notify,
+    pub(crate) sms: Notify,
+}
+
 pub(crate) struct Inner<S> {
     pub(crate) store: S,
     pub(crate) clock: Arc<dyn Clock>,
@@ -127,7 +134,7 @@ pub(crate) struct Inner<S> {
     pub(crate) pool: HashPool,
     pub(crate) settings: ServiceSettings,
     pub(crate) signing: SigningKeys,
-    pub(crate) outbox_has_messages: Notify,
+    pub(crate) wake: Wake,
     pub(crate) limits: Arc<RateLimits>,
     pub(crate) in_flight: InFlight,
     pub(crate) outside: Outside,
@@ -149,7 +156,7 @@ impl<S: Store> Service<S> {
                 limits: Arc::new(RateLimits::new(parts.settings.rates.clone())),
                 settings: parts.settings,
                 signing: SigningKeys::default(),
-                outbox_has_messages: Notify::new(),
+                wake: Wake::default(),
                 in_flight: InFlight::default(),
                 outside: parts.outside,
                 key_sets: KeySets::default(),

@@ -3,8 +3,8 @@
 
 use latchkey_crypto::{AccessToken, TotpSecret};
 use latchkey_domain::{
-    App, Authenticator, Code, Factor, Factors, Handle, KeyedDigest, RECOVERY_CODES, RecoveryCode, Sealed,
-    TemplateName, TwoFactorMode, User,
+    App, Authenticator, Code, CodePurpose, Factor, Factors, Handle, KeyedDigest, RECOVERY_CODES,
+    RecoveryCode, Sealed, TemplateName, TwoFactorMode, User,
 };
 use latchkey_notifiers::{MessageKind, authenticator_uri, qr_png};
 use latchkey_storage::{Repositories, Store};
@@ -13,7 +13,7 @@ use time::Duration;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_user, gate};
 use crate::limits::Rate;
-use crate::mail::{built_in, worded};
+use crate::mail::{Notice, built_in, worded};
 use crate::second_factor::{FactorCode, authenticator_of};
 use crate::{Refusal, Service, ServiceError};
 
@@ -47,10 +47,9 @@ pub enum Enrolled {
 }
 
 /// What a change is of.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Changed {
     Factors,
-    RecoveryCodes,
+    RecoveryCodes(Vec<KeyedDigest>),
 }
 
 /// A new secret with everything that is made of it.
@@ -69,8 +68,8 @@ pub(crate) struct Proof {
 
 impl Proof {
     /// Refuses to take away what protects a user from somebody who has shown too little.
-    pub(crate) fn check(&self, app: &App, user: &User) -> Result<(), Refusal> {
-        let is_needed = app.settings.factor_change_needs_login && user.factors.protect();
+    pub(crate) fn check(&self, app: &App, is_protected: bool) -> Result<(), Refusal> {
+        let is_needed = app.settings.factor_change_needs_login && is_protected;
         if is_needed && !self.is_good { Err(Refusal::AccessTokenInvalid) } else { Ok(()) }
     }
 }
@@ -266,13 +265,11 @@ impl<S: Store> Service<S> {
             let codes = drawn.collect::<Result<Vec<_>, _>>()?;
             let digests = codes.iter().map(|code| self.recovery_digest(&user, code));
             let digests = digests.collect::<Result<Vec<_>, _>>()?;
-            let id = user.id;
-            self.change_factors(&app, &user, proof, act, Vec::new(), move |repos, app, factors| {
+            self.change_factors(&app, &user, proof, act, Vec::new(), move |_, app, factors| {
                 if factors.asked(app.settings.two_factor).is_none() {
                     return Err(Refusal::InvalidData.into());
                 }
-                repos.factors().replace_recovery_codes(app.id, id, &digests)?;
-                Ok(Changed::RecoveryCodes)
+                Ok(Changed::RecoveryCodes(digests.clone()))
             })
             .await?;
             Ok(codes)
@@ -338,7 +335,7 @@ impl<S: Store> Service<S> {
         + 'static,
     ) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
-        let slot = self.notice_slot(&user.handle).await?;
+        let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::FactorChanged, user.locale)?;
         let handle: &Handle = &user.handle;
         let notice = self.notice(app, slot.as_ref(), &words, handle)?;
@@ -354,19 +351,33 @@ impl<S: Store> Service<S> {
                     let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
                     let mut to = user.factors.clone();
                     let changed = change(repos, &app, &mut to)?;
-                    let is_change = to != user.factors;
-                    if is_change || changed == Changed::RecoveryCodes {
-                        proof.check(&app, &user)?;
+                    let new_codes = match changed {
+                        Changed::Factors => None,
+                        Changed::RecoveryCodes(digests) => Some(digests),
+                    };
+                    let (had, has) = (user.factors.protect(), to.protect());
+                    if to != user.factors || new_codes.is_some() {
+                        proof.check(&app, had)?;
+                        // Whose secret waited while nothing was protected, has not shown who they are.
+                        if !had && has && user.factors.pending_authenticator == to.pending_authenticator {
+                            to.pending_authenticator = None;
+                        }
+                        // Of racers one goes on; the others wait here and begin again.
+                        if !repos.factors().change(user.app_id, user.id, &user.factors, &to, now)? {
+                            continue;
+                        }
                     }
-                    if is_change && !repos.factors().change(user.app_id, user.id, &user.factors, &to, now)? {
-                        continue;
+                    let is_told =
+                        new_codes.is_some() || is_worth_telling(&user.factors, &to, !messages.is_empty());
+                    // They belong to the factors that they stand for.
+                    if had != has || new_codes.is_some() {
+                        let codes = new_codes.unwrap_or_default();
+                        repos.factors().replace_recovery_codes(user.app_id, user.id, &codes)?;
                     }
-                    if !to.has(Factor::Authenticator) && !to.has(Factor::Phone) {
-                        repos.factors().replace_recovery_codes(user.app_id, user.id, &[])?;
+                    if user.factors.sms_phone() != to.sms_phone() {
+                        forget_login_codes(repos, &user)?;
                     }
                     messages.iter().try_for_each(|message| repos.outbox().add(message))?;
-                    let is_told = changed == Changed::RecoveryCodes
-                        || is_worth_telling(&user.factors, &to, !messages.is_empty());
                     if is_told {
                         notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
                     }
@@ -380,12 +391,19 @@ impl<S: Store> Service<S> {
     }
 }
 
+/// Codes that were sent for log-ins are worth nothing once their telephone is no longer the user's factor.
+pub(crate) fn forget_login_codes(repos: &mut dyn Repositories, user: &User) -> Result<(), ServiceError> {
+    for code in repos.codes().list(user.app_id, CodePurpose::Login, user.id.as_bytes())? {
+        repos.codes().remove(user.app_id, code.id)?;
+    }
+    Ok(())
+}
+
 /// Whether what is asked at a log-in has changed. A first factor whose picture is mailed is no news.
 fn is_worth_telling(from: &Factors, to: &Factors, has_message: bool) -> bool {
     let asked = |factors: &Factors| {
         let secret = factors.authenticator.as_ref().map(|own| own.secret.clone());
         (secret, factors.sms_phone().cloned())
     };
-    let lost_phone = from.verified_phone.is_some() && from.verified_phone != to.verified_phone;
-    (asked(from) != asked(to) || lost_phone) && (from.protect() || !has_message)
+    asked(from) != asked(to) && (from.protect() || !has_message)
 }

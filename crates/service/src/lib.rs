@@ -49,7 +49,7 @@ mod upkeep;
 
 pub use account::{DeleteAccount, UserView};
 pub use app::{AppView, Discovery, NewApp};
-pub use app_settings::SettingChange;
+pub use app_settings::{AccountChange, SettingChange};
 pub use audit::Call;
 pub use caller::{Caller, Credential};
 pub use context::{Outside, Service, ServiceParts, ServiceSettings};

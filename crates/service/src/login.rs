@@ -194,8 +194,14 @@ impl<S: Store> Service<S> {
                         Ok(LoggedIn::Tokens(tokens))
                     }
                     Ok(None) => {
-                        let token = self.ask_second_factor(app, &user, call, (origin, counted), act).await?;
-                        Ok(LoggedIn::SecondFactor(token))
+                        let counting = (origin, counted.clone());
+                        match self.ask_second_factor(app, &user, call, counting, act).await {
+                            Ok(token) => Ok(LoggedIn::SecondFactor(token)),
+                            Err(error) => {
+                                self.forgive_password(&user, origin, counted).await?;
+                                Err(error)
+                            }
+                        }
                     }
                     Err(error) => {
                         // The password was right, whatever else is in the way.
@@ -272,6 +278,15 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .transact("login.settle", move |repos| {
+                // What came in between while the password was looked at.
+                let is_same = |fresh: &User| {
+                    fresh.status == user.status
+                        && fresh.sessions.epoch == user.sessions.epoch
+                        && fresh.factors.revision == user.factors.revision
+                };
+                if !repos.users().find(user.app_id, user.id)?.as_ref().is_some_and(is_same) {
+                    return Err(Refusal::CredentialsWrong.into());
+                }
                 settle_right(repos, user.app_id, user.id, origin, counted.as_ref())?;
                 note_login(repos, &user, now)?;
                 entry.iter().try_for_each(|entry| repos.audit().add(entry))?;

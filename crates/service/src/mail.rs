@@ -30,6 +30,18 @@ impl Default for MailLimits {
     }
 }
 
+/// How many times as many notices all applications together send to one address.
+const NOTICES_OF_ALL: u32 = 10;
+
+/// What a notice is about: each has a share of its own, so that none can use up another's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Notice {
+    /// Somebody tries passwords or codes.
+    Attack,
+    /// Something was changed.
+    Change,
+}
+
 /// A message in the words that were found for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Worded {
@@ -100,20 +112,25 @@ impl<S: Store> Service<S> {
 
     /// Takes the right to tell the owner of an account something that concerns its safety. Nobody else's mails
     /// count here, so that nobody can use the right up.
-    pub(crate) async fn notice_slot(&self, handle: &Handle) -> Result<Option<Slot>, ServiceError> {
+    pub(crate) async fn notice_slot(
+        &self,
+        app_id: AppId,
+        handle: &Handle,
+        about: Notice,
+    ) -> Result<Option<Slot>, ServiceError> {
         let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
         let everywhere = AppId::from_bytes([0; 16]);
-        let parts = [handle.key().as_bytes()];
-        let counter = self.counter(everywhere, "mail.notice", &parts, Duration::days(1))?;
-        let (taken, most) = (counter.clone(), self.inner.settings.mail_limits.notices_a_day);
-        let is_granted = self
-            .inner
-            .store
-            .transact("mail.notice", move |repos| {
-                repos.quotas().reserve(&taken, most).map_err(ServiceError::from)
-            })
-            .await?;
-        Ok(is_granted.then(|| Slot { address, counters: vec![counter] }))
+        let (day, key, most) =
+            (Duration::days(1), handle.key().as_bytes(), self.inner.settings.mail_limits.notices_a_day);
+        let own = self.counter(app_id, "mail.notice", &[&[about as u8], key], day)?;
+        // Other applications may hold accounts of the same address, which are not their owner's.
+        let all = self.counter(everywhere, "mail.notices", &[key], day)?;
+        let wanted = vec![(own, most), (all, most.saturating_mul(NOTICES_OF_ALL))];
+        let taking = wanted.clone();
+        let full =
+            self.inner.store.transact("mail.notice", move |repos| reserve_all(repos.quotas(), &taking));
+        let counters = wanted.into_iter().map(|(counter, _)| counter).collect();
+        Ok(full.await?.is_none().then_some(Slot { address, counters }))
     }
 
     /// As [`Service::mail_slot`]; a source from which the user logs in has some of its own, which nobody else can use up.

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use latchkey_crypto::SealContext;
-use latchkey_domain::{App, AppId, Channel, MessageId, OutboxMessage, Phone, Sealed};
+use latchkey_domain::{
+    App, AppId, AppStatus, Channel, MessageId, OutboxMessage, Phone, Sealed, TwoFactorMode,
+};
 use latchkey_notifiers::{Attachment, Email, MailAddress, NotifyError, Sms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::audit::Act;
@@ -22,6 +24,8 @@ use crate::{Service, ServiceError};
 /// How many messages one worker looks at, and how many it sends at once.
 const LOOK_AHEAD: u32 = 64;
 const SLOTS: usize = 4;
+/// How often a message is sent that its provider may have taken.
+const UNANSWERED_ATTEMPTS: i64 = 2;
 
 /// Who mail comes from.
 #[derive(Debug, Clone)]
@@ -46,15 +50,25 @@ pub(crate) struct Payload {
 }
 
 impl<S: Store> Service<S> {
-    /// Tells this process's worker that there is something to send.
+    /// Tells this process's workers that there is something to send.
     pub(crate) fn outbox_has_messages(&self) {
-        self.inner.outbox_has_messages.notify_one();
+        self.inner.wake.mail.notify_one();
+        self.inner.wake.sms.notify_one();
     }
 
-    /// Sends what is due until `stop` says so; sends under way end first. Many instances may do so at once.
-    pub async fn work_off_outbox(&self, mut stop: watch::Receiver<bool>) {
+    /// Sends what is due until `stop` says so; sends under way end first. Many instances may do so at once. A
+    /// provider that stalls holds up its own channel only.
+    pub async fn work_off_outbox(&self, stop: watch::Receiver<bool>) {
+        let (mail, sms) = (&self.inner.wake.mail, &self.inner.wake.sms);
+        tokio::join!(
+            self.work_off(Channel::Mail, mail, stop.clone()),
+            self.work_off(Channel::Sms, sms, stop.clone())
+        );
+    }
+
+    async fn work_off(&self, channel: Channel, wake: &Notify, mut stop: watch::Receiver<bool>) {
         loop {
-            match self.send_due_until(&stop).await {
+            match self.send_due_until(channel, &stop).await {
                 Ok(sent) if sent > 0 && !*stop.borrow() => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the outbox could not be read"),
@@ -64,7 +78,7 @@ impl<S: Store> Service<S> {
             }
             tokio::select! {
                 _ = stop.changed() => {}
-                () = self.inner.outbox_has_messages.notified() => {}
+                () = wake.notified() => {}
                 () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
             }
         }
@@ -76,16 +90,21 @@ impl<S: Store> Service<S> {
     /// [`ServiceError`] when the outbox cannot be read.
     pub async fn send_due(&self) -> Result<usize, ServiceError> {
         let (_never, stop) = watch::channel(false);
-        self.send_due_until(&stop).await
+        let mails = self.send_due_until(Channel::Mail, &stop).await?;
+        Ok(mails + self.send_due_until(Channel::Sms, &stop).await?)
     }
 
-    async fn send_due_until(&self, stop: &watch::Receiver<bool>) -> Result<usize, ServiceError> {
+    async fn send_due_until(
+        &self,
+        channel: Channel,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<usize, ServiceError> {
         let now = self.inner.clock.now();
         let mut due = self
             .inner
             .store
             .read("outbox.list", move |readers| {
-                readers.outbox().list_due(now, LOOK_AHEAD).map_err(ServiceError::from)
+                readers.outbox().list_due(channel, now, LOOK_AHEAD).map_err(ServiceError::from)
             })
             .await?;
         self.shuffle(&mut due)?;
@@ -162,7 +181,12 @@ impl<S: Store> Service<S> {
                 .await?;
             return Ok(!is_worthless);
         };
-        let may_retry = matches!(error, NotifyError::Unavailable(_)) && attempts < rules.attempts;
+        let may_retry = match &error {
+            NotifyError::Refused(_) => false,
+            NotifyError::Unavailable(_) => attempts < rules.attempts,
+            // It may have left: once more, and no oftener, since each time costs.
+            NotifyError::Unanswered(_) => attempts < rules.attempts.min(UNANSWERED_ATTEMPTS),
+        };
         let jitter = self.inner.entropy.below(1_001)?;
         let retry_at = may_retry.then(|| self.inner.clock.now() + rules.wait_after(attempts, jitter));
         tracing::warn!(message = %id, attempts, %error, dead = retry_at.is_none(), "a message did not leave");
@@ -204,25 +228,31 @@ impl<S: Store> Service<S> {
         match message.channel {
             Channel::Mail => {
                 let email = self.email(&app, message, parsed(&json)?)?;
-                self.within_send_time(self.inner.outside.mail.send(&email)).await
+                self.within_send_time(self.inner.outside.mail.send(&email), NotifyError::Unavailable).await
             }
             Channel::Sms => {
                 let sms = self.sms(&app, message, parsed(&json)?)?;
-                self.within_send_time(self.inner.outside.sms.send_sms(&sms)).await
+                self.within_send_time(self.inner.outside.sms.send_sms(&sms), NotifyError::Unanswered).await
             }
         }
     }
 
     fn sms(&self, app: &App, message: &OutboxMessage, payload: SmsPayload) -> Result<Sms, NotifyError> {
+        let refused = |text: &str| NotifyError::Refused(text.to_owned());
+        if app.status != AppStatus::Active || app.settings.two_factor == TwoFactorMode::None {
+            return Err(refused("the application sends no SMS any more"));
+        }
+        let left = message.expires_at.map(|expiry| expiry - self.inner.clock.now());
+        if left.is_some_and(|left| !left.is_positive()) {
+            return Err(refused("its code has expired"));
+        }
         let account = self.sms_account(app).map_err(|error| NotifyError::Refused(error.to_string()))?;
-        let no_account = || NotifyError::Refused("the application has no SMS account".to_owned());
-        let left = message.expires_at.map(|expiry| (expiry - self.inner.clock.now()).unsigned_abs());
         Ok(Sms {
             id: message.id.to_string(),
             to: Phone::parse(&payload.to).map_err(|error| NotifyError::Refused(error.to_string()))?,
             text: payload.text,
-            account: account.ok_or_else(no_account)?,
-            valid_for: left,
+            account: account.ok_or_else(|| refused("the application has no SMS account"))?,
+            valid_for: left.map(time::Duration::unsigned_abs),
         })
     }
 

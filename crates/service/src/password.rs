@@ -16,7 +16,7 @@ use crate::caller::{accepted, find_app_of, find_user};
 use crate::codes::{CodeSubject, CodeTry, Tried};
 use crate::limits::Rate;
 use crate::login::LoginName;
-use crate::mail::{built_in, is_mailable, worded};
+use crate::mail::{Notice, built_in, is_mailable, worded};
 use crate::new_user::is_guessable;
 use crate::throttle::{Counted, Origin, settle_right};
 use crate::{Refusal, Service, ServiceError};
@@ -145,7 +145,7 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         let new = self.hash_password(new.into_client(), app.id, user.id).await?;
         let now = self.inner.clock.now();
-        let slot = self.notice_slot(&user.handle).await?;
+        let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
         let notice = self.notice(app, slot.as_ref(), &words, &user.handle)?;
         let entry = self.done(&act)?;
@@ -295,7 +295,7 @@ impl<S: Store> Service<S> {
         }
         password.check(&app, &user.handle)?;
         let new = self.hash_password(password.into_client(), app.id, user.id).await?;
-        let slot = self.notice_slot(&user.handle).await?;
+        let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
         let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;

@@ -2,14 +2,20 @@
 
 use latchkey_domain::{App, Code, CodePurpose, Factor, Phone, TemplateName, User, UserId};
 use latchkey_notifiers::MessageKind;
-use latchkey_storage::{Readers, Store};
+use latchkey_storage::Store;
 
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, gate};
-use crate::codes::{CodeSubject, CodeTry, Tried};
+use crate::codes::{CodeSubject, CodeTry, Tried, give_back_all};
+use crate::enrolment::forget_login_codes;
 use crate::limits::Rate;
-use crate::mail::{built_in, worded};
+use crate::mail::{Notice, built_in, worded};
+use crate::second_factor::FactorCode;
+use crate::sms::SmsPurpose;
 use crate::{Refusal, Service, ServiceError};
+
+/// How often a change may lose its race before it is given up.
+const RACES: usize = 8;
 
 impl<S: Store> Service<S> {
     /// Takes a number of the caller, and sends a code to it. The verified one stays until the new one is.
@@ -18,28 +24,45 @@ impl<S: Store> Service<S> {
     /// [`Refusal::NoPhoneFactor`], [`Refusal::PhoneTaken`], [`Refusal::InvalidData`] for a number to which the
     /// application sends nothing, [`Refusal::SmsFailed`] where it cannot send,
     /// [`Refusal::AccessTokenInvalid`] where a verified number would be replaced and the log-in is too long ago.
-    pub async fn set_phone(&self, call: Call, phone: Phone) -> Result<(), ServiceError> {
+    pub async fn set_phone(
+        &self,
+        call: Call,
+        phone: Phone,
+        code: Option<FactorCode>,
+    ) -> Result<(), ServiceError> {
         let mut act = call.act("setPhone", None);
         if let Some(act) = &mut act {
             act.detail = Some(phone.masked());
         }
-        self.acting(act, Refusal::InvalidData, |act| self.set_phone_now(call, phone, act)).await
+        self.acting(act, Refusal::InvalidData, |act| self.set_phone_now(call, (phone, code), act)).await
     }
 
-    async fn set_phone_now(&self, call: Call, phone: Phone, act: Act) -> Result<(), ServiceError> {
-        let (app, user, proof) = self.begin_change(&call, None).await?;
+    async fn set_phone_now(
+        &self,
+        call: Call,
+        (phone, code): (Phone, Option<FactorCode>),
+        act: Act,
+    ) -> Result<(), ServiceError> {
+        let (app, user, proof) = self.begin_change(&call, code).await?;
         if !app.settings.two_factor.offers(Factor::Phone) {
             return Err(Refusal::NoPhoneFactor.into());
         }
-        self.inner.limits.take_for(Rate::NameCheck, user.id, self.inner.clock.now())?;
+        let now = self.inner.clock.now();
+        self.inner.limits.take_for(Rate::NameCheck, user.id, now)?;
         self.check_phone(&app, &phone)?;
-        proof.check(&app, &user)?;
+        proof.check(&app, is_protected(&user))?;
         let (app_id, locale, wanted) = (app.id, user.locale, phone.clone());
         let found = self.inner.store.read("phone.find", move |readers| {
-            refuse_taken(readers, app_id, &wanted)?;
-            worded(readers.email_templates(), app_id, TemplateName::Sms, locale)
+            let holder = readers.users().find_by_verified_phone(app_id, &wanted)?;
+            let words = worded(readers.email_templates(), app_id, TemplateName::Sms, locale)?;
+            Ok::<_, ServiceError>((holder, words))
         });
-        let words = found.await?;
+        let (holder, words) = found.await?;
+        let is_own = holder.as_ref().is_some_and(|holder| holder.id == user.id);
+        if holder.is_some() && (!is_own || user.factors.is_phone_verified()) {
+            return Err(Refusal::PhoneTaken.into());
+        }
+        self.inner.limits.take(Rate::CodeRequest, call.source, now)?;
         let subject = CodeSubject {
             app_id: app.id,
             purpose: CodePurpose::Phone,
@@ -48,26 +71,37 @@ impl<S: Store> Service<S> {
         };
         let (rules, source) = (self.inner.settings.codes, self.source_digest(app.id, call.source)?);
         let new_code = self.draw_code(&subject, &source, rules.sms_life)?;
-        let slot = self.sms_slot(&app, &phone, Some(user.id)).await?;
+        // Going back to the number that is verified takes no code.
+        let slot = if is_own {
+            None
+        } else {
+            self.sms_slot(&app, &phone, Some(user.id), SmsPurpose::NewNumber).await?
+        };
         let sms = self.code_sms(&app, slot.as_ref(), &words, (&phone, &user.handle, &new_code))?;
-        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        let entry = self.done(&act)?;
         let is_promised = self
             .inner
             .store
             .transact("phone.set", move |repos| {
                 let token = &proof.token;
-                let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
-                proof.check(&app, &user)?;
-                if repos.users().find_by_verified_phone(app.id, &phone)?.is_some() {
-                    return Err(ServiceError::from(Refusal::PhoneTaken));
+                for _ in 0..RACES {
+                    let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
+                    proof.check(&app, is_protected(&user))?;
+                    let holder = repos.users().find_by_verified_phone(app.id, &phone)?;
+                    if holder.is_some_and(|holder| holder.id != user.id) {
+                        return Err(ServiceError::from(Refusal::PhoneTaken));
+                    }
+                    let mut to = user.factors.clone();
+                    to.given_phone = Some(phone.clone());
+                    if to != user.factors
+                        && !repos.factors().change(app.id, user.id, &user.factors, &to, now)?
+                    {
+                        continue;
+                    }
+                    repos.audit().add(&entry)?;
+                    return new_code.place_and_send(repos, &rules, false, sms.as_ref());
                 }
-                let mut to = user.factors.clone();
-                to.given_phone = Some(phone.clone());
-                if to != user.factors && !repos.factors().change(app.id, user.id, &user.factors, &to, now)? {
-                    return Err(changed_meanwhile());
-                }
-                repos.audit().add(&entry)?;
-                new_code.place_and_send(repos, &rules, false, sms.as_ref())
+                Err(changed_all_the_time())
             })
             .await;
         self.settle_message(slot, is_promised).await
@@ -104,7 +138,8 @@ impl<S: Store> Service<S> {
             source: self.source_digest(app.id, call.source)?,
             is_known: user.login.sources.knows(&origin.mark, origin.day),
         };
-        let slot = self.notice_slot(&user.handle).await?;
+        let refunds = self.sms_refunds(&app, &given, user.id, SmsPurpose::NewNumber)?;
+        let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::FactorChanged, user.locale)?;
         let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
         let (service, now, entry) = (self.clone(), self.inner.clock.now(), self.done(&act)?);
@@ -113,7 +148,7 @@ impl<S: Store> Service<S> {
             .store
             .transact("phone.verify", move |repos| {
                 let token = &proof.token;
-                let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
+                let mut user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
                 let app: App = repos.apps().find(app.id)?.ok_or(Refusal::AppGone)?;
                 gate(&app)?;
                 if user.factors.given_phone.as_ref() != Some(&given) {
@@ -129,11 +164,26 @@ impl<S: Store> Service<S> {
                 if other.is_some_and(|other: User| other.id != user.id) {
                     return Err(Refusal::PhoneTaken.into());
                 }
-                let mut to = user.factors.clone();
-                to.verified_phone = Some(given.clone());
-                let replaces = user.factors.verified_phone.is_some() && to != user.factors;
-                if !repos.factors().change(app.id, user.id, &user.factors, &to, now)? {
-                    return Err(changed_meanwhile());
+                let (mut replaces, mut is_changed) = (false, false);
+                for _ in 0..RACES {
+                    let mut to = user.factors.clone();
+                    to.verified_phone = Some(given.clone());
+                    replaces = user.factors.verified_phone.is_some() && to != user.factors;
+                    is_changed = repos.factors().change(app.id, user.id, &user.factors, &to, now)?;
+                    if is_changed {
+                        break;
+                    }
+                    user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
+                    if user.factors.given_phone.as_ref() != Some(&given) {
+                        return Err(Refusal::InvalidData.into());
+                    }
+                }
+                if !is_changed {
+                    return Err(changed_all_the_time());
+                }
+                give_back_all(repos.quotas(), &refunds)?;
+                if replaces {
+                    forget_login_codes(repos, &user)?;
                 }
                 if replaces {
                     notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
@@ -148,23 +198,20 @@ impl<S: Store> Service<S> {
         };
         self.settle_message(slot, is_promised).await?;
         match verified? {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.inner.limits.give_back(Rate::CodeRequest, call.source);
+                Ok(())
+            }
             Err(()) => Err(Refusal::InvalidData.into()),
         }
     }
 }
 
-fn refuse_taken(
-    readers: &mut dyn Readers,
-    app_id: latchkey_domain::AppId,
-    phone: &Phone,
-) -> Result<(), ServiceError> {
-    if readers.users().find_by_verified_phone(app_id, phone)?.is_some() {
-        return Err(Refusal::PhoneTaken.into());
-    }
-    Ok(())
+/// A verified number is worth as much as a factor: it may become one.
+fn is_protected(user: &User) -> bool {
+    user.factors.protect() || user.factors.verified_phone.is_some()
 }
 
-fn changed_meanwhile() -> ServiceError {
-    ServiceError::Unavailable("the factors were changed by others meanwhile".to_owned())
+fn changed_all_the_time() -> ServiceError {
+    ServiceError::Unavailable("the factors were changed by others all the time".to_owned())
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use latchkey_crypto::{IdToken, IdTokenRules, ProviderKeys, TokenError, verify_id_token};
+use latchkey_crypto::{IdToken, IdTokenRules, ProviderKeys, TokenError, may_be_id_token, verify_id_token};
 use latchkey_domain::{Provider, SocialLogin};
 use latchkey_storage::Store;
 use time::{Duration, OffsetDateTime};
@@ -18,8 +18,10 @@ const SHORTEST_LIFE: Duration = Duration::minutes(1);
 const LONGEST_LIFE: Duration = Duration::hours(24);
 /// How long a set is used after its life while no newer one can be had.
 const STALE: Duration = Duration::hours(24);
-/// A provider is asked no more often.
+/// A provider is asked for newer keys no more often.
 const ASK_EVERY: Duration = Duration::minutes(1);
+/// Where there is nothing to go on, it is asked so soon again.
+pub(crate) const ASK_AGAIN: Duration = Duration::seconds(5);
 
 /// A key set as it was fetched.
 #[derive(Debug, Clone)]
@@ -103,7 +105,8 @@ impl Kept {
     }
 
     fn may_ask(&self, now: OffsetDateTime) -> bool {
-        self.asked_at.is_none_or(|asked| (now - asked).abs() >= ASK_EVERY)
+        let wait = if self.usable(now).is_some() { ASK_EVERY } else { ASK_AGAIN };
+        self.asked_at.is_none_or(|asked| (now - asked).abs() >= wait)
     }
 }
 
@@ -133,6 +136,10 @@ impl<S: Store> Service<S> {
             Provider::Apple => (&self.inner.settings.apple, &self.inner.key_sets.apple),
             Provider::Google => (&self.inner.settings.google, &self.inner.key_sets.google),
         };
+        // What is no token is worth no request.
+        if !may_be_id_token(token) {
+            return Err(Refusal::ProviderTokenInvalid.into());
+        }
         let rules = IdTokenRules { issuers: &place.issuers, audiences: &login.audiences, nonce };
         let keys = self.provider_keys(place, set).await?;
         let mut verified = verify_id_token(token, &keys, rules, self.inner.clock.now());

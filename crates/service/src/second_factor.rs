@@ -14,7 +14,8 @@ use crate::audit::{Act, Call};
 use crate::caller::{find_app_of, gate};
 use crate::codes::{CodeSubject, CodeTry, Tried, give_back_all, reserve_all};
 use crate::limits::Rate;
-use crate::mail::{built_in, worded};
+use crate::mail::{Notice, built_in, worded};
+use crate::sms::SmsPurpose;
 use crate::throttle::{Counted, Origin, forget_failures, note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
 
@@ -59,14 +60,14 @@ pub struct CompleteLogIn {
     pub code: FactorCode,
 }
 
-/// Where the tries of a code are counted.
+/// Where the tries of a code are counted: those at a log-in apart from those that prove who changes factors, for
+/// which no password is needed.
 #[derive(Clone)]
 struct Counters {
     login: Option<QuotaKey>,
     a_day: QuotaKey,
     in_a_row: QuotaKey,
     recovery: QuotaKey,
-    told: QuotaKey,
 }
 
 /// A code for a user, on its way to be looked at.
@@ -75,17 +76,17 @@ pub(crate) struct FactorTry {
     code: FactorCode,
     counters: Counters,
     sms: Option<CodeTry>,
+    /// What the message with the code took, to be given back.
+    sms_refunds: Vec<QuotaKey>,
 }
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FactorTried {
-    Right,
-    /// Wrong, and whether the owner is to hear of it, and whether it was the last one.
-    Wrong {
-        tells: bool,
-        disables: bool,
-    },
+    /// Right, and whether it was a recovery code.
+    Right { is_recovery: bool },
+    /// Wrong, whether the owner is to hear of it, and whether it was the last one.
+    Wrong { tells: bool, disables: bool },
 }
 
 const WRONG: FactorTried = FactorTried::Wrong { tells: false, disables: false };
@@ -134,7 +135,7 @@ impl<S: Store> Service<S> {
             };
             let source = self.source_digest(app.id, call.source)?;
             let new_code = self.draw_code(&subject, &source, self.inner.settings.codes.sms_life)?;
-            slot = self.sms_slot(app, &phone, Some(user.id)).await?;
+            slot = self.sms_slot(app, &phone, Some(user.id), SmsPurpose::LogIn).await?;
             let sms = self.code_sms(app, slot.as_ref(), &words, (&phone, &user.handle, &new_code))?;
             placing = Some((new_code, sms));
         }
@@ -220,6 +221,7 @@ impl<S: Store> Service<S> {
         let attempt = self.factor_try(app, &user, call, code, Some(tries))?;
         let origin = self.origin(app_id, id, call.source)?;
         let entry = self.done(&act)?;
+        let recovered = self.done(&Act { detail: Some("recovery code".to_owned()), ..act })?;
         let service = self.clone();
         let tried = self
             .inner
@@ -241,12 +243,13 @@ impl<S: Store> Service<S> {
                     return Err(Refusal::CredentialsWrong.into());
                 }
                 let tried = service.try_factor(repos, &user, &attempt, now)?;
-                if tried == FactorTried::Right {
-                    settle_right(repos, app_id, id, origin, None)?;
-                    note_login(repos, &user, now)?;
-                    repos.audit().add(&entry)?;
-                } else {
-                    repos.quotas().give_back(&used)?;
+                match tried {
+                    FactorTried::Right { is_recovery } => {
+                        settle_right(repos, app_id, id, origin, None)?;
+                        note_login(repos, &user, now)?;
+                        repos.audit().add(if is_recovery { &recovered } else { &entry })?;
+                    }
+                    FactorTried::Wrong { .. } => repos.quotas().give_back(&used)?,
                 }
                 Ok((app, user, tried))
             })
@@ -266,17 +269,20 @@ impl<S: Store> Service<S> {
         login: Option<QuotaKey>,
     ) -> Result<FactorTry, ServiceError> {
         let (parts, day): ([&[u8]; 1], _) = ([user.id.as_bytes()], Duration::days(1));
-        let mut in_a_row = self.counter(app.id, "factor.in_a_row", &parts, FOR_EVER)?;
-        in_a_row.period = 0;
-        let counters = Counters {
-            login,
-            a_day: self.counter(app.id, "factor.a_day", &parts, day)?,
-            in_a_row,
-            recovery: self.counter(app.id, "factor.recovery", &parts, day)?,
-            told: self.counter(app.id, "factor.told", &parts, day)?,
+        let kinds = match login {
+            Some(_) => ["factor.a_day", "factor.in_a_row", "factor.recovery"],
+            None => ["factor.proof.a_day", "factor.proof.in_a_row", "factor.proof.recovery"],
         };
-        let sms = match (&code, user.factors.has(Factor::Phone)) {
-            (FactorCode::Digits(code), true) => {
+        let [a_day, in_a_row, recovery] = kinds;
+        let mut in_a_row = self.counter(app.id, in_a_row, &parts, FOR_EVER)?;
+        in_a_row.period = 0;
+        let (a_day, recovery) =
+            (self.counter(app.id, a_day, &parts, day)?, self.counter(app.id, recovery, &parts, day)?);
+        let counters = Counters { login, a_day, in_a_row, recovery };
+        let mut sms_refunds = Vec::new();
+        let sms = match (&code, user.factors.sms_phone()) {
+            (FactorCode::Digits(code), Some(phone)) => {
+                sms_refunds = self.sms_refunds(app, phone, user.id, SmsPurpose::LogIn)?;
                 let origin = self.origin(app.id, user.id, call.source)?;
                 Some(CodeTry {
                     app_id: app.id,
@@ -290,7 +296,7 @@ impl<S: Store> Service<S> {
             }
             _ => None,
         };
-        Ok(FactorTry { code, counters, sms })
+        Ok(FactorTry { code, counters, sms, sms_refunds })
     }
 
     /// Looks whether a code is right, and uses it up. The try is counted before, and the count of a wrong one is
@@ -303,7 +309,7 @@ impl<S: Store> Service<S> {
         now: OffsetDateTime,
     ) -> Result<FactorTried, ServiceError> {
         let rules = self.inner.settings.factors;
-        let Counters { login, a_day, in_a_row, recovery, told } = &attempt.counters;
+        let Counters { login, a_day, in_a_row, recovery } = &attempt.counters;
         let mut wanted: Vec<_> = login.iter().map(|counter| (counter.clone(), rules.wrong_a_login)).collect();
         match &attempt.code {
             FactorCode::Digits(_) => {
@@ -318,7 +324,7 @@ impl<S: Store> Service<S> {
         }
         let counters: Vec<_> = wanted.into_iter().map(|(counter, _)| counter).collect();
         let verdict = match &attempt.code {
-            FactorCode::Digits(code) => self.try_digits(repos, user, code, attempt.sms.as_ref(), now)?,
+            FactorCode::Digits(code) => self.try_digits(repos, user, code, attempt, now)?,
             FactorCode::Recovery(code) => {
                 let digest = self.recovery_digest(user, code)?;
                 let is_right = repos.factors().use_recovery_code(user.app_id, user.id, &digest)?;
@@ -329,7 +335,7 @@ impl<S: Store> Service<S> {
             Verdict::Right => {
                 give_back_all(repos.quotas(), &counters)?;
                 repos.quotas().reset(in_a_row)?;
-                Ok(FactorTried::Right)
+                Ok(FactorTried::Right { is_recovery: matches!(attempt.code, FactorCode::Recovery(_)) })
             }
             Verdict::Replayed => {
                 // Nothing was guessed.
@@ -337,9 +343,8 @@ impl<S: Store> Service<S> {
                 Ok(WRONG)
             }
             Verdict::Wrong => {
-                let is_third =
-                    repos.quotas().used(a_day)? >= TELL_AT || repos.quotas().used(recovery)? >= TELL_AT;
-                let tells = is_third && repos.quotas().reserve(told, 1)?;
+                let wrong = repos.quotas().used(a_day)?.max(repos.quotas().used(recovery)?);
+                let tells = login.is_some() && wrong >= TELL_AT;
                 let disables = repos.quotas().used(in_a_row)? >= rules.wrong_in_a_row;
                 Ok(FactorTried::Wrong { tells, disables })
             }
@@ -351,7 +356,7 @@ impl<S: Store> Service<S> {
         repos: &mut dyn Repositories,
         user: &User,
         code: &Code,
-        sms: Option<&CodeTry>,
+        attempt: &FactorTry,
         now: OffsetDateTime,
     ) -> Result<Verdict, ServiceError> {
         if let Some(own) = &user.factors.authenticator
@@ -360,9 +365,13 @@ impl<S: Store> Service<S> {
             let is_new = repos.factors().accept_step(user.app_id, user.id, &own.secret, step)?;
             return Ok(if is_new { Verdict::Right } else { Verdict::Replayed });
         }
-        let Some(sms) = sms.filter(|_| user.factors.has(Factor::Phone)) else { return Ok(Verdict::Wrong) };
+        let sms = attempt.sms.as_ref().filter(|_| user.factors.has(Factor::Phone));
+        let Some(sms) = sms else { return Ok(Verdict::Wrong) };
         match self.try_code(repos, sms, now)? {
-            Tried::Right(found) if repos.codes().consume(user.app_id, found.id, now)? => Ok(Verdict::Right),
+            Tried::Right(found) if repos.codes().consume(user.app_id, found.id, now)? => {
+                give_back_all(repos.quotas(), &attempt.sms_refunds)?;
+                Ok(Verdict::Right)
+            }
             Tried::Right(_) | Tried::Used => Ok(Verdict::Replayed),
             Tried::Expired | Tried::Wrong => Ok(Verdict::Wrong),
         }
@@ -381,33 +390,68 @@ impl<S: Store> Service<S> {
         Ok(secret.step_of(code.expose(), now, self.inner.settings.factors.steps_ahead))
     }
 
-    /// After a try: tells the owner of wrong codes, and gives the refusal.
+    /// After a try: tells the owner of wrong codes and of a used recovery code, and gives the refusal.
     pub(crate) async fn settle_factor_try(
         &self,
         app: &App,
         user: &User,
         tried: FactorTried,
     ) -> Result<(), ServiceError> {
-        let FactorTried::Wrong { tells, disables } = tried else { return Ok(()) };
-        if tells || disables {
-            let slot = if tells { self.notice_slot(&user.handle).await? } else { None };
-            let words = built_in(MessageKind::FactorFailed, user.locale)?;
-            let notice = self.notice(app, slot.as_ref(), &words, &user.handle)?;
-            let mut act = Act::of_server("factor.disabled", app.id);
-            act.user_id = Some(user.id);
-            let entry = disables.then(|| self.done(&act)).transpose()?;
-            let promised = self
-                .inner
-                .store
-                .transact("factor.tell", move |repos| {
-                    notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
-                    entry.iter().try_for_each(|entry| repos.audit().add(entry))?;
-                    Ok::<_, ServiceError>(notice.is_some())
-                })
-                .await;
-            self.settle_message(slot, promised).await?;
+        match tried {
+            FactorTried::Right { is_recovery: false } => Ok(()),
+            FactorTried::Right { is_recovery: true } => {
+                self.tell_of_factor(app, user, (MessageKind::RecoveryUsed, Notice::Change), None).await
+            }
+            FactorTried::Wrong { tells, disables } => {
+                if disables {
+                    let mut act = Act::of_server("factor.disabled", app.id);
+                    act.user_id = Some(user.id);
+                    let entry = self.done(&act)?;
+                    self.inner
+                        .store
+                        .transact("factor.disabled", move |repos| {
+                            repos.audit().add(&entry).map_err(ServiceError::from)
+                        })
+                        .await?;
+                }
+                if tells {
+                    let told =
+                        self.counter(app.id, "factor.told", &[user.id.as_bytes()], Duration::days(1))?;
+                    let about = (MessageKind::FactorFailed, Notice::Attack);
+                    self.tell_of_factor(app, user, about, Some(told)).await?;
+                }
+                Err(Refusal::CredentialsWrong.into())
+            }
         }
-        Err(Refusal::CredentialsWrong.into())
+    }
+
+    /// Mails a notice; `once` counts it where one is enough.
+    async fn tell_of_factor(
+        &self,
+        app: &App,
+        user: &User,
+        (kind, about): (MessageKind, Notice),
+        once: Option<QuotaKey>,
+    ) -> Result<(), ServiceError> {
+        let slot = self.notice_slot(app.id, &user.handle, about).await?;
+        let words = built_in(kind, user.locale)?;
+        let notice = self.notice(app, slot.as_ref(), &words, &user.handle)?;
+        let promised = self
+            .inner
+            .store
+            .transact("factor.tell", move |repos| {
+                let Some(mail) = &notice else { return Ok(false) };
+                let is_first = match &once {
+                    Some(once) => repos.quotas().reserve(once, 1)?,
+                    None => true,
+                };
+                if is_first {
+                    repos.outbox().add(mail)?;
+                }
+                Ok::<_, ServiceError>(is_first)
+            })
+            .await;
+        self.settle_message(slot, promised).await
     }
 }
 

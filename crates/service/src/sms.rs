@@ -21,15 +21,15 @@ use crate::{Refusal, Service, ServiceError};
 /// How many text messages go out. How many of one application in a day, it says itself.
 #[derive(Debug, Clone, Copy)]
 pub struct SmsLimits {
-    /// To one number in an hour, from all applications.
+    /// To one number in an hour: log-in codes of one application, or what all send to numbers that are to be verified.
     pub number_an_hour: u32,
-    /// To one number in a day, from all applications.
+    /// The same in a day.
     pub number_a_day: u32,
-    /// To numbers with the same first seven digits in an hour, from all applications.
+    /// To numbers with the same first seven digits in an hour, counted likewise.
     pub range_an_hour: u32,
     /// For one user in a day.
     pub user_a_day: u32,
-    /// Of the whole server in a day.
+    /// Of the whole server in a day; half of it for numbers that are to be verified.
     pub server_a_day: u32,
 }
 
@@ -64,6 +64,24 @@ pub(crate) struct SmsSlot(Vec<QuotaKey>);
 impl From<SmsSlot> for Vec<QuotaKey> {
     fn from(slot: SmsSlot) -> Self {
         slot.0
+    }
+}
+
+/// What a text message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SmsPurpose {
+    NewNumber,
+    LogIn,
+    Test,
+}
+
+impl SmsPurpose {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::NewNumber => b"new",
+            Self::LogIn => b"login",
+            Self::Test => b"test",
+        }
     }
 }
 
@@ -120,38 +138,91 @@ impl<S: Store> Service<S> {
         if phone.is_allowed(&countries) { Ok(()) } else { Err(Refusal::InvalidData.into()) }
     }
 
+    /// What one text message counts against, and how much there is of each. Codes for log-ins, which only who knows
+    /// a password asks for, have shares that nobody's new numbers can use up.
+    fn sms_counters(
+        &self,
+        app: &App,
+        phone: &Phone,
+        user: Option<UserId>,
+        purpose: SmsPurpose,
+    ) -> Result<Vec<(QuotaKey, u32)>, ServiceError> {
+        let everywhere = AppId::from_bytes([0; 16]);
+        let limits = self.inner.settings.sms_limits;
+        let (minute, hour, day) = (Duration::minutes(1), Duration::hours(1), Duration::days(1));
+        let whose = if purpose == SmsPurpose::LogIn { app.id } else { everywhere };
+        let number: [&[u8]; 2] = [purpose.name(), phone.as_str().as_bytes()];
+        let range: [&[u8]; 2] = [purpose.name(), phone.range().as_bytes()];
+        let mut counters = Vec::new();
+        if let Some(user) = user {
+            counters.push((self.counter(app.id, "sms.user", &[user.as_bytes()], day)?, limits.user_a_day));
+            counters.push((self.counter(whose, "sms.number.minute", &number, minute)?, 1));
+        }
+        counters.push((self.counter(whose, "sms.number.hour", &number, hour)?, limits.number_an_hour));
+        counters.push((self.counter(whose, "sms.number.day", &number, day)?, limits.number_a_day));
+        counters.push((self.counter(whose, "sms.range", &range, hour)?, limits.range_an_hour));
+        if purpose == SmsPurpose::NewNumber {
+            let half = |most: u32| most.div_ceil(2);
+            counters.push((self.counter(app.id, "sms.app.new", &[], day)?, half(app.settings.sms_a_day)));
+            counters.push((self.counter(everywhere, "sms.server.new", &[], day)?, half(limits.server_a_day)));
+        }
+        counters.push((self.counter(app.id, "sms.app", &[], day)?, app.settings.sms_a_day));
+        counters.push((self.counter(everywhere, "sms.server", &[], day)?, limits.server_a_day));
+        Ok(counters)
+    }
+
+    /// What is given back when the code of a message comes back: a user who is there is no cost that grows.
+    pub(crate) fn sms_refunds(
+        &self,
+        app: &App,
+        phone: &Phone,
+        user: UserId,
+        purpose: SmsPurpose,
+    ) -> Result<Vec<QuotaKey>, ServiceError> {
+        let counters =
+            self.sms_counters(app, phone, Some(user), purpose)?.into_iter().map(|(counter, _)| counter);
+        let is_refunded = |counter: &QuotaKey| {
+            matches!(counter.kind, "sms.user" | "sms.number.hour" | "sms.number.day" | "sms.range")
+        };
+        Ok(counters.filter(is_refunded).collect())
+    }
+
     /// Takes the right to send one text message to a number. None when it, its range, the user, the application
-    /// or the server has had enough.
+    /// or the server has had enough; of the last two the audit log hears, once a day.
     pub(crate) async fn sms_slot(
         &self,
         app: &App,
         phone: &Phone,
         user: Option<UserId>,
+        purpose: SmsPurpose,
     ) -> Result<Option<SmsSlot>, ServiceError> {
-        let everywhere = AppId::from_bytes([0; 16]);
-        let limits = self.inner.settings.sms_limits;
-        let (hour, day) = (Duration::hours(1), Duration::days(1));
-        let (number, range) = (phone.as_str().as_bytes(), phone.range().as_bytes());
-        let mut wanted = Vec::new();
-        if let Some(user) = user {
-            wanted.push((self.counter(app.id, "sms.user", &[user.as_bytes()], day)?, limits.user_a_day));
-        }
-        wanted.push((self.counter(everywhere, "sms.number.hour", &[number], hour)?, limits.number_an_hour));
-        wanted.push((self.counter(everywhere, "sms.number.day", &[number], day)?, limits.number_a_day));
-        wanted.push((self.counter(everywhere, "sms.range", &[range], hour)?, limits.range_an_hour));
-        wanted.push((self.counter(app.id, "sms.app", &[], day)?, app.settings.sms_a_day));
-        wanted.push((self.counter(everywhere, "sms.server", &[], day)?, limits.server_a_day));
+        let wanted = self.sms_counters(app, phone, user, purpose)?;
         let reserving = wanted.clone();
         let full = self
             .inner
             .store
             .transact("sms.reserve", move |repos| reserve_all(repos.quotas(), &reserving))
             .await?;
-        if let Some(limit) = full {
-            tracing::warn!(app = %app.id, to = %phone.masked(), limit, "an SMS was withheld");
-            return Ok(None);
+        let Some(limit) = full else {
+            return Ok(Some(SmsSlot(wanted.into_iter().map(|(counter, _)| counter).collect())));
+        };
+        tracing::warn!(app = %app.id, to = %phone.masked(), limit, "an SMS was withheld");
+        if limit.starts_with("sms.app") || limit.starts_with("sms.server") {
+            let told = self.counter(app.id, "sms.told", &[limit.as_bytes()], Duration::days(1))?;
+            let mut act = Act::of_server("sms.withheld", app.id);
+            act.detail = Some(limit.to_owned());
+            let entry = self.done(&act)?;
+            self.inner
+                .store
+                .transact("sms.withheld", move |repos| {
+                    if repos.quotas().reserve(&told, 1)? {
+                        repos.audit().add(&entry)?;
+                    }
+                    Ok::<_, ServiceError>(())
+                })
+                .await?;
         }
-        Ok(Some(SmsSlot(wanted.into_iter().map(|(counter, _)| counter).collect())))
+        Ok(None)
     }
 
     /// The message that carries a code; none without a right to send it. It is worth nothing once the code has
@@ -221,7 +292,7 @@ impl<S: Store> Service<S> {
             let text = "the number is in no country that the application lists, or costs extra".to_owned();
             return Err(ServiceError::Explained(Refusal::InvalidData, text));
         }
-        let slot = self.sms_slot(&app, &test.phone, None).await?;
+        let slot = self.sms_slot(&app, &test.phone, None, SmsPurpose::Test).await?;
         let slot = slot.ok_or(ServiceError::TooMany { seconds: 3_600 })?;
         let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
         let code = Code::generate(entropy)?;
@@ -232,8 +303,10 @@ impl<S: Store> Service<S> {
             account,
             valid_for: None,
         };
-        match self.within_send_time(self.inner.outside.sms.send_sms(&sms)).await {
+        match self.within_send_time(self.inner.outside.sms.send_sms(&sms), NotifyError::Unanswered).await {
             Ok(()) => Ok(code),
+            // It may have left, and costs then.
+            Err(error @ NotifyError::Unanswered(_)) => Err(failed(error.to_string())),
             Err(error) => {
                 let counters = slot.0;
                 self.inner
@@ -249,11 +322,12 @@ impl<S: Store> Service<S> {
     pub(crate) async fn within_send_time(
         &self,
         sending: impl Future<Output = Result<(), NotifyError>>,
+        otherwise: impl FnOnce(String) -> NotifyError,
     ) -> Result<(), NotifyError> {
         let limit = self.inner.settings.outbox.send_timeout.unsigned_abs();
         tokio::time::timeout(limit, sending)
             .await
-            .unwrap_or_else(|_| Err(NotifyError::Unavailable("it took too long".to_owned())))
+            .unwrap_or_else(|_| Err(otherwise("it took too long".to_owned())))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::account::remove_user;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app, find_app_of, find_user, gate};
 use crate::limits::Rate;
+use crate::mail::is_mailable;
 use crate::new_user::{add_within_limit, new_user, offered_locale};
 use crate::throttle::{note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
@@ -186,14 +187,8 @@ impl<S: Store> Service<S> {
             })
             .await?;
         offered(&app, token.provider)?;
-        // To whom a neutral application tells what is taken, has shown that it is theirs.
-        if !app.settings.neutral_answers {
-            if let Some(existing) = existing {
-                return Err(account_exists(&existing).into());
-            }
-            if is_held {
-                return Err(Refusal::HandleAccountExists.into());
-            }
+        if !is_mailable(&handle) {
+            return Err(Refusal::InvalidData.into());
         }
         let locale = offered_locale(&app, locale.as_deref())?;
         let metadata =
@@ -203,10 +198,20 @@ impl<S: Store> Service<S> {
             return Err(Refusal::MetadataInvalid.into());
         }
         self.inner.limits.take(Rate::SignUp, call.source, now)?;
-        let id = self.identify_by_provider(&app, &call, &token).await?;
-        let email = id.verified_email.as_deref().and_then(|email| Handle::parse(email).ok());
-        if !email.is_some_and(|email| email == handle) {
+        let verified = self.identify_by_provider(&app, &call, &token).await;
+        if matches!(verified, Err(ServiceError::ProviderAway)) {
+            self.inner.limits.give_back(Rate::SignUp, call.source);
+        }
+        let id = verified?;
+        if !proves(&id, &handle) {
             return Err(Refusal::ProviderTokenInvalid.into());
+        }
+        // What is taken is told to whom the address belongs, and to nobody else.
+        if let Some(existing) = existing {
+            return Err(account_exists(&existing).into());
+        }
+        if is_held {
+            return Err(Refusal::HandleAccountExists.into());
         }
         let identity = SocialIdentity { provider: token.provider, subject: Some(id.subject) };
         let added = self.add_social_user(&app, &keys, (handle, identity, locale, metadata), &call, act).await;
@@ -235,11 +240,15 @@ impl<S: Store> Service<S> {
         let entry = self.done(&Act { user_id: Some(id), detail, ..act })?;
         let limit = max_users(app, self.inner.settings.mode);
         let gate = self.name_gate(app.id, user.handle.as_str())?;
+        let named: [&[u8]; 2] =
+            [identity.provider.name().as_bytes(), identity.subject.as_deref().unwrap_or_default().as_bytes()];
+        let identity_gate = self.counter(app.id, "social.gate", &named, Duration::days(1))?;
         let added = self
             .inner
             .store
             .transact("social.sign_up", move |repos| {
                 repos.quotas().reserve(&gate, u32::MAX)?;
+                repos.quotas().reserve(&identity_gate, u32::MAX)?;
                 let subject = identity.subject.as_deref().unwrap_or_default();
                 let by_identity = repos.users().find_by_subject(user.app_id, identity.provider, subject)?;
                 let existing = match by_identity {
@@ -254,7 +263,10 @@ impl<S: Store> Service<S> {
                 {
                     return Err(Refusal::HandleAccountExists.into());
                 }
-                add_within_limit(repos, &user, limit, now)?;
+                add_within_limit(repos, &user, limit, now).map_err(|error| match error {
+                    ServiceError::Refused(Refusal::HandleTaken) => Refusal::HandleAccountExists.into(),
+                    other => other,
+                })?;
                 settle_right(repos, user.app_id, user.id, origin, None)?;
                 // Whoever began to sign up with this address and a password has lost the race for it.
                 for attempt in repos.signups().list(user.app_id, &user.handle)? {
@@ -310,6 +322,12 @@ impl<S: Store> Service<S> {
     }
 }
 
+/// Whether a token's verified address is this handle. Letters that only look like one after they were made small
+/// belong to another mailbox.
+fn proves(id: &IdToken, handle: &Handle) -> bool {
+    id.verified_email.as_deref().is_some_and(|email| email.trim().eq_ignore_ascii_case(handle.as_str()))
+}
+
 /// The user of an identity: by its subject; or by its verified address, where the user signs in with the same
 /// provider and no subject was known.
 fn find_identity(
@@ -323,7 +341,7 @@ fn find_identity(
     }
     let handle = id.verified_email.as_deref().and_then(|email| Handle::parse(email).ok());
     let Some(handle) = handle else { return Ok(None) };
-    let by_address = readers.users().find_by_handle(app_id, &handle)?.filter(|user| user.handle == handle);
+    let by_address = readers.users().find_by_handle(app_id, &handle)?.filter(|user| proves(id, &user.handle));
     let Some(user) = by_address else { return Ok(None) };
     match &user.social {
         Some(social) if social.provider == provider && social.subject.is_none() => Ok(Some(user)),

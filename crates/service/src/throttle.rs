@@ -14,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::Act;
-use crate::mail::built_in;
+use crate::mail::{Notice, built_in};
 use crate::{Service, ServiceError};
 
 /// How often a counted attempt may lose its race before it is refused.
@@ -177,6 +177,22 @@ impl<S: Store> Service<S> {
             .await
     }
 
+    /// Forgets the failures of a source that knew the password, where more is asked for than that.
+    pub(crate) async fn forgive_password(
+        &self,
+        user: &User,
+        origin: Origin,
+        counted: Option<Counted>,
+    ) -> Result<(), ServiceError> {
+        let (app_id, id) = (user.app_id, user.id);
+        self.inner
+            .store
+            .transact("login.forgive_password", move |repos| {
+                forget_failures(repos, app_id, id, origin, counted.as_ref()).map(|_| ())
+            })
+            .await
+    }
+
     /// Takes one attempt back.
     async fn uncount(&self, user: &User, counted: &Counted) -> Result<(), ServiceError> {
         let (app_id, id, side) = (user.app_id, user.id, counted.side);
@@ -208,7 +224,8 @@ impl<S: Store> Service<S> {
         if !begins && (is_told || counted.side == Familiarity::Known) {
             return Ok(());
         }
-        let slot = if is_told { None } else { self.notice_slot(&user.handle).await? };
+        let slot =
+            if is_told { None } else { self.notice_slot(app.id, &user.handle, Notice::Attack).await? };
         let worded = built_in(MessageKind::LoginLocked, user.locale)?;
         let mail = self.notice(app, slot.as_ref(), &worded, &user.handle)?;
         let mut act = Act::of_server("login.locked", app.id);

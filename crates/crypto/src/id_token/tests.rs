@@ -71,6 +71,8 @@ fn sec_092_every_claim_that_is_not_as_demanded_is_refused() {
         ("aud", json!(null)),
         ("sub", json!("")),
         ("sub", json!(7)),
+        ("sub", json!("a\u{0}b")),
+        ("sub", json!("\u{212A}")),
         ("sub", json!("x".repeat(256))),
         ("exp", json!(NOW - 60)),
         ("exp", json!("never")),
@@ -190,6 +192,10 @@ fn keys_that_cannot_be_trusted_are_passed_over() {
         change("alg", json!("HS256")),
         change("kty", json!("oct")),
         change("kid", json!(7)),
+        change("e", json!("AQ")),
+        change("key_ops", json!(["encrypt"])),
+        json!({"kty": "EC", "crv": "P-256", "kid": "off", "x": URL_SAFE_NO_PAD.encode([1; 32]),
+            "y": URL_SAFE_NO_PAD.encode([1; 32])}),
         change("n", json!("not base64!")),
         json!("text"),
     ] {
@@ -197,8 +203,18 @@ fn keys_that_cannot_be_trusted_are_passed_over() {
         assert!(set(&[unusable, change("kid", json!("other"))]).is_ok());
     }
     assert!(set(&[good.clone(), good.clone()]).is_err(), "a name that stands twice names nobody");
+    let twin = json!({"kty": "EC", "crv": "P-256", "kid": good["kid"], "use": "enc"});
+    assert!(set(&[good.clone(), twin]).is_ok(), "a twin that is not used is no twin");
     assert!(set(&[]).is_err());
     for body in [&b""[..], b"<html></html>", b"[]", b"{\"keys\":{}}", b"{\"keys\":7}", b"\xff"] {
         assert!(ProviderKeys::parse(body).is_err());
+    }
+}
+
+#[test]
+fn nonsense_is_no_reason_to_fetch_keys() {
+    assert!(may_be_id_token(&signed(&claims())));
+    for nonsense in ["", "x.y.z", "a.b", "garbage"] {
+        assert!(!may_be_id_token(nonsense), "{nonsense}");
     }
 }

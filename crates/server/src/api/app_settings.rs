@@ -7,7 +7,7 @@ use latchkey_domain::{
     MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat, UserStatus, is_authority,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
-use latchkey_service::{Call, NewWords, Refusal, ServiceError, SettingChange, TestSms};
+use latchkey_service::{AccountChange, Call, NewWords, Refusal, ServiceError, SettingChange, TestSms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json as object};
@@ -136,22 +136,33 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
 }
 
 /// The application's account at Twilio: all of it, or nothing.
-fn sms_account(fields: &Fields) -> Result<Option<SmsAccount>, ServiceError> {
-    let [sid, token] = [fields.text("TWILIOAccountSid")?, fields.text("TWILIOToken")?];
-    let [number, service] = [fields.text("TWILIOPhoneNumber")?, fields.text("TWILIOMessagingServiceSid")?];
-    let is_sid = |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let origin = match (number, service) {
-        (Some(number), None) => phone_of(number).ok().map(SmsOrigin::Number),
-        (None, Some(service)) if is_sid(service) => Some(SmsOrigin::Service(service.to_owned())),
-        _ => None,
-    };
-    match (sid, token, origin) {
-        (Some(sid), Some(token), Some(origin)) if is_sid(sid) && token.len() <= 256 => {
-            Ok(Some(SmsAccount { sid: sid.to_owned(), token: SecretString::from(token), origin }))
-        }
-        (None, None, None) if number.is_none() && service.is_none() => Ok(None),
-        _ => Err(explained("Invalid Twilio Account.".to_owned())),
+fn sms_account(fields: &Fields) -> Result<AccountChange, ServiceError> {
+    const FIELDS: [&str; 4] =
+        ["TWILIOAccountSid", "TWILIOToken", "TWILIOPhoneNumber", "TWILIOMessagingServiceSid"];
+    if fields.flag("removeSmsAccount")? == Some(true) {
+        return Ok(AccountChange::Remove);
     }
+    let invalid = |what: &str| explained(format!("Invalid Twilio Account: {what}"));
+    let [sid, token, number, service] = FIELDS.map(|name| fields.text(name));
+    let (sid, token, number, service) = (sid?, token?, number?, service?);
+    if [sid, token, number, service].iter().all(Option::is_none) {
+        return Ok(AccountChange::Keep);
+    }
+    let is_id = |text: &str, prefix: &str| {
+        text.starts_with(prefix) && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let sid = sid.filter(|sid| is_id(sid, "AC")).ok_or_else(|| invalid("TWILIOAccountSid begins with AC"))?;
+    let is_token = |text: &&str| text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let token = token.filter(is_token).ok_or_else(|| invalid("TWILIOToken is missing, or holds blanks"))?;
+    let origin = match (number, service) {
+        (Some(number), None) => SmsOrigin::Number(
+            phone_of(number).map_err(|_| invalid("TWILIOPhoneNumber is a number with + and its country"))?,
+        ),
+        (None, Some(service)) if is_id(service, "MG") => SmsOrigin::Service(service.to_owned()),
+        (None, Some(_)) => return Err(invalid("TWILIOMessagingServiceSid begins with MG")),
+        _ => return Err(invalid("either TWILIOPhoneNumber or TWILIOMessagingServiceSid is needed")),
+    };
+    Ok(AccountChange::Set(SmsAccount { sid: sid.to_owned(), token: SecretString::from(token), origin }))
 }
 
 /// What authenticator apps show, under either of its names.
@@ -172,37 +183,46 @@ fn heading(fields: &Fields) -> Result<Option<String>, ServiceError> {
 }
 
 fn countries(fields: &Fields) -> Result<Vec<CallingCode>, ServiceError> {
-    let parsed = fields.list("smsCountries")?.into_iter().map(|item| {
-        let text = match item {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
+    let parsed = texts(fields, "smsCountries")?.into_iter().map(|text| {
         CallingCode::parse(&text)
             .map_err(|_| explained(format!("{text:?} is no calling code such as 49, 1 or 1876")))
     });
     parsed.collect()
 }
 
-/// Clients of a provider: a list, or one text with commas.
+/// Clients of a provider; none takes them away.
 fn audiences(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
-    let listed: Vec<String> = match fields.text(name) {
-        Ok(Some(text)) => text.split(',').map(|item| item.trim().to_owned()).collect(),
-        Ok(None) => return Err(Refusal::MissingParameter.into()),
+    let mut listed = texts(fields, name)?;
+    let is_good =
+        |text: &String| text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
+    if listed.len() > 50 || !listed.iter().all(is_good) {
+        return Err(explained(format!("{name} lists at most 50 client ids, with commas between them")));
+    }
+    listed.sort();
+    listed.dedup();
+    Ok(listed)
+}
+
+/// A list of texts: a JSON array, or one text with commas. Nothing between two commas is nothing.
+fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
+    if !fields.is_sent(name) {
+        return Err(Refusal::MissingParameter.into());
+    }
+    let items = match fields.text(name) {
+        Ok(text) => text.unwrap_or_default().split(',').map(str::to_owned).collect(),
         Err(_) => {
             let items = fields.list(name)?;
-            let texts = items.iter().map(|item| item.as_str().map(|text| text.trim().to_owned()));
-            texts.collect::<Option<_>>().ok_or(Refusal::InvalidData)?
+            let texts = items.iter().map(|item| match item {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            });
+            let texts: Option<Vec<String>> = texts.collect();
+            texts.ok_or_else(|| explained(format!("{name} is a list of texts, or one text with commas")))?
         }
     };
-    let is_good = |text: &String| {
-        (1..=255).contains(&text.len())
-            && !text.contains(',')
-            && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    if listed.is_empty() || listed.len() > 50 || !listed.iter().all(is_good) {
-        return Err(explained(format!("{name} lists client ids, with commas between them")));
-    }
-    Ok(listed)
+    let trimmed = items.into_iter().map(|item: String| item.trim().to_owned());
+    Ok(trimmed.filter(|item| !item.is_empty()).collect())
 }
 
 pub(crate) async fn send_test_sms<S: Store>(

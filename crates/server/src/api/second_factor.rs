@@ -101,8 +101,9 @@ pub(crate) async fn set_phone<S: Store>(
     identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
     let typed = fields.required("phone").map_err(ApiError::user)?;
     let phone = phone_of(typed).map_err(ApiError::user)?;
+    let code = fields.factor_code("code").map_err(ApiError::user)?;
     let service = state.service.clone();
-    run(Family::User, async move { service.set_phone(identity.0, phone).await }).await?;
+    run(Family::User, async move { service.set_phone(identity.0, phone, code).await }).await?;
     Ok(ok_true())
 }
 

@@ -138,6 +138,11 @@ impl Fields {
         !matches!(self.0.get(name), None | Some(Value::Null)) && self.text(name) != Ok(None)
     }
 
+    /// Whether a field was sent, whatever is in it.
+    pub(crate) fn is_sent(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A text of one's own.
     pub(crate) fn owned(&self, name: &str) -> Result<Option<String>, Refusal> {
         self.text(name).map(|text| text.map(str::to_owned))

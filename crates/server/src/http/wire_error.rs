@@ -69,6 +69,7 @@ impl ApiError {
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match (&self.kind, self.wire().status) {
             (ErrorKind::Service(ServiceError::TooMany { seconds }), _) => Some(*seconds),
+            (ErrorKind::Service(ServiceError::ProviderAway), _) => Some(5),
             (_, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) => Some(2),
             _ => None,
         }

@@ -81,6 +81,7 @@ impl Settings {
         one_of("log.format", &self.log.format, &["auto", "text", "json"]);
         one_of("log.level", &self.log.level, &["error", "warn", "info", "debug", "trace"]);
         self.check_outside(&mut mistakes);
+        self.check_lives(&mut mistakes);
         self.check_secrets(&mut mistakes);
         self.check_numbers(&mut mistakes);
         if self.mail.sender == "smtp" && self.mail.smtp_host.is_empty() {
@@ -131,34 +132,47 @@ impl Settings {
             ("social.apple_keys_url", &self.social.apple_keys_url),
             ("social.google_keys_url", &self.social.google_keys_url),
         ] {
-            let is_https = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
-            let here = url.strip_prefix("http://").unwrap_or_default();
-            let is_here = ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
-                here.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-            });
-            if !is_https && !is_here || url.contains(['?', '#', '"', '\\', ' ', '@']) {
-                mistakes.push(format!("{name} begins with https://, or with http:// and this machine"));
+            let is_api = name == "sms.twilio_url";
+            if !is_outside(url, is_api) {
+                mistakes.push(format!(
+                    "{name} is \"{url}\": it begins with https://, or with http:// and this machine, and names a host"
+                ));
             }
         }
         for (name, issuers) in [
             ("social.apple_issuers", &self.social.apple_issuers),
             ("social.google_issuers", &self.social.google_issuers),
         ] {
-            if issuers.iter().all(String::is_empty) {
+            if issuers.is_empty() || issuers.iter().any(|issuer| issuer.trim().is_empty()) {
                 mistakes.push(format!("{name} names who issues the tokens"));
             }
         }
-        if !(1..=10).contains(&self.limits.sms_code_minutes) {
-            mistakes.push("limits.sms_code_minutes is 1 to 10".to_owned());
+    }
+
+    /// Lives beyond these bounds help nobody, and dates end.
+    fn check_lives(&self, mistakes: &mut Vec<String>) {
+        let limits = &self.limits;
+        for (name, value, most) in [
+            ("limits.signup_code_hours", limits.signup_code_hours, 720),
+            ("limits.reset_code_minutes", limits.reset_code_minutes, 1_440),
+            ("limits.invite_code_days", limits.invite_code_days, 365),
+            ("limits.rival_code_minutes", limits.rival_code_minutes, 1_440),
+            ("limits.sms_code_minutes", limits.sms_code_minutes, 10),
+            ("limits.login_token_minutes", limits.login_token_minutes, 60),
+            ("sms.timeout_seconds", self.sms.timeout_seconds, self.outbox.send_seconds.clamp(1, 300)),
+            ("social.timeout_seconds", self.social.timeout_seconds, 10),
+        ] {
+            if !(1..=most).contains(&value) {
+                mistakes.push(format!("{name} is 1 to {most}"));
+            }
         }
-        if !(1..=60).contains(&self.limits.login_token_minutes) {
-            mistakes.push("limits.login_token_minutes is 1 to 60".to_owned());
-        }
-        if self.limits.recent_login_minutes > 1_440 {
-            mistakes.push("limits.recent_login_minutes is at most 1440".to_owned());
-        }
-        if self.limits.authenticator_steps_ahead > 1 {
-            mistakes.push("limits.authenticator_steps_ahead is 0 or 1".to_owned());
+        for (name, value, most) in [
+            ("limits.recent_login_minutes", limits.recent_login_minutes, 1_440),
+            ("limits.authenticator_steps_ahead", limits.authenticator_steps_ahead, 1),
+        ] {
+            if value > most {
+                mistakes.push(format!("{name} is 0 to {most}"));
+            }
         }
     }
 
@@ -197,11 +211,7 @@ impl Settings {
             ("limits.body_seconds", limits.body_seconds == 0),
             ("limits.request_seconds", limits.request_seconds == 0),
             ("limits.connections_per_address", limits.connections_per_address == 0),
-            ("limits.signup_code_hours", limits.signup_code_hours == 0),
             ("limits.wrong_codes", limits.wrong_codes == 0),
-            ("limits.reset_code_minutes", limits.reset_code_minutes == 0),
-            ("limits.invite_code_days", limits.invite_code_days == 0),
-            ("limits.rival_code_minutes", limits.rival_code_minutes == 0),
             ("limits.live_codes", limits.live_codes == 0),
             ("limits.wrong_codes_a_day", limits.wrong_codes_a_day == 0),
             ("limits.login_attempts", limits.login_attempts == 0),
@@ -215,8 +225,11 @@ impl Settings {
             ("limits.wrong_factors_a_login", limits.wrong_factors_a_login == 0),
             ("limits.wrong_factors_a_day", limits.wrong_factors_a_day == 0),
             ("limits.wrong_factors_in_a_row", limits.wrong_factors_in_a_row == 0),
-            ("sms.timeout_seconds", self.sms.timeout_seconds == 0),
-            ("social.timeout_seconds", self.social.timeout_seconds == 0),
+            ("limits.sms_number_an_hour", limits.sms_number_an_hour == 0),
+            ("limits.sms_number_a_day", limits.sms_number_a_day == 0),
+            ("limits.sms_range_an_hour", limits.sms_range_an_hour == 0),
+            ("limits.sms_user_a_day", limits.sms_user_a_day == 0),
+            ("limits.user_writes_a_minute", limits.user_writes_a_minute == 0),
             ("mail.smtp_timeout_seconds", self.mail.smtp_timeout_seconds == 0),
             ("mail.smtp_connections", self.mail.smtp_connections == 0),
             ("database.connections", self.database.connections == 0),
@@ -252,6 +265,18 @@ impl Settings {
     }
 }
 
+/// Whether secrets may go to an address, and keys come from it. One of an API has no query to which a path could be
+/// added.
+fn is_outside(url: &str, is_api: bool) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let has_rest = url.fragment().is_some() || !url.username().is_empty() || url.password().is_some();
+    let Some(host) = url.host_str() else { return false };
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_here);
+    is_safe && !has_rest && !(is_api && url.query().is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +308,35 @@ mod tests {
     #[test]
     fn sec_001_weaker_hashes_stop_the_start() {
         assert!(mistakes(|settings| settings.hash.memory_kib = 8_192).contains("19456"));
+    }
+
+    #[test]
+    fn sec_094_keys_and_secrets_travel_in_https_or_not_at_all() {
+        for good in [
+            "https://appleid.apple.com/auth/keys",
+            "HTTPS://example.com/keys?version=3",
+            "http://127.0.0.1:8081/keys",
+            "http://127.0.0.2/keys",
+            "http://[::1]:9/keys",
+            "http://localhost/keys",
+        ] {
+            assert!(is_outside(good, false), "{good}");
+        }
+        for wrong in [
+            "",
+            "https://",
+            "https://a:99999/",
+            "https://a|b/",
+            "http://example.com/",
+            "http://127.0.0.1.evil.example/",
+            "http://localhost.evil.example/",
+            "http://localhost@evil.example/",
+            "ftp://127.0.0.1/",
+            "https://user:secret@example.com/",
+        ] {
+            assert!(!is_outside(wrong, false), "{wrong}");
+        }
+        assert!(!is_outside("https://api.twilio.com/?x=1", true));
     }
 
     #[test]

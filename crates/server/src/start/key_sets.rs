@@ -10,23 +10,33 @@ use reqwest::{Client, header};
 /// More than this is no provider's key set.
 const MAX_KEY_SET: usize = 64 * 1_024;
 
-/// Fetches over HTTP.
-pub(crate) struct HttpKeySets(Client);
+/// Fetches over HTTP. A proxy that the environment names is used for `https` only: what is fetched in clear is on
+/// this machine.
+pub(crate) struct HttpKeySets {
+    /// None where the system has no certificates to trust.
+    usual: Option<Client>,
+    direct: Option<Client>,
+}
 
 impl HttpKeySets {
-    pub(crate) fn new(timeout: Duration) -> Result<Self, reqwest::Error> {
-        let client = Client::builder().timeout(timeout).connect_timeout(timeout).redirect(Policy::none());
-        Ok(Self(client.build()?))
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let builder = || Client::builder().timeout(timeout).connect_timeout(timeout).redirect(Policy::none());
+        Self { usual: builder().build().ok(), direct: builder().no_proxy().build().ok() }
     }
 
     async fn get(&self, url: &str) -> Result<FetchedKeySet, String> {
         let told = |error: reqwest::Error| error.without_url().to_string();
-        let mut answer = self.0.get(url).send().await.map_err(told)?;
+        let client = if url.starts_with("http://") { &self.direct } else { &self.usual };
+        let client = client.as_ref().ok_or("the system trusts no certificates: install ca-certificates")?;
+        let mut answer = client.get(url).send().await.map_err(told)?;
         if !answer.status().is_success() {
             return Err(format!("HTTP {}", answer.status().as_u16()));
         }
-        let cache = answer.headers().get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
-        let fresh_for = cache.and_then(max_age);
+        let value = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        // A copy that lay somewhere on the way has lived that long already (RFC 9111 section 5.1).
+        let age = value(header::AGE).and_then(|age| age.trim().parse::<u32>().ok()).unwrap_or(0);
+        let fresh_for = value(header::CACHE_CONTROL).and_then(max_age);
+        let fresh_for = fresh_for.map(|life| life - time::Duration::seconds(i64::from(age)));
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(told)? {
             if body.len() + chunk.len() > MAX_KEY_SET {
@@ -88,7 +98,7 @@ mod tests {
         for (at, answer) in answers {
             Mock::given(path(at)).respond_with(answer).mount(&server).await;
         }
-        let client = HttpKeySets::new(Duration::from_millis(500)).unwrap();
+        let client = HttpKeySets::new(Duration::from_millis(500));
         let fetched = client.fetch(&format!("{}/good", server.uri())).await.unwrap();
         assert_eq!(
             (fetched.body.as_slice(), fetched.fresh_for),

@@ -14,24 +14,20 @@ use crate::settings::Settings;
 /// What the settings name. Connects to nobody yet.
 pub(super) fn outside(settings: &Settings, mailbox: &Path) -> Result<Outside, StartError> {
     let timeout = Duration::from_secs(u64::from(settings.social.timeout_seconds));
-    let key_sets =
-        HttpKeySets::new(timeout).map_err(|error| StartError::Configuration(format!("social: {error}")))?;
     Ok(Outside {
         mail: mail_sender(settings, mailbox)?,
-        sms: sms_sender(settings, mailbox)?,
-        key_sets: Arc::new(key_sets),
+        sms: sms_sender(settings, mailbox),
+        key_sets: Arc::new(HttpKeySets::new(timeout)),
     })
 }
 
-fn sms_sender(settings: &Settings, mailbox: &Path) -> Result<Arc<dyn SmsSender>, StartError> {
+fn sms_sender(settings: &Settings, mailbox: &Path) -> Arc<dyn SmsSender> {
     let sms = &settings.sms;
     if sms.sender == "folder" {
-        return Ok(Arc::new(FolderSender::new(mailbox.to_owned())));
+        return Arc::new(FolderSender::new(mailbox.to_owned()));
     }
     let timeout = Duration::from_secs(u64::from(sms.timeout_seconds));
-    let sender = TwilioSender::new(sms.twilio_url.trim_end_matches('/'), timeout)
-        .map_err(|error| StartError::Configuration(format!("sms: {error}")))?;
-    Ok(Arc::new(sender))
+    Arc::new(TwilioSender::new(sms.twilio_url.trim_end_matches('/'), timeout))
 }
 
 fn mail_sender(settings: &Settings, mailbox: &Path) -> Result<Arc<dyn EmailSender>, StartError> {

@@ -17,7 +17,9 @@ on_every_store!(
     a_new_authenticator_may_have_to_prove_its_first_code,
     sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code,
     sec_044_the_compatible_preset_asks_for_nothing_and_tells,
+    sec_044_a_secret_that_waited_from_before_proves_nothing,
     sec_046_a_recovery_code_works_once,
+    sec_046_of_racing_requests_one_set_of_recovery_codes_is_left,
     sec_050_an_authenticator_can_be_enrolled_beside_sms,
 );
 
@@ -214,6 +216,16 @@ async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code<S: Store>(
         // New recovery codes change no factor, and open every door.
         assert_eq!(answer.error(), (400, 405), "{route} {body}");
     }
+    // A code in the place of a log-in, for a number too; wrong ones there do not count against log-ins.
+    for _ in 0..25 {
+        let body = json!({"phone": PHONE, "code": app.wrong_code(&secret)});
+        assert_eq!(app.as_user(&access, "setPhone", body).await.error(), (400, 600));
+        app.clock.advance(Duration::minutes(1));
+    }
+    app.clock.advance(Duration::days(1));
+    let body = json!({"phone": PHONE, "code": app.code_now(&secret)});
+    assert_eq!(app.as_user(&access, "setPhone", body).await.text(), "true");
+    app.clock.advance(Duration::minutes(1));
     assert_eq!(app.flags(&access).await, (true, false));
     // With a wrong code, with a right one.
     let with = |body: &Value, code: &str| {
@@ -242,6 +254,39 @@ async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code<S: Store>(
     let login_token = app.as_app(&shop, "login", login).await.field("login-token");
     let fresh = app.complete(&shop, &login_token, app.code_now(&secret)).await.field("access-token");
     assert_eq!(app.as_user(&fresh, GOOGLE, off).await.text(), "true");
+}
+
+async fn sec_044_a_secret_that_waited_from_before_proves_nothing<S: Store>(app: TestApp<S>) {
+    let (shop, access) = recommended(&app).await;
+    app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(true)).await;
+    app.clock.advance(Duration::minutes(16));
+    // A thief with an old token asks for a secret while nothing protects the account.
+    let planted = app.enrol_authenticator(&access).await;
+    // The owner enrols a telephone; a verified number alone takes no proof to switch on.
+    app.verify(&access, PHONE).await;
+    let on = json!({"twoFactor": true, "factor": "phone"});
+    assert_eq!(app.as_user(&access, PHONE_ROUTE, on).await.text(), "true");
+    let body = json!({"code": app.code_now(&planted)});
+    let confirmed = app.as_user(&access, "confirmTwoFactorGoogleVerification", body).await;
+    assert_eq!(confirmed.error(), (400, 602));
+    assert_eq!(app.flags(&access).await, (false, true));
+}
+
+async fn sec_046_of_racing_requests_one_set_of_recovery_codes_is_left<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "google").await;
+    let access = app.user(&shop, ANA).await;
+    app.enrol(&access).await;
+    let racers = (0..8).map(|_| app.as_user(&access, "newRecoveryCodes", json!({})));
+    let answers = futures_util::future::join_all(racers).await;
+    let mut works = 0;
+    for answer in answers.iter().filter(|answer| answer.status == 200) {
+        let code = answer.json()["recoveryCodes"][0].as_str().unwrap().to_owned();
+        let login_token = app.login_token(&shop, ANA).await;
+        works += usize::from(app.complete(&shop, &login_token, code).await.status == 200);
+    }
+    assert_eq!(works, 1);
+    app.mail("A recovery code for Shop was used").await;
+    assert!(app.audit(&shop).await.iter().any(|entry| entry.detail.as_deref() == Some("recovery code")));
 }
 
 impl<S: Store> TestApp<S> {

@@ -250,7 +250,7 @@ async fn failed_logins_of_an_address_are_limited<S: Store>(app: TestApp<S>) {
 /// What is counted of wrong codes for a handle: those of today.
 async fn wrong_codes<S: Store>(app: &TestApp<S>, shop: &Made, kind: &'static str) -> u32 {
     let (keys, _) = TestApp::<S>::keys_of(&app.store).await;
-    let subject = keys.digests().digest(kind, &[b"ana@example.com".as_slice()]).unwrap();
+    let subject = keys.digests().digest(kind, &[b"mail".as_slice(), b"ana@example.com"]).unwrap();
     use latchkey_domain::Clock as _;
     let now = app.clock.now();
     let key = latchkey_storage::QuotaKey {

@@ -22,6 +22,11 @@ on_every_store!(
     a_verified_number_belongs_to_one_user,
     an_operator_sends_a_test_message,
     mode_phone_needs_an_account_and_a_country,
+    sec_048_new_numbers_leave_log_ins_their_share,
+    a_user_who_is_there_may_log_in_as_often_as_they_like,
+    sec_013_strangers_cannot_spend_the_tries_of_a_code_by_sms,
+    a_number_that_was_mistyped_can_be_taken_back,
+    what_waits_is_not_sent_for_an_application_that_no_longer_sends,
 );
 
 const ANA: &str = "ana@example.com";
@@ -184,7 +189,7 @@ async fn sec_047_only_countries_that_the_application_lists<S: Store>(app: TestAp
     assert_eq!(app.set_phone(&access, "+18765550123").await.error(), (400, 602), "an island of its own");
     assert_eq!(app.set_phone(&access, "+19005550123").await.error(), (400, 602));
     assert_eq!(app.set_phone(&access, "+12025550123").await.text(), "true");
-    for wrong in [json!(["0"]), json!(["49", "x"]), json!("49"), json!([{}])] {
+    for wrong in [json!(["0"]), json!(["49", "x"]), json!("49;1"), json!([{}]), json!(true)] {
         let body = json!({"appId": shop.id, "setting": "smsCountries", "smsCountries": wrong});
         assert_eq!(app.admin("updateAppSetting", body).await.status, 400, "{wrong}");
     }
@@ -192,8 +197,8 @@ async fn sec_047_only_countries_that_the_application_lists<S: Store>(app: TestAp
 
 async fn sec_048_over_a_limit_nothing_is_sent_and_the_answer_is_the_same<S: Store>(app: TestApp<S>) {
     let shop = app.app_with_mode("Shop", "phone").await;
-    // The application's own limit of a day is where its cost ends.
-    app.set(&shop, "smsADay", "smsADay", json!(2)).await;
+    // The application's own limit of a day is where its cost ends, half of it for new numbers.
+    app.set(&shop, "smsADay", "smsADay", json!(4)).await;
     let access = app.user(&shop, ANA).await;
     for number in 0..4 {
         let phone = format!("+49171{number}2345678");
@@ -213,6 +218,8 @@ async fn sec_048_over_a_limit_nothing_is_sent_and_the_answer_is_the_same<S: Stor
     let mut sent = 6;
     for number in 0..8 {
         let user = app.user(&other, &format!("u{number}@example.com")).await;
+        app.clock.advance(Duration::seconds(61));
+        assert_eq!(app.set_phone(&user, PHONE).await.text(), "true");
         assert_eq!(app.set_phone(&user, PHONE).await.text(), "true");
         sent += usize::from(number < 6);
         assert_eq!(app.texts().await.len(), sent, "{number}");
@@ -230,6 +237,7 @@ async fn a_verified_number_belongs_to_one_user<S: Store>(app: TestApp<S>) {
     assert_eq!(app.set_phone(&bob, PHONE).await.error(), (400, 412));
     assert_eq!(app.set_phone(&ana, PHONE).await.error(), (400, 412), "one's own too");
     // Another application has users of its own.
+    app.clock.advance(Duration::seconds(61));
     let other = app.app_with_mode("Other", "phone").await;
     let eve = app.user(&other, "eve@example.com").await;
     app.verify(&eve, PHONE).await;
@@ -292,9 +300,12 @@ async fn mode_phone_needs_an_account_and_a_country<S: Store>(app: TestApp<S>) {
         json!({"TWILIOAccountSid": "AC/../1", "TWILIOToken": "t", "TWILIOPhoneNumber": SENDER}),
         json!({"TWILIOAccountSid": "AC1", "TWILIOToken": "t", "TWILIOPhoneNumber": "030 123"}),
         json!({"TWILIOAccountSid": "AC1", "TWILIOToken": "t", "TWILIOMessagingServiceSid": "MG1"}),
+        json!({"TWILIOAccountSid": "AC1", "TWILIOToken": "a b", "TWILIOPhoneNumber": SENDER}),
+        json!({"TWILIOAccountSid": "XX1", "TWILIOToken": "t", "TWILIOPhoneNumber": SENDER}),
         json!({"twoFactorVerification": "carrier pigeon"}),
     ] {
-        assert_eq!(set(wrong.clone()).await.error(), (400, 602), "{wrong}");
+        let answer = set(wrong.clone()).await;
+        assert_eq!(answer.error(), (400, 602), "{wrong}");
     }
     app.set(&shop, "smsCountries", "smsCountries", json!(["49"])).await;
     let service =
@@ -307,6 +318,105 @@ async fn mode_phone_needs_an_account_and_a_country<S: Store>(app: TestApp<S>) {
     let access = app.user(&shop, ANA).await;
     assert_eq!(app.set_phone(&access, PHONE).await.text(), "true");
     assert_eq!(app.texts().await.len(), 1);
+    // It can go again, but not from under the mode.
+    assert_eq!(set(json!({"removeSmsAccount": true})).await.error(), (400, 602));
+    let answer = set(json!({"twoFactorVerification": "google", "removeSmsAccount": true})).await;
+    assert_eq!(answer.json()["hasSmsAccount"], false);
+}
+
+async fn sec_048_new_numbers_leave_log_ins_their_share<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "phone").await;
+    let ana = app.user(&shop, ANA).await;
+    app.enrol_phone(&ana, PHONE).await;
+    app.set(&shop, "smsADay", "smsADay", json!(10)).await;
+    // Somebody else has codes sent wherever he can, here and from another application.
+    let eve = app.user(&shop, "eve@example.com").await;
+    let other = app.app_with_mode("Other", "phone").await;
+    let mallory = app.user(&other, "mallory@example.com").await;
+    for number in 0..9 {
+        app.clock.advance(Duration::seconds(61));
+        app.set_phone(&eve, format!("+49171{number}2345678")).await;
+        app.set_phone(&mallory, PHONE).await;
+        app.texts().await;
+    }
+    let acts = app.audit(&shop).await;
+    assert!(
+        acts.iter()
+            .any(|entry| entry.action == "sms.withheld" && entry.detail.as_deref() == Some("sms.app.new"))
+    );
+    let sent = app.texts().await.len();
+    let login_token = app.login_token(&shop, ANA).await;
+    assert_eq!(app.texts().await.len(), sent + 1, "the owner's code is sent");
+    let code = app.code_at(PHONE).await;
+    assert_eq!(app.complete(&shop, &login_token, code).await.status, 200);
+}
+
+async fn a_user_who_is_there_may_log_in_as_often_as_they_like<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "phone").await;
+    let ana = app.user(&shop, ANA).await;
+    app.enrol_phone(&ana, PHONE).await;
+    for _ in 0..15 {
+        app.clock.advance(Duration::minutes(5));
+        let login_token = app.login_token(&shop, ANA).await;
+        let code = app.code_at(PHONE).await;
+        assert_eq!(app.complete(&shop, &login_token, code).await.status, 200);
+    }
+    // Codes that nobody brings back are counted.
+    let sent = app.texts().await.len();
+    for _ in 0..9 {
+        app.clock.advance(Duration::seconds(61));
+        app.login_token(&shop, ANA).await;
+        app.texts().await;
+    }
+    assert_eq!(app.texts().await.len(), sent + 6);
+}
+
+async fn sec_013_strangers_cannot_spend_the_tries_of_a_code_by_sms<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "phone").await;
+    let ana = app.user(&shop, ANA).await;
+    app.enrol_phone(&ana, PHONE).await;
+    app.clock.advance(Duration::minutes(2));
+    for number in 0..12 {
+        let source = format!("203.0.113.{}", number + 1);
+        app.as_app_from(&source, &shop, "forgotPassword", json!({"handle": ANA})).await;
+        for _ in 0..6 {
+            let body =
+                json!({"handle": ANA, "password": "9cc2ae8a1ba7a93da39b46fc1019c481", "code": "000000"});
+            app.as_app_from(&source, &shop, "resetPassword", body).await;
+        }
+    }
+    let login = json!({"handle": ANA, "password": crate::harness::PASSWORD});
+    let half = app.as_app_from("198.51.100.9", &shop, "login", login).await.field("login-token");
+    let body = json!({"loginToken": half, "code": app.code_at(PHONE).await});
+    assert_eq!(app.as_app_from("198.51.100.9", &shop, "loginComplete", body).await.status, 200);
+}
+
+async fn a_number_that_was_mistyped_can_be_taken_back<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "phone").await;
+    let ana = app.user(&shop, ANA).await;
+    app.verify(&ana, PHONE).await;
+    let sent = app.texts().await.len();
+    app.set_phone(&ana, OTHER_PHONE).await;
+    assert_eq!(app.phone_of(&ana).await, (OTHER_PHONE.to_owned(), false));
+    assert_eq!(app.set_phone(&ana, PHONE).await.text(), "true");
+    assert_eq!(app.phone_of(&ana).await, (PHONE.to_owned(), true));
+    assert_eq!(app.texts().await.len(), sent + 1, "for the other one");
+    // A code that went to the old number is worth nothing once it is replaced.
+    app.as_user(&ana, "setTwoFactorPhoneVerification", json!({"twoFactor": true})).await;
+    app.clock.advance(Duration::minutes(2));
+    let login_token = app.login_token(&shop, ANA).await;
+    let code = app.code_at(PHONE).await;
+    app.verify(&ana, OTHER_PHONE).await;
+    assert_eq!(app.complete(&shop, &login_token, code).await.error(), (400, 600));
+}
+
+async fn what_waits_is_not_sent_for_an_application_that_no_longer_sends<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "phone").await;
+    let ana = app.user(&shop, ANA).await;
+    app.set_phone(&ana, PHONE).await;
+    app.set_mode(&shop, "none").await;
+    assert_eq!(app.texts().await.len(), 0);
+    assert!(app.audit(&shop).await.iter().any(|entry| entry.action == "sms.dead"));
 }
 
 /// A hundred at once, of one user: the provider sees no more than the limit.

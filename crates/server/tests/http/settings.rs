@@ -99,8 +99,9 @@ async fn what_cannot_be_is_refused_and_changes_nothing<S: Store>(app: TestApp<S>
             (400, 602),
         ),
         (json!({"appId": shop.id, "setting": "googleClientId"}), (400, 403)),
-        (json!({"appId": shop.id, "setting": "googleClientId", "googleClientId": "a,,b"}), (400, 602)),
-        (json!({"appId": shop.id, "setting": "appleAudiences", "appleAudiences": [1]}), (400, 602)),
+        (json!({"appId": shop.id, "setting": "googleClientId", "googleClientId": "a b"}), (400, 602)),
+        (json!({"appId": shop.id, "setting": "googleClientId", "googleClientId": "*"}), (400, 602)),
+        (json!({"appId": shop.id, "setting": "appleAudiences", "appleAudiences": [{}]}), (400, 602)),
         (json!({"appId": shop.id, "setting": "appleLogin", "appleLoginEnabled": 1}), (400, 602)),
         (json!({"appId": shop.id, "setting": "smsADay", "smsADay": 1_000_001}), (400, 602)),
     ] {

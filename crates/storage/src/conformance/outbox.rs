@@ -1,13 +1,13 @@
 //! The outbox.
 
-use latchkey_domain::OutboxMessage;
+use latchkey_domain::{Channel, OutboxMessage};
 use time::OffsetDateTime;
 
 use super::data::{app, at, message, write};
 use crate::Store;
 
 async fn due(store: &impl Store, now: OffsetDateTime) -> Vec<OutboxMessage> {
-    store.read("test", move |readers| readers.outbox().list_due(now, 10)).await.unwrap()
+    store.read("test", move |readers| readers.outbox().list_due(Channel::Mail, now, 10)).await.unwrap()
 }
 
 async fn stored(store: &impl Store, number: u8) -> OutboxMessage {

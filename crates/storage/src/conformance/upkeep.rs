@@ -68,7 +68,10 @@ pub async fn what_is_over_goes(store: impl Store) {
         let removed = write(&store, move |repos| repos.upkeep().remove_expired(what, at(60), 9)).await;
         assert_eq!(removed, expected);
     }
-    assert_eq!(write(&store, |repos| repos.outbox().list_due(at(60), 9)).await.len(), 1);
+    assert_eq!(
+        write(&store, |repos| repos.outbox().list_due(latchkey_domain::Channel::Mail, at(60), 9)).await.len(),
+        1
+    );
     for what in [Expired::Invites, Expired::AuditLog] {
         assert_eq!(write(&store, move |repos| repos.upkeep().remove_expired(what, at(3), 9)).await, 0);
     }

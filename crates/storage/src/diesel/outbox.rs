@@ -45,10 +45,16 @@ impl MessageRow {
 }
 
 impl OutboxReader for Unit<'_> {
-    fn list_due(&mut self, now: OffsetDateTime, limit: u32) -> Result<Vec<OutboxMessage>, StorageError> {
+    fn list_due(
+        &mut self,
+        channel: Channel,
+        now: OffsetDateTime,
+        limit: u32,
+    ) -> Result<Vec<OutboxMessage>, StorageError> {
         let rows: Vec<MessageRow> = on_backend!(self, conn => outbox::table
             .filter(outbox::due_at.le(to_stored_time(now)))
             .filter(outbox::state.eq(name_of(&STATES, &MessageState::Due)))
+            .filter(outbox::channel.eq(name_of(&CHANNELS, &channel)))
             .order(outbox::due_at)
             .limit(i64::from(limit))
             .select(MessageRow::as_select())

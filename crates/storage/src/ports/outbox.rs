@@ -1,17 +1,22 @@
 //! The outbox: messages that were promised.
 
-use latchkey_domain::{AppId, MessageId, OutboxMessage};
+use latchkey_domain::{AppId, Channel, MessageId, OutboxMessage};
 use time::OffsetDateTime;
 
 use crate::StorageError;
 
 /// Looks messages up.
 pub trait OutboxReader {
-    /// At most `limit` messages that are due, the longest due first.
+    /// At most `limit` messages of a channel that are due, the longest due first.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn list_due(&mut self, now: OffsetDateTime, limit: u32) -> Result<Vec<OutboxMessage>, StorageError>;
+    fn list_due(
+        &mut self,
+        channel: Channel,
+        now: OffsetDateTime,
+        limit: u32,
+    ) -> Result<Vec<OutboxMessage>, StorageError>;
 }
 
 /// Changes messages. A claim is known by its `due_at`: whoever finds another value there has lost it.
