@@ -148,8 +148,13 @@ pub enum NotifyError {
     #[error("not now: {0}")]
     Unavailable(String),
     /// Nobody said whether it has left.
-    #[error("no answer: {0}")]
+    #[error("{before}: {0}", before = Self::NO_ANSWER)]
     Unanswered(String),
+}
+
+impl NotifyError {
+    /// How the text of [`NotifyError::Unanswered`] begins.
+    pub const NO_ANSWER: &'static str = "no answer";
 }
 
 /// A send that is under way.

@@ -64,6 +64,7 @@ pub fn table<S: Store>() -> Vec<Entry> {
         post("/api/app/updateemailtemplate", Takes::ServerSecret, app_settings::update_email_template::<S>),
         post("/api/app/addremoveapplocale", Takes::ServerSecret, app_settings::set_locales::<S>),
         post("/api/app/testapptwilio", Takes::ServerSecret, app_settings::send_test_sms::<S>),
+        post("/api/app/resetsecondfactor", Takes::ServerSecret, app_settings::reset_second_factor::<S>),
         post("/api/app/user", Takes::ServerSecret, app_settings::set_user_status::<S>),
         get("/api/appuser/getapplication", Takes::Either, account::get_application::<S>),
         post("/api/appuser/signup", Takes::AppToken, signup::signup::<S>),

@@ -3,8 +3,8 @@
 
 use latchkey_crypto::{AccessToken, TotpSecret};
 use latchkey_domain::{
-    App, Authenticator, Code, CodePurpose, Factor, Factors, Handle, KeyedDigest, RECOVERY_CODES,
-    RecoveryCode, Sealed, TemplateName, TwoFactorMode, User,
+    App, AppId, Authenticator, Code, CodePurpose, Factor, Factors, Handle, KeyedDigest, RECOVERY_CODES,
+    RecoveryCode, Sealed, TemplateName, TwoFactorMode, User, UserId,
 };
 use latchkey_notifiers::{MessageKind, authenticator_uri, qr_png};
 use latchkey_storage::{Repositories, Store};
@@ -275,6 +275,57 @@ impl<S: Store> Service<S> {
             Ok(codes)
         })
         .await
+    }
+
+    /// Takes a user's second factors and recovery codes away: an operator's way for who has lost them. The number
+    /// stays verified, and the owner is told.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`] when the application has no such user.
+    pub async fn reset_factors(&self, call: Call, (app_id, id): (AppId, UserId)) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator("resetSecondFactor", app_id, Some(call.source));
+        act.user_id = Some(id);
+        let reset = self.reset_factors_now((app_id, id), &act).await;
+        self.note(Some(act), reset).await
+    }
+
+    async fn reset_factors_now(&self, (app_id, id): (AppId, UserId), act: &Act) -> Result<(), ServiceError> {
+        let found = self.inner.store.read("factor.reset.find", move |readers| {
+            let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+            let user = readers.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+            Ok::<_, ServiceError>((app, user))
+        });
+        let (app, user) = found.await?;
+        let (now, entry, counters) =
+            (self.inner.clock.now(), self.done(act)?, self.factor_counters(app_id, &user)?);
+        let slot = self.notice_slot(app_id, &user.handle, Notice::Change).await?;
+        let words = built_in(MessageKind::FactorChanged, user.locale)?;
+        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let is_told = self
+            .inner
+            .store
+            .transact("factor.reset", move |repos| {
+                for _ in 0..RACES {
+                    let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                    let mut to = user.factors.clone();
+                    (to.authenticator, to.pending_authenticator, to.wants_sms) = (None, None, false);
+                    if !repos.factors().change(app_id, id, &user.factors, &to, now)? {
+                        continue;
+                    }
+                    repos.factors().replace_recovery_codes(app_id, id, &[])?;
+                    forget_login_codes(repos, &user)?;
+                    counters.iter().try_for_each(|counter| repos.quotas().reset(counter))?;
+                    let is_told = user.factors.protect();
+                    if is_told {
+                        notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
+                    }
+                    repos.audit().add(&entry)?;
+                    return Ok(is_told && notice.is_some());
+                }
+                Err(ServiceError::Unavailable("the factors were changed by others all the time".to_owned()))
+            })
+            .await;
+        self.settle_message(slot, is_told).await
     }
 
     pub(crate) fn recovery_digest(

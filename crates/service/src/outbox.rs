@@ -24,8 +24,6 @@ use crate::{Service, ServiceError};
 /// How many messages one worker looks at, and how many it sends at once.
 const LOOK_AHEAD: u32 = 64;
 const SLOTS: usize = 4;
-/// How often a message is sent that its provider may have taken.
-const UNANSWERED_ATTEMPTS: i64 = 2;
 
 /// Who mail comes from.
 #[derive(Debug, Clone)]
@@ -185,7 +183,10 @@ impl<S: Store> Service<S> {
             NotifyError::Refused(_) => false,
             NotifyError::Unavailable(_) => attempts < rules.attempts,
             // It may have left: once more, and no oftener, since each time costs.
-            NotifyError::Unanswered(_) => attempts < rules.attempts.min(UNANSWERED_ATTEMPTS),
+            NotifyError::Unanswered(_) => {
+                let before = message.last_error.as_deref().unwrap_or_default();
+                attempts < rules.attempts && !before.starts_with(NotifyError::NO_ANSWER)
+            }
         };
         let jitter = self.inner.entropy.below(1_001)?;
         let retry_at = may_retry.then(|| self.inner.clock.now() + rules.wait_after(attempts, jitter));

@@ -405,6 +405,19 @@ pub(crate) async fn set_user_status<S: Store>(
     Ok(ok_true())
 }
 
+pub(crate) async fn reset_second_factor<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    let (call, app_id) = operator_and_app(&state, identity, &fields).await?;
+    let user_id = fields.required("userId").map_err(ApiError::admin)?;
+    let user_id = user_id.parse().map_err(|_| ApiError::admin(Refusal::UnknownUser))?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.reset_factors(call, (app_id, user_id)).await }).await?;
+    Ok(ok_true())
+}
+
 /// Every route here is an operator's, and about one application.
 async fn operator_and_app<S: Store>(
     state: &AppState<S>,

@@ -159,7 +159,7 @@ impl Settings {
             ("limits.rival_code_minutes", limits.rival_code_minutes, 1_440),
             ("limits.sms_code_minutes", limits.sms_code_minutes, 10),
             ("limits.login_token_minutes", limits.login_token_minutes, 60),
-            ("sms.timeout_seconds", self.sms.timeout_seconds, self.outbox.send_seconds.clamp(1, 300)),
+            ("sms.timeout_seconds", self.sms.timeout_seconds, 300),
             ("social.timeout_seconds", self.social.timeout_seconds, 10),
         ] {
             if !(1..=most).contains(&value) {

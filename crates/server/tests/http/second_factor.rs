@@ -17,6 +17,7 @@ on_every_store!(
     sec_040_each_step_works_once,
     sec_042_five_wrong_codes_end_a_log_in_and_twenty_a_day,
     sec_042_a_hundred_wrong_codes_disable_the_factor_until_it_is_recovered,
+    an_operator_lets_in_who_has_lost_the_factor,
     sec_045_nobody_with_a_factor_gets_in_without_it,
     sec_019_the_third_wrong_code_of_a_day_is_mailed_to_the_owner,
     sec_036_a_reset_keeps_the_second_factor,
@@ -199,6 +200,37 @@ async fn sec_042_a_hundred_wrong_codes_disable_the_factor_until_it_is_recovered<
     assert_eq!(app.complete(&shop, &login_token, recovery).await.status, 200);
     let login_token = app.login_token(&shop, ANA).await;
     assert_eq!(app.complete(&shop, &login_token, app.code_now(&secret)).await.status, 200);
+}
+
+async fn an_operator_lets_in_who_has_lost_the_factor<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "google").await;
+    let access = app.user(&shop, ANA).await;
+    let secret = app.enrol(&access).await;
+    let codes = app.as_user(&access, "newRecoveryCodes", json!({})).await.json();
+    for _ in 0..4 {
+        let login_token = app.login_token(&shop, ANA).await;
+        for _ in 0..5 {
+            app.complete(&shop, &login_token, app.wrong_code(&secret)).await;
+        }
+        app.clock.advance(Duration::minutes(2));
+    }
+    let id = app.user_id(&shop, ANA).await;
+    let reset =
+        |app_id: &str, user: &str| app.admin("resetSecondFactor", json!({"appId": app_id, "userId": user}));
+    let other = app.app("Other").await;
+    assert_eq!(reset(&other.id, &id).await.error(), (404, 603));
+    assert_eq!(reset(&shop.id, "x").await.error(), (404, 603));
+    assert_eq!(reset(&shop.id, &id).await.text(), "true");
+    app.mail("Your second factor for Shop was changed").await;
+    let answer = app.log_in(&shop, ANA).await;
+    assert!(answer.json().get("jwt").is_some());
+    // A new one begins anew, and nothing of the old one is left.
+    let secret = app.enrol(&answer.field("access-token")).await;
+    let login_token = app.login_token(&shop, ANA).await;
+    let old = codes["recoveryCodes"][0].as_str().unwrap();
+    assert_eq!(app.complete(&shop, &login_token, old).await.error(), (400, 600));
+    assert_eq!(app.complete(&shop, &login_token, app.code_now(&secret)).await.status, 200);
+    assert!(app.audit(&shop).await.iter().any(|entry| entry.action == "resetSecondFactor"));
 }
 
 /// Every mode, every combination of what a user may have, whether the given number is the verified one.
