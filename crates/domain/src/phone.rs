@@ -73,6 +73,19 @@ impl Phone {
         if is_right && (8..=15).contains(&phone.digits().len()) { Ok(phone) } else { Err(InvalidPhone) }
     }
 
+    /// A number as it was stored, whatever is refused since: `+` and 8 to 15 digits.
+    ///
+    /// # Errors
+    /// [`InvalidPhone`].
+    pub fn from_stored(text: &str) -> Result<Self, InvalidPhone> {
+        let digits = text.strip_prefix('+').ok_or(InvalidPhone)?;
+        if (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidPhone)
+        }
+    }
+
     /// The number, with its `+`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -260,6 +273,7 @@ mod tests {
         fn nonsense_never_panics_and_what_parses_parses_again(text in "\\PC{0,30}") {
             if let Ok(phone) = Phone::parse(&text) {
                 prop_assert_eq!(Phone::parse(phone.as_str()), Ok(phone.clone()));
+                prop_assert_eq!(Phone::from_stored(phone.as_str()), Ok(phone.clone()));
                 let _ = (phone.range().len(), phone.masked(), phone.is_premium());
             }
         }

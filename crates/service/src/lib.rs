@@ -37,6 +37,7 @@ mod new_user;
 mod operator_token;
 mod outbox;
 mod password;
+mod payload;
 mod phone;
 mod provider_keys;
 mod second_factor;

@@ -190,8 +190,13 @@ impl<S: Store> Service<S> {
                 }
                 match self.admit(app, keys, &user, verdict, password).await {
                     Ok(Some(tokens)) => {
-                        self.settle_login(&user, (origin, counted), act).await?;
-                        Ok(LoggedIn::Tokens(tokens))
+                        match self.settle_login(app, &user, (origin, counted.clone()), act).await {
+                            Ok(()) => Ok(LoggedIn::Tokens(tokens)),
+                            Err(error) => {
+                                self.forgive_password(&user, origin, counted).await?;
+                                Err(error)
+                            }
+                        }
                     }
                     Ok(None) => {
                         let counting = (origin, counted.clone());
@@ -268,13 +273,14 @@ impl<S: Store> Service<S> {
 
     async fn settle_login(
         &self,
+        app: &App,
         user: &User,
         (origin, counted): (Origin, Option<Counted>),
         act: Option<Act>,
     ) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
         let entry = act.map(|act| self.done(&Act { user_id: Some(user.id), ..act })).transpose()?;
-        let user = user.clone();
+        let (user, mode) = (user.clone(), app.settings.two_factor);
         self.inner
             .store
             .transact("login.settle", move |repos| {
@@ -282,7 +288,7 @@ impl<S: Store> Service<S> {
                 let is_same = |fresh: &User| {
                     fresh.status == user.status
                         && fresh.sessions.epoch == user.sessions.epoch
-                        && fresh.factors.revision == user.factors.revision
+                        && fresh.factors.asked(mode).is_none()
                 };
                 if !repos.users().find(user.app_id, user.id)?.as_ref().is_some_and(is_same) {
                     return Err(Refusal::CredentialsWrong.into());

@@ -8,7 +8,7 @@ use latchkey_storage::{EmailTemplateReader, QuotaKey, Store};
 use time::{Duration, OffsetDateTime};
 
 use crate::codes::{NewCode, give_back_all, reserve_all};
-use crate::outbox::{Payload, payload_of};
+use crate::payload::{MailPayload, payload_of};
 use crate::{Service, ServiceError};
 
 /// How much mail one address gets, and one user causes.
@@ -215,7 +215,7 @@ impl<S: Store> Service<S> {
         let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
         let id = MessageId::generate(now, entropy)?;
         let rendered = render(&worded.template, values);
-        let payload = Payload {
+        let payload = MailPayload {
             to: slot.address.bare(),
             reply_to: worded.reply_to.clone(),
             subject: rendered.subject,

@@ -6,19 +6,16 @@
 use std::sync::Arc;
 
 use latchkey_crypto::SealContext;
-use latchkey_domain::{
-    App, AppId, AppStatus, Channel, MessageId, OutboxMessage, Phone, Sealed, TwoFactorMode,
-};
+use latchkey_domain::{App, AppId, AppStatus, Channel, OutboxMessage, Phone, Sealed, TwoFactorMode};
 use latchkey_notifiers::{Attachment, Email, MailAddress, NotifyError, Sms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::audit::Act;
-use crate::sms::SmsPayload;
+use crate::payload::{MailPayload, SmsPayload, payload_of};
 use crate::{Service, ServiceError};
 
 /// How many messages one worker looks at, and how many it sends at once.
@@ -32,19 +29,6 @@ pub struct MailIdentity {
     pub from: MailAddress,
     /// The host that `Message-ID`s name.
     pub host: String,
-}
-
-/// What is sealed in a message's row.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Payload {
-    pub(crate) to: String,
-    #[serde(default)]
-    pub(crate) reply_to: String,
-    pub(crate) subject: String,
-    pub(crate) text: String,
-    pub(crate) html: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) picture: Option<Vec<u8>>,
 }
 
 impl<S: Store> Service<S> {
@@ -179,19 +163,22 @@ impl<S: Store> Service<S> {
                 .await?;
             return Ok(!is_worthless);
         };
+        let before = message.last_error.as_deref().unwrap_or_default();
+        let was_unanswered = before.starts_with(NotifyError::NO_ANSWER);
         let may_retry = match &error {
             NotifyError::Refused(_) => false,
             NotifyError::Unavailable(_) => attempts < rules.attempts,
             // It may have left: once more, and no oftener, since each time costs.
-            NotifyError::Unanswered(_) => {
-                let before = message.last_error.as_deref().unwrap_or_default();
-                attempts < rules.attempts && !before.starts_with(NotifyError::NO_ANSWER)
-            }
+            NotifyError::Unanswered(_) => attempts < rules.attempts && !was_unanswered,
         };
         let jitter = self.inner.entropy.below(1_001)?;
         let retry_at = may_retry.then(|| self.inner.clock.now() + rules.wait_after(attempts, jitter));
         tracing::warn!(message = %id, attempts, %error, dead = retry_at.is_none(), "a message did not leave");
-        let reason = error.to_string();
+        // That it may have left once is never forgotten.
+        let reason = match was_unanswered {
+            true => format!("{}, then: {error}", NotifyError::NO_ANSWER),
+            false => error.to_string(),
+        };
         act.action = dead;
         // A mail server's words may name the address; a provider of SMS has numbers for what is wrong.
         if message.channel == Channel::Sms {
@@ -250,14 +237,14 @@ impl<S: Store> Service<S> {
         let account = self.sms_account(app).map_err(|error| NotifyError::Refused(error.to_string()))?;
         Ok(Sms {
             id: message.id.to_string(),
-            to: Phone::parse(&payload.to).map_err(|error| NotifyError::Refused(error.to_string()))?,
+            to: Phone::from_stored(&payload.to).map_err(|error| NotifyError::Refused(error.to_string()))?,
             text: payload.text,
             account: account.ok_or_else(|| refused("the application has no SMS account"))?,
             valid_for: left.map(time::Duration::unsigned_abs),
         })
     }
 
-    fn email(&self, app: &App, message: &OutboxMessage, payload: Payload) -> Result<Email, NotifyError> {
+    fn email(&self, app: &App, message: &OutboxMessage, payload: MailPayload) -> Result<Email, NotifyError> {
         let identity = &self.inner.settings.mail;
         let own = self.own_sender(app);
         let (from, relay_key) = match own {
@@ -305,8 +292,4 @@ fn parsed<T: DeserializeOwned>(json: &[u8]) -> Result<T, NotifyError> {
 
 fn mail_key_of(app_id: AppId) -> SealContext<'static> {
     SealContext { purpose: "mail-key", app_id, row: b"provider" }
-}
-
-pub(crate) fn payload_of(app_id: AppId, id: &MessageId) -> SealContext<'_> {
-    SealContext { purpose: "outbox", app_id, row: id.as_bytes() }
 }

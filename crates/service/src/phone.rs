@@ -49,7 +49,6 @@ impl<S: Store> Service<S> {
         }
         let now = self.inner.clock.now();
         self.inner.limits.take_for(Rate::NameCheck, user.id, now)?;
-        self.check_phone(&app, &phone)?;
         proof.check(&app, is_protected(&user))?;
         let (app_id, locale, wanted) = (app.id, user.locale, phone.clone());
         let found = self.inner.store.read("phone.find", move |readers| {
@@ -62,7 +61,11 @@ impl<S: Store> Service<S> {
         if holder.is_some() && (!is_own || user.factors.is_phone_verified()) {
             return Err(Refusal::PhoneTaken.into());
         }
-        self.inner.limits.take(Rate::CodeRequest, call.source, now)?;
+        // Going back to the number that is verified takes no code.
+        if !is_own {
+            self.check_phone(&app, &phone)?;
+            self.inner.limits.take(Rate::CodeRequest, call.source, now)?;
+        }
         let subject = CodeSubject {
             app_id: app.id,
             purpose: CodePurpose::Phone,
@@ -71,7 +74,6 @@ impl<S: Store> Service<S> {
         };
         let (rules, source) = (self.inner.settings.codes, self.source_digest(app.id, call.source)?);
         let new_code = self.draw_code(&subject, &source, rules.sms_life)?;
-        // Going back to the number that is verified takes no code.
         let slot = if is_own {
             None
         } else {

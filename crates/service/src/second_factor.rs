@@ -80,13 +80,11 @@ impl<S: Store> Service<S> {
             expires_at: now + self.inner.settings.factors.login_token_life,
         };
         let asks_phone = user.factors.asked(app.settings.two_factor) == Some(Factor::Phone);
-        let phone = user.factors.sms_phone().filter(|_| asks_phone).cloned();
+        // Without an account recovery codes are left, and an operator.
+        let can_send = self.sms_account(app)?.is_some();
+        let phone = user.factors.sms_phone().filter(|_| asks_phone && can_send).cloned();
         let (mut slot, mut placing) = (None, None);
         if let Some(phone) = phone {
-            // Nobody could ever bring the code.
-            if self.sms_account(app)?.is_none() {
-                return Err(Refusal::SmsFailed.into());
-            }
             let (app_id, locale) = (app.id, user.locale);
             let words = self.inner.store.read("login.words", move |readers| {
                 worded(readers.email_templates(), app_id, TemplateName::Sms, locale)

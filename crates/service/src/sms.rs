@@ -15,7 +15,7 @@ use time::Duration;
 use crate::audit::{Act, Call};
 use crate::codes::{NewCode, give_back_all, reserve_all};
 use crate::mail::{Worded, worded};
-use crate::outbox::payload_of;
+use crate::payload::{SmsPayload, payload_of};
 use crate::{Refusal, Service, ServiceError};
 
 /// How many text messages go out. How many of one application in a day, it says itself.
@@ -39,13 +39,6 @@ impl Default for SmsLimits {
     }
 }
 
-/// What is sealed in a text message's row.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct SmsPayload {
-    pub(crate) to: String,
-    pub(crate) text: String,
-}
-
 /// An application's account, as it is sealed.
 #[derive(Serialize, Deserialize)]
 struct StoredAccount {
@@ -66,6 +59,9 @@ impl From<SmsSlot> for Vec<QuotaKey> {
         slot.0
     }
 }
+
+/// How many times as much a user has who brings the codes back.
+const WITH_REFUNDS: u32 = 4;
 
 /// What a text message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +120,7 @@ impl<S: Store> Service<S> {
         let malformed = || ServiceError::Internal("a stored SMS account is malformed".into());
         let stored: StoredAccount = serde_json::from_slice(&json).map_err(|_| malformed())?;
         let origin = match (stored.number, stored.service) {
-            (Some(number), _) => SmsOrigin::Number(Phone::parse(&number).map_err(|_| malformed())?),
+            (Some(number), _) => SmsOrigin::Number(Phone::from_stored(&number).map_err(|_| malformed())?),
             (None, Some(service)) => SmsOrigin::Service(service),
             (None, None) => return Err(malformed()),
         };
@@ -149,14 +145,18 @@ impl<S: Store> Service<S> {
     ) -> Result<Vec<(QuotaKey, u32)>, ServiceError> {
         let everywhere = AppId::from_bytes([0; 16]);
         let limits = self.inner.settings.sms_limits;
-        let (minute, hour, day) = (Duration::minutes(1), Duration::hours(1), Duration::days(1));
+        let (hour, day) = (Duration::hours(1), Duration::days(1));
+        let a_while = self.inner.settings.codes.resend_after;
         let whose = if purpose == SmsPurpose::LogIn { app.id } else { everywhere };
         let number: [&[u8]; 2] = [purpose.name(), phone.as_str().as_bytes()];
         let range: [&[u8]; 2] = [purpose.name(), phone.range().as_bytes()];
         let mut counters = Vec::new();
         if let Some(user) = user {
-            counters.push((self.counter(app.id, "sms.user", &[user.as_bytes()], day)?, limits.user_a_day));
-            counters.push((self.counter(whose, "sms.number.minute", &number, minute)?, 1));
+            let user: [&[u8]; 1] = [user.as_bytes()];
+            let most = limits.user_a_day.saturating_mul(WITH_REFUNDS);
+            counters.push((self.counter(app.id, "sms.user", &user, day)?, limits.user_a_day));
+            counters.push((self.counter(app.id, "sms.user.all", &user, day)?, most));
+            counters.push((self.counter(whose, "sms.number.minute", &number, a_while)?, 1));
         }
         counters.push((self.counter(whose, "sms.number.hour", &number, hour)?, limits.number_an_hour));
         counters.push((self.counter(whose, "sms.number.day", &number, day)?, limits.number_a_day));
@@ -171,7 +171,7 @@ impl<S: Store> Service<S> {
         Ok(counters)
     }
 
-    /// What is given back when the code of a message comes back: a user who is there is no cost that grows.
+    /// What is given back when the code of a message comes back: who is there may come again, though not without end.
     pub(crate) fn sms_refunds(
         &self,
         app: &App,
@@ -181,8 +181,11 @@ impl<S: Store> Service<S> {
     ) -> Result<Vec<QuotaKey>, ServiceError> {
         let counters =
             self.sms_counters(app, phone, Some(user), purpose)?.into_iter().map(|(counter, _)| counter);
-        let is_refunded = |counter: &QuotaKey| {
-            matches!(counter.kind, "sms.user" | "sms.number.hour" | "sms.number.day" | "sms.range")
+        let is_refunded = |counter: &QuotaKey| match counter.kind {
+            "sms.user" | "sms.number.hour" | "sms.number.day" => true,
+            // Whoever owns a range of new numbers brings every code back.
+            "sms.number.minute" | "sms.range" => purpose == SmsPurpose::LogIn,
+            _ => false,
         };
         Ok(counters.filter(is_refunded).collect())
     }

@@ -190,13 +190,6 @@ impl<S: Store> Service<S> {
         if !is_mailable(&handle) {
             return Err(Refusal::InvalidData.into());
         }
-        let locale = offered_locale(&app, locale.as_deref())?;
-        let metadata =
-            app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
-        // Nobody else could bring the value: the account would never get a token.
-        if app.settings.metadata.iter().any(|field| field.required && !field.user_settable) {
-            return Err(Refusal::MetadataInvalid.into());
-        }
         self.inner.limits.take(Rate::SignUp, call.source, now)?;
         let verified = self.identify_by_provider(&app, &call, &token).await;
         if matches!(verified, Err(ServiceError::ProviderAway)) {
@@ -206,12 +199,22 @@ impl<S: Store> Service<S> {
         if !proves(&id, &handle) {
             return Err(Refusal::ProviderTokenInvalid.into());
         }
-        // What is taken is told to whom the address belongs, and to nobody else.
+        // What is taken is told to whom the address belongs, and to nobody else. That is no sign-up.
+        if existing.is_some() || is_held {
+            self.inner.limits.give_back(Rate::SignUp, call.source);
+        }
         if let Some(existing) = existing {
             return Err(account_exists(&existing).into());
         }
         if is_held {
             return Err(Refusal::HandleAccountExists.into());
+        }
+        let locale = offered_locale(&app, locale.as_deref())?;
+        let metadata =
+            app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
+        // Nobody else could bring the value: the account would never get a token.
+        if app.settings.metadata.iter().any(|field| field.required && !field.user_settable) {
+            return Err(Refusal::MetadataInvalid.into());
         }
         let identity = SocialIdentity { provider: token.provider, subject: Some(id.subject) };
         let added = self.add_social_user(&app, &keys, (handle, identity, locale, metadata), &call, act).await;

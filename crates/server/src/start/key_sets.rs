@@ -26,7 +26,8 @@ impl HttpKeySets {
 
     async fn get(&self, url: &str) -> Result<FetchedKeySet, String> {
         let told = |error: reqwest::Error| error.without_url().to_string();
-        let client = if url.starts_with("http://") { &self.direct } else { &self.usual };
+        let is_plain = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+        let client = if is_plain { &self.direct } else { &self.usual };
         let client = client.as_ref().ok_or("the system trusts no certificates: install ca-certificates")?;
         let mut answer = client.get(url).send().await.map_err(told)?;
         if !answer.status().is_success() {

@@ -47,7 +47,7 @@ impl FactorColumns {
 
     pub(super) fn into_factors(self) -> Result<Factors, StorageError> {
         let phone = |name, text: Option<String>| {
-            Column("users", name).parsed(text.as_deref().map(Phone::parse).transpose())
+            Column("users", name).parsed(text.as_deref().map(Phone::from_stored).transpose())
         };
         let last_step = self.totp_step.and_then(|step| u64::try_from(step).ok());
         Ok(Factors {
