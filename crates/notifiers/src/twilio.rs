@@ -1,6 +1,7 @@
 //! Text messages through Twilio's REST API (Programmable Messaging, version 2010-04-01). Of its answers only
 //! its number for an error and the status are kept: texts may repeat the message.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -19,9 +20,10 @@ const MAX_TEXT: usize = 1_600;
 /// Sends through Twilio, each message with its application's account.
 #[derive(Debug)]
 pub struct TwilioSender {
-    /// None where the system has no certificates to trust.
-    client: Option<Client>,
+    /// Made at the first message, since certificates take memory; none where the system has none to trust.
+    client: OnceLock<Option<Client>>,
     url: String,
+    timeout: Duration,
 }
 
 #[derive(Deserialize)]
@@ -34,12 +36,21 @@ impl TwilioSender {
     /// for `https` only.
     #[must_use]
     pub fn new(url: &str, timeout: Duration) -> Self {
-        // What takes long to reach must not look as if it had been reached.
-        let builder =
-            Client::builder().timeout(timeout).connect_timeout(timeout / 2).redirect(Policy::none());
-        let is_plain = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
-        let builder = if is_plain { builder.no_proxy() } else { builder };
-        Self { client: builder.build().ok(), url: url.to_owned() }
+        Self { client: OnceLock::new(), url: url.to_owned(), timeout }
+    }
+
+    fn client(&self) -> Option<&Client> {
+        let made = self.client.get_or_init(|| {
+            // What takes long to reach must not look as if it had been reached.
+            let builder = Client::builder()
+                .timeout(self.timeout)
+                .connect_timeout(self.timeout / 2)
+                .redirect(Policy::none());
+            let is_plain = self.url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+            let builder = if is_plain { builder.no_proxy() } else { builder };
+            builder.build().ok()
+        });
+        made.as_ref()
     }
 
     async fn post(&self, sms: &Sms) -> Result<(), NotifyError> {
@@ -53,7 +64,7 @@ impl TwilioSender {
             form.push(("ValidityPeriod", valid_for.as_secs().clamp(1, 14_400).to_string()));
         }
         let no_client = || NotifyError::Unavailable("the system trusts no certificates".to_owned());
-        let client = self.client.as_ref().ok_or_else(no_client)?;
+        let client = self.client().ok_or_else(no_client)?;
         let answer = client
             .post(format!("{}/2010-04-01/Accounts/{}/Messages.json", self.url, sms.account.sid))
             .basic_auth(&sms.account.sid, Some(sms.account.token.expose_secret()))

@@ -1,6 +1,7 @@
 //! Fetching the key sets of identity providers: no redirect, a short time, 64 KiB. Which address is asked, and
 //! when, is the service's business.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use latchkey_service::{FetchedKeySet, Fetching, KeySetSource};
@@ -13,22 +14,33 @@ const MAX_KEY_SET: usize = 64 * 1_024;
 /// Fetches over HTTP. A proxy that the environment names is used for `https` only: what is fetched in clear is on
 /// this machine.
 pub(crate) struct HttpKeySets {
-    /// None where the system has no certificates to trust.
-    usual: Option<Client>,
-    direct: Option<Client>,
+    timeout: Duration,
+    /// Made when they are first needed, since certificates take memory; none where the system has none to trust.
+    usual: OnceLock<Option<Client>>,
+    direct: OnceLock<Option<Client>>,
 }
 
 impl HttpKeySets {
     pub(crate) fn new(timeout: Duration) -> Self {
-        let builder = || Client::builder().timeout(timeout).connect_timeout(timeout).redirect(Policy::none());
-        Self { usual: builder().build().ok(), direct: builder().no_proxy().build().ok() }
+        Self { timeout, usual: OnceLock::new(), direct: OnceLock::new() }
+    }
+
+    fn client(&self, is_plain: bool) -> Option<&Client> {
+        let builder =
+            || Client::builder().timeout(self.timeout).connect_timeout(self.timeout).redirect(Policy::none());
+        let made = if is_plain {
+            self.direct.get_or_init(|| builder().no_proxy().build().ok())
+        } else {
+            self.usual.get_or_init(|| builder().build().ok())
+        };
+        made.as_ref()
     }
 
     async fn get(&self, url: &str) -> Result<FetchedKeySet, String> {
         let told = |error: reqwest::Error| error.without_url().to_string();
         let is_plain = url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
-        let client = if is_plain { &self.direct } else { &self.usual };
-        let client = client.as_ref().ok_or("the system trusts no certificates: install ca-certificates")?;
+        let client =
+            self.client(is_plain).ok_or("the system trusts no certificates: install ca-certificates")?;
         let mut answer = client.get(url).send().await.map_err(told)?;
         if !answer.status().is_success() {
             return Err(format!("HTTP {}", answer.status().as_u16()));
