@@ -230,7 +230,7 @@ impl<S: Store> Service<S> {
             })
             .await;
         if deleted.is_err() {
-            self.forgive(&user, origin, counted).await?;
+            self.forgive(&user, origin, counted, true).await?;
         }
         deleted
     }

@@ -3,12 +3,12 @@
 
 use latchkey_crypto::{AccessToken, TotpSecret};
 use latchkey_domain::{
-    App, AppId, Authenticator, Code, CodePurpose, Factor, Factors, Handle, KeyedDigest, RECOVERY_CODES,
-    RecoveryCode, Sealed, TemplateName, TwoFactorMode, User, UserId,
+    App, AppId, Authenticator, Code, CodePurpose, Factor, Factors, Handle, KeyedDigest, OutboxMessage,
+    RECOVERY_CODES, RecoveryCode, Sealed, TemplateName, TwoFactorMode, User, UserId,
 };
 use latchkey_notifiers::{MessageKind, authenticator_uri, qr_png};
 use latchkey_storage::{Repositories, Store};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_user, gate};
@@ -309,11 +309,9 @@ impl<S: Store> Service<S> {
                     let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
                     let mut to = user.factors.clone();
                     (to.authenticator, to.pending_authenticator, to.wants_sms) = (None, None, false);
-                    if !repos.factors().change(app_id, id, &user.factors, &to, now)? {
+                    if !write_factors(repos, &user, &to, Some(&[]), now)? {
                         continue;
                     }
-                    repos.factors().replace_recovery_codes(app_id, id, &[])?;
-                    forget_login_codes(repos, &user)?;
                     counters.iter().try_for_each(|counter| repos.quotas().reset(counter))?;
                     let is_told = user.factors.protect();
                     if is_told {
@@ -379,7 +377,7 @@ impl<S: Store> Service<S> {
         user: &User,
         proof: Proof,
         act: Act,
-        messages: Vec<latchkey_domain::OutboxMessage>,
+        messages: Vec<OutboxMessage>,
         change: impl Fn(&mut dyn Repositories, &App, &mut Factors) -> Result<Changed, ServiceError>
         + Send
         + Sync
@@ -413,21 +411,12 @@ impl<S: Store> Service<S> {
                         if !had && has && user.factors.pending_authenticator == to.pending_authenticator {
                             to.pending_authenticator = None;
                         }
-                        // Of racers one goes on; the others wait here and begin again.
-                        if !repos.factors().change(user.app_id, user.id, &user.factors, &to, now)? {
+                        if !write_factors(repos, &user, &to, new_codes.as_deref(), now)? {
                             continue;
                         }
                     }
                     let is_told =
                         new_codes.is_some() || is_worth_telling(&user.factors, &to, !messages.is_empty());
-                    // They belong to the factors that they stand for.
-                    if had != has || new_codes.is_some() {
-                        let codes = new_codes.unwrap_or_default();
-                        repos.factors().replace_recovery_codes(user.app_id, user.id, &codes)?;
-                    }
-                    if user.factors.sms_phone() != to.sms_phone() {
-                        forget_login_codes(repos, &user)?;
-                    }
                     messages.iter().try_for_each(|message| repos.outbox().add(message))?;
                     if is_told {
                         notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
@@ -442,8 +431,30 @@ impl<S: Store> Service<S> {
     }
 }
 
+/// Replaces a user's factors together with what stands for them: recovery codes that belong to no factor any more
+/// go, or give way to new ones, and so do codes that went to another telephone. `false`, and nothing is changed,
+/// when the factors have changed since they were read: of racers one goes on, the others wait here and begin again.
+pub(crate) fn write_factors(
+    repos: &mut dyn Repositories,
+    user: &User,
+    to: &Factors,
+    new_codes: Option<&[KeyedDigest]>,
+    now: OffsetDateTime,
+) -> Result<bool, ServiceError> {
+    if !repos.factors().change(user.app_id, user.id, &user.factors, to, now)? {
+        return Ok(false);
+    }
+    if new_codes.is_some() || user.factors.protect() != to.protect() {
+        repos.factors().replace_recovery_codes(user.app_id, user.id, new_codes.unwrap_or_default())?;
+    }
+    if user.factors.sms_phone() != to.sms_phone() {
+        forget_login_codes(repos, user)?;
+    }
+    Ok(true)
+}
+
 /// Codes that were sent for log-ins are worth nothing once their telephone is no longer the user's factor.
-pub(crate) fn forget_login_codes(repos: &mut dyn Repositories, user: &User) -> Result<(), ServiceError> {
+fn forget_login_codes(repos: &mut dyn Repositories, user: &User) -> Result<(), ServiceError> {
     for code in repos.codes().list(user.app_id, CodePurpose::Login, user.id.as_bytes())? {
         repos.codes().remove(user.app_id, code.id)?;
     }

@@ -193,7 +193,7 @@ impl<S: Store> Service<S> {
                         match self.settle_login(app, &user, (origin, counted.clone()), act).await {
                             Ok(()) => Ok(LoggedIn::Tokens(tokens)),
                             Err(error) => {
-                                self.forgive_password(&user, origin, counted).await?;
+                                self.forgive(&user, origin, counted, false).await?;
                                 Err(error)
                             }
                         }
@@ -203,14 +203,14 @@ impl<S: Store> Service<S> {
                         match self.ask_second_factor(app, &user, call, counting, act).await {
                             Ok(token) => Ok(LoggedIn::SecondFactor(token)),
                             Err(error) => {
-                                self.forgive_password(&user, origin, counted).await?;
+                                self.forgive(&user, origin, counted, false).await?;
                                 Err(error)
                             }
                         }
                     }
                     Err(error) => {
                         // The password was right, whatever else is in the way.
-                        self.forgive(&user, origin, counted).await?;
+                        self.forgive(&user, origin, counted, true).await?;
                         Err(error)
                     }
                 }

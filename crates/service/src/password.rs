@@ -129,7 +129,7 @@ impl<S: Store> Service<S> {
             .await;
         if changed.is_err() {
             // The present password was right, whatever came of the rest.
-            self.forgive(&user, origin, counted).await?;
+            self.forgive(&user, origin, counted, true).await?;
         }
         changed
     }

@@ -7,7 +7,7 @@ use latchkey_storage::Store;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, gate};
 use crate::codes::{CodeSubject, CodeTry, Tried, give_back_all};
-use crate::enrolment::forget_login_codes;
+use crate::enrolment::write_factors;
 use crate::limits::Rate;
 use crate::mail::{Notice, built_in, worded};
 use crate::second_factor::FactorCode;
@@ -95,9 +95,7 @@ impl<S: Store> Service<S> {
                     }
                     let mut to = user.factors.clone();
                     to.given_phone = Some(phone.clone());
-                    if to != user.factors
-                        && !repos.factors().change(app.id, user.id, &user.factors, &to, now)?
-                    {
+                    if to != user.factors && !write_factors(repos, &user, &to, None, now)? {
                         continue;
                     }
                     repos.audit().add(&entry)?;
@@ -171,7 +169,7 @@ impl<S: Store> Service<S> {
                     let mut to = user.factors.clone();
                     to.verified_phone = Some(given.clone());
                     replaces = user.factors.verified_phone.is_some() && to != user.factors;
-                    is_changed = repos.factors().change(app.id, user.id, &user.factors, &to, now)?;
+                    is_changed = write_factors(repos, &user, &to, None, now)?;
                     if is_changed {
                         break;
                     }
@@ -184,9 +182,6 @@ impl<S: Store> Service<S> {
                     return Err(changed_all_the_time());
                 }
                 give_back_all(repos.quotas(), &refunds)?;
-                if replaces {
-                    forget_login_codes(repos, &user)?;
-                }
                 if replaces {
                     notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
                 }

@@ -163,32 +163,24 @@ impl<S: Store> Service<S> {
         Ok((verdict, Some(counted)))
     }
 
-    /// Forgets the failures of a source that knew the password, where nothing else is to be written.
+    /// Forgets the failures of a source that knew the password, where nothing else is to be written. Where more is
+    /// asked for than the password, the source is not remembered.
     pub(crate) async fn forgive(
         &self,
         user: &User,
         origin: Origin,
         counted: Option<Counted>,
+        is_remembered: bool,
     ) -> Result<(), ServiceError> {
         let (app_id, id) = (user.app_id, user.id);
         self.inner
             .store
-            .transact("login.forgive", move |repos| settle_right(repos, app_id, id, origin, counted.as_ref()))
-            .await
-    }
-
-    /// Forgets the failures of a source that knew the password, where more is asked for than that.
-    pub(crate) async fn forgive_password(
-        &self,
-        user: &User,
-        origin: Origin,
-        counted: Option<Counted>,
-    ) -> Result<(), ServiceError> {
-        let (app_id, id) = (user.app_id, user.id);
-        self.inner
-            .store
-            .transact("login.forgive_password", move |repos| {
-                forget_failures(repos, app_id, id, origin, counted.as_ref()).map(|_| ())
+            .transact("login.forgive", move |repos| {
+                if is_remembered {
+                    settle_right(repos, app_id, id, origin, counted.as_ref())
+                } else {
+                    forget_failures(repos, app_id, id, origin, counted.as_ref()).map(|_| ())
+                }
             })
             .await
     }

@@ -4,7 +4,8 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{
     AppId, AppStatus, Audience, CallingCode, Handle, Locale, MetadataField, MetadataFields, MetadataKind,
-    MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat, UserStatus, is_authority,
+    MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserId, UserIdFormat, UserStatus,
+    is_authority,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
 use latchkey_service::{AccountChange, Call, NewWords, Refusal, ServiceError, SettingChange, TestSms};
@@ -395,13 +396,11 @@ pub(crate) async fn set_user_status<S: Store>(
     identity: Identity,
     fields: Fields,
 ) -> Answer {
-    let (call, app_id) = operator_and_app(&state, identity, &fields).await?;
-    let user_id = fields.required("userId").map_err(ApiError::admin)?;
-    let user_id = user_id.parse().map_err(|_| ApiError::admin(Refusal::UnknownUser))?;
+    let (call, user) = operator_and_user(&state, identity, &fields).await?;
     let statuses = [("active", UserStatus::Active), ("suspend", UserStatus::Suspended)];
     let status = one_of(&fields, "status", &statuses).map_err(ApiError::admin)?;
     let service = state.service.clone();
-    run(Family::Admin, async move { service.set_user_status(call, (app_id, user_id), status).await }).await?;
+    run(Family::Admin, async move { service.set_user_status(call, user, status).await }).await?;
     Ok(ok_true())
 }
 
@@ -410,12 +409,22 @@ pub(crate) async fn reset_second_factor<S: Store>(
     identity: Identity,
     fields: Fields,
 ) -> Answer {
-    let (call, app_id) = operator_and_app(&state, identity, &fields).await?;
-    let user_id = fields.required("userId").map_err(ApiError::admin)?;
-    let user_id = user_id.parse().map_err(|_| ApiError::admin(Refusal::UnknownUser))?;
+    let (call, user) = operator_and_user(&state, identity, &fields).await?;
     let service = state.service.clone();
-    run(Family::Admin, async move { service.reset_factors(call, (app_id, user_id)).await }).await?;
+    run(Family::Admin, async move { service.reset_factors(call, user).await }).await?;
     Ok(ok_true())
+}
+
+/// Some are about one user of it.
+async fn operator_and_user<S: Store>(
+    state: &AppState<S>,
+    identity: Identity,
+    fields: &Fields,
+) -> Result<(Call, (AppId, UserId)), ApiError> {
+    let (call, app_id) = operator_and_app(state, identity, fields).await?;
+    let id = fields.required("userId").map_err(ApiError::admin)?;
+    let id = id.parse().map_err(|_| ApiError::admin(Refusal::UnknownUser))?;
+    Ok((call, (app_id, id)))
 }
 
 /// Every route here is an operator's, and about one application.
