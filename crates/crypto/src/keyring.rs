@@ -198,7 +198,7 @@ fn context(purpose: ServerKeyPurpose, id: &ServerKeyId) -> SealContext<'_> {
         ServerKeyPurpose::Digest => "server-key/digest",
         ServerKeyPurpose::Token => "server-key/token",
     };
-    SealContext { purpose, app_id: AppId::from_bytes([0; 16]), row: id.as_bytes() }
+    SealContext { purpose, app_id: AppId::NONE, row: id.as_bytes() }
 }
 
 fn unwrap(wrapping: &SealingKey, key: &ServerKey) -> Result<Zeroizing<[u8; 32]>, KeyRingError> {

@@ -34,6 +34,8 @@ pub struct AuditEntry {
     pub result: String,
     /// Who did it.
     pub actor: Actor,
+    /// Which operator: the name of their token.
+    pub actor_name: Option<String>,
     /// The user whom it concerns, where one is known.
     pub user_id: Option<UserId>,
     /// The handle that was named, masked.

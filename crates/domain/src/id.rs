@@ -88,6 +88,11 @@ impl DeveloperId {
     pub const BUILT_IN: Self = Self([0; 16]);
 }
 
+impl AppId {
+    /// What belongs to no application, or to all.
+    pub const NONE: Self = Self([0; 16]);
+}
+
 fn uuid_v7(now: OffsetDateTime, entropy: &dyn Entropy) -> Result<[u8; 16], EntropyError> {
     let milliseconds = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
     Ok(Builder::from_unix_timestamp_millis(milliseconds, &entropy.bytes()?).into_uuid().into_bytes())

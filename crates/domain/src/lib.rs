@@ -75,7 +75,10 @@ pub use metadata::{
     InvalidFields, InvalidMetadata, MAX_METADATA_BYTES, MAX_METADATA_KEYS, Metadata, MetadataField,
     MetadataFields, MetadataKind, MetadataPath, RESERVED_CLAIMS, is_authority,
 };
-pub use operator_token::{OperatorToken, TokenName};
+pub use operator_token::{
+    DEFAULT_LIFE as DEFAULT_TOKEN_LIFE, InvalidScopes, MAX_LIFE as MAX_TOKEN_LIFE, OperatorToken, Scope,
+    Scopes, TokenName,
+};
 pub use outbox::{Channel, MessageState, OutboxMessage, OutboxRules};
 pub use password::{ClientPassword, InvalidPassword, PasswordPolicy, RawPassword, SPECIAL_CHARACTERS};
 pub use phone::{CallingCode, InvalidCallingCode, InvalidPhone, Phone};

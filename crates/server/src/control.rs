@@ -7,16 +7,19 @@ use std::path::Path;
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data, Json};
 use actix_web::{App, HttpResponse, HttpServer};
-use latchkey_domain::{AppName, Preset, SignupFlow, TokenName};
-use latchkey_service::{NewApp, Refusal, Service, ServiceError};
+use latchkey_domain::{AppId, AppName, Preset, Scopes, SignupFlow, TokenId, TokenName};
+use latchkey_service::{NewApp, NewOperatorToken, Operator, Refusal, Service, ServiceError};
 use latchkey_storage::diesel::Database;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::Duration;
 
+use crate::api::operator_token_json;
 use crate::dto::admin_app_json;
-use crate::http::iso;
 use crate::start::{StartError, control_socket};
+
+/// The longest list of server secrets.
+const MOST_LISTED: u32 = 1_000;
 
 /// How people who sign up prove their handle, as it is typed.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, clap::ValueEnum)]
@@ -51,6 +54,17 @@ pub(crate) enum Command {
         name: String,
         /// How long it lives.
         days: u32,
+        /// What it opens.
+        scopes: String,
+        /// The one application that it reaches.
+        app: Option<String>,
+    },
+    /// List the server secrets.
+    ListServerSecrets,
+    /// Revoke a server secret.
+    RevokeServerSecret {
+        /// Its id.
+        id: String,
     },
 }
 
@@ -69,38 +83,59 @@ pub(crate) async fn execute(service: &Service<Database>, command: Command) -> Ou
         Err(ServiceError::Refused(Refusal::AppNameTaken)) => {
             Outcome::Failed("an application of this name already exists".to_owned())
         }
-        Err(ServiceError::Refused(Refusal::InvalidData)) => {
-            Outcome::Failed("a name has 1 to 100 characters and no control characters".to_owned())
+        Err(ServiceError::Explained(_, text)) => Outcome::Failed(text),
+        Err(ServiceError::Refused(Refusal::UnknownApp)) => {
+            Outcome::Failed("there is no such application".to_owned())
         }
+        Err(ServiceError::Refused(Refusal::Unknown)) => Outcome::Failed("there is no such thing".to_owned()),
         Err(error) => Outcome::Failed(error.to_string()),
     }
 }
 
 async fn perform(service: &Service<Database>, command: Command) -> Result<Value, ServiceError> {
+    let operator = Operator::command_line();
     match command {
         Command::CreateApp { name, compatible, signup_flow } => {
-            let name = AppName::parse(&name).map_err(|_| Refusal::InvalidData)?;
+            let name = AppName::parse(&name).map_err(explained)?;
             let preset = if compatible { Preset::Compatible } else { Preset::Recommended };
             let signup_flow = match signup_flow {
                 Flow::Code => SignupFlow::Code,
                 Flow::Link => SignupFlow::Link,
                 Flow::None => SignupFlow::None,
             };
-            let view = service.create_app(NewApp { name, preset, jwt_enabled: true, signup_flow }).await?;
+            let view =
+                service.create_app(operator, NewApp { name, preset, jwt_enabled: true, signup_flow }).await?;
             Ok(admin_app_json(&view))
         }
         Command::ListApps => {
-            let views = service.list_apps().await?;
+            let views = service.list_apps(operator).await?;
             Ok(Value::Array(views.iter().map(admin_app_json).collect()))
         }
-        Command::MintServerSecret { name, days } => {
-            let name = TokenName::parse(&name).map_err(|_| Refusal::InvalidData)?;
-            let minted = service.mint_server_secret(name, Duration::days(i64::from(days))).await?;
-            Ok(json!({
-                "name": minted.name.as_str(), "secret": minted.secret, "expiresAt": iso(minted.expires_at),
-            }))
+        Command::MintServerSecret { name, days, scopes, app } => {
+            let only_app = app.map(|id| id.parse::<AppId>()).transpose().map_err(|_| Refusal::UnknownApp)?;
+            let new = NewOperatorToken {
+                name: TokenName::parse(&name).map_err(explained)?,
+                life: Duration::days(i64::from(days)),
+                scopes: Scopes::parse(&scopes).map_err(explained)?,
+                only_app,
+            };
+            let minted = service.mint_operator_token(operator, new).await?;
+            Ok(json!({"secret": minted.secret, "token": operator_token_json(&minted.token)}))
+        }
+        Command::ListServerSecrets => {
+            let tokens = service.list_operator_tokens(operator, None, MOST_LISTED).await?;
+            Ok(Value::Array(tokens.iter().map(operator_token_json).collect()))
+        }
+        Command::RevokeServerSecret { id } => {
+            let id: TokenId = id.parse().map_err(|_| Refusal::Unknown)?;
+            service.revoke_operator_token(operator, id).await?;
+            Ok(Value::Null)
         }
     }
+}
+
+fn explained(error: impl std::error::Error) -> ServiceError {
+    ServiceError::Explained(Refusal::InvalidData, error.to_string())
 }
 
 /// Takes commands.

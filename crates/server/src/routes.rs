@@ -3,14 +3,16 @@
 
 use actix_cors::Cors;
 use actix_web::http::header;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route};
+use latchkey_domain::Scope;
 use latchkey_storage::Store;
 
 use crate::api::{
-    account, app_settings, apps, confirmation, health, login, password, second_factor, signup, social,
-    unknown_path, well_known, wrong_method,
+    account, app_settings, apps, confirmation, health, login, operator_tokens, password, second_factor,
+    signup, social, unknown_path, users, well_known, wrong_method,
 };
+use crate::http::OperatorScopes;
 
 /// Where the user API begins: the part that pages of other origins may call.
 const USER_API: &str = "/api/appuser";
@@ -20,8 +22,8 @@ const USER_API: &str = "/api/appuser";
 pub enum Takes {
     /// None is needed.
     Nothing,
-    /// A server secret.
-    ServerSecret,
+    /// A server secret with this scope.
+    Operator(Scope),
     /// An app token.
     AppToken,
     /// An access token.
@@ -34,9 +36,9 @@ pub enum Takes {
 
 /// One route.
 pub struct Entry {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
-    /// The path in its plain spelling, with its parameters.
+    /// The path as clients spell it, with its parameters. Letter case does not matter.
     pub path: &'static str,
     /// Which tokens it takes.
     pub takes: Takes,
@@ -50,61 +52,75 @@ pub fn table<S: Store>() -> Vec<Entry> {
         get("/health/ready", Takes::Nothing, health::ready::<S>),
         get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks::<S>),
         get("/apps/{app_id}/.well-known/openid-configuration", Takes::Nothing, well_known::discovery::<S>),
-        post("/api/app", Takes::ServerSecret, apps::create::<S>),
-        get("/api/app/allapps", Takes::ServerSecret, apps::all::<S>),
-        get("/api/app/appid/{app_id}", Takes::ServerSecret, apps::one::<S>),
-        post("/api/app/updateappsetting", Takes::ServerSecret, app_settings::update_setting::<S>),
-        post("/api/app/updateappmetadata", Takes::ServerSecret, app_settings::update_metadata::<S>),
-        post(
-            "/api/app/updateappinvitemetadata",
-            Takes::ServerSecret,
+        by_operator("POST", Scope::Everything, "/api/app", apps::create::<S>),
+        by_operator("GET", Scope::Read, "/api/app/allApps", apps::all::<S>),
+        by_operator("GET", Scope::Read, "/api/app/appId/{app_id}", apps::one::<S>),
+        by_operator("POST", Scope::Settings, "/api/app/updateAppSetting", app_settings::update_setting::<S>),
+        by_operator(
+            "POST",
+            Scope::Settings,
+            "/api/app/updateAppMetaData",
+            app_settings::update_metadata::<S>,
+        ),
+        by_operator(
+            "POST",
+            Scope::Settings,
+            "/api/app/updateAppInviteMetaData",
             app_settings::update_invite_metadata::<S>,
         ),
-        get("/api/app/emailtemplates", Takes::ServerSecret, app_settings::email_templates::<S>),
-        post("/api/app/updateemailtemplate", Takes::ServerSecret, app_settings::update_email_template::<S>),
-        post("/api/app/addremoveapplocale", Takes::ServerSecret, app_settings::set_locales::<S>),
-        post("/api/app/testapptwilio", Takes::ServerSecret, app_settings::send_test_sms::<S>),
-        post("/api/app/resetsecondfactor", Takes::ServerSecret, app_settings::reset_second_factor::<S>),
-        post("/api/app/user", Takes::ServerSecret, app_settings::set_user_status::<S>),
-        get("/api/appuser/getapplication", Takes::Either, account::get_application::<S>),
+        by_operator("GET", Scope::Read, "/api/app/emailTemplates", app_settings::email_templates::<S>),
+        by_operator(
+            "POST",
+            Scope::Settings,
+            "/api/app/updateEmailTemplate",
+            app_settings::update_email_template::<S>,
+        ),
+        by_operator("POST", Scope::Settings, "/api/app/addRemoveAppLocale", app_settings::set_locales::<S>),
+        by_operator("POST", Scope::Settings, "/api/app/testAppTwilio", app_settings::send_test_sms::<S>),
+        by_operator("POST", Scope::Users, "/api/app/resetSecondFactor", users::reset_second_factor::<S>),
+        by_operator("POST", Scope::Users, "/api/app/user", users::set_user_status::<S>),
+        by_operator("POST", Scope::Everything, "/api/app/createOperatorToken", operator_tokens::create::<S>),
+        by_operator("GET", Scope::Everything, "/api/app/operatorTokens", operator_tokens::list::<S>),
+        by_operator("POST", Scope::Everything, "/api/app/revokeOperatorToken", operator_tokens::revoke::<S>),
+        get("/api/appuser/getApplication", Takes::Either, account::get_application::<S>),
         post("/api/appuser/signup", Takes::AppToken, signup::signup::<S>),
-        post("/api/appuser/completesignup", Takes::Either, signup::complete_signup::<S>),
-        get("/api/appuser/completesignup", Takes::Page, confirmation::ask::<S>),
-        post("/api/appuser/completesignup/confirm", Takes::Page, confirmation::confirm::<S>),
+        post("/api/appuser/completeSignup", Takes::Either, signup::complete_signup::<S>),
+        get("/api/appuser/completeSignup", Takes::Page, confirmation::ask::<S>),
+        post("/api/appuser/completeSignup/confirm", Takes::Page, confirmation::confirm::<S>),
         post("/api/appuser/invite", Takes::AccessToken, signup::invite::<S>),
         post("/api/appuser/register", Takes::Either, signup::register::<S>),
         post("/api/appuser/login", Takes::AppToken, login::login::<S>),
-        post("/api/appuser/loginanonymous", Takes::AppToken, login::login_anonymous::<S>),
-        post("/api/appuser/logincomplete", Takes::Either, second_factor::login_complete::<S>),
-        post("/api/appuser/sociallogin", Takes::Either, social::social_login::<S>),
-        post("/api/appuser/socialsignup", Takes::AppToken, social::social_signup::<S>),
-        post("/api/appuser/forgotpassword", Takes::Either, password::forgot_password::<S>),
-        post("/api/appuser/resetpassword", Takes::Either, password::reset_password::<S>),
-        get("/api/appuser/getuser", Takes::AccessToken, account::get_user::<S>),
-        post("/api/appuser/changepassword", Takes::AccessToken, password::change_password::<S>),
-        get("/api/appuser/usernameavailable", Takes::AccessToken, account::user_name_available::<S>),
-        post("/api/appuser/setusername", Takes::AccessToken, account::set_user_name::<S>),
-        post("/api/appuser/setlocale", Takes::AccessToken, account::set_locale::<S>),
-        post("/api/appuser/setusermetadata", Takes::AccessToken, account::set_user_metadata::<S>),
-        post("/api/appuser/setphone", Takes::AccessToken, second_factor::set_phone::<S>),
-        post("/api/appuser/verifyphone", Takes::AccessToken, second_factor::verify_phone::<S>),
+        post("/api/appuser/loginAnonymous", Takes::AppToken, login::login_anonymous::<S>),
+        post("/api/appuser/loginComplete", Takes::Either, second_factor::login_complete::<S>),
+        post("/api/appuser/socialLogin", Takes::Either, social::social_login::<S>),
+        post("/api/appuser/socialSignup", Takes::AppToken, social::social_signup::<S>),
+        post("/api/appuser/forgotPassword", Takes::Either, password::forgot_password::<S>),
+        post("/api/appuser/resetPassword", Takes::Either, password::reset_password::<S>),
+        get("/api/appuser/getUser", Takes::AccessToken, account::get_user::<S>),
+        post("/api/appuser/changePassword", Takes::AccessToken, password::change_password::<S>),
+        get("/api/appuser/userNameAvailable", Takes::AccessToken, account::user_name_available::<S>),
+        post("/api/appuser/setUserName", Takes::AccessToken, account::set_user_name::<S>),
+        post("/api/appuser/setLocale", Takes::AccessToken, account::set_locale::<S>),
+        post("/api/appuser/setUserMetadata", Takes::AccessToken, account::set_user_metadata::<S>),
+        post("/api/appuser/setPhone", Takes::AccessToken, second_factor::set_phone::<S>),
+        post("/api/appuser/verifyPhone", Takes::AccessToken, second_factor::verify_phone::<S>),
         post(
-            "/api/appuser/settwofactorgoogleverification",
+            "/api/appuser/setTwoFactorGoogleVerification",
             Takes::AccessToken,
             second_factor::set_google::<S>,
         ),
         post(
-            "/api/appuser/confirmtwofactorgoogleverification",
+            "/api/appuser/confirmTwoFactorGoogleVerification",
             Takes::AccessToken,
             second_factor::confirm_google::<S>,
         ),
         post(
-            "/api/appuser/settwofactorphoneverification",
+            "/api/appuser/setTwoFactorPhoneVerification",
             Takes::AccessToken,
             second_factor::set_phone_factor::<S>,
         ),
-        post("/api/appuser/newrecoverycodes", Takes::AccessToken, second_factor::new_recovery_codes::<S>),
-        post("/api/appuser/deleteaccount", Takes::AccessToken, account::delete_account::<S>),
+        post("/api/appuser/newRecoveryCodes", Takes::AccessToken, second_factor::new_recovery_codes::<S>),
+        post("/api/appuser/deleteAccount", Takes::AccessToken, account::delete_account::<S>),
     ]
 }
 
@@ -114,6 +130,21 @@ fn get<A: FromRequest + 'static>(
     handler: impl Handler<A, Output: Responder + 'static>,
 ) -> Entry {
     Entry { method: "GET", path, takes, route: web::get().to(handler) }
+}
+
+/// A route of the administration API.
+fn by_operator<A: FromRequest + 'static>(
+    method: &'static str,
+    scope: Scope,
+    path: &'static str,
+    handler: impl Handler<A, Output: Responder + 'static>,
+) -> Entry {
+    let route = match method {
+        "GET" => web::get(),
+        "DELETE" => web::delete(),
+        _ => web::post(),
+    };
+    Entry { method, path, takes: Takes::Operator(scope), route: route.to(handler) }
 }
 
 fn post<A: FromRequest + 'static>(
@@ -128,12 +159,17 @@ fn post<A: FromRequest + 'static>(
 pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]) {
     let mut user_api = web::scope(USER_API);
     let mut by_path: Vec<(&'static str, Vec<Route>)> = Vec::new();
-    for Entry { path, route, .. } in table::<S>() {
+    let mut scopes = OperatorScopes::default();
+    for Entry { method, path, takes, route } in table::<S>() {
+        if let Takes::Operator(scope) = takes {
+            scopes.insert(method, plain(path), scope);
+        }
         match by_path.iter_mut().find(|(known, _)| *known == path) {
             Some((_, routes)) => routes.push(route),
             None => by_path.push((path, vec![route])),
         }
     }
+    config.app_data(Data::new(scopes));
     for (path, routes) in by_path {
         match path.strip_prefix(USER_API) {
             Some(path) => user_api = user_api.service(resource(path, routes)),
@@ -147,8 +183,13 @@ pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]
         .default_service(web::to(unknown_path));
 }
 
+/// A path as requests have it after the edge: in lower case.
+fn plain(path: &str) -> String {
+    path.to_ascii_lowercase()
+}
+
 fn resource(path: &str, routes: Vec<Route>) -> actix_web::Resource {
-    let resource = web::resource(path.to_owned());
+    let resource = web::resource(plain(path));
     routes.into_iter().fold(resource, actix_web::Resource::route).default_service(web::to(wrong_method))
 }
 

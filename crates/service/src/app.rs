@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::audit::Act;
 use crate::caller::find_app_of;
 use crate::signing::private_key_of;
-use crate::{Call, Refusal, Service, ServiceError};
+use crate::{Call, Operator, Refusal, Service, ServiceError};
 
 /// An application to be made.
 #[derive(Debug, Clone)]
@@ -50,7 +50,8 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// [`Refusal::AppNameTaken`]; [`ServiceError::Busy`] when the pool is full.
-    pub async fn create_app(&self, new: NewApp) -> Result<AppView, ServiceError> {
+    pub async fn create_app(&self, operator: Operator, new: NewApp) -> Result<AppView, ServiceError> {
+        operator.reaches_all()?;
         let size = self.inner.settings.key_size;
         let signing = self.on_pool(move || Ok(SigningKey::generate(size)?)).await?;
         let now = self.inner.clock.now();
@@ -86,7 +87,7 @@ impl<S: Store> Service<S> {
             created_at: now,
         };
         let added = app.clone();
-        let entry = self.done(&Act::of_operator("create", id, None))?;
+        let entry = self.done(&Act::of_operator("create", id, &operator))?;
         self.inner
             .store
             .transact("app.add", move |repos| {
@@ -111,12 +112,15 @@ impl<S: Store> Service<S> {
         self.view(app, &keys)
     }
 
-    /// All applications, newest first.
+    /// All applications within reach, newest first.
     ///
     /// # Errors
     /// [`ServiceError`] when the database fails.
-    pub async fn list_apps(&self) -> Result<Vec<AppView>, ServiceError> {
+    pub async fn list_apps(&self, operator: Operator) -> Result<Vec<AppView>, ServiceError> {
         const PAGE: u32 = 200;
+        if let Some(id) = operator.only_app() {
+            return Ok(vec![self.find_app(id).await?]);
+        }
         let mut views = Vec::new();
         let mut before = None;
         loop {

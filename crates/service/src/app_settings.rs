@@ -9,9 +9,9 @@ use latchkey_storage::{Repositories, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 
-use crate::audit::{Act, Call};
+use crate::audit::Act;
 use crate::sms::countries;
-use crate::{AppView, Refusal, Service, ServiceError};
+use crate::{AppView, Operator, Refusal, Service, ServiceError};
 
 /// How often a change may lose its race before it is given up.
 const RACES: usize = 8;
@@ -217,12 +217,12 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] when the value is out of its bounds.
     pub async fn change_setting(
         &self,
-        call: Call,
+        operator: Operator,
         id: AppId,
         (name, change): (String, SettingChange),
     ) -> Result<AppView, ServiceError> {
         let sealed = change.seal(self, id)?;
-        let mut act = Act::of_operator("updateAppSetting", id, Some(call.source));
+        let mut act = Act::of_operator("updateAppSetting", id, &operator);
         act.detail = Some(match &change {
             SettingChange::TwoFactor { mode, .. } => format!("{name} {mode:?}"),
             _ => name,
@@ -237,11 +237,11 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`].
     pub async fn set_metadata_fields(
         &self,
-        call: Call,
+        operator: Operator,
         id: AppId,
         fields: MetadataFields,
     ) -> Result<AppView, ServiceError> {
-        let act = Act::of_operator("updateAppMetaData", id, Some(call.source));
+        let act = Act::of_operator("updateAppMetaData", id, &operator);
         self.update_app(act, move |_, app| {
             app.settings.metadata = fields.clone();
             check_together(app)
@@ -255,11 +255,11 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`].
     pub async fn set_invite_fields(
         &self,
-        call: Call,
+        operator: Operator,
         id: AppId,
         fields: MetadataFields,
     ) -> Result<AppView, ServiceError> {
-        let act = Act::of_operator("updateAppInviteMetaData", id, Some(call.source));
+        let act = Act::of_operator("updateAppInviteMetaData", id, &operator);
         self.update_app(act, move |_, app| {
             app.settings.invite_metadata = fields.clone();
             check_together(app)
@@ -273,7 +273,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`].
     pub async fn set_locales(
         &self,
-        call: Call,
+        operator: Operator,
         id: AppId,
         wanted: Vec<Locale>,
     ) -> Result<AppView, ServiceError> {
@@ -286,7 +286,7 @@ impl<S: Store> Service<S> {
                 locales.push(locale);
             }
         }
-        let act = Act::of_operator("addRemoveLocaleEmailTemplate", id, Some(call.source));
+        let act = Act::of_operator("addRemoveLocaleEmailTemplate", id, &operator);
         self.update_app(act, move |repos, app| {
             for template in repos.email_templates().list(id)? {
                 if !locales.contains(&template.locale) {
@@ -338,11 +338,11 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownUser`] when the application has no such user.
     pub async fn set_user_status(
         &self,
-        call: Call,
+        operator: Operator,
         (app_id, id): (AppId, UserId),
         status: UserStatus,
     ) -> Result<(), ServiceError> {
-        let mut act = Act::of_operator("updateAppUser", app_id, Some(call.source));
+        let mut act = Act::of_operator("updateAppUser", app_id, &operator);
         act.user_id = Some(id);
         act.detail = Some(format!("{status:?}"));
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
@@ -370,10 +370,10 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownUser`] when the application has no such user.
     pub async fn sign_out_everywhere(
         &self,
-        call: Call,
+        operator: Operator,
         (app_id, id): (AppId, UserId),
     ) -> Result<(), ServiceError> {
-        let mut act = Act::of_operator("signOutEverywhere", app_id, Some(call.source));
+        let mut act = Act::of_operator("signOutEverywhere", app_id, &operator);
         act.user_id = Some(id);
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
         self.inner

@@ -4,7 +4,7 @@
 use latchkey_domain::{Actor, AppId, AuditEntry, AuditId, Handle, Source, UserId, masked};
 use latchkey_storage::Store;
 
-use crate::{Caller, Refusal, Service, ServiceError};
+use crate::{Caller, Operator, Refusal, Service, ServiceError};
 
 /// What somebody is about to do.
 #[derive(Debug, Clone)]
@@ -12,6 +12,7 @@ pub(crate) struct Act {
     pub(crate) action: &'static str,
     pub(crate) app_id: AppId,
     pub(crate) actor: Actor,
+    pub(crate) actor_name: Option<String>,
     pub(crate) user_id: Option<UserId>,
     pub(crate) handle: Option<String>,
     pub(crate) source: Option<Source>,
@@ -36,19 +37,34 @@ impl Call {
             Caller::Nobody | Caller::Operator(_) => return None,
         };
         let (handle, source) = (handle.map(masked), Some(self.source));
-        Some(Act { action, app_id, actor, user_id, handle, source, detail: None })
+        Some(Act { action, app_id, actor, actor_name: None, user_id, handle, source, detail: None })
     }
 }
 
 impl Act {
     /// The act of an operator.
-    pub(crate) fn of_operator(action: &'static str, app_id: AppId, source: Option<Source>) -> Self {
-        Self { action, app_id, actor: Actor::Operator, user_id: None, handle: None, source, detail: None }
+    pub(crate) fn of_operator(action: &'static str, app_id: AppId, operator: &Operator) -> Self {
+        let actor_name = Some(operator.name.clone());
+        Self {
+            actor: Actor::Operator,
+            actor_name,
+            source: operator.source,
+            ..Self::of_server(action, app_id)
+        }
     }
 
     /// The act of the server itself.
     pub(crate) fn of_server(action: &'static str, app_id: AppId) -> Self {
-        Self { actor: Actor::Server, ..Self::of_operator(action, app_id, None) }
+        Self {
+            action,
+            app_id,
+            actor: Actor::Server,
+            actor_name: None,
+            user_id: None,
+            handle: None,
+            source: None,
+            detail: None,
+        }
     }
 }
 
@@ -66,6 +82,7 @@ impl<S: Store> Service<S> {
             action: act.action.to_owned(),
             result,
             actor: act.actor,
+            actor_name: act.actor_name.clone(),
             user_id: act.user_id,
             handle: act.handle.clone(),
             address: act.source.map(Source::address),

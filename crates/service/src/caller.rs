@@ -80,27 +80,6 @@ impl<S: Store> Service<S> {
             refusal
         })
     }
-
-    /// Demands a server secret that has not been revoked.
-    ///
-    /// # Errors
-    /// [`Refusal::ServerScopeNeeded`] for anybody else, [`Refusal::ServerSecretInvalid`] when it was revoked.
-    pub async fn authorize_operator(&self, caller: Caller) -> Result<(), ServiceError> {
-        let Caller::Operator(token) = caller else { return Err(Refusal::ServerScopeNeeded.into()) };
-        let known: Option<_> = self
-            .inner
-            .store
-            .read("operator_token.find", move |readers| {
-                readers.operator_tokens().find(token.id).map_err(ServiceError::from)
-            })
-            .await?;
-        let now = self.inner.clock.now();
-        if known.is_some_and(|known| known.is_good(now)) {
-            Ok(())
-        } else {
-            Err(Refusal::ServerSecretInvalid.into())
-        }
-    }
 }
 
 /// The application of an app token, if the token is of its present generation.

@@ -5,8 +5,8 @@ use latchkey_notifiers::{Language, MailAddress, MessageKind, is_plain_enough};
 use latchkey_storage::Store;
 use time::OffsetDateTime;
 
-use crate::audit::{Act, Call};
-use crate::{Refusal, Service, ServiceError};
+use crate::audit::Act;
+use crate::{Operator, Refusal, Service, ServiceError};
 
 /// Longer subjects are cut by mail programs anyway.
 const LONGEST_SUBJECT: usize = 200;
@@ -65,7 +65,11 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a locale that is not offered, a subject that is
     /// empty, long or more than a line, a reply address that is none, or HTML that is nested without end.
-    pub async fn word_anew(&self, call: Call, words: NewWords) -> Result<EmailTemplate, ServiceError> {
+    pub async fn word_anew(
+        &self,
+        operator: Operator,
+        words: NewWords,
+    ) -> Result<EmailTemplate, ServiceError> {
         let is_line = !has_forbidden_characters(&words.subject);
         let is_subject = !words.subject.trim().is_empty() && words.subject.chars().count() <= LONGEST_SUBJECT;
         let is_address = words.reply_to.is_empty() || MailAddress::parse(&words.reply_to).is_ok();
@@ -77,7 +81,7 @@ impl<S: Store> Service<S> {
         {
             return Err(Refusal::InvalidData.into());
         }
-        let mut act = Act::of_operator("updateEmailTemplate", words.app_id, Some(call.source));
+        let mut act = Act::of_operator("updateEmailTemplate", words.app_id, &operator);
         act.detail = Some(format!("{}-{}", words.name.as_str(), words.locale.as_str()));
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
         let done = self

@@ -15,7 +15,7 @@ use crate::caller::{accepted, find_user, gate};
 use crate::limits::Rate;
 use crate::mail::{Notice, built_in, worded};
 use crate::second_factor::{FactorCode, authenticator_of};
-use crate::{Refusal, Service, ServiceError};
+use crate::{Operator, Refusal, Service, ServiceError};
 
 /// How often a change may lose its race before it is given up.
 const RACES: usize = 8;
@@ -282,8 +282,12 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`] when the application has no such user.
-    pub async fn reset_factors(&self, call: Call, (app_id, id): (AppId, UserId)) -> Result<(), ServiceError> {
-        let mut act = Act::of_operator("resetSecondFactor", app_id, Some(call.source));
+    pub async fn reset_factors(
+        &self,
+        operator: Operator,
+        (app_id, id): (AppId, UserId),
+    ) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator("resetSecondFactor", app_id, &operator);
         act.user_id = Some(id);
         let reset = self.reset_factors_now((app_id, id), &act).await;
         self.note(Some(act), reset).await

@@ -75,6 +75,8 @@ pub enum Refusal {
     UserNameTaken,
     /// There is no such user.
     UnknownUser,
+    /// There is nothing of that name or id.
+    Unknown,
     /// An application of that name exists.
     AppNameTaken,
 }

@@ -7,14 +7,14 @@
 //!
 //! ```
 //! use latchkey_domain::{AppName, Preset, SignupFlow};
-//! use latchkey_service::{NewApp, Service, ServiceError};
+//! use latchkey_service::{NewApp, Operator, Service, ServiceError};
 //! use latchkey_storage::Store;
 //!
 //! /// Makes an application on any store and gives the token that its clients ship with.
 //! async fn app_token<S: Store>(service: &Service<S>) -> Result<String, ServiceError> {
 //!     let name = AppName::parse("Shop").map_err(|_| latchkey_service::Refusal::InvalidData)?;
 //!     let new = NewApp { name, preset: Preset::Recommended, jwt_enabled: true, signup_flow: SignupFlow::Code };
-//!     Ok(service.create_app(new).await?.app_token)
+//!     Ok(service.create_app(Operator::command_line(), new).await?.app_token)
 //! }
 //! ```
 
@@ -61,7 +61,7 @@ pub use invite::{InviteSomebody, Register};
 pub use limits::{Rate, RateLimits, RateRules};
 pub use login::{AnonymousLogIn, LogIn, LoggedIn, LoginName};
 pub use mail::MailLimits;
-pub use operator_token::MintedToken;
+pub use operator_token::{MintedToken, NewOperatorToken, Operator};
 pub use outbox::MailIdentity;
 pub use password::{ChangePassword, NewPassword, ResetPassword};
 pub use provider_keys::{FetchedKeySet, Fetching, KeySetSource, ProviderSettings};

@@ -119,7 +119,7 @@ impl<S: Store> Service<S> {
         about: Notice,
     ) -> Result<Option<Slot>, ServiceError> {
         let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
-        let everywhere = AppId::from_bytes([0; 16]);
+        let everywhere = AppId::NONE;
         let (day, key, most) =
             (Duration::days(1), handle.key().as_bytes(), self.inner.settings.mail_limits.notices_a_day);
         let own = self.counter(app_id, "mail.notice", &[&[about as u8], key], day)?;
@@ -140,7 +140,7 @@ impl<S: Store> Service<S> {
         known: Option<SourceMark>,
     ) -> Result<Option<Slot>, ServiceError> {
         let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
-        let everywhere = AppId::from_bytes([0; 16]);
+        let everywhere = AppId::NONE;
         let parts = [handle.key().as_bytes()];
         let an_hour = self.counter(everywhere, "mail.hour", &parts, Duration::hours(1))?;
         let a_day = self.counter(everywhere, "mail.day", &parts, Duration::days(1))?;

@@ -1,60 +1,223 @@
-//! Operator tokens: the server secrets that open the administration API.
+//! Operators, and their tokens: the server secrets that open the administration API.
 
 use latchkey_crypto::ServerSecretToken;
-use latchkey_domain::{AppId, OperatorToken, TokenId, TokenName};
+use latchkey_domain::{AppId, MAX_TOKEN_LIFE, OperatorToken, Scope, Scopes, Source, TokenId, TokenName};
 use latchkey_storage::Store;
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
 use crate::audit::Act;
-use crate::{Service, ServiceError};
+use crate::{Call, Caller, Refusal, Service, ServiceError};
+
+/// Who administers: whose token was found good, or whoever sits at the server's own command line.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    pub(crate) name: String,
+    pub(crate) source: Option<Source>,
+    scopes: Scopes,
+    only_app: Option<AppId>,
+}
+
+impl Operator {
+    /// Whoever may run commands on the server's machine: everything is theirs.
+    #[must_use]
+    pub fn command_line() -> Self {
+        Self { name: "command line".to_owned(), source: None, scopes: Scopes::everything(), only_app: None }
+    }
+
+    /// Whether something that needs this scope is open.
+    #[must_use]
+    pub fn may(&self, needed: Scope) -> bool {
+        self.scopes.allow(needed)
+    }
+
+    /// The one application that is reached; all if none.
+    #[must_use]
+    pub fn only_app(&self) -> Option<AppId> {
+        self.only_app
+    }
+
+    /// Demands that an application is within reach. One that is not is as unknown as one that is not there.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub fn reaches(&self, id: AppId) -> Result<(), Refusal> {
+        if self.only_app.is_none_or(|only| only == id) { Ok(()) } else { Err(Refusal::UnknownApp) }
+    }
+
+    /// Demands that all applications are within reach.
+    ///
+    /// # Errors
+    /// [`Refusal::ServerScopeNeeded`], explained.
+    pub fn reaches_all(&self) -> Result<(), ServiceError> {
+        if self.only_app.is_none() {
+            return Ok(());
+        }
+        let text = "this server secret is for one app only".to_owned();
+        Err(ServiceError::Explained(Refusal::ServerScopeNeeded, text))
+    }
+}
+
+/// A server secret to be made.
+#[derive(Debug, Clone)]
+pub struct NewOperatorToken {
+    /// The name under which it will be known.
+    pub name: TokenName,
+    /// How long it lives: at most [`MAX_TOKEN_LIFE`].
+    pub life: Duration,
+    /// What it opens.
+    pub scopes: Scopes,
+    /// The one application that it reaches; all if none.
+    pub only_app: Option<AppId>,
+}
 
 /// A server secret, told once.
 #[derive(Debug, Clone)]
 pub struct MintedToken {
     /// The secret.
     pub secret: String,
-    /// The name under which it is known.
-    pub name: TokenName,
-    /// When it stops working.
-    pub expires_at: OffsetDateTime,
+    /// What is kept of it.
+    pub token: OperatorToken,
 }
 
 impl<S: Store> Service<S> {
-    /// Makes a server secret that lives for `life`.
+    /// Demands a server secret that has not been revoked, and opens what is asked for.
     ///
     /// # Errors
-    /// [`ServiceError`] when the database or the random source fails.
-    pub async fn mint_server_secret(
+    /// [`Refusal::ServerScopeNeeded`] for anybody else and for a secret without the scope,
+    /// [`Refusal::ServerSecretInvalid`] when it was revoked.
+    pub async fn authorize_operator(&self, call: Call, needed: Scope) -> Result<Operator, ServiceError> {
+        let Caller::Operator(token) = call.caller else { return Err(Refusal::ServerScopeNeeded.into()) };
+        let id = token.id;
+        let known = self
+            .inner
+            .store
+            .read("operator_token.find", move |readers| {
+                readers.operator_tokens().find(id).map_err(ServiceError::from)
+            })
+            .await?;
+        let now = self.inner.clock.now();
+        let known = known.filter(|known| known.is_good(now)).ok_or(Refusal::ServerSecretInvalid)?;
+        if !known.scopes.allow(needed) {
+            let text = format!("this server secret lacks the scope {}", needed.name());
+            return Err(ServiceError::Explained(Refusal::ServerScopeNeeded, text));
+        }
+        if known.notes_use_at(now) {
+            self.inner
+                .store
+                .transact("operator_token.used", move |repos| {
+                    repos.operator_tokens().note_use(id, now).map_err(ServiceError::from)
+                })
+                .await?;
+        }
+        Ok(Operator {
+            name: known.name.as_str().to_owned(),
+            source: Some(call.source),
+            scopes: known.scopes,
+            only_app: known.only_app,
+        })
+    }
+
+    /// Makes a server secret. Nobody makes one that reaches further than they do.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`] when it would live too long; [`Refusal::UnknownApp`] when the one application
+    /// is not there, or not within reach; [`Refusal::ServerScopeNeeded`].
+    pub async fn mint_operator_token(
         &self,
-        name: TokenName,
-        life: Duration,
+        operator: Operator,
+        new: NewOperatorToken,
     ) -> Result<MintedToken, ServiceError> {
+        match new.only_app {
+            Some(id) => operator.reaches(id)?,
+            None => operator.reaches_all()?,
+        }
+        if !new.life.is_positive() || new.life > MAX_TOKEN_LIFE {
+            let text = format!("a server secret lives 1 to {} days", MAX_TOKEN_LIFE.whole_days());
+            return Err(ServiceError::Explained(Refusal::InvalidData, text));
+        }
         let now = self.inner.clock.now();
         let token = OperatorToken {
             id: TokenId::generate(now, &*self.inner.entropy)?,
-            name: name.clone(),
+            name: new.name,
+            scopes: new.scopes,
+            only_app: new.only_app,
             created_at: now,
-            expires_at: now + life,
+            expires_at: now + new.life,
             revoked_at: None,
+            last_used_at: None,
         };
         let secret = self.inner.keys.tokens().sign(&ServerSecretToken {
             id: token.id,
-            name: name.as_str().to_owned(),
+            name: token.name.as_str().to_owned(),
             issued_at: now,
             expires_at: token.expires_at,
         })?;
-        let expires_at = token.expires_at;
-        // It opens all applications, so its entry belongs to none.
-        let mut act = Act::of_operator("mintServerSecret", AppId::from_bytes([0; 16]), None);
-        act.detail = Some(name.as_str().to_owned());
-        let entry = self.done(&act)?;
+        let entry = self.done(&about(&operator, "createOperatorToken", &token))?;
+        let added = token.clone();
         self.inner
             .store
             .transact("operator_token.add", move |repos| {
-                repos.operator_tokens().add(&token)?;
+                if let Some(id) = added.only_app {
+                    repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                }
+                repos.operator_tokens().add(&added)?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await?;
-        Ok(MintedToken { secret, name, expires_at })
+        Ok(MintedToken { secret, token })
     }
+
+    /// At most `limit` operator tokens within reach, newest first, those made before `before` if it is given.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn list_operator_tokens(
+        &self,
+        operator: Operator,
+        before: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<OperatorToken>, ServiceError> {
+        let only_app = operator.only_app;
+        self.inner
+            .store
+            .read("operator_token.list", move |readers| {
+                readers.operator_tokens().list(only_app, before, limit).map_err(ServiceError::from)
+            })
+            .await
+    }
+
+    /// Revokes an operator token: from now on it opens nothing. Revoking it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] when there is none of this id within reach.
+    pub async fn revoke_operator_token(&self, operator: Operator, id: TokenId) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
+        let found = self
+            .inner
+            .store
+            .read("operator_token.find", move |readers| {
+                readers.operator_tokens().find(id).map_err(ServiceError::from)
+            })
+            .await?;
+        let is_in_reach =
+            |token: &OperatorToken| operator.only_app.is_none() || token.only_app == operator.only_app;
+        let token = found.filter(is_in_reach).ok_or(Refusal::Unknown)?;
+        let entry = self.done(&about(&operator, "revokeOperatorToken", &token))?;
+        self.inner
+            .store
+            .transact("operator_token.revoke", move |repos| {
+                if repos.operator_tokens().revoke(id, now)? {
+                    repos.audit().add(&entry)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// What reaches all applications has its entries under none.
+fn about(operator: &Operator, action: &'static str, token: &OperatorToken) -> Act {
+    let mut act = Act::of_operator(action, token.only_app.unwrap_or(AppId::NONE), operator);
+    act.detail = Some(format!("{} ({})", token.name.as_str(), token.scopes));
+    act
 }

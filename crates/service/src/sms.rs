@@ -12,11 +12,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use crate::audit::{Act, Call};
+use crate::audit::Act;
 use crate::codes::{NewCode, give_back_all, reserve_all};
 use crate::mail::{Worded, worded};
 use crate::payload::{SmsPayload, payload_of};
-use crate::{Refusal, Service, ServiceError};
+use crate::{Operator, Refusal, Service, ServiceError};
 
 /// How many text messages go out. How many of one application in a day, it says itself.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +143,7 @@ impl<S: Store> Service<S> {
         user: Option<UserId>,
         purpose: SmsPurpose,
     ) -> Result<Vec<(QuotaKey, u32)>, ServiceError> {
-        let everywhere = AppId::from_bytes([0; 16]);
+        let everywhere = AppId::NONE;
         let limits = self.inner.settings.sms_limits;
         let (hour, day) = (Duration::hours(1), Duration::days(1));
         let a_while = self.inner.settings.codes.resend_after;
@@ -265,8 +265,13 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a number in a country that is not listed;
     /// [`Refusal::SmsFailed`] with what the provider said, or that there is no account;
     /// [`ServiceError::TooMany`] over the limits.
-    pub async fn send_test_sms(&self, call: Call, id: AppId, test: TestSms) -> Result<Code, ServiceError> {
-        let mut act = Act::of_operator("testAppTwilio", id, Some(call.source));
+    pub async fn send_test_sms(
+        &self,
+        operator: Operator,
+        id: AppId,
+        test: TestSms,
+    ) -> Result<Code, ServiceError> {
+        let mut act = Act::of_operator("testAppTwilio", id, &operator);
         act.detail = Some(test.phone.masked());
         let sent = self.send_test_sms_now(id, test).await;
         let (code, entry) = (self.note(Some(act.clone()), sent).await?, self.done(&act)?);

@@ -76,7 +76,7 @@ impl Server {
         let name = AppName::parse("Shop").unwrap();
         let new =
             NewApp { name, preset: Preset::Compatible, jwt_enabled: true, signup_flow: SignupFlow::None };
-        let app = service.create_app(new).await.unwrap();
+        let app = service.create_app(latchkey_service::Operator::command_line(), new).await.unwrap();
         for number in 0..mails {
             let caller = service.identify(Credential::AppToken(&app.app_token)).unwrap();
             let call = Call { caller, source: Source::at("192.0.2.1".parse().unwrap()) };

@@ -1,35 +1,35 @@
-//! `/api/app`: an application's settings, metadata fields, locales and messages, and its users' status.
+//! `/api/app`: an application's settings, metadata fields, locales and messages.
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{
     AppId, AppStatus, Audience, CallingCode, Handle, Locale, MetadataField, MetadataFields, MetadataKind,
-    MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserId, UserIdFormat, UserStatus,
-    is_authority,
+    MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat, is_authority,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
-use latchkey_service::{AccountChange, Call, NewWords, Refusal, ServiceError, SettingChange, TestSms};
+use latchkey_service::{AccountChange, NewWords, Refusal, ServiceError, SettingChange, TestSms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json as object};
 
-use super::apps::authorize;
+use super::operator::{explained, one_of, operator_and_app};
 use super::second_factor::phone_of;
 use super::{AppState, run};
 use crate::dto::{admin_app_json, template_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json};
 
 pub(crate) async fn update_setting<S: Store>(
     state: Data<AppState<S>>,
-    identity: Identity,
+    caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
-    let (call, id) = operator_and_app(&state, identity, &fields).await?;
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let setting = fields.required("setting").map_err(ApiError::admin)?.to_owned();
     let change = change_of(&setting, id, &fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let view =
-        run(Family::Admin, async move { service.change_setting(call, id, (setting, change)).await }).await?;
+        run(Family::Admin, async move { service.change_setting(operator, id, (setting, change)).await })
+            .await?;
     Ok(json(&admin_app_json(&view)))
 }
 
@@ -228,13 +228,13 @@ fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
 
 pub(crate) async fn send_test_sms<S: Store>(
     state: Data<AppState<S>>,
-    identity: Identity,
+    caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
-    let (call, id) = operator_and_app(&state, identity, &fields).await?;
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let test = test_sms(&fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
-    let code = run(Family::Admin, async move { service.send_test_sms(call, id, test).await }).await?;
+    let code = run(Family::Admin, async move { service.send_test_sms(operator, id, test).await }).await?;
     let code: u32 = code.expose().parse().map_err(|_| ApiError::internal(Family::Admin, "a code"))?;
     Ok(json(&object!({ "twoFactorCode": code })))
 }
@@ -247,41 +247,29 @@ fn test_sms(fields: &Fields) -> Result<TestSms, ServiceError> {
     Ok(TestSms { phone, handle, locale: locale.map_err(|_| Refusal::InvalidData)? })
 }
 
-fn one_of<T: Copy>(fields: &Fields, name: &str, values: &[(&str, T)]) -> Result<T, ServiceError> {
-    let text = fields.required(name)?;
-    let found = values.iter().find(|(value, _)| *value == text).map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        let allowed: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
-        explained(format!("{name} is one of {}", allowed.join(", ")))
-    })
-}
-
-fn explained(text: String) -> ServiceError {
-    ServiceError::Explained(Refusal::InvalidData, text)
-}
-
 pub(crate) async fn update_metadata<S: Store>(
     state: Data<AppState<S>>,
-    identity: Identity,
+    caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
-    let (call, id) = operator_and_app(&state, identity, &fields).await?;
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let declared = declared(&state, id, &fields, "metaData").await?;
     let service = state.service.clone();
     let view =
-        run(Family::Admin, async move { service.set_metadata_fields(call, id, declared).await }).await?;
+        run(Family::Admin, async move { service.set_metadata_fields(operator, id, declared).await }).await?;
     Ok(json(&admin_app_json(&view)))
 }
 
 pub(crate) async fn update_invite_metadata<S: Store>(
     state: Data<AppState<S>>,
-    identity: Identity,
+    caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
-    let (call, id) = operator_and_app(&state, identity, &fields).await?;
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let declared = declared(&state, id, &fields, "metaDataInvite").await?;
     let service = state.service.clone();
-    let view = run(Family::Admin, async move { service.set_invite_fields(call, id, declared).await }).await?;
+    let view =
+        run(Family::Admin, async move { service.set_invite_fields(operator, id, declared).await }).await?;
     Ok(json(&admin_app_json(&view)))
 }
 
@@ -330,11 +318,11 @@ fn field_of(item: &Value, users_may_set_authority: bool) -> Result<MetadataField
 
 pub(crate) async fn email_templates<S: Store>(
     state: Data<AppState<S>>,
-    identity: Identity,
+    caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (_, id) = operator_and_app(&state, identity, &query).await?;
+    let (_, id) = operator_and_app(&state, caller, &query).await?;
     Ok(json(&templates_of(&state, id).await?))
 }
 
@@ -349,13 +337,13 @@ async fn templates_of<S: Store>(state: &AppState<S>, id: AppId) -> Result<Value,
 
 pub(crate) async fn update_email_template<S: Store>(
     state: Data<AppState<S>>,
-    identity: Identity,
+    caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
-    let (call, app_id) = operator_and_app(&state, identity, &fields).await?;
+    let (operator, app_id) = operator_and_app(&state, caller, &fields).await?;
     let words = words_of(app_id, &fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
-    let template = run(Family::Admin, async move { service.word_anew(call, words).await }).await?;
+    let template = run(Family::Admin, async move { service.word_anew(operator, words).await }).await?;
     Ok(json(&template_json(&template)))
 }
 
@@ -375,10 +363,10 @@ fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, Refusal> {
 
 pub(crate) async fn set_locales<S: Store>(
     state: Data<AppState<S>>,
-    identity: Identity,
+    caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
-    let (call, id) = operator_and_app(&state, identity, &fields).await?;
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let sent = fields.list("locales").map_err(ApiError::admin)?;
     let locales = sent.iter().map(|item| {
         let text = item.as_str().ok_or(Refusal::InvalidData)?;
@@ -386,56 +374,7 @@ pub(crate) async fn set_locales<S: Store>(
     });
     let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;
     let service = state.service.clone();
-    run(Family::Admin, async move { service.set_locales(call, id, locales).await }).await?;
+    run(Family::Admin, async move { service.set_locales(operator, id, locales).await }).await?;
     let templates = templates_of(&state, id).await?;
     Ok(json(&object!({"appId": id.to_string(), "locales": sent, "localesTemplate": templates})))
-}
-
-pub(crate) async fn set_user_status<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
-    let (call, user) = operator_and_user(&state, identity, &fields).await?;
-    let statuses = [("active", UserStatus::Active), ("suspend", UserStatus::Suspended)];
-    let status = one_of(&fields, "status", &statuses).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.set_user_status(call, user, status).await }).await?;
-    Ok(ok_true())
-}
-
-pub(crate) async fn reset_second_factor<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
-    let (call, user) = operator_and_user(&state, identity, &fields).await?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.reset_factors(call, user).await }).await?;
-    Ok(ok_true())
-}
-
-/// Some are about one user of it.
-async fn operator_and_user<S: Store>(
-    state: &AppState<S>,
-    identity: Identity,
-    fields: &Fields,
-) -> Result<(Call, (AppId, UserId)), ApiError> {
-    let (call, app_id) = operator_and_app(state, identity, fields).await?;
-    let id = fields.required("userId").map_err(ApiError::admin)?;
-    let id = id.parse().map_err(|_| ApiError::admin(Refusal::UnknownUser))?;
-    Ok((call, (app_id, id)))
-}
-
-/// Every route here is an operator's, and about one application.
-async fn operator_and_app<S: Store>(
-    state: &AppState<S>,
-    identity: Identity,
-    fields: &Fields,
-) -> Result<(Call, AppId), ApiError> {
-    let call = identity.0;
-    authorize(state, &call).await?;
-    let id = fields.required("appId").map_err(ApiError::admin)?;
-    let id = id.parse().map_err(|_| ApiError::admin(Refusal::UnknownApp))?;
-    Ok((call, id))
 }

@@ -6,11 +6,16 @@ pub(crate) mod apps;
 pub(crate) mod confirmation;
 pub(crate) mod health;
 pub(crate) mod login;
+pub(crate) mod operator;
+pub(crate) mod operator_tokens;
 pub(crate) mod password;
 pub(crate) mod second_factor;
 pub(crate) mod signup;
 pub(crate) mod social;
+pub(crate) mod users;
 pub(crate) mod well_known;
+
+pub(crate) use operator_tokens::operator_token_json;
 
 use std::future::Future;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey_storage::diesel::DatabaseLocation;
 use serde_json::Value;
 
-use super::{AppCommand, say};
+use super::{AppCommand, TokenCommand, say};
 use crate::control::{Command, Outcome, execute, send};
 use crate::settings::{Checked, Settings};
 use crate::start::{Purpose, StartError, is_served, location, open};
@@ -34,13 +34,47 @@ pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartE
     Ok(())
 }
 
-pub(super) fn mint(settings: &Settings, name: String, days: u32) -> Result<(), StartError> {
-    let minted = perform(settings, Command::MintServerSecret { name, days })?;
-    // The secret alone on standard output, so that it can be kept in a variable or a file.
-    say(text(&minted, "secret"));
-    let note = format!("{} is good until {}", text(&minted, "name"), text(&minted, "expiresAt"));
-    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{note}\n"));
+pub(super) fn token(settings: &Settings, command: TokenCommand) -> Result<(), StartError> {
+    match command {
+        TokenCommand::Server { name, days, scopes, app } => {
+            let minted = perform(settings, Command::MintServerSecret { name, days, scopes, app })?;
+            // The secret alone on standard output, so that it can be kept in a variable or a file.
+            say(text(&minted, "secret"));
+            let token = minted.get("token").unwrap_or(&Value::Null);
+            let (name, scopes, end) = (text(token, "name"), text(token, "scopes"), text(token, "expiresAt"));
+            let note = format!("{name} opens {scopes} until {end}");
+            let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{note}\n"));
+        }
+        TokenCommand::List => {
+            let tokens = perform(settings, Command::ListServerSecrets)?;
+            let tokens = tokens.as_array().map(Vec::as_slice).unwrap_or_default();
+            for token in tokens {
+                say(&line_of(token));
+            }
+            if tokens.is_empty() {
+                say("There are no server secrets. Make one: latchkey token server");
+            }
+        }
+        TokenCommand::Revoke { id } => {
+            perform(settings, Command::RevokeServerSecret { id })?;
+            say("The server secret opens nothing any more.");
+        }
+    }
     Ok(())
+}
+
+fn line_of(token: &Value) -> String {
+    let state = match (
+        token.get("revokedAt").and_then(Value::as_str),
+        token.get("lastUsedAt").and_then(Value::as_str),
+    ) {
+        (Some(revoked), _) => format!("revoked {revoked}"),
+        (None, Some(used)) => format!("last used {used}"),
+        (None, None) => "never used".to_owned(),
+    };
+    let app = token.get("appId").and_then(Value::as_str).unwrap_or("all applications");
+    let (id, name, scopes) = (text(token, "tokenId"), text(token, "name"), text(token, "scopes"));
+    format!("{id}  {name}  {scopes}  {app}  until {}  {state}", text(token, "expiresAt"))
 }
 
 fn perform(settings: &Settings, command: Command) -> Result<Value, StartError> {
@@ -57,7 +91,8 @@ async fn carry_out(settings: &Settings, checked: &Checked, command: Command) -> 
     const TRIES: usize = 50;
     let folder = &settings.data.folder;
     let public_url = settings.public_url(checked.listen);
-    if let (DatabaseLocation::File(path), Command::ListApps) = (location(settings)?, &command)
+    if let (DatabaseLocation::File(path), Command::ListApps | Command::ListServerSecrets) =
+        (location(settings)?, &command)
         && !path.exists()
     {
         return Ok(Outcome::Done(Value::Array(Vec::new())));

@@ -61,7 +61,12 @@ fn with_own_server() -> Result<(), StartError> {
     };
     say(&format!("A server of its own at {url}, with throw-away data."));
     let played = actix_web::rt::System::new().block_on(async {
-        let mint = Command::MintServerSecret { name: "demo".to_owned(), days: 1 };
+        let mint = Command::MintServerSecret {
+            name: "demo".to_owned(),
+            days: 1,
+            scopes: "everything".to_owned(),
+            app: None,
+        };
         let secret = match send(&data, &mint).await? {
             Outcome::Done(minted) => text(&minted, "secret")?.to_owned(),
             Outcome::Failed(reason) => return Err(StartError::Internal(reason)),

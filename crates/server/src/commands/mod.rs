@@ -95,6 +95,20 @@ enum TokenCommand {
         /// How many days it is good
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=365))]
         days: u32,
+        /// What it opens: one or more of read, users, settings, keys, export, with commas between them, or
+        /// everything
+        #[arg(long, default_value = "everything", value_name = "SCOPES")]
+        scopes: String,
+        /// The id of the one application that it reaches [default: all]
+        #[arg(long, value_name = "APP_ID")]
+        app: Option<String>,
+    },
+    /// List the server secrets, newest first
+    List,
+    /// Revoke a server secret: from then on it opens nothing
+    Revoke {
+        /// Its id, as the list shows it
+        id: String,
     },
 }
 
@@ -128,7 +142,7 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
         Command::Serve => serve(load()?),
         Command::Demo(arguments) => demo::run(arguments.into()),
         Command::App(command) => administer::app(&load()?, command),
-        Command::Token(TokenCommand::Server { name, days }) => administer::mint(&load()?, name, days),
+        Command::Token(command) => administer::token(&load()?, command),
         Command::Migrate => migrate(&load()?),
         Command::Config(ConfigCommand::Check) => settings::check(&load()?),
         Command::Config(ConfigCommand::Show) => settings::show(file.as_deref(), &environment),

@@ -1,10 +1,12 @@
 //! Who calls: the first of four carriers that is there, verified. The others are not looked at.
 
+use std::collections::HashMap;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
+use latchkey_domain::Scope;
 use latchkey_service::{Call, Caller, Credential, Refusal, Service};
 use latchkey_storage::Store;
 
@@ -39,6 +41,46 @@ impl FromRequest for Identity {
             Family::Admin => ApiError::admin(refusal),
         });
         ready(caller.map(|caller| Self(Call { caller, source: source_of(request) })))
+    }
+}
+
+/// Which scope each route of the administration API needs, by method and path: the table of routes says it, and
+/// nobody else.
+#[derive(Debug, Default)]
+pub(crate) struct OperatorScopes(HashMap<(&'static str, String), Scope>);
+
+impl OperatorScopes {
+    pub(crate) fn insert(&mut self, method: &'static str, path: String, scope: Scope) {
+        self.0.insert((method, path), scope);
+    }
+
+    fn of(&self, request: &HttpRequest) -> Option<Scope> {
+        let path = request.match_pattern()?;
+        let found = self.0.iter().find(|((method, known), _)| request.method() == *method && *known == path);
+        found.map(|(_, scope)| *scope)
+    }
+}
+
+/// The verified caller of a route of the administration API, and the scope that it needs. Whether the caller has
+/// it is asked of the rows by `authorize`.
+pub(crate) struct OperatorCall {
+    pub(crate) call: Call,
+    pub(crate) needs: Scope,
+}
+
+impl FromRequest for OperatorCall {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let needs = request.app_data::<Data<OperatorScopes>>().and_then(|scopes| scopes.of(request));
+        let call = match needs {
+            Some(needs) => caller_of(request)
+                .map_err(ApiError::admin)
+                .map(|caller| Self { call: Call { caller, source: source_of(request) }, needs }),
+            None => Err(ApiError::internal(Family::Admin, "a route without a scope asks for an operator")),
+        };
+        ready(call)
     }
 }
 

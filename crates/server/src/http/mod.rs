@@ -13,7 +13,7 @@ pub(crate) use address::{TrustedProxies, source_of};
 pub(crate) use answer::{Answer, iso, json, ok_true, page};
 pub(crate) use body::{BodyLimits, Fields};
 pub(crate) use identity::family_of;
-pub(crate) use identity::{Identify, Identity};
+pub(crate) use identity::{Identify, Identity, OperatorCall, OperatorScopes};
 pub use middleware::observe;
 pub(crate) use middleware::{Connections, Edge, on_connect};
 pub(crate) use wire_error::{ApiError, ErrorKind, Family};

@@ -178,6 +178,7 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
         Refusal::ProviderTokenInvalid => (613, "invalid provider token", bad),
         Refusal::ServerScopeNeeded => (400, "a server secret is needed", StatusCode::FORBIDDEN),
         Refusal::UnknownUser => (603, "there is no such user", StatusCode::NOT_FOUND),
+        Refusal::Unknown => (602, "there is no such thing", StatusCode::NOT_FOUND),
         Refusal::UnknownApp => (401, "there is no such app", StatusCode::NOT_FOUND),
         Refusal::AppNameTaken => (602, "an app of this name already exists", StatusCode::CONFLICT),
     }
@@ -233,6 +234,7 @@ mod tests {
             Refusal::AccountUnknown,
             Refusal::UserNameTaken,
             Refusal::UnknownUser,
+            Refusal::Unknown,
             Refusal::NoAuthenticator,
             Refusal::NoPhoneFactor,
             Refusal::PhoneNotVerified,

@@ -12,10 +12,12 @@ use actix_web::middleware::from_fn;
 use actix_web::test::TestRequest;
 use actix_web::{App, web};
 use latchkey_crypto::{Engine, HashCost, HashPool, KeyRing, MasterKey, PasswordHasher, PublicKey};
-use latchkey_domain::{AppName, Clock as _, ManualClock, Preset, SeededEntropy, SignupFlow, TokenName};
+use latchkey_domain::{
+    AppName, Clock as _, ManualClock, Preset, Scopes, SeededEntropy, SignupFlow, TokenName,
+};
 use latchkey_notifiers::{Email, MemorySender, Sms};
 use latchkey_server::{HttpContext, Settings, observe};
-use latchkey_service::{NewApp, Outside, Service, ServiceParts};
+use latchkey_service::{NewApp, NewOperatorToken, Operator, Outside, Service, ServiceParts};
 
 use crate::provider::FakeProvider;
 use latchkey_storage::Store;
@@ -128,7 +130,7 @@ impl<S: Store> TestApp<S> {
             settings: checked.service_settings(&settings, settings.server.public_url.clone()),
         });
         let secret = service
-            .mint_server_secret(TokenName::parse("test").unwrap(), time::Duration::days(90))
+            .mint_operator_token(Operator::command_line(), everything())
             .await
             .map(|minted| minted.secret)
             .unwrap_or_default();
@@ -240,7 +242,7 @@ impl<S: Store> TestApp<S> {
     pub(crate) async fn app_without_code(&self, name: &str, preset: Preset) -> Made {
         let name = AppName::parse(name).unwrap();
         let new = NewApp { name, preset, jwt_enabled: true, signup_flow: SignupFlow::None };
-        let view = self.service.create_app(new).await.unwrap();
+        let view = self.service.create_app(Operator::command_line(), new).await.unwrap();
         Made { id: view.app.id.to_string(), token: view.app_token }
     }
 
@@ -309,6 +311,15 @@ impl<S: Store> TestApp<S> {
         let claims =
             latchkey_crypto::verify_user_jwt(jwt, &keys, &issuer, audience, self.clock.now()).unwrap();
         Value::Object(claims)
+    }
+}
+
+fn everything() -> NewOperatorToken {
+    NewOperatorToken {
+        name: TokenName::parse("test").unwrap(),
+        life: time::Duration::days(90),
+        scopes: Scopes::everything(),
+        only_app: None,
     }
 }
 

@@ -104,7 +104,7 @@ struct Tokens {
 
 fn header_of(entry: &Entry, tokens: &Tokens) -> (&'static str, String) {
     match entry.takes {
-        Takes::ServerSecret => ("server-secret", tokens.secret.clone()),
+        Takes::Operator(_) => ("server-secret", tokens.secret.clone()),
         Takes::AppToken | Takes::Either => ("app-token", tokens.app.clone()),
         Takes::AccessToken => ("access-token", tokens.access.clone()),
         Takes::Nothing | Takes::Page => ("x-nothing", String::new()),

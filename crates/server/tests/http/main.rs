@@ -25,6 +25,7 @@ mod invite;
 mod limits;
 mod login;
 mod names;
+mod operators;
 mod owner;
 mod phone;
 mod provider;

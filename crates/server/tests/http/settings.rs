@@ -287,11 +287,7 @@ async fn one_can_be_signed_out_everywhere<S: Store>(app: TestApp<S>) {
     let access = app.user(&shop, "ana@example.com").await;
     let (app_id, id) =
         (shop.id.parse().unwrap(), app.user_id(&shop, "ana@example.com").await.parse().unwrap());
-    let call = latchkey_service::Call {
-        caller: latchkey_service::Caller::Nobody,
-        source: latchkey_domain::Source::at("192.0.2.1".parse().unwrap()),
-    };
-    app.service.sign_out_everywhere(call, (app_id, id)).await.unwrap();
+    app.service.sign_out_everywhere(latchkey_service::Operator::command_line(), (app_id, id)).await.unwrap();
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &access)).await.error(), (400, 405));
 }
 

@@ -25,7 +25,7 @@ async fn status_of<S: Store>(
 ) -> (u16, i64) {
     let path = path.replace("{app_id}", id);
     let mut sent = request(method, &path).insert_header(header);
-    if method == "POST" {
+    if method != "GET" {
         sent = sent.set_json(json!({}));
     }
     let answer = app.send(sent).await;
@@ -38,7 +38,7 @@ async fn status_of<S: Store>(
 fn is_refusal_of_token(takes: Takes, answered: (u16, i64)) -> bool {
     match takes {
         Takes::Nothing | Takes::Page => false,
-        Takes::ServerSecret => matches!(answered, (403, 400 | 500) | (400, 400 | 405)),
+        Takes::Operator(_) => matches!(answered, (403, 400 | 500) | (400, 400 | 405)),
         Takes::AppToken => matches!(answered, (400, 400 | 405 | 500)),
         // These routes answer an absent token with what the reference answers.
         Takes::AccessToken => matches!(answered, (400, 405 | 602 | 403 | 400 | 500)),
@@ -59,11 +59,11 @@ async fn sec_054_only_the_right_kind_in_the_right_carrier_passes<S: Store>(app: 
                 let is_diagonal = carrier_at == kind_at;
                 // The one exception: the Kotlin SDK's reset.
                 let is_kotlins =
-                    entry.path == "/api/appuser/resetpassword" && (carrier_at, kind_at) == (2, 1);
+                    entry.path == "/api/appuser/resetPassword" && (carrier_at, kind_at) == (2, 1);
                 let fits = (is_diagonal || is_kotlins)
                     && match entry.takes {
                         Takes::Nothing | Takes::Page => true,
-                        Takes::ServerSecret => kind_at == 0,
+                        Takes::Operator(_) => kind_at == 0,
                         Takes::AppToken => kind_at == 1,
                         Takes::AccessToken => kind_at == 2,
                         Takes::Either => kind_at == 1 || kind_at == 2,
@@ -113,7 +113,7 @@ async fn sec_089_no_token_or_an_expired_one_is_refused_everywhere<S: Store>(app:
     app.clock.advance(Duration::days(366));
     for entry in table::<S>() {
         let header = match entry.takes {
-            Takes::ServerSecret => ("server-secret", secret.as_str()),
+            Takes::Operator(_) => ("server-secret", secret.as_str()),
             Takes::AccessToken | Takes::Either => ("access-token", access.as_str()),
             Takes::AppToken | Takes::Nothing | Takes::Page => continue,
         };

@@ -48,7 +48,11 @@ macro_rules! conformance_suite {
             code: [is_consumed_by_one_of_32_racers, are_listed_newest_first, are_removed_unless_consumed],
             quota: [racers_take_no_more_than_the_limit, kinds_subjects_and_periods_are_apart],
             outbox: [is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due],
-            server: [keys_of_one_generation_are_added_once, an_operator_token_comes_back],
+            server: [
+                keys_of_one_generation_are_added_once,
+                an_operator_token_comes_back,
+                operator_tokens_are_listed_used_and_revoked,
+            ],
             transaction: [
                 an_error_keeps_nothing, a_panic_keeps_nothing_and_harms_nobody,
                 a_dropped_caller_stops_nothing, an_error_leaves_its_neighbours,

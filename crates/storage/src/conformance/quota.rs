@@ -7,7 +7,7 @@ use crate::{QuotaKey, Store};
 
 fn key(kind: &'static str, subject: u8, period: i64) -> QuotaKey {
     QuotaKey {
-        app_id: AppId::from_bytes([0; 16]),
+        app_id: AppId::NONE,
         kind,
         subject: KeyedDigest::from_bytes([subject; 32]),
         period,

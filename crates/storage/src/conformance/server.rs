@@ -1,6 +1,8 @@
 //! What belongs to the server itself: its keys and the operator tokens.
 
-use latchkey_domain::{OperatorToken, Sealed, ServerKey, ServerKeyId, ServerKeyPurpose, TokenId, TokenName};
+use latchkey_domain::{
+    AppId, OperatorToken, Scopes, Sealed, ServerKey, ServerKeyId, ServerKeyPurpose, TokenId, TokenName,
+};
 
 use super::data::{at, write};
 use crate::Store;
@@ -27,9 +29,12 @@ pub async fn an_operator_token_comes_back(store: impl Store) {
     let token = OperatorToken {
         id: TokenId::from_bytes([1; 16]),
         name: TokenName::parse("ci").unwrap(),
+        scopes: Scopes::parse("read,users").unwrap(),
+        only_app: Some(AppId::from_bytes([7; 16])),
         created_at: at(0),
         expires_at: at(100),
         revoked_at: Some(at(50)),
+        last_used_at: Some(at(20)),
     };
     let (id, added) = (token.id, token.clone());
     write(&store, move |repos| repos.operator_tokens().add(&added)).await;
@@ -39,4 +44,43 @@ pub async fn an_operator_token_comes_back(store: impl Store) {
     assert!(
         store.read("test", move |readers| readers.operator_tokens().find(absent)).await.unwrap().is_none()
     );
+}
+
+/// A revoked token stays revoked at its first time, a use is noted, and lists are newest first.
+pub async fn operator_tokens_are_listed_used_and_revoked(store: impl Store) {
+    let token = |number: u8, only_app: Option<AppId>| OperatorToken {
+        id: TokenId::from_bytes([number; 16]),
+        name: TokenName::parse("ci").unwrap(),
+        scopes: Scopes::everything(),
+        only_app,
+        created_at: at(0),
+        expires_at: at(100),
+        revoked_at: None,
+        last_used_at: None,
+    };
+    let shop = AppId::from_bytes([7; 16]);
+    write(&store, move |repos| {
+        let tokens = repos.operator_tokens();
+        tokens.add(&token(1, None))?;
+        tokens.add(&token(2, Some(shop)))?;
+        tokens.add(&token(3, None))
+    })
+    .await;
+    let first = TokenId::from_bytes([1; 16]);
+    let revoked = write(&store, move |repos| repos.operator_tokens().revoke(first, at(5))).await;
+    let again = write(&store, move |repos| repos.operator_tokens().revoke(first, at(6))).await;
+    assert!(revoked && !again);
+    write(&store, move |repos| repos.operator_tokens().note_use(first, at(4))).await;
+    let list = async |only: Option<AppId>, before: Option<u8>, limit| {
+        let before = before.map(|number| TokenId::from_bytes([number; 16]));
+        let read = store.read("test", move |readers| readers.operator_tokens().list(only, before, limit));
+        read.await.unwrap()
+    };
+    let numbers =
+        |tokens: &[OperatorToken]| -> Vec<u8> { tokens.iter().map(|token| token.id.as_bytes()[0]).collect() };
+    let all = list(None, None, 10).await;
+    assert_eq!(numbers(&all), [3, 2, 1]);
+    assert_eq!((all[2].revoked_at, all[2].last_used_at), (Some(at(5)), Some(at(4))));
+    assert_eq!(numbers(&list(None, Some(3), 1).await), [2]);
+    assert_eq!(numbers(&list(Some(shop), None, 10).await), [2]);
 }

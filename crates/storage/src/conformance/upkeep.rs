@@ -39,7 +39,7 @@ pub async fn what_is_over_goes(store: impl Store) {
         write(&store, move |repos| repos.signups().put(&signup(app_id, number, "ana@example.com", number)))
             .await;
         let key = QuotaKey {
-            app_id: AppId::from_bytes([0; 16]),
+            app_id: AppId::NONE,
             kind: "a",
             subject: KeyedDigest::from_bytes([number; 32]),
             period: 0,

@@ -29,6 +29,7 @@ struct EntryRow {
     address: Option<String>,
     detail: Option<String>,
     created_at: PrimitiveDateTime,
+    actor_name: Option<String>,
 }
 
 impl EntryRow {
@@ -41,6 +42,7 @@ impl EntryRow {
             action: self.action,
             result: self.result,
             actor: column("actor").named(&ACTORS, &self.actor)?,
+            actor_name: self.actor_name,
             user_id: user_id.map(UserId::from_bytes),
             handle: self.handle,
             address: column("address").parsed(self.address.as_deref().map(str::parse).transpose())?,
@@ -75,6 +77,7 @@ impl AuditRepository for Unit<'_> {
             address: entry.address.map(|address| address.to_string()),
             detail: entry.detail.clone(),
             created_at: to_stored_time(entry.created_at),
+            actor_name: entry.actor_name.clone(),
         };
         on_backend!(self, conn => diesel::insert_into(audit_log::table)
             .values(&row)

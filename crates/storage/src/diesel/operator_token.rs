@@ -1,8 +1,8 @@
 //! Rows and queries of operator tokens.
 
 use diesel::prelude::*;
-use latchkey_domain::{OperatorToken, TokenId, TokenName};
-use time::PrimitiveDateTime;
+use latchkey_domain::{AppId, OperatorToken, Scopes, TokenId, TokenName};
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, to_stored_time};
@@ -17,6 +17,26 @@ struct OperatorTokenRow {
     created_at: PrimitiveDateTime,
     expires_at: PrimitiveDateTime,
     revoked_at: Option<PrimitiveDateTime>,
+    scopes: String,
+    only_app: Option<Vec<u8>>,
+    last_used_at: Option<PrimitiveDateTime>,
+}
+
+impl OperatorTokenRow {
+    fn into_token(self) -> Result<OperatorToken, StorageError> {
+        let column = |name| Column("operator_tokens", name);
+        let only_app = self.only_app.map(|id| column("only_app").bytes(&id)).transpose()?;
+        Ok(OperatorToken {
+            id: TokenId::from_bytes(column("id").bytes(&self.id)?),
+            name: column("name").parsed(TokenName::parse(&self.name))?,
+            scopes: column("scopes").parsed(Scopes::parse(&self.scopes))?,
+            only_app: only_app.map(AppId::from_bytes),
+            created_at: from_stored_time(self.created_at),
+            expires_at: from_stored_time(self.expires_at),
+            revoked_at: self.revoked_at.map(from_stored_time),
+            last_used_at: self.last_used_at.map(from_stored_time),
+        })
+    }
 }
 
 impl OperatorTokenReader for Unit<'_> {
@@ -26,16 +46,32 @@ impl OperatorTokenReader for Unit<'_> {
             .select(OperatorTokenRow::as_select())
             .first(conn)
             .optional())?;
-        row.map(|row| {
-            Ok(OperatorToken {
-                id,
-                name: Column("operator_tokens", "name").parsed(TokenName::parse(&row.name))?,
-                created_at: from_stored_time(row.created_at),
-                expires_at: from_stored_time(row.expires_at),
-                revoked_at: row.revoked_at.map(from_stored_time),
-            })
-        })
-        .transpose()
+        row.map(OperatorTokenRow::into_token).transpose()
+    }
+
+    fn list(
+        &mut self,
+        only_app: Option<AppId>,
+        before: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<OperatorToken>, StorageError> {
+        let last = before.map_or([0xff; 16], |id| *id.as_bytes());
+        let rows: Vec<OperatorTokenRow> = match only_app {
+            None => on_backend!(self, conn => operator_tokens::table
+                .filter(operator_tokens::id.lt(last.as_slice()))
+                .order(operator_tokens::id.desc())
+                .limit(i64::from(limit))
+                .select(OperatorTokenRow::as_select())
+                .load(conn))?,
+            Some(app) => on_backend!(self, conn => operator_tokens::table
+                .filter(operator_tokens::id.lt(last.as_slice()))
+                .filter(operator_tokens::only_app.eq(app.as_bytes().as_slice()))
+                .order(operator_tokens::id.desc())
+                .limit(i64::from(limit))
+                .select(OperatorTokenRow::as_select())
+                .load(conn))?,
+        };
+        rows.into_iter().map(OperatorTokenRow::into_token).collect()
     }
 }
 
@@ -47,10 +83,30 @@ impl OperatorTokenRepository for Unit<'_> {
             created_at: to_stored_time(token.created_at),
             expires_at: to_stored_time(token.expires_at),
             revoked_at: token.revoked_at.map(to_stored_time),
+            scopes: token.scopes.to_string(),
+            only_app: token.only_app.map(|id| id.as_bytes().to_vec()),
+            last_used_at: token.last_used_at.map(to_stored_time),
         };
         on_backend!(self, conn => diesel::insert_into(operator_tokens::table)
             .values(&row)
             .on_conflict_do_nothing()
+            .execute(conn))?;
+        Ok(())
+    }
+
+    fn revoke(&mut self, id: TokenId, now: OffsetDateTime) -> Result<bool, StorageError> {
+        let changed = on_backend!(self, conn => diesel::update(operator_tokens::table)
+            .filter(operator_tokens::id.eq(id.as_bytes().as_slice()))
+            .filter(operator_tokens::revoked_at.is_null())
+            .set(operator_tokens::revoked_at.eq(to_stored_time(now)))
+            .execute(conn))?;
+        Ok(changed == 1)
+    }
+
+    fn note_use(&mut self, id: TokenId, now: OffsetDateTime) -> Result<(), StorageError> {
+        on_backend!(self, conn => diesel::update(operator_tokens::table)
+            .filter(operator_tokens::id.eq(id.as_bytes().as_slice()))
+            .set(operator_tokens::last_used_at.eq(to_stored_time(now)))
             .execute(conn))?;
         Ok(())
     }

@@ -45,6 +45,9 @@
         created_at -> Timestamp,
         expires_at -> Timestamp,
         revoked_at -> Nullable<Timestamp>,
+        scopes -> Text,
+        only_app -> Nullable<Binary>,
+        last_used_at -> Nullable<Timestamp>,
     }
 }
 
@@ -182,6 +185,7 @@
         address -> Nullable<Text>,
         detail -> Nullable<Text>,
         created_at -> Timestamp,
+        actor_name -> Nullable<Text>,
     }
 }
 

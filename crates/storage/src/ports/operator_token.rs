@@ -1,6 +1,7 @@
 //! Operator tokens: what is known of the server secrets that were handed out.
 
-use latchkey_domain::{OperatorToken, TokenId};
+use latchkey_domain::{AppId, OperatorToken, TokenId};
+use time::OffsetDateTime;
 
 use crate::StorageError;
 
@@ -11,6 +12,18 @@ pub trait OperatorTokenReader {
     /// # Errors
     /// [`StorageError`].
     fn find(&mut self, id: TokenId) -> Result<Option<OperatorToken>, StorageError>;
+
+    /// At most `limit` tokens, newest first, those made before `before` if it is given: those of one
+    /// application alone, or all.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn list(
+        &mut self,
+        only_app: Option<AppId>,
+        before: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<OperatorToken>, StorageError>;
 }
 
 /// Changes operator tokens.
@@ -20,4 +33,16 @@ pub trait OperatorTokenRepository: OperatorTokenReader {
     /// # Errors
     /// [`StorageError`].
     fn add(&mut self, token: &OperatorToken) -> Result<(), StorageError>;
+
+    /// Revokes a token. `false` when it was already.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn revoke(&mut self, id: TokenId, now: OffsetDateTime) -> Result<bool, StorageError>;
+
+    /// Notes that a token was used.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn note_use(&mut self, id: TokenId, now: OffsetDateTime) -> Result<(), StorageError>;
 }

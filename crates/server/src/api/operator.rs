@@ -1,0 +1,63 @@
+//! What every route of the administration API begins with: who operates, on which application, on whom.
+
+use latchkey_domain::{AppId, UserId};
+use latchkey_service::{Operator, Refusal, ServiceError};
+use latchkey_storage::Store;
+
+use super::{AppState, run};
+use crate::http::{ApiError, Family, Fields, OperatorCall};
+
+/// Demands a server secret with the scope that the route needs.
+pub(crate) async fn authorize<S: Store>(
+    state: &AppState<S>,
+    caller: OperatorCall,
+) -> Result<Operator, ApiError> {
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.authorize_operator(caller.call, caller.needs).await }).await
+}
+
+/// Most routes are about one application, which must be within the operator's reach.
+pub(crate) async fn operator_and_app<S: Store>(
+    state: &AppState<S>,
+    caller: OperatorCall,
+    fields: &Fields,
+) -> Result<(Operator, AppId), ApiError> {
+    let operator = authorize(state, caller).await?;
+    let id = fields.required("appId").map_err(ApiError::admin)?;
+    let id = app_within(&operator, id)?;
+    Ok((operator, id))
+}
+
+/// The application of this id, if it is within reach.
+pub(crate) fn app_within(operator: &Operator, id: &str) -> Result<AppId, ApiError> {
+    let id = id.parse().map_err(|_| ApiError::admin(Refusal::UnknownApp))?;
+    operator.reaches(id).map_err(ApiError::admin)?;
+    Ok(id)
+}
+
+/// Some are about one user of it.
+pub(crate) async fn operator_and_user<S: Store>(
+    state: &AppState<S>,
+    caller: OperatorCall,
+    fields: &Fields,
+) -> Result<(Operator, (AppId, UserId)), ApiError> {
+    let (operator, app_id) = operator_and_app(state, caller, fields).await?;
+    let id = fields.required("userId").map_err(ApiError::admin)?;
+    let id = id.parse().map_err(|_| ApiError::admin(Refusal::UnknownUser))?;
+    Ok((operator, (app_id, id)))
+}
+
+/// A value that is not what it should be, with what it should be.
+pub(crate) fn explained(text: String) -> ServiceError {
+    ServiceError::Explained(Refusal::InvalidData, text)
+}
+
+/// One of the values that a field may have, by its name.
+pub(crate) fn one_of<T: Copy>(fields: &Fields, name: &str, values: &[(&str, T)]) -> Result<T, ServiceError> {
+    let text = fields.required(name)?;
+    let found = values.iter().find(|(value, _)| *value == text).map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let allowed: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
+        explained(format!("{name} is one of {}", allowed.join(", ")))
+    })
+}

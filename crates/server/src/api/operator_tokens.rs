@@ -1,0 +1,89 @@
+//! `/api/app`: operator tokens, the server secrets themselves.
+
+use actix_web::HttpRequest;
+use actix_web::web::Data;
+use latchkey_domain::{DEFAULT_TOKEN_LIFE, OperatorToken, Scopes, TokenName};
+use latchkey_service::{NewOperatorToken, Operator, Refusal};
+use latchkey_storage::Store;
+use serde_json::{Value, json as object};
+use time::Duration;
+
+use super::operator::{app_within, authorize, explained};
+use super::{AppState, run};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, iso, json, ok_true};
+
+/// The longest list.
+const PAGE: u32 = 200;
+
+pub(crate) async fn create<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let operator = authorize(&state, caller).await?;
+    let new = new_token(&operator, &fields)?;
+    let service = state.service.clone();
+    let minted = run(Family::Admin, async move { service.mint_operator_token(operator, new).await }).await?;
+    let mut body = operator_token_json(&minted.token);
+    if let Some(members) = body.as_object_mut() {
+        members.insert("secret".to_owned(), minted.secret.into());
+    }
+    Ok(json(&body))
+}
+
+fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, ApiError> {
+    let name = fields.required("name").map_err(ApiError::admin)?;
+    let name = TokenName::parse(name).map_err(|error| ApiError::admin(explained(error.to_string())))?;
+    let scopes = fields.required("scopes").map_err(ApiError::admin)?;
+    let scopes = Scopes::parse(scopes).map_err(|error| ApiError::admin(explained(error.to_string())))?;
+    let days = fields.number("days").map_err(ApiError::admin)?;
+    let only_app = fields.text("appId").map_err(ApiError::admin)?;
+    Ok(NewOperatorToken {
+        name,
+        scopes,
+        life: days.map_or(DEFAULT_TOKEN_LIFE, |days| Duration::days(i64::from(days))),
+        only_app: only_app.map(|id| app_within(operator, id)).transpose()?,
+    })
+}
+
+pub(crate) async fn list<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let operator = authorize(&state, caller).await?;
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let before = query.text("after").map_err(ApiError::admin)?.map(str::parse).transpose();
+    let before = before.map_err(|_| ApiError::admin(explained("after is the id of a token".to_owned())))?;
+    let service = state.service.clone();
+    let listing = async move { service.list_operator_tokens(operator, before, PAGE).await };
+    let tokens = run(Family::Admin, listing).await?;
+    Ok(json(&Value::Array(tokens.iter().map(operator_token_json).collect())))
+}
+
+pub(crate) async fn revoke<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let operator = authorize(&state, caller).await?;
+    let id = fields.required("tokenId").map_err(ApiError::admin)?;
+    let id = id.parse().map_err(|_| ApiError::admin(Refusal::Unknown))?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.revoke_operator_token(operator, id).await }).await?;
+    Ok(ok_true())
+}
+
+/// An operator token without its secret, which nobody can tell again.
+pub(crate) fn operator_token_json(token: &OperatorToken) -> Value {
+    object!({
+        "tokenId": token.id.to_string(),
+        "name": token.name.as_str(),
+        "scopes": token.scopes.to_string(),
+        "appId": token.only_app.map(|id| id.to_string()),
+        "createdAt": iso(token.created_at),
+        "expiresAt": iso(token.expires_at),
+        "lastUsedAt": token.last_used_at.map(iso),
+        "revokedAt": token.revoked_at.map(iso),
+    })
+}

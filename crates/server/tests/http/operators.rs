@@ -1,0 +1,174 @@
+//! Operator tokens: what each opens, where, for how long; and that every route asks for its scope.
+
+use latchkey_domain::Scope;
+use latchkey_server::routes::{Takes, table};
+use latchkey_storage::Store;
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::harness::{Answer, TestApp, request};
+use crate::on_every_store;
+
+on_every_store!(
+    sec_086_every_route_asks_for_its_scope,
+    sec_088_a_token_of_one_app_finds_no_other,
+    sec_089_a_revoked_token_opens_nothing,
+    a_token_is_told_once_and_shows_its_use,
+    a_token_makes_none_that_reaches_further,
+    tokens_that_cannot_be_are_not_made,
+);
+
+async fn made<S: Store>(app: &TestApp<S>, scopes: &str, only: Option<&str>) -> (String, String) {
+    let body = json!({"name": "ci", "scopes": scopes, "appId": only});
+    let answer = app.admin("createOperatorToken", body).await;
+    (answer.field("secret"), answer.field("tokenId"))
+}
+
+async fn sent<S: Store>(app: &TestApp<S>, method: &str, path: &str, secret: &str, body: &Value) -> Answer {
+    let mut sent = request(method, path).insert_header(("server-secret", secret));
+    if method != "GET" {
+        sent = sent.set_json(body);
+    }
+    app.send(sent).await
+}
+
+async fn sec_086_every_route_asks_for_its_scope<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    for (held, name) in Scope::ALL {
+        let (secret, _) = made(&app, name, None).await;
+        for entry in table::<S>() {
+            let Takes::Operator(needed) = entry.takes else { continue };
+            let path = entry.path.replace("{app_id}", "00000000000000000000000000000000");
+            let answer = sent(&app, entry.method, &path, &secret, &json!({"appId": "unknown"})).await;
+            let is_open = held == needed || held == Scope::Everything;
+            let what = format!("{name} at {} {}: {}", entry.method, entry.path, answer.text());
+            assert_eq!(answer.status != 403, is_open, "{what}");
+            if !is_open {
+                assert_eq!(answer.error(), (403, 400), "{what}");
+                assert!(answer.text().contains(needed.name()), "{what}");
+            }
+        }
+    }
+    assert_eq!(
+        app.get(&format!("/api/app/appId/{}", shop.id), ("server-secret", &app.server_secret)).await.status,
+        200
+    );
+}
+
+async fn sec_088_a_token_of_one_app_finds_no_other<S: Store>(app: TestApp<S>) {
+    let (shop, other) = (app.app("Shop").await, app.app("Other").await);
+    let (secret, _) = made(&app, "everything", Some(&shop.id)).await;
+    let all = app.get("/api/app/allApps", ("server-secret", &secret)).await.json();
+    let ids: Vec<_> = all.as_array().unwrap().iter().map(|app| app["appId"].as_str().unwrap()).collect();
+    assert_eq!(ids, [shop.id.as_str()]);
+    let absent = "0".repeat(32);
+    for entry in table::<S>() {
+        if !matches!(entry.takes, Takes::Operator(_)) {
+            continue;
+        }
+        let mut answers = Vec::new();
+        for id in [&other.id, &absent] {
+            let path = format!("{}?appId={id}", entry.path.replace("{app_id}", id));
+            let body = json!({"appId": id, "userId": absent, "setting": "invite", "invitationEnabled": true,
+                "metaData": [], "metaDataInvite": [], "name": "x", "scopes": "read"});
+            answers.push(sent(&app, entry.method, &path, &secret, &body).await);
+        }
+        let [theirs, nobodys] = [&answers[0], &answers[1]];
+        assert_eq!((theirs.status, theirs.text()), (nobodys.status, nobodys.text()), "{}", entry.path);
+        if entry.path.contains("{app_id}") {
+            assert_eq!(theirs.error(), (404, 401), "{}", entry.path);
+        }
+    }
+    let seen = app.get(&format!("/api/app/appId/{}", other.id), ("server-secret", &app.server_secret)).await;
+    assert_eq!(seen.field("name"), "Other");
+    let answer = sent(&app, "POST", "/api/app", &secret, &json!({"name": "Third"})).await;
+    assert_eq!(answer.error(), (403, 400));
+}
+
+async fn sec_089_a_revoked_token_opens_nothing<S: Store>(app: TestApp<S>) {
+    let (secret, id) = made(&app, "everything", None).await;
+    let revoke = json!({"tokenId": id});
+    assert_eq!(app.admin("revokeOperatorToken", revoke.clone()).await.text(), "true");
+    assert_eq!(app.admin("revokeOperatorToken", revoke).await.text(), "true");
+    assert_eq!(
+        app.admin("revokeOperatorToken", json!({"tokenId": "0".repeat(32)})).await.error(),
+        (404, 602)
+    );
+    assert_eq!(app.admin("revokeOperatorToken", json!({})).await.error(), (400, 403));
+    for entry in table::<S>() {
+        if matches!(entry.takes, Takes::Operator(_)) {
+            let path = entry.path.replace("{app_id}", &"0".repeat(32));
+            let answer = sent(&app, entry.method, &path, &secret, &json!({})).await;
+            assert_eq!(answer.error(), (403, 500), "{}", entry.path);
+        }
+    }
+}
+
+async fn a_token_is_told_once_and_shows_its_use<S: Store>(app: TestApp<S>) {
+    let (secret, id) = made(&app, "read,users", None).await;
+    let listed = async || {
+        let list = app.get("/api/app/operatorTokens", ("server-secret", &app.server_secret)).await;
+        assert!(!list.text().contains(&secret), "{}", list.text());
+        list.json().as_array().unwrap().iter().find(|token| token["tokenId"] == *id).unwrap().clone()
+    };
+    let token = listed().await;
+    assert_eq!((token["name"].as_str(), token["scopes"].as_str()), (Some("ci"), Some("read,users")));
+    assert_eq!(
+        (&token["lastUsedAt"], &token["revokedAt"], &token["appId"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    assert_eq!(token["createdAt"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(token["expiresAt"], "2024-02-12T22:13:20.000Z");
+    app.clock.advance(Duration::minutes(5));
+    assert_eq!(app.get("/api/app/allApps", ("server-secret", &secret)).await.status, 200);
+    app.clock.advance(Duration::seconds(30));
+    assert_eq!(app.get("/api/app/allApps", ("server-secret", &secret)).await.status, 200);
+    assert_eq!(listed().await["lastUsedAt"], "2023-11-14T22:18:20.000Z");
+    // Whoever reads the log sees which token it was.
+    let shop = app.app("Shop").await;
+    app.set(&shop, "invite", "invitationEnabled", json!(false)).await;
+    let entries = app.audit(&shop).await;
+    assert!(entries.iter().all(|entry| entry.actor_name.as_deref() == Some("test")), "{entries:?}");
+}
+
+async fn a_token_makes_none_that_reaches_further<S: Store>(app: TestApp<S>) {
+    let (shop, other) = (app.app("Shop").await, app.app("Other").await);
+    let (secret, id) = made(&app, "everything", Some(&shop.id)).await;
+    let make = async |only: Option<&str>| {
+        let body = json!({"name": "next", "scopes": "read", "appId": only});
+        sent(&app, "POST", "/api/app/createOperatorToken", &secret, &body).await
+    };
+    assert_eq!(make(None).await.error(), (403, 400));
+    assert_eq!(make(Some(&other.id)).await.error(), (404, 401));
+    let own = make(Some(&shop.id)).await;
+    assert_eq!(own.status, 200);
+    let (_, others) = made(&app, "read", Some(&other.id)).await;
+    let revoke = async |id: &str| {
+        sent(&app, "POST", "/api/app/revokeOperatorToken", &secret, &json!({"tokenId": id})).await
+    };
+    assert_eq!(revoke(&others).await.error(), (404, 602));
+    let list = app.get("/api/app/operatorTokens", ("server-secret", &secret)).await.json();
+    assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
+    assert_eq!(revoke(&own.field("tokenId")).await.status, 200);
+    assert_eq!(revoke(&id).await.status, 200, "one may give one's own away");
+    assert_eq!(make(Some(&shop.id)).await.error(), (403, 500));
+}
+
+async fn tokens_that_cannot_be_are_not_made<S: Store>(app: TestApp<S>) {
+    for (body, error) in [
+        (json!({"scopes": "read"}), (400, 403)),
+        (json!({"name": "ci"}), (400, 403)),
+        (json!({"name": "ci", "scopes": "root"}), (400, 602)),
+        (json!({"name": "a\nb", "scopes": "read"}), (400, 602)),
+        (json!({"name": "ci", "scopes": "read", "days": 0}), (400, 602)),
+        (json!({"name": "ci", "scopes": "read", "days": 366}), (400, 602)),
+        (json!({"name": "ci", "scopes": "read", "days": "soon"}), (400, 602)),
+        (json!({"name": "ci", "scopes": "read", "appId": "0".repeat(32)}), (404, 401)),
+        (json!({"name": "ci", "scopes": "read", "appId": "x"}), (404, 401)),
+    ] {
+        let answer = app.admin("createOperatorToken", body.clone()).await;
+        assert_eq!(answer.error(), error, "{body}");
+    }
+    let list = app.get("/api/app/operatorTokens?after=x", ("server-secret", &app.server_secret)).await;
+    assert_eq!(list.error(), (400, 602));
+}
