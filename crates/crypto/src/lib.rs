@@ -44,7 +44,9 @@ pub use keyring::{KeyRing, KeyRingError, MasterKey};
 pub use password::{Engine, HashCost, PasswordHasher, Verdict, client_password};
 pub use pool::{HashPool, PoolFull};
 pub use seal::SealContext;
-pub use server_token::{AccessToken, AppToken, LoginToken, ServerSecretToken, ServerToken, TokenKeys};
+pub use server_token::{
+    AccessToken, AppToken, LoginToken, ServerSecretToken, ServerToken, SuperToken, TokenKeys,
+};
 pub use totp::TotpSecret;
 
 /// How far clocks may differ when a token of ours is verified, in seconds.

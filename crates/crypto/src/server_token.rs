@@ -61,6 +61,23 @@ pub struct LoginToken {
     pub expires_at: OffsetDateTime,
 }
 
+/// Says that its bearer administers an application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuperToken {
+    /// The application.
+    pub app_id: AppId,
+    /// The administrator among its users.
+    pub user_id: UserId,
+    /// The user's epoch at that time.
+    pub epoch: i64,
+    /// Its own id.
+    pub id: TokenId,
+    /// When it was made.
+    pub issued_at: OffsetDateTime,
+    /// When it ends.
+    pub expires_at: OffsetDateTime,
+}
+
 /// Opens the administration API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSecretToken {
@@ -136,6 +153,31 @@ impl ServerToken for AccessToken {
 impl ServerToken for LoginToken {
     const TYP: &'static str = "lk-login+jwt";
     const SCOPE: &'static str = "login";
+    const MUST_EXPIRE: bool = true;
+
+    fn to_claims(&self) -> Value {
+        json!({
+            "appId": self.app_id.to_string(), "uid": self.user_id.to_string(), "epoch": self.epoch,
+            "jti": self.id.to_string(), "iat": self.issued_at.unix_timestamp(),
+            "exp": self.expires_at.unix_timestamp(),
+        })
+    }
+
+    fn from_claims(claims: &Map<String, Value>) -> Option<Self> {
+        Some(Self {
+            app_id: text(claims, "appId")?.parse().ok()?,
+            user_id: text(claims, "uid")?.parse().ok()?,
+            epoch: claims.get("epoch")?.as_i64()?,
+            id: text(claims, "jti")?.parse().ok()?,
+            issued_at: moment(claims, "iat")?,
+            expires_at: moment(claims, "exp")?,
+        })
+    }
+}
+
+impl ServerToken for SuperToken {
+    const TYP: &'static str = "lk-super+jwt";
+    const SCOPE: &'static str = "superuser";
     const MUST_EXPIRE: bool = true;
 
     fn to_claims(&self) -> Value {
@@ -298,6 +340,17 @@ mod tests {
         }
     }
 
+    fn superuser() -> SuperToken {
+        SuperToken {
+            app_id: AppId::from_bytes([1; 16]),
+            user_id: UserId::from_bytes([2; 16]),
+            epoch: 1,
+            id: TokenId::from_bytes([6; 16]),
+            issued_at: at(1_000),
+            expires_at: at(2_000),
+        }
+    }
+
     fn server() -> ServerSecretToken {
         let id = TokenId::from_bytes([4; 16]);
         ServerSecretToken { id, name: "ci".to_owned(), issued_at: at(1_000), expires_at: at(2_000) }
@@ -322,20 +375,28 @@ mod tests {
         assert_eq!(keys.verify::<AccessToken>(&keys.sign(&access()).unwrap(), at(1_500)), Ok(access()));
         assert_eq!(keys.verify::<ServerSecretToken>(&keys.sign(&server()).unwrap(), at(1_500)), Ok(server()));
         assert_eq!(keys.verify::<LoginToken>(&keys.sign(&login()).unwrap(), at(1_500)), Ok(login()));
+        assert_eq!(keys.verify::<SuperToken>(&keys.sign(&superuser()).unwrap(), at(1_500)), Ok(superuser()));
         assert_eq!(keys.sign(&app()).unwrap(), keys.sign(&app()).unwrap());
     }
 
     #[test]
     fn sec_054_no_kind_passes_for_another() {
         let keys = keys(7);
-        let tokens = [keys.sign(&app()), keys.sign(&access()), keys.sign(&server()), keys.sign(&login())]
-            .map(Result::unwrap);
+        let tokens = [
+            keys.sign(&app()),
+            keys.sign(&access()),
+            keys.sign(&server()),
+            keys.sign(&login()),
+            keys.sign(&superuser()),
+        ]
+        .map(Result::unwrap);
         for (at_index, token) in tokens.iter().enumerate() {
             let passes = [
                 keys.verify::<AppToken>(token, at(1_500)).is_ok(),
                 keys.verify::<AccessToken>(token, at(1_500)).is_ok(),
                 keys.verify::<ServerSecretToken>(token, at(1_500)).is_ok(),
                 keys.verify::<LoginToken>(token, at(1_500)).is_ok(),
+                keys.verify::<SuperToken>(token, at(1_500)).is_ok(),
             ];
             assert_eq!(passes.iter().filter(|passed| **passed).count(), 1);
             assert!(passes[at_index]);

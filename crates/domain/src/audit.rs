@@ -48,6 +48,23 @@ pub struct AuditEntry {
     pub created_at: OffsetDateTime,
 }
 
+/// Which entries of an application are looked for. What is none or empty does not narrow.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// By clients and users (`Some(false)`), or by operators and the server (`Some(true)`).
+    pub is_administration: Option<bool>,
+    /// Those that succeeded, or those that were refused.
+    pub is_success: Option<bool>,
+    /// From when on.
+    pub from: Option<OffsetDateTime>,
+    /// Until when.
+    pub until: Option<OffsetDateTime>,
+    /// Of which actions.
+    pub actions: Vec<String>,
+    /// About which user.
+    pub user_id: Option<UserId>,
+}
+
 /// A handle for people who read logs: the first letter, and the domain.
 #[must_use]
 pub fn masked(handle: &Handle) -> String {

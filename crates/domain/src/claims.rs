@@ -98,6 +98,7 @@ mod tests {
             last_login_at: None,
             login: crate::login::LoginRecord::default(),
             factors: crate::two_factor::Factors::default(),
+            is_administrator: false,
             social: None,
         }
     }

@@ -116,6 +116,14 @@ impl Handle {
     }
 }
 
+/// A text that is looked for in handles and user names, in the form in which they are kept for comparing.
+#[must_use]
+pub fn search_key(text: &str) -> String {
+    let text = text.trim();
+    // Anonymous handles are kept as they were sent.
+    if text.starts_with(ANONYMOUS_PREFIX) { text.to_owned() } else { fold(text) }
+}
+
 /// The NFKC case fold (Unicode section 3.13) as far as upper and lower casing reach it.
 fn fold(text: &str) -> String {
     let compatible: String = text.nfkc().collect();

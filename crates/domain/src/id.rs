@@ -88,6 +88,19 @@ impl DeveloperId {
     pub const BUILT_IN: Self = Self([0; 16]);
 }
 
+impl AuditId {
+    /// An id that is not above any that was made at this time or later.
+    #[must_use]
+    pub fn first_at(time: OffsetDateTime) -> Self {
+        let milliseconds = u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(milliseconds.to_be_bytes().into_iter().skip(2)) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+}
+
 impl AppId {
     /// What belongs to no application, or to all.
     pub const NONE: Self = Self([0; 16]);

@@ -1,16 +1,27 @@
 //! Keys as they are stored: those of applications and those of the server.
 //! Making and using them is `latchkey-crypto`'s business.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::id::{AppId, ServerKeyId};
 use crate::secret::Sealed;
 
+/// How long a key is published before it signs: four times as long as consumers may keep the key set.
+pub const KEY_LEAD: Duration = Duration::hours(1);
+/// How long a key stays published beyond the end of the last token that it signed, for consumers whose clocks are slow.
+pub const KEY_TAIL: Duration = Duration::hours(1);
+
 /// Where an application's key stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
+    /// It is published and does not sign yet.
+    Next,
     /// It signs.
     Current,
+    /// It signs no more, and is published for as long as its last tokens live.
+    Retiring,
+    /// It is not published any more.
+    Retired,
 }
 
 /// The RSA key pair of an application.
@@ -20,14 +31,44 @@ pub struct AppKey {
     pub app_id: AppId,
     /// The RFC 7638 thumbprint of the public half.
     pub kid: String,
-    /// Where it stands.
-    pub state: KeyState,
     /// The public half: PEM (SPKI, RFC 7468 section 13).
     pub public_pem: String,
     /// The private half (PKCS#8), sealed.
     pub private: Sealed,
     /// When it was made.
     pub created_at: OffsetDateTime,
+    /// From when on it signs, until another does.
+    pub signs_from: OffsetDateTime,
+    /// Until when it is published; none while no successor is known.
+    pub published_until: Option<OffsetDateTime>,
+}
+
+impl AppKey {
+    /// Whether consumers are told of it.
+    #[must_use]
+    pub fn is_published(&self, now: OffsetDateTime) -> bool {
+        self.published_until.is_none_or(|until| now < until)
+    }
+}
+
+/// The key that signs at this moment: of those that may, the one that came last.
+#[must_use]
+pub fn signing_key(keys: &[AppKey], now: OffsetDateTime) -> Option<&AppKey> {
+    keys.iter().filter(|key| key.signs_from <= now).max_by_key(|key| (key.signs_from, &key.kid))
+}
+
+/// Where one of an application's keys stands.
+#[must_use]
+pub fn key_state(keys: &[AppKey], key: &AppKey, now: OffsetDateTime) -> KeyState {
+    if signing_key(keys, now).is_some_and(|current| current.kid == key.kid) {
+        KeyState::Current
+    } else if key.signs_from > now {
+        KeyState::Next
+    } else if key.is_published(now) {
+        KeyState::Retiring
+    } else {
+        KeyState::Retired
+    }
 }
 
 /// What a key of the server is for.
@@ -54,4 +95,39 @@ pub struct ServerKey {
     pub wrapped: Sealed,
     /// When it was made.
     pub created_at: OffsetDateTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kid: &str, signs_from: i64, published_until: Option<i64>) -> AppKey {
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        AppKey {
+            app_id: AppId::NONE,
+            kid: kid.to_owned(),
+            public_pem: String::new(),
+            private: Sealed::from_bytes(Vec::new()),
+            created_at: at(0),
+            signs_from: at(signs_from),
+            published_until: published_until.map(at),
+        }
+    }
+
+    #[test]
+    fn a_key_is_next_then_current_then_retiring_then_retired() {
+        let keys = [key("a", 0, Some(300)), key("b", 100, Some(600)), key("c", 400, None)];
+        let states = |seconds| {
+            let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            keys.each_ref().map(|key| key_state(&keys, key, now))
+        };
+        use KeyState::{Current, Next, Retired, Retiring};
+        assert_eq!(states(0), [Current, Next, Next]);
+        assert_eq!(states(99), [Current, Next, Next]);
+        assert_eq!(states(100), [Retiring, Current, Next]);
+        assert_eq!(states(300), [Retired, Current, Next]);
+        assert_eq!(states(400), [Retired, Retiring, Current]);
+        assert_eq!(states(9_999), [Retired, Retired, Current]);
+        assert!(signing_key(&keys[1..], OffsetDateTime::UNIX_EPOCH).is_none());
+    }
 }

@@ -54,21 +54,23 @@ mod source;
 mod template;
 mod text;
 mod two_factor;
+mod usage;
 mod user;
 
 pub use app::{App, AppName, AppStatus, AppType, InvalidAppName};
-pub use audit::{Actor, AuditEntry, masked};
+pub use audit::{Actor, AuditEntry, AuditFilter, masked};
 pub use claims::{MissingField, user_claims};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use code::{Code, CodePurpose, CodeRules, InvalidCode, RequestLimits, StoredCode};
 pub use entropy::{Entropy, EntropyError, SeededEntropy};
-pub use handle::{ANONYMOUS_PREFIX, Handle, InvalidHandle, UserName};
+pub use handle::{ANONYMOUS_PREFIX, Handle, InvalidHandle, UserName, search_key};
 pub use id::{
     AppId, AuditId, CodeId, DeveloperId, InvalidId, InviteId, MessageId, ServerKeyId, SignupId, TokenId,
     UserId,
 };
 pub use invite::{Invite, InviteState};
-pub use key::{AppKey, KeyState, ServerKey, ServerKeyPurpose};
+pub use key::{AppKey, KEY_LEAD, KEY_TAIL, KeyState, ServerKey, ServerKeyPurpose, key_state, signing_key};
+
 pub use locale::{InvalidLocale, Locale};
 pub use login::{Failures, Familiarity, KnownSources, LadderRules, LoginRecord, SourceMark};
 pub use metadata::{
@@ -94,4 +96,5 @@ pub use source::{Source, SourcePrefix};
 pub use template::{EmailTemplate, TemplateName};
 pub use text::has_forbidden_characters;
 pub use two_factor::{Authenticator, Factor, FactorRules, Factors};
+pub use usage::{UsageDay, UsageKind, day_of};
 pub use user::{Sessions, User, UserChange, UserStatus};

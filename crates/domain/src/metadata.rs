@@ -50,6 +50,9 @@ pub enum InvalidMetadata {
     /// The user may not set this field, or not change it.
     #[error("the field {0} is not the user's to set")]
     NotSettable(String),
+    /// No field of this name is declared.
+    #[error("there is no field {0}")]
+    Unknown(String),
 }
 
 /// Where a value stands in the metadata, and in the token: names joined by dots.
@@ -284,6 +287,35 @@ impl MetadataFields {
         Ok(Metadata(replaced))
     }
 
+    /// The metadata after an operator replaced them: every field of the user's own and of invitations is theirs to set,
+    /// and none is demanded. Values that no field declares stay as they are; new ones of that kind are refused.
+    ///
+    /// # Errors
+    /// [`InvalidMetadata`] names the field.
+    pub fn set_by_operator(
+        (own, invited): (&Self, &Self),
+        current: &Metadata,
+        sent: &Map<String, Value>,
+    ) -> Result<Metadata, InvalidMetadata> {
+        if Value::Object(sent.clone()).to_string().len() > MAX_METADATA_BYTES || sent.values().any(has_nul) {
+            return Err(InvalidMetadata::Form);
+        }
+        let extra = invited.0.iter().filter(|field| own.0.iter().all(|own| own.path != field.path));
+        let fields: Vec<_> = own.0.iter().chain(extra).filter(|field| !field.is_email()).collect();
+        let is_declared = |root: &str| fields.iter().any(|field| field.path.root() == root);
+        if let Some(root) = sent.keys().find(|root| !is_declared(root) && !current.0.contains_key(*root)) {
+            return Err(InvalidMetadata::Unknown(root.clone()));
+        }
+        let mut replaced = current.0.clone();
+        replaced.retain(|root, _| !is_declared(root));
+        for field in &fields {
+            if let Some(value) = field.sent(sent)? {
+                field.path.put(&mut replaced, value);
+            }
+        }
+        Ok(Metadata(replaced))
+    }
+
     /// The first required field that these values lack.
     #[must_use]
     pub fn missing(&self, values: &Metadata) -> Option<&MetadataField> {
@@ -322,7 +354,8 @@ fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+        Value::Object(members) => members.values().any(has_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

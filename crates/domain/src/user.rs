@@ -51,6 +51,8 @@ pub struct User {
     pub login: LoginRecord,
     /// Their second factors.
     pub factors: Factors,
+    /// Whether they administer the application.
+    pub is_administrator: bool,
     /// Who they are to another service, for those who sign in with its tokens.
     pub social: Option<SocialIdentity>,
 }
@@ -74,6 +76,8 @@ pub struct UserChange {
     pub user_name: Option<UserName>,
     /// Whether they may sign in.
     pub status: Option<UserStatus>,
+    /// Whether they administer the application.
+    pub is_administrator: Option<bool>,
 }
 
 /// Which access tokens of a user are good: those of the present epoch, and one older one that was

@@ -1,8 +1,9 @@
 //! A sender that keeps what it is given, for tests and for embedders who try things out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::message::{Email, EmailSender, Sending};
+use crate::message::{Email, EmailSender, NotifyError, Sending};
 use crate::sms::{Sms, SmsSender};
 
 /// Keeps every message.
@@ -10,9 +11,15 @@ use crate::sms::{Sms, SmsSender};
 pub struct MemorySender {
     mails: Mutex<Vec<Email>>,
     texts: Mutex<Vec<Sms>>,
+    refuses_mail: AtomicBool,
 }
 
 impl MemorySender {
+    /// Refuses mail from now on, or takes it again.
+    pub fn refuse_mail(&self, refuse: bool) {
+        self.refuses_mail.store(refuse, Ordering::Relaxed);
+    }
+
     /// The mails so far, oldest first.
     #[must_use]
     pub fn sent(&self) -> Vec<Email> {
@@ -29,6 +36,9 @@ impl MemorySender {
 impl EmailSender for MemorySender {
     fn send<'a>(&'a self, email: &'a Email) -> Sending<'a> {
         Box::pin(async move {
+            if self.refuses_mail.load(Ordering::Relaxed) {
+                return Err(NotifyError::Refused("refused".to_owned()));
+            }
             self.mails.lock().unwrap_or_else(PoisonError::into_inner).push(email.clone());
             Ok(())
         })

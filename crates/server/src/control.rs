@@ -8,14 +8,15 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data, Json};
 use actix_web::{App, HttpResponse, HttpServer};
 use latchkey_domain::{AppId, AppName, Preset, Scopes, SignupFlow, TokenId, TokenName};
-use latchkey_service::{NewApp, NewOperatorToken, Operator, Refusal, Service, ServiceError};
+use latchkey_service::{
+    AppFilter, MOST_ON_A_PAGE, NewApp, NewOperatorToken, Operator, Page, Refusal, Service, ServiceError,
+};
 use latchkey_storage::diesel::Database;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::api::operator_token_json;
-use crate::dto::admin_app_json;
+use crate::dto::{admin_app_json, operator_token_json};
 use crate::start::{StartError, control_socket};
 
 /// The longest list of server secrets.
@@ -108,8 +109,17 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
             Ok(admin_app_json(&view))
         }
         Command::ListApps => {
-            let views = service.list_apps(operator).await?;
-            Ok(Value::Array(views.iter().map(admin_app_json).collect()))
+            let mut apps = Vec::new();
+            for page in 0.. {
+                let skipped = page * u64::from(MOST_ON_A_PAGE);
+                let page = Page::new(skipped, None, MOST_ON_A_PAGE)?;
+                let listed = service.list_apps(operator.clone(), AppFilter::All, page).await?;
+                apps.extend(listed.items.iter().map(admin_app_json));
+                if listed.items.is_empty() {
+                    break;
+                }
+            }
+            Ok(Value::Array(apps))
         }
         Command::MintServerSecret { name, days, scopes, app } => {
             let only_app = app.map(|id| id.parse::<AppId>()).transpose().map_err(|_| Refusal::UnknownApp)?;

@@ -9,8 +9,8 @@ use latchkey_domain::Scope;
 use latchkey_storage::Store;
 
 use crate::api::{
-    account, app_settings, apps, confirmation, health, login, operator_tokens, password, second_factor,
-    signup, social, unknown_path, users, well_known, wrong_method,
+    account, app_settings, apps, confirmation, health, invites, keys, login, logs, operator_tokens, password,
+    second_factor, signup, social, unknown_path, users, well_known, wrong_method,
 };
 use crate::http::OperatorScopes;
 
@@ -30,6 +30,8 @@ pub enum Takes {
     AccessToken,
     /// An app token or an access token.
     Either,
+    /// A super-user token.
+    SuperUser,
     /// An app token among its own fields, since it is a page; tokens in headers are not looked at.
     Page,
 }
@@ -47,41 +49,100 @@ pub struct Entry {
 
 /// All routes.
 pub fn table<S: Store>() -> Vec<Entry> {
+    let mut table = public_routes::<S>();
+    table.extend(operator_routes::<S>());
+    table.extend(user_routes::<S>());
+    table
+}
+
+/// What needs no token.
+fn public_routes<S: Store>() -> Vec<Entry> {
     vec![
         get("/health/live", Takes::Nothing, health::live),
         get("/health/ready", Takes::Nothing, health::ready::<S>),
         get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks::<S>),
         get("/apps/{app_id}/.well-known/openid-configuration", Takes::Nothing, well_known::discovery::<S>),
-        by_operator("POST", Scope::Everything, "/api/app", apps::create::<S>),
-        by_operator("GET", Scope::Read, "/api/app/allApps", apps::all::<S>),
-        by_operator("GET", Scope::Read, "/api/app/appId/{app_id}", apps::one::<S>),
-        by_operator("POST", Scope::Settings, "/api/app/updateAppSetting", app_settings::update_setting::<S>),
+    ]
+}
+
+/// The administration API.
+fn operator_routes<S: Store>() -> Vec<Entry> {
+    use Scope::{Everything, Export, Keys, Read, Settings, Users};
+    vec![
+        by_operator("POST", Everything, "/api/app", apps::create::<S>),
+        by_operator("GET", Read, "/api/app/connection", apps::connection::<S>),
+        by_operator("GET", Read, "/api/app/allApps", apps::all::<S>),
+        by_operator("GET", Read, "/api/app/search", apps::search::<S>),
+        by_operator("GET", Read, "/api/app/appId/{app_id}", apps::one::<S>),
+        by_operator("GET", Read, "/api/app/getCosyncVersions", apps::versions::<S>),
+        by_operator("POST", Settings, "/api/app/update", apps::update::<S>),
+        by_operator("POST", Settings, "/api/app/updateAppSetting", app_settings::update_setting::<S>),
+        by_operator("POST", Settings, "/api/app/updateAppMetaData", app_settings::update_metadata::<S>),
         by_operator(
             "POST",
-            Scope::Settings,
-            "/api/app/updateAppMetaData",
-            app_settings::update_metadata::<S>,
-        ),
-        by_operator(
-            "POST",
-            Scope::Settings,
+            Settings,
             "/api/app/updateAppInviteMetaData",
             app_settings::update_invite_metadata::<S>,
         ),
-        by_operator("GET", Scope::Read, "/api/app/emailTemplates", app_settings::email_templates::<S>),
+        by_operator("POST", Settings, "/api/app/deleteMetadata", apps::delete_metadata::<S>),
+        by_operator("POST", Settings, "/api/app/patchAppLocales", apps::patch_locales::<S>),
+        by_operator("POST", Everything, "/api/app/reset", apps::reset::<S>),
+        by_operator("DELETE", Everything, "/api/app/{app_id}", apps::remove::<S>),
+        by_operator("GET", Read, "/api/app/emailTemplates", app_settings::email_templates::<S>),
         by_operator(
             "POST",
-            Scope::Settings,
+            Settings,
             "/api/app/updateEmailTemplate",
             app_settings::update_email_template::<S>,
         ),
-        by_operator("POST", Scope::Settings, "/api/app/addRemoveAppLocale", app_settings::set_locales::<S>),
-        by_operator("POST", Scope::Settings, "/api/app/testAppTwilio", app_settings::send_test_sms::<S>),
-        by_operator("POST", Scope::Users, "/api/app/resetSecondFactor", users::reset_second_factor::<S>),
-        by_operator("POST", Scope::Users, "/api/app/user", users::set_user_status::<S>),
-        by_operator("POST", Scope::Everything, "/api/app/createOperatorToken", operator_tokens::create::<S>),
-        by_operator("GET", Scope::Everything, "/api/app/operatorTokens", operator_tokens::list::<S>),
-        by_operator("POST", Scope::Everything, "/api/app/revokeOperatorToken", operator_tokens::revoke::<S>),
+        by_operator("POST", Settings, "/api/app/addRemoveAppLocale", app_settings::set_locales::<S>),
+        by_operator("POST", Settings, "/api/app/testEmailExtension", app_settings::send_test_mail::<S>),
+        by_operator("POST", Settings, "/api/app/testAppTwilio", app_settings::send_test_sms::<S>),
+        by_operator("GET", Read, "/api/app/stat", users::stat::<S>),
+        by_operator("GET", Read, "/api/app/searchUser", users::search_users::<S>),
+        by_operator("GET", Read, "/api/app/previewClaims", users::preview_claims::<S>),
+        by_operator("POST", Users, "/api/app/addUser", users::add_user::<S>),
+        by_operator("POST", Users, "/api/app/removeUser", users::remove_user::<S>),
+        by_operator("POST", Users, "/api/app/user", users::set_user_status::<S>),
+        by_operator("POST", Users, "/api/app/resetUserPassword", users::reset_user_password::<S>),
+        by_operator("POST", Users, "/api/app/updateAppUserMetaData", users::update_user_metadata::<S>),
+        by_operator("POST", Users, "/api/app/setAdministrator", users::set_administrator::<S>),
+        by_operator("POST", Users, "/api/app/signOutUser", users::sign_out_user::<S>),
+        by_operator("POST", Users, "/api/app/unlockUser", users::unlock_user::<S>),
+        by_operator("POST", Users, "/api/app/resetSecondFactor", users::reset_second_factor::<S>),
+        by_operator("GET", Read, "/api/app/searchSingUp", invites::search_signups::<S>),
+        by_operator("POST", Users, "/api/app/removeAppSignup", invites::remove_signup::<S>),
+        by_operator("GET", Read, "/api/app/searchInvite", invites::search_invites::<S>),
+        by_operator("POST", Users, "/api/app/createAppInvite", invites::create_invites::<S>),
+        by_operator("POST", Users, "/api/app/resendAppInvite", invites::resend_invite::<S>),
+        by_operator("POST", Users, "/api/app/removeAppInvite", invites::remove_invite::<S>),
+        by_operator("GET", Read, "/api/app/appKeys", keys::list::<S>),
+        by_operator("POST", Keys, "/api/app/rotateAppKey", keys::rotate::<S>),
+        by_operator("POST", Keys, "/api/app/regenerateAppKey", keys::regenerate::<S>),
+        by_operator("POST", Keys, "/api/app/regenerateAppToken", keys::regenerate_app_token::<S>),
+        by_operator("POST", Keys, "/api/app/superUserToken", keys::super_user_token::<S>),
+        by_operator("GET", Read, "/api/app/logs", logs::logs::<S>),
+        by_operator("GET", Export, "/api/app/exportLogs", logs::export::<S>),
+        by_operator("GET", Read, "/api/app/statistics", logs::statistics::<S>),
+        by_operator("GET", Read, "/api/app/outbox", logs::outbox::<S>),
+        by_operator("POST", Users, "/api/app/retryMessage", logs::retry_message::<S>),
+        by_operator("POST", Everything, "/api/app/createOperatorToken", operator_tokens::create::<S>),
+        by_operator("GET", Everything, "/api/app/operatorTokens", operator_tokens::list::<S>),
+        by_operator("POST", Everything, "/api/app/revokeOperatorToken", operator_tokens::revoke::<S>),
+        by_operator("POST", Everything, "/api/app/initCosyncJWT", apps::set_up_elsewhere::<S>),
+        by_operator("POST", Everything, "/api/app/reinitCosyncJWT", apps::set_up_elsewhere::<S>),
+        by_operator("POST", Everything, "/api/app/removeCosyncJWT", apps::set_up_elsewhere::<S>),
+        by_operator("POST", Everything, "/api/app/initCosyncEngine", apps::set_up_elsewhere::<S>),
+        by_operator("POST", Everything, "/api/app/reinitCosyncEngine", apps::set_up_elsewhere::<S>),
+        by_operator("POST", Everything, "/api/app/removeCosyncEngine", apps::set_up_elsewhere::<S>),
+        by_operator("POST", Everything, "/api/app/saveUserSchema", apps::set_up_elsewhere::<S>),
+        by_operator("POST", Everything, "/api/app/remoteNotification", apps::push::<S>),
+    ]
+}
+
+/// The user API.
+fn user_routes<S: Store>() -> Vec<Entry> {
+    vec![
         get("/api/appuser/getApplication", Takes::Either, account::get_application::<S>),
         post("/api/appuser/signup", Takes::AppToken, signup::signup::<S>),
         post("/api/appuser/completeSignup", Takes::Either, signup::complete_signup::<S>),
@@ -120,6 +181,7 @@ pub fn table<S: Store>() -> Vec<Entry> {
             second_factor::set_phone_factor::<S>,
         ),
         post("/api/appuser/newRecoveryCodes", Takes::AccessToken, second_factor::new_recovery_codes::<S>),
+        post("/api/appuser/setAppData", Takes::SuperUser, keys::set_app_data::<S>),
         post("/api/appuser/deleteAccount", Takes::AccessToken, account::delete_account::<S>),
     ]
 }
@@ -170,6 +232,8 @@ pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]
         }
     }
     config.app_data(Data::new(scopes));
+    // A path with a parameter takes what no other path takes.
+    by_path.sort_by_key(|(path, _)| path.contains('{'));
     for (path, routes) in by_path {
         match path.strip_prefix(USER_API) {
             Some(path) => user_api = user_api.service(resource(path, routes)),
@@ -183,9 +247,10 @@ pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]
         .default_service(web::to(unknown_path));
 }
 
-/// A path as requests have it after the edge: in lower case.
+/// A path as requests have it after the edge: in lower case. What lies directly below the administration API is an
+/// application's id only if it looks like one.
 fn plain(path: &str) -> String {
-    path.to_ascii_lowercase()
+    path.to_ascii_lowercase().replace("/api/app/{app_id}", "/api/app/{app_id:[0-9a-f]{32}}")
 }
 
 fn resource(path: &str, routes: Vec<Route>) -> actix_web::Resource {

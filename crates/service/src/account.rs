@@ -127,7 +127,8 @@ impl<S: Store> Service<S> {
                 InvalidMetadata::Form => Refusal::InvalidData,
                 InvalidMetadata::Missing(_)
                 | InvalidMetadata::WrongKind(_)
-                | InvalidMetadata::NotSettable(_) => Refusal::MetadataInvalid,
+                | InvalidMetadata::NotSettable(_)
+                | InvalidMetadata::Unknown(_) => Refusal::MetadataInvalid,
             })?;
             Ok(UserChange { metadata: Some(metadata), ..UserChange::default() })
         })

@@ -2,7 +2,8 @@
 
 use latchkey_crypto::{AppToken, PublicKey, SigningKey, jwks};
 use latchkey_domain::{
-    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, DeveloperId, KeyState, Preset, SignupFlow,
+    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, DeveloperId, Preset, SignupFlow,
+    signing_key,
 };
 use latchkey_storage::Store;
 use serde_json::Value;
@@ -77,14 +78,15 @@ impl<S: Store> Service<S> {
         };
         let kid = signing.public().kid();
         let private =
-            self.inner.keys.seal(&private_key_of(&app, kid), &signing.to_pkcs8()?, &*self.inner.entropy)?;
+            self.inner.keys.seal(&private_key_of(app.id, kid), &signing.to_pkcs8()?, &*self.inner.entropy)?;
         let key = AppKey {
             app_id: id,
             kid: kid.to_owned(),
-            state: KeyState::Current,
             public_pem: signing.public().to_pem().to_owned(),
             private,
             created_at: now,
+            signs_from: now,
+            published_until: None,
         };
         let added = app.clone();
         let entry = self.done(&Act::of_operator("create", id, &operator))?;
@@ -112,41 +114,6 @@ impl<S: Store> Service<S> {
         self.view(app, &keys)
     }
 
-    /// All applications within reach, newest first.
-    ///
-    /// # Errors
-    /// [`ServiceError`] when the database fails.
-    pub async fn list_apps(&self, operator: Operator) -> Result<Vec<AppView>, ServiceError> {
-        const PAGE: u32 = 200;
-        if let Some(id) = operator.only_app() {
-            return Ok(vec![self.find_app(id).await?]);
-        }
-        let mut views = Vec::new();
-        let mut before = None;
-        loop {
-            let page = self
-                .inner
-                .store
-                .read("app.list", move |readers| {
-                    let apps = readers.apps().list(before, PAGE)?;
-                    apps.into_iter()
-                        .map(|app| {
-                            let keys = readers.apps().keys(app.id)?;
-                            Ok::<_, ServiceError>((app, keys))
-                        })
-                        .collect::<Result<Vec<_>, _>>()
-                })
-                .await?;
-            before = page.last().map(|(app, _)| app.id);
-            for (app, keys) in page {
-                views.push(self.view(app, &keys)?);
-            }
-            if before.is_none() || views.len() % usize::try_from(PAGE).unwrap_or(usize::MAX) != 0 {
-                return Ok(views);
-            }
-        }
-    }
-
     /// What a client may know of its application.
     ///
     /// # Errors
@@ -156,15 +123,19 @@ impl<S: Store> Service<S> {
         self.inner.store.read("app.of_caller", move |readers| find_app_of(readers, &caller)).await
     }
 
-    /// The public keys of an application as JWKS (RFC 7517). They are told whatever the application's status.
+    /// The public keys of an application as JWKS (RFC 7517), the one that signs first. They are told whatever the
+    /// application's status.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].
     pub async fn jwks(&self, id: AppId) -> Result<Value, ServiceError> {
         let (_, keys) = self.app_with_keys(id).await?;
-        let keys =
-            keys.iter().map(|key| PublicKey::from_pem(&key.public_pem)).collect::<Result<Vec<_>, _>>()?;
-        Ok(jwks(&keys))
+        let now = self.inner.clock.now();
+        let current = signing_key(&keys, now).map(|key| key.kid.clone());
+        let mut published: Vec<_> = keys.iter().filter(|key| key.is_published(now)).collect();
+        published.sort_by_key(|key| current.as_ref() != Some(&key.kid));
+        let published = published.iter().map(|key| PublicKey::from_pem(&key.public_pem));
+        Ok(jwks(&published.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// Where an application's issuer and keys are.
@@ -191,7 +162,7 @@ impl<S: Store> Service<S> {
         Ok(read.await?.iter().filter(|app| !app.issuer.starts_with(&present)).count())
     }
 
-    async fn app_with_keys(&self, id: AppId) -> Result<(App, Vec<AppKey>), ServiceError> {
+    pub(crate) async fn app_with_keys(&self, id: AppId) -> Result<(App, Vec<AppKey>), ServiceError> {
         self.inner
             .store
             .read("app.find", move |readers| {
@@ -201,10 +172,8 @@ impl<S: Store> Service<S> {
             .await
     }
 
-    fn view(&self, app: App, keys: &[AppKey]) -> Result<AppView, ServiceError> {
-        let key = keys
-            .iter()
-            .find(|key| key.state == KeyState::Current)
+    pub(crate) fn view(&self, app: App, keys: &[AppKey]) -> Result<AppView, ServiceError> {
+        let key = signing_key(keys, self.inner.clock.now())
             .ok_or_else(|| ServiceError::Internal("an application without a key".into()))?;
         let public_key = PublicKey::from_pem(&key.public_pem)?;
         let app_token = self.app_token(&app)?;

@@ -1,20 +1,20 @@
-//! Changing an application: its settings, its metadata fields, its locales, and its users' status.
+//! Changing an application: its settings, its metadata fields, its locales.
 
 use latchkey_domain::{
     App, AppId, AppSettings, AppStatus, Audience, CallingCode, Locale, MetadataFields, Provider, Sealed,
-    SignupFlow, SocialLogin, TwoFactorMode, UserChange, UserId, UserIdFormat, UserStatus,
+    SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount};
 use latchkey_storage::{Repositories, Store};
 use secrecy::{ExposeSecret as _, SecretString};
-use time::OffsetDateTime;
 
 use crate::audit::Act;
+use crate::keys::publish_for_longer;
 use crate::sms::countries;
 use crate::{AppView, Operator, Refusal, Service, ServiceError};
 
 /// How often a change may lose its race before it is given up.
-const RACES: usize = 8;
+pub(crate) const RACES: usize = 8;
 /// The longest life of a user's JWT, in hours.
 const MOST_JWT_HOURS: u32 = 720;
 /// The longest life of an access token, in days.
@@ -88,6 +88,8 @@ pub enum SettingChange {
         /// What authenticator apps show above the code; what is there stays if none is given.
         heading: Option<String>,
     },
+    /// What authenticator apps show above the code; the application's name if empty.
+    AuthenticatorHeading(String),
     /// Whether a new authenticator must prove its first code.
     TwoFactorConfirm(bool),
     /// Whether the picture of a new authenticator's secret is mailed.
@@ -112,18 +114,47 @@ pub enum SettingChange {
     AnonymousPurgeDays(u32),
 }
 
-impl SettingChange {
-    /// What of the value is sealed: that draws a salt, so it is made before the unit of work that may run twice.
-    fn seal<S: Store>(&self, service: &Service<S>, app_id: AppId) -> Result<Option<Sealed>, ServiceError> {
-        match self {
-            Self::MailAccount { key, .. } => service.seal_mail_key(app_id, key.expose_secret()).map(Some),
-            Self::TwoFactor { account: AccountChange::Set(account), .. } => {
-                service.seal_sms_account(app_id, account).map(Some)
+/// A change that is ready to be made. What of its value is sealed draws a salt, so that is done before the unit of
+/// work, which may run twice.
+#[derive(Debug, Clone)]
+pub(crate) struct SealedChange {
+    change: SettingChange,
+    sealed: Option<Sealed>,
+}
+
+impl SealedChange {
+    pub(crate) fn of<S: Store>(
+        service: &Service<S>,
+        app_id: AppId,
+        change: SettingChange,
+    ) -> Result<Self, ServiceError> {
+        let sealed = match &change {
+            SettingChange::MailAccount { key, .. } => {
+                Some(service.seal_mail_key(app_id, key.expose_secret())?)
             }
-            _ => Ok(None),
-        }
+            SettingChange::TwoFactor { account: AccountChange::Set(account), .. } => {
+                Some(service.seal_sms_account(app_id, account)?)
+            }
+            _ => None,
+        };
+        Ok(Self { change, sealed })
     }
 
+    pub(crate) fn apply<S: Store>(
+        &self,
+        service: &Service<S>,
+        repos: &mut dyn Repositories,
+        app: &mut App,
+    ) -> Result<(), ServiceError> {
+        self.change.apply(service, self.sealed.as_ref(), app)?;
+        if matches!(self.change, SettingChange::UserJwtHours(_)) {
+            publish_for_longer(repos, app, service.inner.clock.now())?;
+        }
+        Ok(())
+    }
+}
+
+impl SettingChange {
     fn apply<S: Store>(
         &self,
         service: &Service<S>,
@@ -183,6 +214,9 @@ impl SettingChange {
                 }
                 check_sms(service, app)?;
             }
+            Self::AuthenticatorHeading(heading) => {
+                settings.authenticator_heading = Some(heading.clone()).filter(|text| !text.is_empty());
+            }
             Self::TwoFactorConfirm(on) => settings.two_factor_confirm = *on,
             Self::QrCodeMail(on) => settings.qr_code_mail = *on,
             Self::FactorChangeNeedsLogin(on) => settings.factor_change_needs_login = *on,
@@ -221,14 +255,13 @@ impl<S: Store> Service<S> {
         id: AppId,
         (name, change): (String, SettingChange),
     ) -> Result<AppView, ServiceError> {
-        let sealed = change.seal(self, id)?;
         let mut act = Act::of_operator("updateAppSetting", id, &operator);
         act.detail = Some(match &change {
             SettingChange::TwoFactor { mode, .. } => format!("{name} {mode:?}"),
             _ => name,
         });
-        let service = self.clone();
-        self.update_app(act, move |_, app| change.apply(&service, sealed.as_ref(), app)).await
+        let (service, change) = (self.clone(), SealedChange::of(self, id, change)?);
+        self.update_app(act, move |repos, app| change.apply(&service, repos, app)).await
     }
 
     /// Replaces the fields of users' metadata.
@@ -300,7 +333,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Changes an application as it is in the database, and moves its revision.
-    async fn update_app(
+    pub(crate) async fn update_app(
         &self,
         act: Act,
         change: impl Fn(&mut dyn Repositories, &mut App) -> Result<(), ServiceError> + Send + Sync + 'static,
@@ -331,76 +364,6 @@ impl<S: Store> Service<S> {
         self.note(Some(act), done).await?;
         self.find_app(id).await
     }
-
-    /// Suspends a user, which ends all their sessions, or lets them in again.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownUser`] when the application has no such user.
-    pub async fn set_user_status(
-        &self,
-        operator: Operator,
-        (app_id, id): (AppId, UserId),
-        status: UserStatus,
-    ) -> Result<(), ServiceError> {
-        let mut act = Act::of_operator("updateAppUser", app_id, &operator);
-        act.user_id = Some(id);
-        act.detail = Some(format!("{status:?}"));
-        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
-        let done = self
-            .inner
-            .store
-            .transact("user.status", move |repos| {
-                let change = UserChange { status: Some(status), ..UserChange::default() };
-                if !repos.users().change(app_id, id, &change, now)? {
-                    return Err(Refusal::UnknownUser.into());
-                }
-                if status == UserStatus::Suspended {
-                    end_sessions(repos, app_id, id, now)?;
-                    repos.codes().remove_all(app_id, id.as_bytes())?;
-                }
-                repos.audit().add(&entry).map_err(ServiceError::from)
-            })
-            .await;
-        self.note(Some(act), done).await
-    }
-
-    /// Ends all sessions of a user.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownUser`] when the application has no such user.
-    pub async fn sign_out_everywhere(
-        &self,
-        operator: Operator,
-        (app_id, id): (AppId, UserId),
-    ) -> Result<(), ServiceError> {
-        let mut act = Act::of_operator("signOutEverywhere", app_id, &operator);
-        act.user_id = Some(id);
-        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
-        self.inner
-            .store
-            .transact("user.sign_out", move |repos| {
-                end_sessions(repos, app_id, id, now)?;
-                repos.audit().add(&entry).map_err(ServiceError::from)
-            })
-            .await
-    }
-}
-
-/// Ends all sessions of a user, however often they change meanwhile.
-fn end_sessions(
-    repos: &mut dyn Repositories,
-    app_id: AppId,
-    id: UserId,
-    now: OffsetDateTime,
-) -> Result<(), ServiceError> {
-    for _ in 0..RACES {
-        let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
-        let (from, to) = (user.sessions, user.sessions.end_all());
-        if repos.users().change_sessions(app_id, id, from, to, now)? {
-            return Ok(());
-        }
-    }
-    Err(ServiceError::Unavailable("the sessions were changed by others all the time".to_owned()))
 }
 
 fn social(settings: &mut AppSettings, provider: Provider) -> &mut SocialLogin {
@@ -424,7 +387,7 @@ fn check_sms<S: Store>(service: &Service<S>, app: &App) -> Result<(), ServiceErr
 }
 
 /// A user's fields and those of invitations end in one object: none may lie below another's value.
-fn check_together(app: &App) -> Result<(), ServiceError> {
+pub(crate) fn check_together(app: &App) -> Result<(), ServiceError> {
     let (own, invited) = (&app.settings.metadata, &app.settings.invite_metadata);
     let differs =
         invited.iter().find(|field| own.iter().any(|o| o.path == field.path && o.kind != field.kind));

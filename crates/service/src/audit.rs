@@ -34,7 +34,7 @@ impl Call {
         let (app_id, actor, user_id) = match &self.caller {
             Caller::App(token) => (token.app_id, Actor::Client, None),
             Caller::User(token) => (token.app_id, Actor::User, Some(token.user_id)),
-            Caller::Nobody | Caller::Operator(_) => return None,
+            Caller::Nobody | Caller::Operator(_) | Caller::SuperUser(_) => return None,
         };
         let (handle, source) = (handle.map(masked), Some(self.source));
         Some(Act { action, app_id, actor, actor_name: None, user_id, handle, source, detail: None })

@@ -1,6 +1,6 @@
 //! Who calls: what a verified token says, and what the rows say about it since.
 
-use latchkey_crypto::{AccessToken, AppToken, ServerSecretToken};
+use latchkey_crypto::{AccessToken, AppToken, ServerSecretToken, SuperToken};
 use latchkey_domain::{App, AppId, AppStatus, User, UserStatus};
 use latchkey_storage::{AppReader, Readers, StorageError, Store};
 
@@ -29,6 +29,8 @@ pub enum Caller {
     App(AppToken),
     /// A user who signed in.
     User(AccessToken),
+    /// An administrator of an application.
+    SuperUser(SuperToken),
 }
 
 impl Caller {
@@ -72,7 +74,11 @@ impl<S: Store> Service<S> {
                 (tokens.verify(text, now).map(Caller::App), Refusal::AppTokenInvalid)
             }
             Credential::AccessToken(text) => {
-                (tokens.verify(text, now).map(Caller::User), Refusal::AccessTokenInvalid)
+                let user = tokens.verify(text, now).map(Caller::User);
+                // Administrators' tokens come in the same header, and are another kind.
+                let caller =
+                    user.or_else(|error| tokens.verify(text, now).map(Caller::SuperUser).map_err(|_| error));
+                (caller, Refusal::AccessTokenInvalid)
             }
         };
         caller.map_err(|error| {
@@ -136,7 +142,7 @@ pub(crate) fn find_app_of(
             Ok(app)
         }
         Caller::User(token) => find_user(readers, token).map(|(app, _)| app),
-        Caller::Nobody | Caller::Operator(_) => {
+        Caller::Nobody | Caller::Operator(_) | Caller::SuperUser(_) => {
             Err(StorageError::Backend("a caller without an application".into()).into())
         }
     }

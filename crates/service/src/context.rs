@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::ServiceError;
 use crate::limits::{RateLimits, RateRules};
+use crate::listing::Totals;
 use crate::mail::MailLimits;
 use crate::outbox::MailIdentity;
 use crate::provider_keys::{KeySetSource, KeySets, ProviderSettings};
@@ -139,6 +140,7 @@ pub(crate) struct Inner<S> {
     pub(crate) in_flight: InFlight,
     pub(crate) outside: Outside,
     pub(crate) key_sets: KeySets,
+    pub(crate) totals: Totals,
 }
 
 impl<S: Store> Service<S> {
@@ -160,6 +162,7 @@ impl<S: Store> Service<S> {
                 in_flight: InFlight::default(),
                 outside: parts.outside,
                 key_sets: KeySets::default(),
+                totals: Totals::default(),
             }),
         }
     }
@@ -205,6 +208,12 @@ impl<S: Store> Service<S> {
     #[must_use]
     pub fn rate_limits(&self) -> Arc<RateLimits> {
         Arc::clone(&self.inner.limits)
+    }
+
+    /// What time it is, as use cases see it.
+    #[must_use]
+    pub fn now(&self) -> time::OffsetDateTime {
+        self.inner.clock.now()
     }
 
     /// Whether the database answers.

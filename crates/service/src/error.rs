@@ -59,6 +59,8 @@ pub enum Refusal {
     NoGoogleLogin,
     /// A text message cannot be sent.
     SmsFailed,
+    /// A mail cannot be sent.
+    MailFailed,
     /// The identity belongs to an account that signs in by its handle.
     HandleAccountExists,
     /// The identity belongs to an account that signs in with Apple.
@@ -77,6 +79,10 @@ pub enum Refusal {
     UnknownUser,
     /// There is nothing of that name or id.
     Unknown,
+    /// It cannot be done as things stand.
+    Conflict,
+    /// This server does not do that.
+    NotOffered,
     /// An application of that name exists.
     AppNameTaken,
 }

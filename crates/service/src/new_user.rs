@@ -53,6 +53,7 @@ pub(crate) fn new_user(
         last_login_at: Some(now),
         login: LoginRecord::default(),
         factors: Factors::default(),
+        is_administrator: false,
         social: None,
     }
 }

@@ -6,20 +6,25 @@
 use std::sync::Arc;
 
 use latchkey_crypto::SealContext;
-use latchkey_domain::{App, AppId, AppStatus, Channel, OutboxMessage, Phone, Sealed, TwoFactorMode};
-use latchkey_notifiers::{Attachment, Email, MailAddress, NotifyError, Sms};
+use latchkey_domain::{
+    App, AppId, AppStatus, Channel, MessageId, OutboxMessage, Phone, Sealed, TwoFactorMode,
+};
+use latchkey_notifiers::{Attachment, Email, MailAddress, NotifyError, Sms, escaped};
 use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
+use time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::audit::Act;
 use crate::payload::{MailPayload, SmsPayload, payload_of};
-use crate::{Service, ServiceError};
+use crate::{Operator, Refusal, Service, ServiceError};
 
 /// How many messages one worker looks at, and how many it sends at once.
 const LOOK_AHEAD: u32 = 64;
+/// How many test mails an application may send in an hour.
+const TESTS_AN_HOUR: u32 = 5;
 const SLOTS: usize = 4;
 
 /// Who mail comes from.
@@ -240,7 +245,7 @@ impl<S: Store> Service<S> {
             to: Phone::from_stored(&payload.to).map_err(|error| NotifyError::Refused(error.to_string()))?,
             text: payload.text,
             account: account.ok_or_else(|| refused("the application has no SMS account"))?,
-            valid_for: left.map(time::Duration::unsigned_abs),
+            valid_for: left.map(Duration::unsigned_abs),
         })
     }
 
@@ -278,6 +283,60 @@ impl<S: Store> Service<S> {
         let address = MailAddress::parse_bare(address).ok()?.named(app.name.as_str());
         let key = self.inner.keys.open_sealed(&mail_key_of(app.id), sealed).ok()?;
         Some((address, SecretString::from(std::str::from_utf8(&key).ok()?)))
+    }
+
+    /// Sends a mail to the application's own address by its own account at the provider, now.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, when it has no sender of its own;
+    /// [`Refusal::MailFailed`] with what the provider said; [`ServiceError::TooMany`] after five in an hour.
+    pub async fn send_test_mail(&self, operator: Operator, id: AppId) -> Result<(), ServiceError> {
+        let act = Act::of_operator("testExtensionService", id, &operator);
+        let sent = self.send_test_mail_now(id).await;
+        self.note(Some(act.clone()), sent).await?;
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("mail.test", move |repos| repos.audit().add(&entry).map_err(ServiceError::from))
+            .await
+    }
+
+    async fn send_test_mail_now(&self, id: AppId) -> Result<(), ServiceError> {
+        let app = self.inner.store.read("mail.test", move |readers| {
+            readers.apps().find(id)?.ok_or_else(|| ServiceError::from(Refusal::UnknownApp))
+        });
+        let app = app.await?;
+        let Some((from, key)) = self.own_sender(&app) else {
+            let text =
+                "the application has no sender of its own: set emailExtensionAPIKey, and emailExtension";
+            return Err(ServiceError::Explained(Refusal::InvalidData, text.to_owned()));
+        };
+        let now = self.inner.clock.now();
+        let counter = self.counter(id, "mail.test", &[], Duration::hours(1))?;
+        let granted = self.inner.store.transact("mail.test.reserve", move |repos| {
+            repos.quotas().reserve(&counter, TESTS_AN_HOUR).map_err(ServiceError::from)
+        });
+        if !granted.await? {
+            return Err(ServiceError::TooMany { seconds: 3_600 });
+        }
+        let address = app.settings.mail_sender_address.as_deref().unwrap_or_default();
+        let to = MailAddress::parse_bare(address).map_err(|_| Refusal::InvalidData)?;
+        let text = format!("This mail shows that {} can send mail.", app.name.as_str());
+        let email = Email {
+            id: MessageId::generate(now, &*self.inner.entropy)?.to_string(),
+            host: self.inner.settings.mail.host.clone(),
+            from,
+            to,
+            reply_to: None,
+            relay_key: Some(key),
+            subject: format!("A test of {}'s mail", app.name.as_str()),
+            html: format!("<p>{}</p>", escaped(&text)),
+            text,
+            attachment: None,
+            date: now,
+        };
+        let sent = self.within_send_time(self.inner.outside.mail.send(&email), NotifyError::Unavailable);
+        sent.await.map_err(|error| ServiceError::Explained(Refusal::MailFailed, error.to_string()))
     }
 
     /// Seals an application's key at the mail provider.

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_crypto::{AccessToken, CryptoError, SealContext, SigningKey};
-use latchkey_domain::{App, AppKey, KeyState, TokenId, User, user_claims};
+use latchkey_domain::{App, AppId, AppKey, TokenId, User, signing_key, user_claims};
 use latchkey_storage::Store;
-use time::Duration;
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
 
 use crate::{Refusal, Service, ServiceError};
 
@@ -39,10 +40,18 @@ impl SigningKeys {
         }
         keys.insert(kid, Arc::clone(key));
     }
+
+    /// Forgets keys that were taken away.
+    pub(crate) fn forget(&self, kids: &[String]) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kids.iter().for_each(|kid| {
+            keys.remove(kid);
+        });
+    }
 }
 
-pub(crate) fn private_key_of<'a>(app: &'a App, kid: &'a str) -> SealContext<'a> {
-    SealContext { purpose: "app-key", app_id: app.id, row: kid.as_bytes() }
+pub(crate) fn private_key_of(app_id: AppId, kid: &str) -> SealContext<'_> {
+    SealContext { purpose: "app-key", app_id, row: kid.as_bytes() }
 }
 
 impl<S: Store> Service<S> {
@@ -54,12 +63,7 @@ impl<S: Store> Service<S> {
         user: &User,
     ) -> Result<Tokens, ServiceError> {
         let now = self.inner.clock.now();
-        let claims = user_claims(app, user, now).map_err(|_| Refusal::MetadataInvalid)?;
-        let key = keys
-            .iter()
-            .find(|key| key.state == KeyState::Current)
-            .ok_or(CryptoError::Key("there is none"))?;
-        let jwt = self.signing_key(app, key)?.sign(&claims)?;
+        let jwt = self.user_jwt(app, keys, user, None)?;
         let access = AccessToken {
             app_id: app.id,
             user_id: user.id,
@@ -72,11 +76,30 @@ impl<S: Store> Service<S> {
         Ok(Tokens { jwt, access_token: self.inner.keys.tokens().sign(&access)? })
     }
 
+    /// A user's JWT. It ends when the application says, or earlier.
+    pub(crate) fn user_jwt(
+        &self,
+        app: &App,
+        keys: &[AppKey],
+        user: &User,
+        at_most_until: Option<OffsetDateTime>,
+    ) -> Result<String, ServiceError> {
+        let now = self.inner.clock.now();
+        let mut claims = user_claims(app, user, now).map_err(|_| Refusal::MetadataInvalid)?;
+        if let Some(until) = at_most_until.map(OffsetDateTime::unix_timestamp)
+            && claims.get("exp").and_then(Value::as_i64).is_none_or(|exp| exp > until)
+        {
+            claims.insert("exp".to_owned(), until.into());
+        }
+        let key = signing_key(keys, now).ok_or(CryptoError::Key("there is none"))?;
+        Ok(self.signing_key(app, key)?.sign(&claims)?)
+    }
+
     fn signing_key(&self, app: &App, key: &AppKey) -> Result<Arc<SigningKey>, ServiceError> {
         if let Some(kept) = self.inner.signing.get(&key.kid) {
             return Ok(kept);
         }
-        let der = self.inner.keys.open_sealed(&private_key_of(app, &key.kid), &key.private)?;
+        let der = self.inner.keys.open_sealed(&private_key_of(app.id, &key.kid), &key.private)?;
         let parsed = Arc::new(SigningKey::from_pkcs8(&der)?);
         self.inner.signing.keep(key.kid.clone(), &parsed);
         Ok(parsed)

@@ -1,9 +1,9 @@
 //! Periodic work: rows go when their time is over. Many instances may run it; each job is one's at a time,
 //! done in small units of work, and goes on at the next turn where it was stopped.
 
-use latchkey_domain::AppId;
+use latchkey_domain::{AppId, KeyState, key_state};
 use latchkey_storage::{Expired, Store};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 
 use crate::{Service, ServiceError};
@@ -51,6 +51,8 @@ impl<S: Store> Service<S> {
         if !is_ours {
             return Ok(0);
         }
+        // Days are counted from the log before its entries go.
+        self.count_days().await?;
         let audit = Duration::days(i64::from(self.inner.settings.audit_days));
         let mut removed = 0;
         for (what, age) in [
@@ -69,7 +71,7 @@ impl<S: Store> Service<S> {
                 })
                 .await?;
         }
-        removed += self.purge_anonymous().await?;
+        removed += self.purge_apps().await?;
         self.inner
             .store
             .transact("purge.done", move |repos| {
@@ -82,7 +84,8 @@ impl<S: Store> Service<S> {
         Ok(removed)
     }
 
-    async fn purge_anonymous(&self) -> Result<usize, ServiceError> {
+    /// What goes application by application: keys that are retired, and anonymous users who never came back.
+    async fn purge_apps(&self) -> Result<usize, ServiceError> {
         let now = self.inner.clock.now();
         let mut removed = 0;
         let mut before: Option<AppId> = None;
@@ -96,6 +99,9 @@ impl<S: Store> Service<S> {
                 .await?;
             let Some(last) = apps.last() else { return Ok(removed) };
             before = Some(last.id);
+            for app in &apps {
+                removed += self.purge_keys(app.id, now).await?;
+            }
             for app in apps.iter().filter(|app| app.settings.anonymous_purge_days > 0) {
                 let (id, days) = (app.id, i64::from(app.settings.anonymous_purge_days));
                 let Some(over) = now.checked_sub(Duration::days(days)) else { continue };
@@ -106,6 +112,28 @@ impl<S: Store> Service<S> {
                     .await?;
             }
         }
+    }
+
+    async fn purge_keys(&self, id: AppId, now: OffsetDateTime) -> Result<usize, ServiceError> {
+        let keys = self
+            .inner
+            .store
+            .read("purge.keys", move |readers| readers.apps().keys(id).map_err(ServiceError::from));
+        let keys = keys.await?;
+        let retired = keys.iter().filter(|key| key_state(&keys, key, now) == KeyState::Retired);
+        let kids: Vec<String> = retired.map(|key| key.kid.clone()).collect();
+        if kids.is_empty() {
+            return Ok(0);
+        }
+        let going = kids.clone();
+        self.inner
+            .store
+            .transact("purge.keys", move |repos| {
+                going.iter().try_for_each(|kid| repos.apps().remove_key(id, kid)).map_err(ServiceError::from)
+            })
+            .await?;
+        self.inner.signing.forget(&kids);
+        Ok(kids.len())
     }
 
     async fn in_batches(

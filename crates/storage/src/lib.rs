@@ -28,9 +28,9 @@ mod ports;
 
 pub use error::StorageError;
 pub use ports::{
-    AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
-    EmailTemplateRepository, Expired, FactorRepository, InviteReader, InviteRepository, OperatorTokenReader,
-    OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaKey, QuotaRepository, Readers,
-    Repositories, ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, Store,
-    UpkeepRepository, UserReader, UserRepository,
+    AppReader, AppRepository, AuditReader, AuditRepository, AuditStart, CodeReader, CodeRepository,
+    EmailTemplateReader, EmailTemplateRepository, Expired, FactorRepository, InviteReader, InviteRepository,
+    Listing, OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, PageStart,
+    Position, QuotaKey, QuotaRepository, Readers, Repositories, Scan, ServerKeyReader, ServerKeyRepository,
+    SignupReader, SignupRepository, Store, UpkeepRepository, UserReader, UserRepository,
 };

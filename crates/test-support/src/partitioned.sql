@@ -5,7 +5,7 @@ DECLARE
     name TEXT;
 BEGIN
     FOREACH name IN ARRAY ARRAY['users', 'signups', 'codes', 'quotas', 'outbox', 'invites', 'email_templates',
-        'audit_log', 'held_handles', 'recovery_codes'] LOOP
+        'audit_log', 'held_handles', 'recovery_codes', 'usage_days'] LOOP
         EXECUTE format('ALTER TABLE %I RENAME TO %I', name, name || '_whole');
         EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL) PARTITION BY HASH (app_id)', name, name || '_whole');
         FOR part IN 0..3 LOOP

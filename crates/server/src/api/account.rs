@@ -2,20 +2,20 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_domain::{Factor, UserName, UserStatus};
-use latchkey_service::{DeleteAccount, Refusal, UserView};
+use latchkey_domain::UserName;
+use latchkey_service::{DeleteAccount, Refusal};
 use latchkey_storage::Store;
-use serde_json::{Map, Value, json as object};
+use serde_json::json as object;
 
 use super::login::{name_of, password_or_none};
 use super::{AppState, run};
-use crate::dto::application_json;
-use crate::http::{Answer, ApiError, Family, Fields, Identity, iso, json, ok_true};
+use crate::dto::{application_json, own_user_json};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
 
 pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
     let service = state.service.clone();
     let view = run(Family::User, async move { service.current_user(identity.0).await }).await?;
-    Ok(json(&user_json(&view)))
+    Ok(json(&own_user_json(&view.user)))
 }
 
 pub(crate) async fn get_application<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
@@ -102,42 +102,4 @@ pub(crate) async fn delete_account<S: Store>(
 fn user_name_of(fields: &Fields) -> Result<UserName, ApiError> {
     let name = fields.required("userName").map_err(ApiError::user)?;
     UserName::parse(name).map_err(|_| ApiError::user(Refusal::InvalidData))
-}
-
-/// What a user is told of themselves. What is not set is absent.
-fn user_json(view: &UserView) -> Value {
-    let user = &view.user;
-    let status = match user.status {
-        UserStatus::Active => "active",
-        UserStatus::Suspended => "suspend",
-    };
-    let mut body = object!({
-        "status": status,
-        "createdAt": iso(user.created_at),
-        "updatedAt": iso(user.updated_at),
-        "handle": user.handle.as_str(),
-        "locale": user.locale.as_str(),
-        "twoFactorPhoneVerification": user.factors.has(Factor::Phone),
-        "twoFactorGoogleVerification": user.factors.has(Factor::Authenticator),
-        "appId": user.app_id.to_string(),
-        "loginProvider": user.social.as_ref().map_or("", |social| social.provider.name()),
-    });
-    let mut optional = Map::new();
-    if let Some(name) = &user.user_name {
-        optional.insert("userName".to_owned(), name.as_str().into());
-    }
-    if let Some(phone) = &user.factors.given_phone {
-        optional.insert("phone".to_owned(), phone.as_str().into());
-        optional.insert("phoneVerified".to_owned(), user.factors.is_phone_verified().into());
-    }
-    if !user.metadata.values().is_empty() {
-        optional.insert("metaData".to_owned(), Value::Object(user.metadata.values().clone()));
-    }
-    if let Some(time) = user.last_login_at {
-        optional.insert("lastLogin".to_owned(), iso(time).into());
-    }
-    if let Value::Object(fields) = &mut body {
-        fields.append(&mut optional);
-    }
-    body
 }

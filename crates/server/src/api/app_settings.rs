@@ -16,7 +16,7 @@ use super::operator::{explained, one_of, operator_and_app};
 use super::second_factor::phone_of;
 use super::{AppState, run};
 use crate::dto::{admin_app_json, template_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
 
 pub(crate) async fn update_setting<S: Store>(
     state: Data<AppState<S>>,
@@ -104,6 +104,9 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
             account: sms_account(fields)?,
             heading: heading(fields)?,
         },
+        "googleAppName" => {
+            SettingChange::AuthenticatorHeading(heading(fields)?.ok_or(Refusal::MissingParameter)?)
+        }
         "twoFactorConfirm" => SettingChange::TwoFactorConfirm(flag("twoFactorConfirm")?),
         "qrCodeMail" => SettingChange::QrCodeMail(flag("qrCodeMail")?),
         "factorChangeNeedsLogin" => SettingChange::FactorChangeNeedsLogin(flag("factorChangeNeedsLogin")?),
@@ -134,6 +137,72 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "anonymousPurgeDays" => SettingChange::AnonymousPurgeDays(number("anonymousPurgeDays")?),
         _ => return Err(explained("there is no setting of this name".to_owned())),
     })
+}
+
+/// Which setting a field of `/update` belongs to; the first field that is sent stands for its setting.
+const FIELDS_OF_SETTINGS: [(&str, &[&str]); 34] = [
+    ("status", &["status"]),
+    ("invite", &["invitationEnabled"]),
+    ("signup", &["signupEnabled"]),
+    ("signupFlow", &["signupFlow"]),
+    ("jwtEnabled", &["jwtEnabled"]),
+    ("userNamesEnabled", &["userNamesEnabled"]),
+    ("anonLogin", &["anonymousLoginEnabled"]),
+    ("maxUsers", &["maxUsers"]),
+    ("maxLoginAttempts", &["maxLoginAttempts"]),
+    ("realmAppId", &["realmAppId"]),
+    ("userJWTExpiration", &["userJWTExpiration"]),
+    ("accessTokenDays", &["accessTokenDays"]),
+    ("passwordFilter", &["passwordFilter"]),
+    (
+        "passwordSetting",
+        &[
+            "passwordMinLength",
+            "passwordMinUpper",
+            "passwordMinLower",
+            "passwordMinDigit",
+            "passwordMinSpecial",
+        ],
+    ),
+    ("refuseCommonPasswords", &["refuseCommonPasswords"]),
+    ("metaDataEmail", &["metaDataEmail"]),
+    ("emailExtension", &["emailExtension"]),
+    ("emailExtensionAPIKey", &["emailExtensionAPIKey"]),
+    ("twoFactorVerification", &["twoFactorVerification"]),
+    ("googleAppName", &["googleAppName"]),
+    ("twoFactorConfirm", &["twoFactorConfirm"]),
+    ("qrCodeMail", &["qrCodeMail"]),
+    ("factorChangeNeedsLogin", &["factorChangeNeedsLogin"]),
+    ("smsCountries", &["smsCountries"]),
+    ("smsADay", &["smsADay"]),
+    ("appleLogin", &["appleLoginEnabled"]),
+    ("googleLogin", &["googleLoginEnabled"]),
+    ("appleBundleId", &["appleBundleId"]),
+    ("appleAudiences", &["appleAudiences"]),
+    ("googleClientId", &["googleClientId"]),
+    ("userIdFormat", &["userIdFormat"]),
+    ("handleHoldDays", &["handleHoldDays"]),
+    ("neutralAnswers", &["neutralAnswers"]),
+    ("anonymousPurgeDays", &["anonymousPurgeDays"]),
+];
+
+/// All settings whose fields were sent with something in them. As at the reference, what is empty changes nothing.
+pub(super) fn changes_of(id: AppId, fields: &Fields) -> Result<Vec<(String, SettingChange)>, ServiceError> {
+    let sent = FIELDS_OF_SETTINGS.iter().filter(|(_, names)| names.iter().any(|name| fields.has(name)));
+    sent.map(|(setting, _)| Ok(((*setting).to_owned(), change_of(setting, id, fields)?))).collect()
+}
+
+/// Fields that `/update` adds to a list.
+pub(super) async fn more_fields<S: Store>(
+    state: &AppState<S>,
+    id: AppId,
+    fields: &Fields,
+    name: &str,
+) -> Result<Vec<MetadataField>, ApiError> {
+    if !fields.has(name) {
+        return Ok(Vec::new());
+    }
+    Ok(declared(state, id, fields, name).await?.iter().cloned().collect())
 }
 
 /// The application's account at Twilio: all of it, or nothing.
@@ -224,6 +293,18 @@ fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
     };
     let trimmed = items.into_iter().map(|item: String| item.trim().to_owned());
     Ok(trimmed.filter(|item| !item.is_empty()).collect())
+}
+
+/// Mails to the application's own sender, by its own account: whoever runs it sees whether both are good.
+pub(crate) async fn send_test_mail<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.send_test_mail(operator, id).await }).await?;
+    Ok(ok_true())
 }
 
 pub(crate) async fn send_test_sms<S: Store>(

@@ -1,15 +1,21 @@
-//! `/api/app`: what operators do with applications. Every route needs a server secret.
+//! `/api/app`: what operators do with applications as a whole.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Path};
-use latchkey_domain::{AppName, Preset, SignupFlow};
-use latchkey_service::{NewApp, Refusal};
+use latchkey_domain::{AppName, AppType, Preset, SignupFlow};
+use latchkey_service::{AppFilter, AppUpdate, FieldList, NewApp, Operator, Refusal, ServiceError};
 use latchkey_storage::Store;
-use serde_json::Value;
+use serde_json::{Value, json as object};
 
-use super::operator::{app_within, authorize};
+use super::app_settings::{changes_of, more_fields};
+use super::operator::{app_within, authorize, explained, one_of, operator_and_app, page_of, paged};
 use super::{AppState, run};
 use crate::dto::{admin_app_json, created_app_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
+
+/// How many applications an answer lists where nobody says how many: consoles that know no pages see all of most
+/// servers.
+const APPS_ON_A_PAGE: u32 = 200;
 
 pub(crate) async fn create<S: Store>(
     state: Data<AppState<S>>,
@@ -26,11 +32,50 @@ pub(crate) async fn create<S: Store>(
     Ok(json(&created_app_json(&view)))
 }
 
-pub(crate) async fn all<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+/// Whether the server is there, and the secret good.
+pub(crate) async fn connection<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+    authorize(&state, caller).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn all<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
     let operator = authorize(&state, caller).await?;
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    listed(&state, operator, AppFilter::All, &query).await
+}
+
+pub(crate) async fn search<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let operator = authorize(&state, caller).await?;
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let name = query.owned("name").map_err(ApiError::admin)?;
+    let filter = match name {
+        None => AppFilter::All,
+        Some(name) if query.is_true("case") => AppFilter::Named(name),
+        Some(name) => AppFilter::Containing(name),
+    };
+    listed(&state, operator, filter, &query).await
+}
+
+async fn listed<S: Store>(
+    state: &AppState<S>,
+    operator: Operator,
+    filter: AppFilter,
+    query: &Fields,
+) -> Answer {
+    let page = page_of(query, APPS_ON_A_PAGE, 1).map_err(ApiError::admin)?;
     let service = state.service.clone();
-    let views = run(Family::Admin, async move { service.list_apps(operator).await }).await?;
-    Ok(json(&Value::Array(views.iter().map(admin_app_json).collect())))
+    let listing = async move { service.list_apps(operator, filter, page).await };
+    let listed = run(Family::Admin, listing).await?;
+    let apps = listed.items.iter().map(admin_app_json).collect();
+    Ok(paged(json(&Value::Array(apps)), listed.total, None))
 }
 
 pub(crate) async fn one<S: Store>(
@@ -43,4 +88,103 @@ pub(crate) async fn one<S: Store>(
     let service = state.service.clone();
     let view = run(Family::Admin, async move { service.find_app(id).await }).await?;
     Ok(json(&admin_app_json(&view)))
+}
+
+pub(crate) async fn update<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let name = fields.text("name").map_err(ApiError::admin)?.map(AppName::parse).transpose();
+    let kinds = [("development", AppType::Development), ("commercial", AppType::Commercial)];
+    let update = AppUpdate {
+        name: name.map_err(|error| ApiError::admin(explained(error.to_string())))?,
+        kind: fields
+            .has("type")
+            .then(|| one_of(&fields, "type", &kinds))
+            .transpose()
+            .map_err(ApiError::admin)?,
+        settings: changes_of(id, &fields).map_err(ApiError::admin)?,
+        more_fields: more_fields(&state, id, &fields, "metaData").await?,
+        more_invite_fields: more_fields(&state, id, &fields, "metaDataInvite").await?,
+    };
+    let service = state.service.clone();
+    let updating = async move { service.update_app_at_once(operator, id, update).await };
+    Ok(json(&admin_app_json(&run(Family::Admin, updating).await?)))
+}
+
+pub(crate) async fn delete_metadata<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let lists = [("metaData", FieldList::Own), ("metaDataInvite", FieldList::Invited)];
+    let list = one_of(&fields, "type", &lists).map_err(ApiError::admin)?;
+    let index = fields.number("index").and_then(|index| index.ok_or(Refusal::MissingParameter));
+    let index = usize::try_from(index.map_err(ApiError::admin)?).unwrap_or(usize::MAX);
+    let service = state.service.clone();
+    let removing = async move { service.remove_field(operator, id, (list, index)).await };
+    Ok(json(&admin_app_json(&run(Family::Admin, removing).await?)))
+}
+
+pub(crate) async fn remove<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    id: Path<String>,
+) -> Answer {
+    let operator = authorize(&state, caller).await?;
+    let id = app_within(&operator, &id)?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.remove_app(operator, id).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn reset<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.reset_app(operator, id).await }).await?;
+    Ok(ok_true())
+}
+
+/// What consoles look at before they set something up: one version, this server's.
+pub(crate) async fn versions<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+    authorize(&state, caller).await?;
+    Ok(json(&object!([{
+        "name": "CosyncJWT",
+        "service": "latchkey",
+        "desc": "A self-hosted JWT authentication server",
+        "versionNumber": env!("CARGO_PKG_VERSION"),
+        "status": "active",
+    }])))
+}
+
+/// Messages that are missing are the built-in ones here, so that there is nothing to patch.
+pub(crate) async fn patch_locales<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+    authorize(&state, caller).await?;
+    Ok(ok_true())
+}
+
+/// What set a cloud project up at the reference: its keys would pass through this server.
+pub(crate) async fn set_up_elsewhere<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+    authorize(&state, caller).await?;
+    Err(not_offered(
+        "this server sets no cloud project up: give the project the address of the application's keys, \
+         /apps/{appId}/.well-known/jwks.json, or its public key, and the names of its metadata fields",
+    ))
+}
+
+/// Push messages are not an authentication server's.
+pub(crate) async fn push<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+    authorize(&state, caller).await?;
+    Err(not_offered("this server sends no push messages: send them from your own backend"))
+}
+
+fn not_offered(text: &str) -> ApiError {
+    ApiError::admin(ServiceError::Explained(Refusal::NotOffered, text.to_owned()))
 }

@@ -5,7 +5,10 @@ pub(crate) mod app_settings;
 pub(crate) mod apps;
 pub(crate) mod confirmation;
 pub(crate) mod health;
+pub(crate) mod invites;
+pub(crate) mod keys;
 pub(crate) mod login;
+pub(crate) mod logs;
 pub(crate) mod operator;
 pub(crate) mod operator_tokens;
 pub(crate) mod password;
@@ -14,8 +17,6 @@ pub(crate) mod signup;
 pub(crate) mod social;
 pub(crate) mod users;
 pub(crate) mod well_known;
-
-pub(crate) use operator_tokens::operator_token_json;
 
 use std::future::Future;
 

@@ -1,7 +1,9 @@
 //! What every route of the administration API begins with: who operates, on which application, on whom.
 
+use actix_web::HttpResponse;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use latchkey_domain::{AppId, UserId};
-use latchkey_service::{Operator, Refusal, ServiceError};
+use latchkey_service::{MOST_ON_A_PAGE, Operator, Page, Refusal, ServiceError};
 use latchkey_storage::Store;
 
 use super::{AppState, run};
@@ -60,4 +62,21 @@ pub(crate) fn one_of<T: Copy>(fields: &Fields, name: &str, values: &[(&str, T)])
         let allowed: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
         explained(format!("{name} is one of {}", allowed.join(", ")))
     })
+}
+
+/// Which part of a list a request asks for: `offset` counts pages of `limit`, `after` is where another page ended.
+pub(crate) fn page_of(query: &Fields, usual: u32, least: u32) -> Result<Page, ServiceError> {
+    let limit = query.number("limit")?.unwrap_or(usual).clamp(least, MOST_ON_A_PAGE);
+    let offset = query.number("offset")?.unwrap_or(0);
+    Page::new(u64::from(offset) * u64::from(limit), query.text("after")?, limit)
+}
+
+/// A list whose body has no place for its total: that is in the headers, with where the next page begins.
+pub(crate) fn paged(mut answer: HttpResponse, total: u64, next: Option<&str>) -> HttpResponse {
+    let headers = answer.headers_mut();
+    headers.insert(HeaderName::from_static("x-total-count"), HeaderValue::from(total));
+    if let Some(next) = next.and_then(|next| HeaderValue::from_str(next).ok()) {
+        headers.insert(HeaderName::from_static("x-next"), next);
+    }
+    answer
 }

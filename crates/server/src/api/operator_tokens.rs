@@ -2,15 +2,16 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_domain::{DEFAULT_TOKEN_LIFE, OperatorToken, Scopes, TokenName};
+use latchkey_domain::{DEFAULT_TOKEN_LIFE, Scopes, TokenName};
 use latchkey_service::{NewOperatorToken, Operator, Refusal};
 use latchkey_storage::Store;
-use serde_json::{Value, json as object};
+use serde_json::Value;
 use time::Duration;
 
 use super::operator::{app_within, authorize, explained};
 use super::{AppState, run};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, iso, json, ok_true};
+use crate::dto::operator_token_json;
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
 
 /// The longest list.
 const PAGE: u32 = 200;
@@ -72,18 +73,4 @@ pub(crate) async fn revoke<S: Store>(
     let service = state.service.clone();
     run(Family::Admin, async move { service.revoke_operator_token(operator, id).await }).await?;
     Ok(ok_true())
-}
-
-/// An operator token without its secret, which nobody can tell again.
-pub(crate) fn operator_token_json(token: &OperatorToken) -> Value {
-    object!({
-        "tokenId": token.id.to_string(),
-        "name": token.name.as_str(),
-        "scopes": token.scopes.to_string(),
-        "appId": token.only_app.map(|id| id.to_string()),
-        "createdAt": iso(token.created_at),
-        "expiresAt": iso(token.expires_at),
-        "lastUsedAt": token.last_used_at.map(iso),
-        "revokedAt": token.revoked_at.map(iso),
-    })
 }

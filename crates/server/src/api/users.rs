@@ -1,12 +1,135 @@
 //! `/api/app`: the users of an application, as operators see and change them.
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_domain::UserStatus;
+use latchkey_domain::{AppId, Handle, Invite, MetadataPath, Signup, User, UserStatus};
+use latchkey_service::{AddUser, Listed, Member, NewPassword, Refusal, ServiceError};
 use latchkey_storage::Store;
+use serde_json::{Map, Value, json as object};
 
-use super::operator::{one_of, operator_and_user};
+use super::operator::{explained, one_of, operator_and_app, operator_and_user, page_of, paged};
 use super::{AppState, run};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, ok_true};
+use crate::dto::{invite_json, signup_json, user_json};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
+
+/// The least and the usual size of a page of `/stat`, as at the reference.
+const STAT_PAGE: u32 = 25;
+
+/// Lists with totals: one that is named, or the first pages of all three.
+pub(crate) async fn stat<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let target = query.owned("target").map_err(ApiError::admin)?;
+    let (mut body, mut next, mut total) = (Map::new(), None, 0);
+    let is_wanted = |name: &str| target.as_deref().is_none_or(|target| target == name);
+    if !["users", "invites", "signups"].into_iter().any(is_wanted) {
+        return Err(ApiError::admin(explained("target is one of users, invites, signups".to_owned())));
+    }
+    let query = if target.is_some() { query } else { Fields::default() };
+    if is_wanted("users") {
+        let hide = query.is_true("hideAnonUser");
+        let listed = list::<S, User>(&state, id, &query, hide).await?;
+        body.insert("users".to_owned(), listed.items.iter().map(user_json).collect());
+        body.insert("totalUser".to_owned(), listed.total.into());
+        body.insert("totalAnonUser".to_owned(), listed.anonymous.into());
+        (next, total) = (listed.next, listed.total);
+    }
+    if is_wanted("invites") {
+        let listed = list::<S, Invite>(&state, id, &query, false).await?;
+        body.insert("invites".to_owned(), listed.items.iter().map(invite_json).collect());
+        body.insert("totalInvite".to_owned(), listed.total.into());
+        (next, total) = (listed.next, listed.total);
+    }
+    if is_wanted("signups") {
+        let listed = list::<S, Signup>(&state, id, &query, false).await?;
+        body.insert("signups".to_owned(), listed.items.iter().map(signup_json).collect());
+        body.insert("totalSignup".to_owned(), listed.total.into());
+        (next, total) = (listed.next, listed.total);
+    }
+    let answer = json(&Value::Object(body));
+    Ok(if target.is_some() { paged(answer, total, next.as_deref()) } else { answer })
+}
+
+async fn list<S: Store, T: Member>(
+    state: &AppState<S>,
+    id: AppId,
+    query: &Fields,
+    without_anonymous: bool,
+) -> Result<Listed<T>, ApiError> {
+    let page = page_of(query, STAT_PAGE, STAT_PAGE).map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.list(id, page, without_anonymous).await }).await
+}
+
+pub(crate) async fn search_users<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    search::<S, User>(state, caller, request, user_json).await
+}
+
+/// Finds members of an application by a part of their handle, and says in a header whether these are all.
+pub(super) async fn search<S: Store, T: Member>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+    render: fn(&T) -> Value,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let text = query.required("value").map_err(ApiError::admin)?.to_owned();
+    let hide = query.is_true("hideAnonUser");
+    let service = state.service.clone();
+    let found = run(Family::Admin, async move { service.search::<T>(id, &text, hide).await }).await?;
+    let answer = json(&found.items.iter().map(render).collect());
+    let total = u64::try_from(found.items.len()).unwrap_or(u64::MAX);
+    let mut answer = paged(answer, total, None);
+    let is_complete = if found.is_complete { "true" } else { "false" };
+    answer.headers_mut().insert(
+        actix_web::http::header::HeaderName::from_static("x-search-complete"),
+        actix_web::http::header::HeaderValue::from_static(is_complete),
+    );
+    Ok(answer)
+}
+
+pub(crate) async fn add_user<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let new = new_user(&fields).map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    let user = run(Family::Admin, async move { service.add_user_of(operator, id, new).await }).await?;
+    Ok(json(&user_json(&user)))
+}
+
+fn new_user(fields: &Fields) -> Result<AddUser, ServiceError> {
+    Ok(AddUser {
+        handle: handle_of(fields)?,
+        password: fields.password("password", "rawPassword")?,
+        locale: fields.owned("locale")?,
+        metadata: if fields.has("metaData") { object_of(fields, "metaData")? } else { Map::new() },
+        is_administrator: fields.flag("administrator")?.unwrap_or(false),
+    })
+}
+
+pub(crate) async fn remove_user<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let handle = stored_handle_of(&fields).map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    let user = run(Family::Admin, async move { service.remove_user_of(operator, id, handle).await }).await?;
+    Ok(json(&user_json(&user)))
+}
 
 pub(crate) async fn set_user_status<S: Store>(
     state: Data<AppState<S>>,
@@ -21,6 +144,101 @@ pub(crate) async fn set_user_status<S: Store>(
     Ok(ok_true())
 }
 
+/// With a password in the fields of the protocol, it is set; without one, the user is mailed a code.
+pub(crate) async fn reset_user_password<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    if !fields.has("rawValue") && !fields.has("hashValue") {
+        run(Family::Admin, async move { service.send_user_reset(operator, user).await }).await?;
+        return Ok(ok_true());
+    }
+    let password = fields.text("hashValue").and_then(|hash| Ok((hash, fields.text("rawValue")?)));
+    let (hash, raw) = password.map_err(ApiError::admin)?;
+    let password = NewPassword::parse(hash, raw).map_err(ApiError::admin)?;
+    run(Family::Admin, async move { service.set_user_password(operator, user, password).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn update_user_metadata<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let handle = stored_handle_of(&fields).map_err(ApiError::admin)?;
+    let sent = with_added(&fields).map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.set_metadata_of(operator, id, handle, sent).await }).await?;
+    Ok(ok_true())
+}
+
+/// The metadata, and the single values that are sent beside it. Texts are trimmed, and none when nothing is left.
+fn with_added(fields: &Fields) -> Result<Map<String, Value>, ServiceError> {
+    let mut sent = object_of(fields, "metaData")?;
+    if fields.has("addedMetadata") {
+        for item in fields.list("addedMetadata")? {
+            let Value::Object(members) = item else {
+                return Err(explained("addedMetadata lists objects with path and value".to_owned()));
+            };
+            let member = Fields::of_object(members.clone());
+            let path = MetadataPath::parse(member.required("path")?);
+            let path = path.map_err(|error| explained(error.to_string()))?;
+            if let Some(value) = members.get("value").filter(|value| !value.is_null()) {
+                path.put(&mut sent, value.clone());
+            }
+        }
+    }
+    Ok(sent)
+}
+
+/// An object: JSON, or its text.
+pub(super) fn object_of(fields: &Fields, name: &str) -> Result<Map<String, Value>, ServiceError> {
+    let text = fields.json_text(name).ok_or(Refusal::MissingParameter)?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(explained(format!("{name} is an object"))),
+    }
+}
+
+pub(crate) async fn set_administrator<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+    let flag = fields.flag("administrator").and_then(|flag| flag.ok_or(Refusal::MissingParameter));
+    let flag = flag.map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.set_administrator(operator, user, flag).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn sign_out_user<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.sign_out_everywhere(operator, user).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn unlock_user<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.unlock_user(operator, user).await }).await?;
+    Ok(ok_true())
+}
+
 pub(crate) async fn reset_second_factor<S: Store>(
     state: Data<AppState<S>>,
     caller: OperatorCall,
@@ -30,4 +248,29 @@ pub(crate) async fn reset_second_factor<S: Store>(
     let service = state.service.clone();
     run(Family::Admin, async move { service.reset_factors(operator, user).await }).await?;
     Ok(ok_true())
+}
+
+/// The claims that a user's JWT would have now.
+pub(crate) async fn preview_claims<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (_, user) = operator_and_user(&state, caller, &query).await?;
+    let service = state.service.clone();
+    let claims = run(Family::Admin, async move { service.preview_claims(user).await }).await?;
+    Ok(json(&object!({ "claims": claims })))
+}
+
+fn handle_of(fields: &Fields) -> Result<Handle, ServiceError> {
+    let handle = Handle::parse(fields.required("handle")?);
+    handle.map_err(|error| explained(format!("handle: {error}")))
+}
+
+/// The handle of somebody who is there: anonymous ones too.
+pub(super) fn stored_handle_of(fields: &Fields) -> Result<Handle, ServiceError> {
+    let text = fields.required("handle")?;
+    let handle = Handle::parse_anonymous(text).or_else(|_| Handle::parse(text));
+    Ok(handle.map_err(|_| Refusal::UnknownUser)?)
 }

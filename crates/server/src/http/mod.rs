@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 mod body;
+mod csv;
 mod fields;
 mod identity;
 mod middleware;
@@ -12,6 +13,7 @@ mod wire_error;
 pub(crate) use address::{TrustedProxies, source_of};
 pub(crate) use answer::{Answer, iso, json, ok_true, page};
 pub(crate) use body::{BodyLimits, Fields};
+pub(crate) use csv::csv_row;
 pub(crate) use identity::family_of;
 pub(crate) use identity::{Identify, Identity, OperatorCall, OperatorScopes};
 pub use middleware::observe;

@@ -79,7 +79,9 @@ impl ApiError {
     pub(crate) fn response(&self, request_id: Option<&str>) -> HttpResponse {
         let Wire { status, code, message } = self.wire();
         let message = match request_id {
-            Some(id) if status.is_server_error() => format!("{message} (request {id})"),
+            Some(id) if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+                format!("{message} (request {id})")
+            }
             _ => message.into_owned(),
         };
         let body = match self.family {
@@ -162,10 +164,11 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
         Refusal::NoAnonymousLogin => (414, "app does not support anonymous login", bad),
         Refusal::NoAppleLogin => (415, "app does not support apple login", bad),
         Refusal::NoGoogleLogin => (416, "app does not support google login", bad),
+        Refusal::MailFailed => (500, "the mail cannot be sent", bad),
         Refusal::SmsFailed => (500, "the SMS cannot be sent", bad),
         Refusal::ServerSecretInvalid => (500, "invalid server secret", StatusCode::FORBIDDEN),
         Refusal::CredentialsWrong => (600, "invalid login credentials", bad),
-        Refusal::HandleTaken => (601, "handle already registered", bad),
+        Refusal::HandleTaken => (601, "handle already registered", StatusCode::CONFLICT),
         Refusal::InvalidData => (602, "invalid data", bad),
         Refusal::AccountUnknown => (603, "account does not exist", bad),
         Refusal::MetadataInvalid => (604, "invalid metadata", bad),
@@ -178,6 +181,8 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
         Refusal::ProviderTokenInvalid => (613, "invalid provider token", bad),
         Refusal::ServerScopeNeeded => (400, "a server secret is needed", StatusCode::FORBIDDEN),
         Refusal::UnknownUser => (603, "there is no such user", StatusCode::NOT_FOUND),
+        Refusal::Conflict => (602, "it cannot be done as things stand", StatusCode::CONFLICT),
+        Refusal::NotOffered => (500, "this server does not do that", StatusCode::NOT_IMPLEMENTED),
         Refusal::Unknown => (602, "there is no such thing", StatusCode::NOT_FOUND),
         Refusal::UnknownApp => (401, "there is no such app", StatusCode::NOT_FOUND),
         Refusal::AppNameTaken => (602, "an app of this name already exists", StatusCode::CONFLICT),
@@ -192,6 +197,8 @@ impl fmt::Display for ApiError {
         }
     }
 }
+
+impl std::error::Error for ApiError {}
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
@@ -235,6 +242,8 @@ mod tests {
             Refusal::UserNameTaken,
             Refusal::UnknownUser,
             Refusal::Unknown,
+            Refusal::Conflict,
+            Refusal::NotOffered,
             Refusal::NoAuthenticator,
             Refusal::NoPhoneFactor,
             Refusal::PhoneNotVerified,
@@ -242,6 +251,7 @@ mod tests {
             Refusal::NoAppleLogin,
             Refusal::NoGoogleLogin,
             Refusal::SmsFailed,
+            Refusal::MailFailed,
             Refusal::HandleAccountExists,
             Refusal::AppleAccountExists,
             Refusal::GoogleAccountExists,
@@ -282,7 +292,8 @@ mod tests {
     fn sec_107_an_error_of_ours_says_nothing_but_the_request_id() {
         for kind in all() {
             let error = ApiError::new(Family::User, kind);
-            let is_ours = error.wire().status.is_server_error();
+            let status = error.wire().status;
+            let is_ours = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
             let response = error.response(Some("0123abcd"));
             let body = actix_web::body::to_bytes(response.into_body());
             let body = futures_util::FutureExt::now_or_never(body).unwrap().unwrap();

@@ -246,6 +246,11 @@ impl<S: Store> TestApp<S> {
         Made { id: view.app.id.to_string(), token: view.app_token }
     }
 
+    /// Refuses mail from now on, or takes it again.
+    pub(crate) fn refuse_mail(&self, refuse: bool) {
+        self.messages.refuse_mail(refuse);
+    }
+
     /// Sends what is due and gives all mails so far.
     pub(crate) async fn mails(&self) -> Vec<Email> {
         self.service.send_due().await.unwrap();
@@ -291,6 +296,19 @@ impl<S: Store> TestApp<S> {
         let code = self.code_for(handle).await;
         let answer = self.as_app(app, "completeSignup", json!({"handle": handle, "code": code})).await;
         answer.field("access-token")
+    }
+
+    /// A super-user token, of an administrator who is made for it.
+    pub(crate) async fn super_token(&self, app: &Made, handle: &str) -> String {
+        let body = json!({"appId": app.id, "handle": handle, "password": PASSWORD, "administrator": true});
+        let id = self.admin("addUser", body).await.field("_id");
+        let answer = self.admin("superUserToken", json!({"appId": app.id, "userId": id})).await;
+        answer.field("access-token")
+    }
+
+    /// A GET of the administration API.
+    pub(crate) async fn admin_get(&self, query: &str) -> Answer {
+        self.get(&format!("/api/app/{query}"), ("server-secret", &self.server_secret)).await
     }
 
     /// The claims of a user's JWT, verified with the application's published keys.

@@ -6,13 +6,51 @@ use latchkey_storage::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Made, PASSWORD, TestApp, request};
-use crate::on_every_store;
 
-on_every_store!(nothing_that_does_not_belong_gets_in);
+/// Every value goes to every field of every route on one of the stores: to all of them on each would take too long.
+const STORES: usize = 3;
+
+mod nothing_that_does_not_belong_gets_in {
+    use latchkey_test_support::{TestDatabase, TwiceStore};
+
+    use crate::harness::TestApp;
+
+    #[actix_web::test]
+    async fn on_sqlite() {
+        let database = TestDatabase::sqlite();
+        super::nothing_that_does_not_belong_gets_in(TestApp::over(database.store()).await, 0).await;
+    }
+
+    #[actix_web::test]
+    async fn on_postgres() {
+        let database = TestDatabase::postgres();
+        super::nothing_that_does_not_belong_gets_in(TestApp::over(database.store()).await, 1).await;
+    }
+
+    #[actix_web::test]
+    async fn on_sqlite_twice() {
+        let database = TestDatabase::sqlite();
+        let store = TwiceStore(database.store());
+        super::nothing_that_does_not_belong_gets_in(TestApp::over(store).await, 2).await;
+    }
+}
 
 /// All fields that any endpoint knows, but the free text of an application's name. One that an endpoint does
 /// not know must not matter to it.
-const FIELDS: [&str; 38] = [
+const FIELDS: [&str; 51] = [
+    "scopes",
+    "days",
+    "tokenId",
+    "messageId",
+    "index",
+    "type",
+    "case",
+    "rawValue",
+    "hashValue",
+    "addedMetadata",
+    "administrator",
+    "passwordMinLength",
+    "twoFactorConfirm",
     "handle",
     "password",
     "rawPassword",
@@ -100,6 +138,7 @@ struct Tokens {
     secret: String,
     app: String,
     access: String,
+    superuser: String,
 }
 
 fn header_of(entry: &Entry, tokens: &Tokens) -> (&'static str, String) {
@@ -107,6 +146,7 @@ fn header_of(entry: &Entry, tokens: &Tokens) -> (&'static str, String) {
         Takes::Operator(_) => ("server-secret", tokens.secret.clone()),
         Takes::AppToken | Takes::Either => ("app-token", tokens.app.clone()),
         Takes::AccessToken => ("access-token", tokens.access.clone()),
+        Takes::SuperUser => ("access-token", tokens.superuser.clone()),
         Takes::Nothing | Takes::Page => ("x-nothing", String::new()),
     }
 }
@@ -118,7 +158,7 @@ fn is_clean(answer: &Answer, what: &str) {
         // Nothing that was wrong was looked at, for instance a field that the endpoint does not know.
         return;
     }
-    assert!((400..500).contains(&status), "{what}: {status} {}", answer.text());
+    assert!((400..500).contains(&status) || status == 501, "{what}: {status} {}", answer.text());
     let is_page = answer.headers.get("content-type").is_some_and(|kind| kind == "text/html; charset=utf-8");
     if !is_page {
         answer.error();
@@ -133,15 +173,24 @@ async fn state<S: Store>(app: &TestApp<S>, shop: &Made, access: &str) -> (String
     (one.text(), user.text(), apps.json().as_array().unwrap().len())
 }
 
-async fn nothing_that_does_not_belong_gets_in<S: Store>(app: TestApp<S>) {
+async fn nothing_that_does_not_belong_gets_in<S: Store>(app: TestApp<S>, share: usize) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
-    let tokens =
-        Tokens { secret: app.server_secret.clone(), app: shop.token.clone(), access: access.clone() };
+    let mut tokens = Tokens {
+        secret: app.server_secret.clone(),
+        app: shop.token.clone(),
+        access: access.clone(),
+        superuser: String::new(),
+    };
     let before = state(&app, &shop, &access).await;
     let mails = app.mails().await.len();
-    for entry in table::<S>() {
-        let path = entry.path.replace("{app_id}", &shop.id);
+    for (route, entry) in table::<S>().into_iter().enumerate() {
+        // It would rightly remove the application that all this is about.
+        let id = if entry.method == "DELETE" { "f".repeat(32) } else { shop.id.clone() };
+        let path = entry.path.replace("{app_id}", &id);
+        if entry.takes == Takes::SuperUser {
+            tokens.superuser = app.super_token(&shop, "root@example.com").await;
+        }
         let (name, token) = header_of(&entry, &tokens);
         for (number, (kind, body)) in bodies().into_iter().enumerate() {
             let sent = request(entry.method, &path)
@@ -168,8 +217,9 @@ async fn nothing_that_does_not_belong_gets_in<S: Store>(app: TestApp<S>) {
             "senderUserId": "evil-canary", "userName": "evil-canary", "locale": "XX", "metaData": "evil-canary",
             "appId": "f".repeat(32), "setting": "evil-canary", "status": "evil-canary", "userId": "evil-canary",
         });
-        for field in FIELDS {
-            for value in values() {
+        for (at, field) in FIELDS.into_iter().enumerate() {
+            let ours = |number: &usize| (route + at + number) % STORES == share;
+            for (_, value) in values().into_iter().enumerate().filter(|(number, _)| ours(number)) {
                 let mut body = right.clone();
                 body[field] = value.clone();
                 let what =

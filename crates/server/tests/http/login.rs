@@ -135,6 +135,7 @@ async fn sec_004_a_right_login_replaces_an_imported_hash() {
         last_login_at: None,
         login: latchkey_domain::LoginRecord::default(),
         factors: latchkey_domain::Factors::default(),
+        is_administrator: false,
         social: None,
     };
     store.transact("test", move |repos| repos.users().add(&user)).await.unwrap();

@@ -11,6 +11,9 @@
 mod harness;
 
 mod account;
+mod admin_apps;
+mod admin_invites;
+mod admin_users;
 mod anonymous;
 mod apps;
 mod audit;
@@ -22,8 +25,10 @@ mod factor_races;
 mod factors;
 mod hostile;
 mod invite;
+mod keys;
 mod limits;
 mod login;
+mod logs;
 mod names;
 mod operators;
 mod owner;

@@ -109,6 +109,7 @@ pub async fn a_user_name_is_taken_once(store: impl Store) {
         locale: Some(Locale::parse("FR").unwrap()),
         metadata: Some(Metadata::default()),
         status: Some(UserStatus::Suspended),
+        is_administrator: Some(true),
         user_name: None,
     };
     let changed = write(&store, move |repos| {

@@ -2,9 +2,8 @@
 
 use latchkey_domain::{
     App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, Channel, CodeId, CodePurpose, DeveloperId,
-    Factors, Handle, KeyState, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata,
-    OutboxMessage, Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId,
-    UserStatus,
+    Factors, Handle, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata, OutboxMessage,
+    Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId, UserStatus,
 };
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -35,10 +34,11 @@ pub(super) fn app(number: u8) -> (App, AppKey) {
     let key = AppKey {
         app_id: id,
         kid: format!("kid-{number}"),
-        state: KeyState::Current,
         public_pem: "-----BEGIN PUBLIC KEY-----".to_owned(),
         private: Sealed::from_bytes(vec![number; 40]),
         created_at: at(0),
+        signs_from: at(0),
+        published_until: None,
     };
     (app, key)
 }
@@ -67,6 +67,7 @@ pub(super) fn user(app_id: AppId, number: u8, handle: &str) -> User {
         last_login_at: None,
         login: LoginRecord::default(),
         factors: Factors::default(),
+        is_administrator: false,
         social: None,
     }
 }

@@ -13,6 +13,7 @@ pub mod account;
 pub mod app;
 pub mod code;
 pub mod factor;
+pub mod listing;
 pub mod outbox;
 pub mod quota;
 pub mod server;
@@ -27,7 +28,8 @@ pub mod user;
 macro_rules! conformance_suite {
     ($fresh:path) => {
         $crate::conformance_suite!(@modules $fresh,
-            app: [comes_back_as_it_was, a_taken_name_adds_nothing, are_listed_newest_first],
+            app: [comes_back_as_it_was, a_taken_name_adds_nothing, are_listed_newest_first, keys_take_new_times_and_go,
+                a_removed_application_takes_its_own_with_it],
             user: [
                 is_found_in_every_spelling, one_of_64_racers_gets_the_handle, of_another_app_is_not_found,
                 sessions_change_once, a_password_is_replaced_once, are_counted_up_to_a_limit,
@@ -39,6 +41,10 @@ macro_rules! conformance_suite {
                 a_lock_is_told_once_a_day, an_invite_is_verified_once, templates_are_worded_per_locale,
                 audit_entries_come_back_newest_first,
             ],
+            listing: [
+                pages_are_newest_first, a_beginning_finds_handles_and_names, a_scan_looks_at_every_row_once,
+                sign_ups_are_ordered_by_time, the_log_is_filtered_and_counted,
+            ],
             factor: [
                 change_once_per_revision, a_step_is_accepted_by_one_of_64_racers, a_recovery_code_works_once,
                 a_verified_phone_is_one_users, a_subject_is_found_and_set_once,
@@ -47,7 +53,7 @@ macro_rules! conformance_suite {
             signup: [a_repeat_replaces_its_attempt, is_verified_once],
             code: [is_consumed_by_one_of_32_racers, are_listed_newest_first, are_removed_unless_consumed],
             quota: [racers_take_no_more_than_the_limit, kinds_subjects_and_periods_are_apart],
-            outbox: [is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due],
+            outbox: [is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due, the_dead_can_be_revived],
             server: [
                 keys_of_one_generation_are_added_once,
                 an_operator_token_comes_back,

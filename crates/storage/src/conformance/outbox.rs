@@ -66,3 +66,24 @@ pub async fn the_dead_are_not_due(store: impl Store) {
     write(&store, move |repos| repos.outbox().fail(app_id, id, at(160), None, "550 no")).await;
     assert!(due(&store, at(9_999)).await.is_empty());
 }
+
+/// An operator sees the messages of one application, and makes a dead one due again.
+pub async fn the_dead_can_be_revived(store: impl Store) {
+    let (first, second) = (stored(&store, 1).await, stored(&store, 2).await);
+    let (app_id, id) = (first.app_id, first.id);
+    let list = async |before, limit| {
+        let listed =
+            store.read("test", move |readers| readers.outbox().list(app_id, before, limit)).await.unwrap();
+        listed.iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, 10).await, [second.id, first.id]);
+    assert_eq!(list(Some(second.id), 10).await, [first.id]);
+    let revive = async || write(&store, move |repos| repos.outbox().revive(app_id, id, at(9))).await;
+    assert!(!revive().await, "it is not dead");
+    let claimed = first.clone();
+    write(&store, move |repos| repos.outbox().claim(&claimed, at(60))).await;
+    write(&store, move |repos| repos.outbox().fail(app_id, id, at(60), None, "refused")).await;
+    assert!(revive().await);
+    let message = due(&store, at(9)).await.into_iter().find(|message| message.id == id).unwrap();
+    assert_eq!((message.attempts, message.due_at), (0, at(9)));
+}

@@ -1,14 +1,17 @@
 //! Rows and queries of applications and their keys.
 
 use diesel::prelude::*;
-use latchkey_domain::{App, AppId, AppKey, AppName, AppStatus, AppType, DeveloperId, KeyState, Sealed};
+use latchkey_domain::{App, AppId, AppKey, AppName, AppStatus, AppType, DeveloperId, Sealed};
 use serde_json::Value;
 use time::PrimitiveDateTime;
 
 use super::app_settings;
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
-use super::schema::{app_keys, apps};
+use super::schema::{
+    app_keys, apps, audit_log, codes, email_templates, held_handles, invites, operator_tokens, outbox,
+    quotas, recovery_codes, signups, usage_days, users,
+};
 use crate::{AppReader, AppRepository, StorageError};
 
 const KINDS: [(AppType, &str); 2] =
@@ -20,8 +23,6 @@ const STATUSES: [(AppStatus, &str); 5] = [
     (AppStatus::Blocked, "blocked"),
     (AppStatus::Migrated, "migrated"),
 ];
-const KEY_STATES: [(KeyState, &str); 1] = [(KeyState::Current, "current")];
-
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = apps)]
 struct AppRow {
@@ -80,10 +81,11 @@ impl AppRow {
 struct AppKeyRow {
     app_id: Vec<u8>,
     kid: String,
-    state: String,
     public_pem: String,
     private: Vec<u8>,
     created_at: PrimitiveDateTime,
+    signs_from: PrimitiveDateTime,
+    published_until: Option<PrimitiveDateTime>,
 }
 
 impl AppKeyRow {
@@ -91,10 +93,11 @@ impl AppKeyRow {
         Self {
             app_id: key.app_id.as_bytes().to_vec(),
             kid: key.kid.clone(),
-            state: name_of(&KEY_STATES, &key.state).to_owned(),
             public_pem: key.public_pem.clone(),
             private: key.private.as_bytes().to_vec(),
             created_at: to_stored_time(key.created_at),
+            signs_from: to_stored_time(key.signs_from),
+            published_until: key.published_until.map(to_stored_time),
         }
     }
 
@@ -102,18 +105,48 @@ impl AppKeyRow {
         Ok(AppKey {
             app_id: AppId::from_bytes(Column("app_keys", "app_id").bytes(&self.app_id)?),
             kid: self.kid,
-            state: Column("app_keys", "state").named(&KEY_STATES, &self.state)?,
             public_pem: self.public_pem,
             private: Sealed::from_bytes(self.private),
             created_at: from_stored_time(self.created_at),
+            signs_from: from_stored_time(self.signs_from),
+            published_until: self.published_until.map(from_stored_time),
         })
     }
+}
+
+/// Removes all rows of an application from some tables. Most have none: what is not written cannot lose a race.
+macro_rules! remove_of_app {
+    ($unit:expr, $id:expr, $($table:ident),+) => {$({
+        let is_there: bool = on_backend!($unit, conn => diesel::select(diesel::dsl::exists(
+            $table::table.filter($table::app_id.eq($id.as_bytes().as_slice()))
+        ))
+        .get_result(conn))?;
+        if is_there {
+            on_backend!($unit, conn => diesel::delete($table::table)
+                .filter($table::app_id.eq($id.as_bytes().as_slice()))
+                .execute(conn))?;
+        }
+    })+};
 }
 
 impl AppReader for Unit<'_> {
     fn find(&mut self, id: AppId) -> Result<Option<App>, StorageError> {
         let row = on_backend!(self, conn => apps::table
             .filter(apps::id.eq(id.as_bytes().as_slice()))
+            .select(AppRow::as_select())
+            .first(conn)
+            .optional())?;
+        row.map(AppRow::into_app).transpose()
+    }
+
+    fn find_by_name(
+        &mut self,
+        developer_id: DeveloperId,
+        name: &AppName,
+    ) -> Result<Option<App>, StorageError> {
+        let row = on_backend!(self, conn => apps::table
+            .filter(apps::developer_id.eq(developer_id.as_bytes().as_slice()))
+            .filter(apps::name.eq(name.as_str()))
             .select(AppRow::as_select())
             .first(conn)
             .optional())?;
@@ -134,7 +167,7 @@ impl AppReader for Unit<'_> {
     fn keys(&mut self, id: AppId) -> Result<Vec<AppKey>, StorageError> {
         let rows: Vec<AppKeyRow> = on_backend!(self, conn => app_keys::table
             .filter(app_keys::app_id.eq(id.as_bytes().as_slice()))
-            .order((app_keys::created_at, app_keys::kid))
+            .order((app_keys::signs_from, app_keys::kid))
             .select(AppKeyRow::as_select())
             .load(conn))?;
         rows.into_iter().map(AppKeyRow::into_key).collect()
@@ -168,9 +201,63 @@ impl AppRepository for Unit<'_> {
                 apps::status.eq(&row.status),
                 apps::revision.eq(row.revision),
                 apps::settings.eq(&row.settings),
+                apps::token_generation.eq(row.token_generation),
+                apps::token_issued_at.eq(row.token_issued_at),
                 apps::updated_at.eq(row.updated_at),
             ))
             .execute(conn))?;
         Ok(changed == 1)
+    }
+
+    fn put_key(&mut self, key: &AppKey) -> Result<(), StorageError> {
+        let row = AppKeyRow::of(key);
+        on_backend!(self, conn => diesel::insert_into(app_keys::table)
+            .values(&row)
+            .on_conflict((app_keys::app_id, app_keys::kid))
+            .do_update()
+            .set((
+                app_keys::signs_from.eq(row.signs_from),
+                app_keys::published_until.eq(row.published_until),
+            ))
+            .execute(conn))?;
+        Ok(())
+    }
+
+    fn remove_key(&mut self, id: AppId, kid: &str) -> Result<(), StorageError> {
+        on_backend!(self, conn => diesel::delete(app_keys::table)
+            .filter(app_keys::app_id.eq(id.as_bytes().as_slice()))
+            .filter(app_keys::kid.eq(kid))
+            .execute(conn))?;
+        Ok(())
+    }
+
+    fn remove_content(&mut self, id: AppId) -> Result<(), StorageError> {
+        remove_of_app!(
+            self,
+            id,
+            users,
+            signups,
+            invites,
+            codes,
+            recovery_codes,
+            held_handles,
+            quotas,
+            outbox,
+            audit_log,
+            usage_days
+        );
+        Ok(())
+    }
+
+    fn remove(&mut self, id: AppId) -> Result<(), StorageError> {
+        self.remove_content(id)?;
+        remove_of_app!(self, id, email_templates, app_keys);
+        on_backend!(self, conn => diesel::delete(operator_tokens::table)
+            .filter(operator_tokens::only_app.eq(id.as_bytes().as_slice()))
+            .execute(conn))?;
+        on_backend!(self, conn => diesel::delete(apps::table)
+            .filter(apps::id.eq(id.as_bytes().as_slice()))
+            .execute(conn))?;
+        Ok(())
     }
 }

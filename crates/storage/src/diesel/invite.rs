@@ -7,6 +7,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
+use super::listing::listing;
 use super::schema::invites;
 use super::user::metadata;
 use crate::{InviteReader, InviteRepository, StorageError};
@@ -66,6 +67,15 @@ impl InviteRow {
         })
     }
 }
+
+listing!(
+    invites, InviteRow => Invite, InviteRow::into_invite,
+    newest: (invites::created_at.desc(), invites::id.desc()),
+    after(position): invites::created_at.lt(to_stored_time(position.created_at)).or(
+        invites::created_at.eq(to_stored_time(position.created_at)).and(invites::id.lt(position.id.to_vec()))
+    ),
+    name: invites::handle_key.nullable()
+);
 
 impl InviteReader for Unit<'_> {
     fn list(&mut self, app_id: AppId, handle: &Handle) -> Result<Vec<Invite>, StorageError> {

@@ -10,6 +10,7 @@ mod convert;
 mod email_template;
 mod factor;
 mod invite;
+mod listing;
 mod migrations;
 mod operator_token;
 mod outbox;

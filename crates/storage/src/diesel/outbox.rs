@@ -61,6 +61,23 @@ impl OutboxReader for Unit<'_> {
             .load(conn))?;
         rows.into_iter().map(MessageRow::into_message).collect()
     }
+
+    fn list(
+        &mut self,
+        app_id: AppId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<OutboxMessage>, StorageError> {
+        let last = before.map_or([0xff; 16], |id| *id.as_bytes());
+        let rows: Vec<MessageRow> = on_backend!(self, conn => outbox::table
+            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(outbox::id.lt(last.as_slice()))
+            .order(outbox::id.desc())
+            .limit(i64::from(limit))
+            .select(MessageRow::as_select())
+            .load(conn))?;
+        rows.into_iter().map(MessageRow::into_message).collect()
+    }
 }
 
 impl OutboxRepository for Unit<'_> {
@@ -107,6 +124,20 @@ impl OutboxRepository for Unit<'_> {
             .filter(outbox::due_at.eq(to_stored_time(claimed_until)))
             .execute(conn))?;
         Ok(removed == 1)
+    }
+
+    fn revive(&mut self, app_id: AppId, id: MessageId, now: OffsetDateTime) -> Result<bool, StorageError> {
+        let changed = on_backend!(self, conn => diesel::update(outbox::table)
+            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(outbox::id.eq(id.as_bytes().as_slice()))
+            .filter(outbox::state.eq(name_of(&STATES, &MessageState::Dead)))
+            .set((
+                outbox::state.eq(name_of(&STATES, &MessageState::Due)),
+                outbox::due_at.eq(to_stored_time(now)),
+                outbox::attempts.eq(0),
+            ))
+            .execute(conn))?;
+        Ok(changed == 1)
     }
 
     fn fail(

@@ -21,10 +21,11 @@
     app_keys (app_id, kid) {
         app_id -> Binary,
         kid -> Text,
-        state -> Text,
         public_pem -> Text,
         private -> Binary,
         created_at -> Timestamp,
+        signs_from -> Timestamp,
+        published_until -> Nullable<Timestamp>,
     }
 }
 
@@ -82,6 +83,7 @@
         factor_revision -> BigInt,
         provider -> Nullable<Text>,
         provider_subject -> Nullable<Text>,
+        administrator -> Bool,
     }
 }
 
@@ -210,5 +212,14 @@
         app_id -> Binary,
         user_id -> Binary,
         digest -> Binary,
+    }
+}
+
+::diesel::table! {
+    usage_days (app_id, day, kind) {
+        app_id -> Binary,
+        day -> BigInt,
+        kind -> Text,
+        number -> BigInt,
     }
 }

@@ -7,6 +7,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
+use super::listing::listing;
 use super::schema::signups;
 use super::user::metadata;
 use crate::{SignupReader, SignupRepository, StorageError};
@@ -65,6 +66,15 @@ impl SignupRow {
         })
     }
 }
+
+listing!(
+    signups, SignupRow => Signup, SignupRow::into_signup,
+    newest: (signups::created_at.desc(), signups::id.desc()),
+    after(position): signups::created_at.lt(to_stored_time(position.created_at)).or(
+        signups::created_at.eq(to_stored_time(position.created_at)).and(signups::id.lt(position.id.to_vec()))
+    ),
+    name: signups::handle_key.nullable()
+);
 
 impl SignupReader for Unit<'_> {
     fn list(&mut self, app_id: AppId, handle: &Handle) -> Result<Vec<Signup>, StorageError> {

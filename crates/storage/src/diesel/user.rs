@@ -11,6 +11,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::factor::{FactorColumns, SocialColumns};
+use super::listing::listing;
 use super::schema::{held_handles, users};
 use crate::{StorageError, UserReader, UserRepository};
 
@@ -40,6 +41,7 @@ struct UserRow {
     failed_known_at: Option<PrimitiveDateTime>,
     lock_mailed_at: Option<PrimitiveDateTime>,
     known_sources: Vec<u8>,
+    administrator: bool,
     #[diesel(embed)]
     factors: FactorColumns,
     #[diesel(embed)]
@@ -69,6 +71,7 @@ impl UserRow {
             failed_known_at: user.login.known.last_at.map(to_stored_time),
             lock_mailed_at: user.login.lock_mailed_at.map(to_stored_time),
             known_sources: user.login.sources.to_bytes(),
+            administrator: user.is_administrator,
             factors: FactorColumns::of(&user.factors),
             social: SocialColumns::of(user.social.as_ref()),
         }
@@ -102,6 +105,7 @@ impl UserRow {
             updated_at: from_stored_time(self.updated_at),
             last_login_at: self.last_login_at.map(from_stored_time),
             login,
+            is_administrator: self.administrator,
             factors: self.factors.into_factors()?,
             social: self.social.into_identity()?,
         })
@@ -116,6 +120,7 @@ struct ChangeRow {
     metadata: Option<Value>,
     user_name: Option<String>,
     status: Option<String>,
+    administrator: Option<bool>,
     updated_at: PrimitiveDateTime,
 }
 
@@ -127,6 +132,14 @@ pub(super) fn metadata(column: Column, stored: Value) -> Result<Metadata, Storag
         }
     }
 }
+
+// Users' ids say when they were made.
+listing!(
+    users, UserRow => User, UserRow::into_user,
+    newest: users::id.desc(),
+    after(position): users::id.lt(position.id.to_vec()),
+    name: users::user_name
+);
 
 impl UserReader for Unit<'_> {
     fn find(&mut self, app_id: AppId, id: UserId) -> Result<Option<User>, StorageError> {
@@ -353,6 +366,7 @@ impl UserRepository for Unit<'_> {
             metadata: change.metadata.as_ref().map(|metadata| Value::Object(metadata.values().clone())),
             user_name: change.user_name.as_ref().map(|name| name.as_str().to_owned()),
             status: change.status.map(|status| name_of(&STATUSES, &status).to_owned()),
+            administrator: change.is_administrator,
             updated_at: to_stored_time(now),
         };
         let changed = if set.user_name.is_some() {

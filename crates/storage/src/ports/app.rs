@@ -1,6 +1,6 @@
 //! Applications and their keys.
 
-use latchkey_domain::{App, AppId, AppKey};
+use latchkey_domain::{App, AppId, AppKey, AppName, DeveloperId};
 
 use crate::StorageError;
 
@@ -11,6 +11,16 @@ pub trait AppReader {
     /// # Errors
     /// [`StorageError`].
     fn find(&mut self, id: AppId) -> Result<Option<App>, StorageError>;
+
+    /// A developer's application of this name.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn find_by_name(
+        &mut self,
+        developer_id: DeveloperId,
+        name: &AppName,
+    ) -> Result<Option<App>, StorageError>;
 
     /// At most `limit` applications, newest first, those made before `before` if it is given.
     ///
@@ -39,4 +49,28 @@ pub trait AppRepository: AppReader {
     /// # Errors
     /// [`StorageError`].
     fn update(&mut self, app: &App, from_revision: i64) -> Result<bool, StorageError>;
+
+    /// Adds a key, or gives the one of its name its times.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn put_key(&mut self, key: &AppKey) -> Result<(), StorageError>;
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove_key(&mut self, id: AppId, kid: &str) -> Result<(), StorageError>;
+
+    /// Removes users, sign-ups, invitations, codes, messages to be sent, counters and log of an application.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove_content(&mut self, id: AppId) -> Result<(), StorageError>;
+
+    /// Removes an application with everything that is of it.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove(&mut self, id: AppId) -> Result<(), StorageError>;
 }

@@ -1,8 +1,18 @@
 //! The audit log: entries are added and read, never changed.
 
-use latchkey_domain::{AppId, AuditEntry};
+use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageDay};
+use time::OffsetDateTime;
 
 use crate::StorageError;
+
+/// Where a page of the log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditStart {
+    /// After so many entries.
+    Skip(u32),
+    /// After this one.
+    After(AuditId),
+}
 
 /// Reads the audit log.
 pub trait AuditReader {
@@ -11,6 +21,41 @@ pub trait AuditReader {
     /// # Errors
     /// [`StorageError`].
     fn list(&mut self, app_id: AppId, limit: u32) -> Result<Vec<AuditEntry>, StorageError>;
+
+    /// At most `limit` entries that a filter lets through, newest first, after so many or after one.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn search(
+        &mut self,
+        app_id: AppId,
+        filter: &AuditFilter,
+        start: AuditStart,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StorageError>;
+
+    /// How many entries a filter lets through.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn count(&mut self, app_id: AppId, filter: &AuditFilter) -> Result<u64, StorageError>;
+
+    /// What happened on days that were counted: `from` and later, before `until`.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn usage(&mut self, app_id: AppId, from: i64, until: i64) -> Result<Vec<UsageDay>, StorageError>;
+
+    /// Counts what the log says of a time: `from` and later, before `until`.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn count_usage(
+        &mut self,
+        app_id: AppId,
+        from: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Vec<UsageDay>, StorageError>;
 }
 
 /// Writes the audit log.
@@ -20,4 +65,10 @@ pub trait AuditRepository: AuditReader {
     /// # Errors
     /// [`StorageError`].
     fn add(&mut self, entry: &AuditEntry) -> Result<(), StorageError>;
+
+    /// Keeps what a day came to, in the place of what was kept of it.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn put_usage(&mut self, app_id: AppId, day: i64, usage: &[UsageDay]) -> Result<(), StorageError>;
 }

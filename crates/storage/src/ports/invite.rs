@@ -3,10 +3,10 @@
 use latchkey_domain::{AppId, Handle, Invite, InviteId};
 use time::OffsetDateTime;
 
-use crate::StorageError;
+use crate::{Listing, StorageError};
 
 /// Looks invitations up.
-pub trait InviteReader {
+pub trait InviteReader: Listing<Invite> {
     /// The invitations of a handle, in any of its spellings: the newest first.
     ///
     /// # Errors

@@ -17,6 +17,17 @@ pub trait OutboxReader {
         now: OffsetDateTime,
         limit: u32,
     ) -> Result<Vec<OutboxMessage>, StorageError>;
+
+    /// At most `limit` messages of an application, newest first, those made before `before` if it is given.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn list(
+        &mut self,
+        app_id: AppId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<OutboxMessage>, StorageError>;
 }
 
 /// Changes messages. A claim is known by its `due_at`: whoever finds another value there has lost it.
@@ -43,6 +54,12 @@ pub trait OutboxRepository: OutboxReader {
         id: MessageId,
         claimed_until: OffsetDateTime,
     ) -> Result<bool, StorageError>;
+
+    /// Makes a dead message due again, as if it had never been tried. `false` when there is no dead one of this id.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn revive(&mut self, app_id: AppId, id: MessageId, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Notes a failure: the message is due again at `retry_at`, or dead if there is none. `false` when the
     /// claim was lost.

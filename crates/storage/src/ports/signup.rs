@@ -3,10 +3,10 @@
 use latchkey_domain::{AppId, Handle, Signup, SignupId};
 use time::OffsetDateTime;
 
-use crate::StorageError;
+use crate::{Listing, StorageError};
 
 /// Looks sign-up attempts up.
-pub trait SignupReader {
+pub trait SignupReader: Listing<Signup> {
     /// The attempts of a handle, in any of its spellings: the one that was last asked for first.
     ///
     /// # Errors

@@ -6,10 +6,10 @@ use latchkey_domain::{
 };
 use time::OffsetDateTime;
 
-use crate::StorageError;
+use crate::{Listing, StorageError};
 
 /// Looks users up, always within their application.
-pub trait UserReader {
+pub trait UserReader: Listing<User> {
     /// The user with this id.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Applications as JSON, in the protocol's names: for clients, and for operators.
+//! Applications and their messages: for clients, and for operators.
 
 use latchkey_domain::{
     App, AppStatus, AppType, Audience, EmailTemplate, MetadataField, MetadataKind, SignupFlow, TwoFactorMode,

@@ -1,0 +1,75 @@
+//! What happened in an application in a day, as numbers.
+
+use time::OffsetDateTime;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UsageKind {
+    /// People who asked to sign up.
+    SignUps,
+    /// People who became users, by whatever way.
+    Completions,
+    /// Invitations that went out.
+    Invitations,
+    /// Sign-ins that gave tokens.
+    LogIns,
+    /// Sign-ins that were refused.
+    Failures,
+}
+
+impl UsageKind {
+    /// All kinds with their names.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::SignUps, "signups"),
+        (Self::Completions, "completions"),
+        (Self::Invitations, "invitations"),
+        (Self::LogIns, "logins"),
+        (Self::Failures, "failures"),
+    ];
+
+    /// What an entry of the audit log counts as; most count as nothing.
+    #[must_use]
+    pub fn of(action: &str, result: &str) -> Option<Self> {
+        let is_ok = result == "ok";
+        match action {
+            "signup" if is_ok => Some(Self::SignUps),
+            "completeSignup" | "register" | "socialSignup" | "addUser" if is_ok => Some(Self::Completions),
+            "invite" | "createAppInvite" if is_ok => Some(Self::Invitations),
+            "login" | "loginComplete" | "loginAnonymous" | "socialLogin" => {
+                Some(if is_ok { Self::LogIns } else { Self::Failures })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How much of one kind there was in a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsageDay {
+    /// Days since 1970-01-01, UTC.
+    pub day: i64,
+    /// What.
+    pub kind: UsageKind,
+    /// How often.
+    pub number: u64,
+}
+
+/// The day of a moment: days since 1970-01-01, UTC.
+#[must_use]
+pub fn day_of(time: OffsetDateTime) -> i64 {
+    time.unix_timestamp().div_euclid(86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_count_by_what_came_of_them() {
+        assert_eq!(UsageKind::of("login", "ok"), Some(UsageKind::LogIns));
+        assert_eq!(UsageKind::of("login", "CredentialsWrong"), Some(UsageKind::Failures));
+        assert_eq!(UsageKind::of("signup", "HandleTaken"), None);
+        assert_eq!(UsageKind::of("mail.sent", "ok"), None);
+        assert_eq!(day_of(OffsetDateTime::UNIX_EPOCH - time::Duration::SECOND), -1);
+    }
+}

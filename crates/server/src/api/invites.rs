@@ -1,0 +1,131 @@
+//! `/api/app`: sign-up attempts and invitations.
+
+use actix_web::HttpRequest;
+use actix_web::web::Data;
+use latchkey_domain::{Handle, Invite, InviteState, Signup};
+use latchkey_service::{Refusal, ServiceError, Which};
+use latchkey_storage::Store;
+use serde_json::{Value, json as object};
+
+use super::operator::{explained, operator_and_app};
+use super::users::{search, stored_handle_of};
+use super::{AppState, run};
+use crate::dto::{invite_json, signup_json};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, iso, json, ok_true};
+
+pub(crate) async fn search_signups<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    search::<S, Signup>(state, caller, request, signup_json).await
+}
+
+pub(crate) async fn search_invites<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    search::<S, Invite>(state, caller, request, invite_json).await
+}
+
+pub(crate) async fn remove_signup<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let wanted = (named(&fields, "Invalid Signup")?, which(&fields, "Invalid Signup")?);
+    let service = state.service.clone();
+    let removing = async move { service.remove_signups(operator, id, wanted).await };
+    Ok(json(&signup_json(&run(Family::Admin, removing).await?)))
+}
+
+pub(crate) async fn create_invites<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let handles = handles_of(&fields).map_err(ApiError::admin)?;
+    let locale = fields.owned("locale").map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    let inviting = async move { service.invite_as_operator(operator, id, (handles, locale)).await };
+    let invited = run(Family::Admin, inviting).await?;
+    Ok(json(&object!({
+        "invites": invited.invites.iter().map(invited_json).collect::<Vec<_>>(),
+        "exists": invited.exists.iter().map(Handle::as_str).collect::<Vec<_>>(),
+    })))
+}
+
+/// One handle, or several with commas between them.
+fn handles_of(fields: &Fields) -> Result<Vec<Handle>, ServiceError> {
+    let parts = fields.required("handle")?.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parsed = parts.map(|part| {
+        Handle::parse(part).map_err(|error| explained(format!("{part:?} is no handle: {error}")))
+    });
+    let handles = parsed.collect::<Result<Vec<_>, _>>()?;
+    if handles.is_empty() { Err(Refusal::MissingParameter.into()) } else { Ok(handles) }
+}
+
+/// An invitation as its making is answered.
+fn invited_json(invite: &Invite) -> Value {
+    object!({
+        "_id": invite.id.to_string(),
+        "handle": invite.handle.as_str(),
+        "appId": invite.app_id.to_string(),
+        "senderHandle": invite.sender_handle.as_str(),
+        "senderUserId": invite.sender_reference,
+        "status": match invite.state {
+            InviteState::Pending => "pending",
+            InviteState::Verified => "verified",
+        },
+        "locale": invite.locale.as_str(),
+        "createdAt": iso(invite.created_at),
+        "updatedAt": iso(invite.updated_at),
+    })
+}
+
+pub(crate) async fn resend_invite<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let wanted = (named(&fields, "Invalid Invite")?, which(&fields, "Invalid Invite")?);
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.resend_invites(operator, id, wanted).await }).await?;
+    Ok(ok_true())
+}
+
+pub(crate) async fn remove_invite<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let wanted = (named(&fields, "Invalid Invite")?, which(&fields, "Invalid Invite")?);
+    let service = state.service.clone();
+    let removing = async move { service.remove_invites(operator, id, wanted).await };
+    Ok(json(&invite_json(&run(Family::Admin, removing).await?)))
+}
+
+/// The handle; one that can be nobody's is as unknown as any.
+fn named(fields: &Fields, otherwise: &str) -> Result<Handle, ApiError> {
+    stored_handle_of(fields).map_err(|error| match error {
+        ServiceError::Refused(Refusal::UnknownUser) => ApiError::admin(unknown(otherwise)),
+        other => ApiError::admin(other),
+    })
+}
+
+/// All of a handle, or the one with an id.
+fn which<Id: std::str::FromStr>(fields: &Fields, otherwise: &str) -> Result<Which<Id>, ApiError> {
+    match fields.text("_id").map_err(ApiError::admin)? {
+        None => Ok(Which::All),
+        Some(id) => id.parse().map(Which::One).map_err(|_| ApiError::admin(unknown(otherwise))),
+    }
+}
+
+fn unknown(text: &str) -> ServiceError {
+    ServiceError::Explained(Refusal::Unknown, text.to_owned())
+}

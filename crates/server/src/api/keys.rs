@@ -1,0 +1,91 @@
+//! `/api/app`: keys and tokens of an application. And what a super-user token opens.
+
+use actix_web::HttpRequest;
+use actix_web::web::Data;
+use latchkey_service::{KeyView, Refusal};
+use latchkey_storage::Store;
+use serde_json::{Value, json as object};
+
+use super::operator::{operator_and_app, operator_and_user};
+use super::users::object_of;
+use super::{AppState, run};
+use crate::dto::{admin_app_json, key_json};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, OperatorCall, iso, json, ok_true};
+
+fn keys_json(keys: &[KeyView]) -> Value {
+    object!({ "keys": keys.iter().map(key_json).collect::<Vec<_>>() })
+}
+
+pub(crate) async fn list<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let service = state.service.clone();
+    Ok(json(&keys_json(&run(Family::Admin, async move { service.list_keys(id).await }).await?)))
+}
+
+pub(crate) async fn rotate<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    let rotating = async move { service.rotate_key(operator, id).await };
+    Ok(json(&keys_json(&run(Family::Admin, rotating).await?)))
+}
+
+pub(crate) async fn regenerate<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    let regenerating = async move { service.regenerate_key(operator, id).await };
+    Ok(json(&keys_json(&run(Family::Admin, regenerating).await?)))
+}
+
+pub(crate) async fn regenerate_app_token<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    let regenerating = async move { service.regenerate_app_token(operator, id).await };
+    Ok(json(&admin_app_json(&run(Family::Admin, regenerating).await?)))
+}
+
+pub(crate) async fn super_user_token<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    let tokens = run(Family::Admin, async move { service.make_super_tokens(operator, user).await }).await?;
+    Ok(json(&object!({
+        "jwt": tokens.jwt,
+        "access-token": tokens.access_token,
+        "expiresAt": iso(tokens.expires_at),
+    })))
+}
+
+/// `POST /api/appuser/setAppData`.
+pub(crate) async fn set_app_data<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    fields: Fields,
+) -> Answer {
+    if !matches!(identity.0.caller, latchkey_service::Caller::SuperUser(_)) {
+        return Err(ApiError::user(Refusal::AccessTokenInvalid));
+    }
+    let data = object_of(&fields, "appData").map_err(ApiError::user)?;
+    let service = state.service.clone();
+    run(Family::User, async move { service.set_app_data(identity.0, data).await }).await?;
+    Ok(ok_true())
+}

@@ -1,0 +1,278 @@
+//! `/api/app`: the log, its export, statistics, and messages that have not left.
+
+use std::collections::VecDeque;
+
+use actix_web::http::header;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
+use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of};
+use latchkey_service::{MOST_ON_A_PAGE, MOST_SKIPPED, Refusal, ServiceError};
+use latchkey_storage::{AuditStart, Store};
+use serde_json::{Map, Value, json as object};
+use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::macros::format_description;
+use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
+
+use super::operator::{explained, operator_and_app};
+use super::{AppState, run};
+use crate::dto::{entry_json, waiting_json};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, csv_row, json, ok_true};
+
+/// The least and the usual number of entries on a page, as at the reference.
+const LOG_PAGE: u32 = 25;
+/// How many entries of an export are read at once.
+const EXPORTED_AT_ONCE: u32 = 1_000;
+/// How many days statistics cover where nobody says which.
+const USUAL_DAYS: i64 = 30;
+
+pub(crate) async fn logs<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let filter = filter_of(&query).map_err(ApiError::admin)?;
+    let (start, limit) = page_of_log(&query).map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    let (entries, total) =
+        run(Family::Admin, async move { service.search_log(id, filter, start, limit).await }).await?;
+    let is_full = entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = entries.last().filter(|_| is_full).map(|last| last.id.to_string());
+    let logs: Vec<_> = entries.iter().map(entry_json).collect();
+    Ok(json(&object!({ "totalLog": total, "logs": logs, "next": next })))
+}
+
+fn page_of_log(query: &Fields) -> Result<(AuditStart, u32), ServiceError> {
+    let limit = query.number("limit")?.unwrap_or(LOG_PAGE).clamp(LOG_PAGE, MOST_ON_A_PAGE);
+    if let Some(after) = query.text("after")? {
+        let after = after.parse().map_err(|_| explained("after is the id of an entry".to_owned()))?;
+        return Ok((AuditStart::After(after), limit));
+    }
+    let skipped = query.number("offset")?.unwrap_or(0).saturating_mul(limit);
+    if skipped > MOST_SKIPPED {
+        return Err(explained(format!("a page begins within {MOST_SKIPPED} rows; further on, send after")));
+    }
+    Ok((AuditStart::Skip(skipped), limit))
+}
+
+fn filter_of(query: &Fields) -> Result<AuditFilter, ServiceError> {
+    let actions = query.text("filterAction")?.filter(|text| *text != "all").unwrap_or_default();
+    let user_id = query.text("userId")?.map(str::parse).transpose();
+    Ok(AuditFilter {
+        is_administration: match query.text("type")? {
+            None | Some("all") => None,
+            Some("app") => Some(true),
+            Some("user") => Some(false),
+            Some(_) => return Err(explained("type is one of app, user, all".to_owned())),
+        },
+        is_success: match query.text("status")? {
+            None | Some("all") => None,
+            Some("success") => Some(true),
+            Some("error") => Some(false),
+            Some(_) => return Err(explained("status is one of success, error, all".to_owned())),
+        },
+        from: moment(query, "fromDate", Duration::ZERO)?,
+        // A day as the end means all of that day.
+        until: moment(query, "toDate", Duration::DAY)?,
+        actions: actions
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        user_id: user_id.map_err(|_| Refusal::UnknownUser)?,
+    })
+}
+
+/// A moment (RFC 3339), or a day in UTC, to which `of_a_day` is added.
+fn moment(query: &Fields, name: &str, of_a_day: Duration) -> Result<Option<OffsetDateTime>, ServiceError> {
+    let Some(text) = query.text(name)? else { return Ok(None) };
+    if let Ok(day) = parsed_day(text) {
+        return Ok(Some(
+            PrimitiveDateTime::new(day, time::Time::MIDNIGHT).assume_utc().saturating_add(of_a_day),
+        ));
+    }
+    let moment =
+        OffsetDateTime::parse(text, &Rfc3339).or_else(|_| OffsetDateTime::parse(text, &Iso8601::DEFAULT));
+    let moment = moment.ok().filter(|moment| (1970..=9998).contains(&moment.year()));
+    moment.map(Some).ok_or_else(|| {
+        explained(format!("{name} is a day such as 2026-11-25, or a moment such as 2026-11-25T10:00:00Z"))
+    })
+}
+
+fn parsed_day(text: &str) -> Result<Date, time::error::Parse> {
+    Date::parse(text, format_description!("[year]-[month]-[day]"))
+}
+
+/// All entries that a filter lets through, newest first, as CSV or JSON lines, while they are read.
+pub(crate) async fn export<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (operator, id) = operator_and_app(&state, caller, &query).await?;
+    let filter = filter_of(&query).map_err(ApiError::admin)?;
+    let format = match query.text("format").map_err(ApiError::admin)? {
+        None | Some("csv") => LogFormat::Csv,
+        Some("jsonl") => LogFormat::JsonLines,
+        Some(_) => return Err(ApiError::admin(explained("format is one of csv, jsonl".to_owned()))),
+    };
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.note_log_export(operator, id).await }).await?;
+    let (content_type, name) = match format {
+        LogFormat::Csv => ("text/csv; charset=utf-8", "logs.csv"),
+        LogFormat::JsonLines => ("application/jsonl; charset=utf-8", "logs.jsonl"),
+    };
+    let export = LogExport { state, id, filter, format, after: None, first: true, is_done: false };
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(stream::unfold(export, LogExport::next)))
+}
+
+#[derive(Clone, Copy)]
+enum LogFormat {
+    Csv,
+    JsonLines,
+}
+
+struct LogExport<S> {
+    state: Data<AppState<S>>,
+    id: AppId,
+    filter: AuditFilter,
+    format: LogFormat,
+    after: Option<AuditId>,
+    first: bool,
+    is_done: bool,
+}
+
+const LOG_COLUMNS: [&str; 10] = [
+    "createdAt",
+    "action",
+    "status",
+    "logType",
+    "actor",
+    "actorName",
+    "userId",
+    "handle",
+    "address",
+    "value",
+];
+
+impl<S: Store> LogExport<S> {
+    /// The next piece. An error on the way ends the connection, so that nobody takes half a log for a whole one.
+    async fn next(mut self) -> Option<(Result<Bytes, ApiError>, Self)> {
+        if self.is_done {
+            return None;
+        }
+        let (service, id, filter, after) =
+            (self.state.service.clone(), self.id, self.filter.clone(), self.after);
+        let reading = async move { service.next_of_log(id, filter, after, EXPORTED_AT_ONCE).await };
+        let entries = match run(Family::Admin, reading).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.is_done = true;
+                return Some((Err(error), self));
+            }
+        };
+        self.is_done = entries.len() < usize::try_from(EXPORTED_AT_ONCE).unwrap_or(usize::MAX);
+        self.after = entries.last().map(|last| last.id);
+        let mut text = String::new();
+        if self.first && matches!(self.format, LogFormat::Csv) {
+            csv_row(&mut text, &LOG_COLUMNS);
+        }
+        self.first = false;
+        for entry in &entries {
+            self.write(&mut text, entry);
+        }
+        Some((Ok(Bytes::from(text)), self))
+    }
+
+    fn write(&self, text: &mut String, entry: &AuditEntry) {
+        let value = entry_json(entry);
+        match self.format {
+            LogFormat::Csv => {
+                let cells =
+                    LOG_COLUMNS.map(|column| value.get(column).and_then(Value::as_str).unwrap_or_default());
+                csv_row(text, &cells);
+            }
+            LogFormat::JsonLines => {
+                text.push_str(&value.to_string());
+                text.push('\n');
+            }
+        }
+    }
+}
+
+/// What happened day by day.
+pub(crate) async fn statistics<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let service = state.service.clone();
+    let today = day_of(service.now());
+    let day =
+        |name| -> Result<Option<i64>, ServiceError> { Ok(moment(&query, name, Duration::ZERO)?.map(day_of)) };
+    let last = day("toDate").map_err(ApiError::admin)?.unwrap_or(today);
+    let first = day("fromDate").map_err(ApiError::admin)?.unwrap_or(last - USUAL_DAYS + 1);
+    let days = run(Family::Admin, async move { service.statistics(id, (first, last)).await }).await?;
+    let mut totals: Map<String, Value> = Map::new();
+    let mut rows = VecDeque::new();
+    for (day, usage) in days {
+        let mut row = Map::new();
+        row.insert("day".to_owned(), day_text(day).into());
+        for (kind, name) in UsageKind::ALL {
+            let number: u64 = usage.iter().filter(|usage| usage.kind == kind).map(|usage| usage.number).sum();
+            row.insert(name.to_owned(), number.into());
+            let before = totals.get(name).and_then(Value::as_u64).unwrap_or(0);
+            totals.insert(name.to_owned(), (before + number).into());
+        }
+        rows.push_back(Value::Object(row));
+    }
+    Ok(json(&object!({ "days": rows, "totals": totals })))
+}
+
+fn day_text(day: i64) -> String {
+    let moment = OffsetDateTime::UNIX_EPOCH.checked_add(Duration::days(day));
+    let text =
+        moment.and_then(|moment| moment.date().format(format_description!("[year]-[month]-[day]")).ok());
+    text.unwrap_or_default()
+}
+
+pub(crate) async fn outbox<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let after = query.text("after").map_err(ApiError::admin)?.map(str::parse).transpose();
+    let after = after.map_err(|_| ApiError::admin(explained("after is the id of a message".to_owned())))?;
+    let service = state.service.clone();
+    let listing = async move { service.list_outbox(id, after, MOST_ON_A_PAGE).await };
+    let waiting = run(Family::Admin, listing).await?;
+    let is_full = waiting.len() >= usize::try_from(MOST_ON_A_PAGE).unwrap_or(usize::MAX);
+    let next = waiting.last().filter(|_| is_full).map(|last| last.id.to_string());
+    let messages: Vec<_> = waiting.iter().map(waiting_json).collect();
+    Ok(json(&object!({ "messages": messages, "next": next })))
+}
+
+pub(crate) async fn retry_message<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let message = fields.required("messageId").map_err(ApiError::admin)?;
+    let message = message.parse().map_err(|_| ApiError::admin(Refusal::Unknown))?;
+    let service = state.service.clone();
+    run(Family::Admin, async move { service.retry_message(operator, id, message).await }).await?;
+    Ok(ok_true())
+}

@@ -1,0 +1,161 @@
+//! The log, its export, statistics, and messages that have not left.
+
+use latchkey_storage::Store;
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::harness::{PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    the_log_is_filtered_and_paged,
+    the_log_leaves_as_csv_and_json_lines,
+    days_are_counted_and_stay_when_the_log_goes,
+    a_message_that_was_given_up_is_tried_again,
+);
+
+async fn the_log_is_filtered_and_paged<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let id = app.user_id(&shop, "ana@example.com").await;
+    app.clock.advance(Duration::days(2));
+    for number in 0..30 {
+        let password = if number % 3 == 0 { "5".repeat(32) } else { PASSWORD.to_owned() };
+        app.as_app(&shop, "login", json!({"handle": "ana@example.com", "password": password})).await;
+        app.clock.advance(Duration::seconds(1));
+    }
+    let logs = async |query: &str| app.admin_get(&format!("logs?appId={}{query}", shop.id)).await;
+    let all = logs("").await.json();
+    assert_eq!(all["logs"].as_array().unwrap().len(), 25);
+    let total = all["totalLog"].as_u64().unwrap();
+    assert!(total > 30, "{total}");
+    let first = &all["logs"][0];
+    assert_eq!(
+        (&first["action"], &first["status"], &first["logType"]),
+        (&json!("login"), &json!("success"), &json!("user"))
+    );
+    assert_eq!(
+        (&first["handle"], &first["address"], &first["value"]),
+        (&json!("a***@example.com"), &json!("192.0.2.1"), &json!("true"))
+    );
+    let second = logs("&offset=1").await.json();
+    let after = logs(&format!("&after={}", all["next"].as_str().unwrap())).await.json();
+    assert_eq!(second["logs"], after["logs"]);
+    let number = async |query: &str| logs(query).await.json()["totalLog"].as_u64().unwrap();
+    let failed = number("&filterAction=login&status=error").await;
+    assert!(failed >= 1);
+    assert_eq!(number("&filterAction=login&status=success").await + failed, 30);
+    assert_eq!(number("&type=app&filterAction=create").await, 1);
+    assert_eq!(number("&type=user&filterAction=create").await, 0);
+    assert_eq!(number("&filterAction=signup,completeSignup").await, 2);
+    assert_eq!(number("&filterAction=all&status=all&type=all").await, total);
+    assert_eq!(number("&fromDate=2023-11-16&filterAction=login").await, 30);
+    assert_eq!(number("&toDate=2023-11-15&filterAction=login").await, 0);
+    assert_eq!(
+        number("&fromDate=2023-11-14&toDate=2023-11-14").await + number("&fromDate=2023-11-15").await,
+        total
+    );
+    assert_eq!(number("&fromDate=2023-11-16T22:13:50Z").await, 0, "not the 30 seconds before");
+    assert!(number(&format!("&userId={id}")).await > 0);
+    for wrong in [
+        "&type=x",
+        "&status=x",
+        "&fromDate=soon",
+        "&toDate=2023-13-01",
+        "&after=x",
+        "&offset=1000",
+        "&limit=x",
+    ] {
+        assert_eq!(logs(wrong).await.error(), (400, 602), "{wrong}");
+    }
+    assert_eq!(logs("&userId=x").await.error(), (404, 603));
+    assert_eq!(app.admin_get("logs").await.error(), (400, 403));
+    assert_eq!(app.admin_get("logs?appId=x").await.error(), (404, 401));
+}
+
+async fn the_log_leaves_as_csv_and_json_lines<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let before = app.audit(&shop).await.len();
+    let csv = app.admin_get(&format!("exportLogs?appId={}", shop.id)).await;
+    assert_eq!(csv.headers.get("content-disposition").unwrap(), "attachment; filename=\"logs.csv\"");
+    assert_eq!(csv.headers.get("cache-control").unwrap(), "no-store");
+    let text = csv.text();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "createdAt,action,status,logType,actor,actorName,userId,handle,address,value");
+    assert_eq!(lines.len(), before + 2, "and the export itself is told of");
+    assert!(lines[1].contains("exportLogs") && lines[1].contains("operator,test"), "{}", lines[1]);
+    let query = format!("exportLogs?appId={}&format=jsonl&filterAction=create", shop.id);
+    let text = app.admin_get(&query).await.text();
+    let parsed: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((parsed.len(), &parsed[0]["action"]), (1, &json!("create")));
+    for (query, error) in [
+        ("exportLogs".to_owned(), (400, 403)),
+        (format!("exportLogs?appId={}&format=xml", shop.id), (400, 602)),
+    ] {
+        assert_eq!(app.admin_get(&query).await.error(), error, "{query}");
+    }
+}
+
+async fn days_are_counted_and_stay_when_the_log_goes<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let long = json!({"name": "long", "scopes": "read", "days": 365});
+    let secret = app.admin("createOperatorToken", long).await.field("secret");
+    let statistics = async |query: &str| {
+        app.get(&format!("/api/app/statistics?appId={}{query}", shop.id), ("server-secret", &secret)).await
+    };
+    let today = statistics("&fromDate=2023-11-14&toDate=2023-11-14").await.json();
+    let expected = json!({"day": "2023-11-14", "signups": 1, "completions": 1, "invitations": 0, "logins": 0, "failures": 0});
+    assert_eq!(today["days"], json!([expected]));
+    app.clock.advance(Duration::days(1));
+    app.as_app(&shop, "login", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
+    app.as_app(&shop, "login", json!({"handle": "ana@example.com", "password": "5".repeat(32)})).await;
+    app.clock.advance(Duration::days(1));
+    let live = statistics("").await.json();
+    assert_eq!(live["days"].as_array().unwrap().len(), 30);
+    assert_eq!(
+        live["totals"],
+        json!({"signups": 1, "completions": 1, "invitations": 0, "logins": 1, "failures": 1})
+    );
+    app.service.purge_if_due().await.unwrap();
+    assert_eq!(statistics("").await.json(), live, "counted or not, they are the same");
+    app.clock.advance(Duration::days(200));
+    app.service.purge_if_due().await.unwrap();
+    assert!(app.audit(&shop).await.iter().all(|entry| entry.action != "signup"), "the log is gone");
+    let later = statistics("&fromDate=2023-11-01&toDate=2023-12-01").await.json();
+    assert_eq!(later["totals"], live["totals"]);
+    for wrong in ["&fromDate=2023-01-02&toDate=2023-01-01", "&fromDate=2020-01-01", "&fromDate=x"] {
+        assert_eq!(statistics(wrong).await.error(), (400, 602), "{wrong}");
+    }
+    assert_eq!(app.get("/api/app/statistics", ("server-secret", &secret)).await.error(), (400, 403));
+}
+
+async fn a_message_that_was_given_up_is_tried_again<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.refuse_mail(true);
+    app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
+    let outbox =
+        async || app.admin_get(&format!("outbox?appId={}", shop.id)).await.json()["messages"].clone();
+    let waiting = outbox().await;
+    assert_eq!((&waiting[0]["state"], &waiting[0]["to"]), (&json!("due"), &json!("a***@example.com")));
+    app.mails().await;
+    let dead = outbox().await;
+    assert_eq!((&dead[0]["state"], &dead[0]["attempts"]), (&json!("dead"), &json!(1)));
+    assert!(dead[0]["lastError"].as_str().unwrap().contains("refused"), "{dead}");
+    let retry =
+        async |id: &Value| app.admin("retryMessage", json!({"appId": shop.id, "messageId": id})).await;
+    app.refuse_mail(false);
+    let other = app.app("Other").await;
+    let elsewhere = json!({"appId": other.id, "messageId": dead[0]["messageId"]});
+    assert_eq!(app.admin("retryMessage", elsewhere).await.error(), (404, 602));
+    assert_eq!(retry(&dead[0]["messageId"]).await.text(), "true");
+    assert_eq!(retry(&dead[0]["messageId"]).await.error(), (404, 602), "it is due already");
+    app.code_for("ana@example.com").await;
+    assert_eq!(outbox().await, json!([]));
+    assert_eq!(retry(&json!("x")).await.error(), (404, 602));
+    assert_eq!(app.admin("retryMessage", json!({"appId": shop.id})).await.error(), (400, 403));
+    assert_eq!(app.admin_get("outbox").await.error(), (400, 403));
+    assert_eq!(app.admin_get("outbox?appId=x").await.error(), (404, 401));
+    assert_eq!(app.admin_get(&format!("outbox?appId={}&after=x", shop.id)).await.error(), (400, 602));
+}

@@ -1,0 +1,220 @@
+//! Applications as a whole: finding them, editing several things at once, emptying and removing them.
+
+use latchkey_domain::{App, AppId, AppName, AppType, MetadataField, MetadataFields};
+use latchkey_storage::Store;
+
+use crate::app_settings::SealedChange;
+use crate::audit::Act;
+use crate::listing::{Listed, Page};
+use crate::{AppView, Operator, Refusal, Service, ServiceError, SettingChange};
+
+/// Which applications are looked for.
+#[derive(Debug, Clone)]
+pub enum AppFilter {
+    /// All.
+    All,
+    /// That of exactly this name.
+    Named(String),
+    /// Those whose name holds this text, in any letter case.
+    Containing(String),
+}
+
+impl AppFilter {
+    fn lets_through(&self, app: &App) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(name) => app.name.as_str() == name,
+            Self::Containing(text) => app.name.as_str().to_lowercase().contains(&text.to_lowercase()),
+        }
+    }
+}
+
+/// Several changes that are made together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct AppUpdate {
+    /// Its new name.
+    pub name: Option<AppName>,
+    /// What it is for.
+    pub kind: Option<AppType>,
+    /// Settings by their names, and their values.
+    pub settings: Vec<(String, SettingChange)>,
+    /// Fields that are added to those of users' metadata.
+    pub more_fields: Vec<MetadataField>,
+    /// Fields that are added to those of invitations.
+    pub more_invite_fields: Vec<MetadataField>,
+}
+
+/// Which list of metadata fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldList {
+    /// That of users.
+    Own,
+    /// That of invitations.
+    Invited,
+}
+
+impl<S: Store> Service<S> {
+    /// The applications within reach that a filter lets through, newest first, a page of them.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn list_apps(
+        &self,
+        operator: Operator,
+        filter: AppFilter,
+        page: Page,
+    ) -> Result<Listed<AppView>, ServiceError> {
+        const BATCH: u32 = 200;
+        let (mut items, mut total, mut before) = (Vec::new(), 0_u64, None);
+        let (skipped, most) = (u64::from(page.skipped()), u64::from(page.size()));
+        loop {
+            let batch = self.inner.store.read("app.list", move |readers| {
+                readers.apps().list(before, BATCH).map_err(ServiceError::from)
+            });
+            let batch = batch.await?;
+            before = batch.last().map(|app| app.id);
+            let is_last = batch.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
+            for app in batch {
+                if operator.reaches(app.id).is_err() || !filter.lets_through(&app) {
+                    continue;
+                }
+                if total >= skipped && total < skipped + most {
+                    let id = app.id;
+                    let keys = self
+                        .inner
+                        .store
+                        .read("app.keys", move |readers| readers.apps().keys(id).map_err(ServiceError::from));
+                    items.push(self.view(app, &keys.await?)?);
+                }
+                total += 1;
+            }
+            if is_last {
+                return Ok(Listed { items, total, anonymous: 0, next: None });
+            }
+        }
+    }
+
+    /// Makes several changes at once.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::AppNameTaken`], explained; [`Refusal::InvalidData`], explained, when a
+    /// field collides with another or a value is out of its bounds.
+    pub async fn update_app_at_once(
+        &self,
+        operator: Operator,
+        id: AppId,
+        update: AppUpdate,
+    ) -> Result<AppView, ServiceError> {
+        let mut act = Act::of_operator("update", id, &operator);
+        let mut changed: Vec<&str> = update.settings.iter().map(|(name, _)| name.as_str()).collect();
+        let named = [
+            (update.name.is_some(), "name"),
+            (update.kind.is_some(), "type"),
+            (!update.more_fields.is_empty(), "metaData"),
+            (!update.more_invite_fields.is_empty(), "metaDataInvite"),
+        ];
+        changed.extend(named.iter().filter(|(is_changed, _)| *is_changed).map(|(_, name)| *name));
+        act.detail = Some(changed.join(" "));
+        let AppUpdate { name, kind, settings, more_fields, more_invite_fields } = update;
+        let settings = settings.into_iter().map(|(_, change)| SealedChange::of(self, id, change));
+        let settings = settings.collect::<Result<Vec<_>, _>>()?;
+        let service = self.clone();
+        self.update_app(act, move |repos, app| {
+            if let Some(name) = name.as_ref().filter(|name| **name != app.name) {
+                if repos.apps().find_by_name(app.developer_id, name)?.is_some_and(|other| other.id != app.id)
+                {
+                    let text = format!("App '{}' already exists.", name.as_str());
+                    return Err(ServiceError::Explained(Refusal::AppNameTaken, text));
+                }
+                app.name = name.clone();
+            }
+            app.kind = kind.unwrap_or(app.kind);
+            app.settings.metadata = with_more(&app.settings.metadata, &more_fields)?;
+            app.settings.invite_metadata = with_more(&app.settings.invite_metadata, &more_invite_fields)?;
+            crate::app_settings::check_together(app)?;
+            settings.iter().try_for_each(|change| change.apply(&service, repos, app))
+        })
+        .await
+    }
+
+    /// Takes one field out of a list of metadata fields.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::Unknown`], explained, when there is none at the index.
+    pub async fn remove_field(
+        &self,
+        operator: Operator,
+        id: AppId,
+        (list, index): (FieldList, usize),
+    ) -> Result<AppView, ServiceError> {
+        let act = Act::of_operator("deleteMetadata", id, &operator);
+        self.update_app(act, move |_, app| {
+            let fields = match list {
+                FieldList::Own => &mut app.settings.metadata,
+                FieldList::Invited => &mut app.settings.invite_metadata,
+            };
+            let mut left: Vec<_> = fields.iter().cloned().collect();
+            if index >= left.len() {
+                let text = format!("App doesn't have a field at index {index}.");
+                return Err(ServiceError::Explained(Refusal::Unknown, text));
+            }
+            left.remove(index);
+            *fields = checked(left)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes an application with everything that is of it, at once and for good. Its tokens open nothing from then
+    /// on, and its keys are published no more.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn remove_app(&self, operator: Operator, id: AppId) -> Result<(), ServiceError> {
+        let (app, keys) = self.app_with_keys(id).await?;
+        // Nothing of the application stays, so the entry is under none.
+        let mut act = Act::of_operator("delete", AppId::NONE, &operator);
+        act.detail = Some(format!("{id} {}", app.name.as_str()));
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("app.remove", move |repos| {
+                repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                repos.apps().remove(id)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await?;
+        let kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();
+        self.inner.signing.forget(&kids);
+        Ok(())
+    }
+
+    /// Removes an application's users, sign-ups, invitations and log. Settings, keys and messages as worded stay.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn reset_app(&self, operator: Operator, id: AppId) -> Result<(), ServiceError> {
+        let entry = self.done(&Act::of_operator("resetApp", id, &operator))?;
+        self.inner
+            .store
+            .transact("app.reset", move |repos| {
+                repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                repos.apps().remove_content(id)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await
+    }
+}
+
+fn with_more(fields: &MetadataFields, more: &[MetadataField]) -> Result<MetadataFields, ServiceError> {
+    if let Some(twice) = more.iter().find(|new| fields.iter().any(|field| field.path == new.path)) {
+        let text = format!("Duplicate metadata path '{}'.", twice.path);
+        return Err(ServiceError::Explained(Refusal::InvalidData, text));
+    }
+    checked(fields.iter().chain(more).cloned().collect())
+}
+
+fn checked(fields: Vec<MetadataField>) -> Result<MetadataFields, ServiceError> {
+    MetadataFields::new(fields)
+        .map_err(|error| ServiceError::Explained(Refusal::InvalidData, error.to_string()))
+}

@@ -1,0 +1,270 @@
+//! The keys and tokens of an application: a new key that takes over in time, one that takes over at once, a new
+//! app token, and tokens for those who administer it.
+
+use latchkey_crypto::{PublicKey, SigningKey, SuperToken};
+use latchkey_domain::{
+    App, AppId, AppKey, KEY_LEAD, KEY_TAIL, KeyState, TokenId, UserId, key_state, signing_key,
+};
+use latchkey_storage::{Repositories, Store};
+use serde_json::{Map, Value};
+use time::{Duration, OffsetDateTime};
+
+use crate::app_settings::RACES;
+use crate::audit::{Act, Call};
+use crate::caller::gate;
+use crate::signing::private_key_of;
+use crate::{AppView, Caller, Operator, Refusal, Service, ServiceError};
+
+/// How long a super-user token lives.
+const SUPER_LIFE: Duration = Duration::hours(1);
+/// The most bytes that an application's data may have as JSON text.
+const MOST_APP_DATA: usize = 16 * 1024;
+
+/// A key as its operator sees it.
+#[derive(Debug, Clone)]
+pub struct KeyView {
+    /// The key.
+    pub key: AppKey,
+    /// Its public half.
+    pub public_key: PublicKey,
+    /// Where it stands.
+    pub state: KeyState,
+}
+
+/// What an administrator of an application acts with.
+#[derive(Debug, Clone)]
+pub struct SuperTokens {
+    /// Their JWT, for the team's backends.
+    pub jwt: String,
+    /// The token that sets the application's data.
+    pub access_token: String,
+    /// When both end.
+    pub expires_at: OffsetDateTime,
+}
+
+impl<S: Store> Service<S> {
+    /// The keys of an application, oldest first.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn list_keys(&self, id: AppId) -> Result<Vec<KeyView>, ServiceError> {
+        let (_, keys) = self.app_with_keys(id).await?;
+        let now = self.inner.clock.now();
+        keys.iter()
+            .map(|key| {
+                let public_key = PublicKey::from_pem(&key.public_pem)?;
+                Ok(KeyView { key: key.clone(), public_key, state: key_state(&keys, key, now) })
+            })
+            .collect()
+    }
+
+    /// Makes a key that is published now and signs after [`KEY_LEAD`]. The present one stays published until its last
+    /// token has ended.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::Conflict`] when a key is waiting already; [`ServiceError::Busy`].
+    pub async fn rotate_key(&self, operator: Operator, id: AppId) -> Result<Vec<KeyView>, ServiceError> {
+        let act = Act::of_operator("rotateAppKey", id, &operator);
+        let now = self.inner.clock.now();
+        let new = self.new_key(id, now + KEY_LEAD).await?;
+        self.change_keys(act, move |repos, app, keys| {
+            if keys.iter().any(|key| key.signs_from > now) {
+                let text = "a new key is published already and signs soon".to_owned();
+                return Err(ServiceError::Explained(Refusal::Conflict, text));
+            }
+            for key in keys.iter().filter(|key| key.published_until.is_none()) {
+                let published_until = Some(end_of_tokens(app, new.signs_from));
+                repos.apps().put_key(&AppKey { published_until, ..key.clone() })?;
+            }
+            Ok(repos.apps().put_key(&new)?)
+        })
+        .await?;
+        self.list_keys(id).await
+    }
+
+    /// Replaces all keys by a new one at once: the tokens that they signed are worth nothing as soon as consumers
+    /// fetch the key set again. For a key that leaked.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`ServiceError::Busy`].
+    pub async fn regenerate_key(&self, operator: Operator, id: AppId) -> Result<Vec<KeyView>, ServiceError> {
+        let act = Act::of_operator("regenerateAppKey", id, &operator);
+        let (_, old) = self.app_with_keys(id).await?;
+        let new = self.new_key(id, self.inner.clock.now()).await?;
+        self.change_keys(act, move |repos, _, keys| {
+            for key in keys.iter().filter(|key| key.kid != new.kid) {
+                repos.apps().remove_key(id, &key.kid)?;
+            }
+            Ok(repos.apps().put_key(&new)?)
+        })
+        .await?;
+        let kids: Vec<String> = old.into_iter().map(|key| key.kid).collect();
+        self.inner.signing.forget(&kids);
+        self.list_keys(id).await
+    }
+
+    /// Makes a new app token; clients that ship with an older one are refused from now on.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn regenerate_app_token(&self, operator: Operator, id: AppId) -> Result<AppView, ServiceError> {
+        let now = self.inner.clock.now();
+        let act = Act::of_operator("regenerateAppToken", id, &operator);
+        self.update_app(act, move |_, app| {
+            app.token_generation += 1;
+            app.token_issued_at = now;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes tokens for an administrator of the application, told once.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`] when the application has no such administrator, [`Refusal::UserSuspended`], and what
+    /// an application that is not active refuses.
+    pub async fn make_super_tokens(
+        &self,
+        operator: Operator,
+        (app_id, id): (AppId, UserId),
+    ) -> Result<SuperTokens, ServiceError> {
+        let (app, keys, user) = self
+            .inner
+            .store
+            .read("super.find", move |readers| {
+                let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                gate(&app)?;
+                let user = readers.users().find(app_id, id)?.filter(|user| user.is_administrator);
+                let user = user.ok_or_else(|| {
+                    let text = "there is no such administrator: super-user tokens are for them".to_owned();
+                    ServiceError::Explained(Refusal::UnknownUser, text)
+                })?;
+                if user.status == latchkey_domain::UserStatus::Suspended {
+                    return Err(Refusal::UserSuspended.into());
+                }
+                Ok::<_, ServiceError>((app.clone(), readers.apps().keys(app_id)?, user))
+            })
+            .await?;
+        let now = self.inner.clock.now();
+        let expires_at = now + SUPER_LIFE;
+        let jwt = self.user_jwt(&app, &keys, &user, Some(expires_at))?;
+        let access_token = self.inner.keys.tokens().sign(&SuperToken {
+            app_id,
+            user_id: id,
+            epoch: user.sessions.epoch,
+            id: TokenId::generate(now, &*self.inner.entropy)?,
+            issued_at: now,
+            expires_at,
+        })?;
+        let mut act = Act::of_operator("superUserToken", app_id, &operator);
+        act.user_id = Some(id);
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("super.made", move |repos| repos.audit().add(&entry).map_err(ServiceError::from))
+            .await?;
+        Ok(SuperTokens { jwt, access_token, expires_at })
+    }
+
+    /// Replaces the data that an application shows its clients. For administrators of the application alone.
+    ///
+    /// # Errors
+    /// [`Refusal::AccessTokenInvalid`] without a super-user token that is still good; [`Refusal::InvalidData`] when
+    /// the data are too much.
+    pub async fn set_app_data(&self, call: Call, data: Map<String, Value>) -> Result<(), ServiceError> {
+        let Caller::SuperUser(token) = call.caller else { return Err(Refusal::AccessTokenInvalid.into()) };
+        if Value::Object(data.clone()).to_string().len() > MOST_APP_DATA {
+            return Err(Refusal::InvalidData.into());
+        }
+        let mut act = Act::of_server("setAppData", token.app_id);
+        (act.actor, act.user_id) = (latchkey_domain::Actor::User, Some(token.user_id));
+        act.source = Some(call.source);
+        self.update_app(act, move |repos, app| {
+            gate(app)?;
+            let user = repos.users().find(token.app_id, token.user_id)?;
+            let is_good = |user: &latchkey_domain::User| {
+                user.is_administrator
+                    && user.status == latchkey_domain::UserStatus::Active
+                    && user.sessions.accepts(token.epoch, token.id)
+            };
+            user.filter(is_good).ok_or(Refusal::AccessTokenInvalid)?;
+            app.settings.app_data.clone_from(&data);
+            Ok(())
+        })
+        .await
+        .map(|_| ())
+        .map_err(|error| match error {
+            ServiceError::Refused(Refusal::UnknownApp) => Refusal::AppGone.into(),
+            other => other,
+        })
+    }
+
+    async fn new_key(&self, app_id: AppId, signs_from: OffsetDateTime) -> Result<AppKey, ServiceError> {
+        let size = self.inner.settings.key_size;
+        let signing = self.on_pool(move || Ok(SigningKey::generate(size)?)).await?;
+        let kid = signing.public().kid();
+        let context = private_key_of(app_id, kid);
+        Ok(AppKey {
+            app_id,
+            kid: kid.to_owned(),
+            public_pem: signing.public().to_pem().to_owned(),
+            private: self.inner.keys.seal(&context, &signing.to_pkcs8()?, &*self.inner.entropy)?,
+            created_at: self.inner.clock.now(),
+            signs_from,
+            published_until: None,
+        })
+    }
+
+    /// Changes the keys of an application as they are in the database, one change at a time: its revision moves.
+    async fn change_keys(
+        &self,
+        act: Act,
+        change: impl Fn(&mut dyn Repositories, &App, &[AppKey]) -> Result<(), ServiceError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<(), ServiceError> {
+        let (id, now, entry) = (act.app_id, self.inner.clock.now(), self.done(&act)?);
+        let done = self
+            .inner
+            .store
+            .transact("app.keys", move |repos| {
+                for _ in 0..RACES {
+                    let before = repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                    let app = App { revision: before.revision + 1, updated_at: now, ..before.clone() };
+                    if !repos.apps().update(&app, before.revision)? {
+                        continue;
+                    }
+                    let keys = repos.apps().keys(id)?;
+                    change(repos, &app, &keys)?;
+                    return repos.audit().add(&entry).map_err(ServiceError::from);
+                }
+                Err(ServiceError::Unavailable(
+                    "the application was changed by others all the time".to_owned(),
+                ))
+            })
+            .await;
+        self.note(Some(act), done).await
+    }
+}
+
+/// Until when a key that signs until then is needed.
+fn end_of_tokens(app: &App, signs_until: OffsetDateTime) -> OffsetDateTime {
+    signs_until + Duration::hours(i64::from(app.settings.user_jwt_hours.max(1))) + KEY_TAIL
+}
+
+/// Keeps the key that signs published for longer, where its tokens live longer from now on.
+pub(crate) fn publish_for_longer(
+    repos: &mut dyn Repositories,
+    app: &App,
+    now: OffsetDateTime,
+) -> Result<(), ServiceError> {
+    let keys = repos.apps().keys(app.id)?;
+    let next = keys.iter().map(|key| key.signs_from).filter(|from| *from > now).min();
+    let (Some(current), Some(next)) = (signing_key(&keys, now), next) else { return Ok(()) };
+    let needed = end_of_tokens(app, next);
+    if current.published_until.is_some_and(|until| until < needed) {
+        repos.apps().put_key(&AppKey { published_until: Some(needed), ..current.clone() })?;
+    }
+    Ok(())
+}

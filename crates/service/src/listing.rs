@@ -1,0 +1,280 @@
+//! Looking through what an application has: pages with totals, and searches that hold nobody up.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_domain::{AppId, Invite, Signup, User, search_key};
+use latchkey_storage::{Listing, PageStart, Position, Readers, Store};
+use time::{Duration, OffsetDateTime};
+
+use crate::{Refusal, Service, ServiceError};
+
+/// The most members of a page.
+pub const MOST_ON_A_PAGE: u32 = 200;
+/// The most rows that may be passed over to reach a page; further on, a cursor leads.
+pub const MOST_SKIPPED: u32 = 10_000;
+/// The most that a search gives.
+pub(crate) const MOST_FOUND: usize = 200;
+/// How many members a search looks through for a text that stands anywhere: the newest.
+pub const MOST_SCANNED: u32 = 100_000;
+/// How many of them in one unit of work, so that other readers get their turn.
+const SCANNED_AT_ONCE: u32 = 5_000;
+/// Totals above this are kept for a while.
+const LARGE: u64 = 10_000;
+/// For how long.
+const KEPT_FOR: Duration = Duration::seconds(60);
+
+/// Which part of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    start: PageStart,
+    size: u32,
+}
+
+impl Page {
+    /// The page that begins after `skipped` rows, or where a cursor points.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`], explained, when the cursor is none of ours, or too much would be passed over.
+    pub fn new(skipped: u64, cursor: Option<&str>, size: u32) -> Result<Self, ServiceError> {
+        let size = size.clamp(1, MOST_ON_A_PAGE);
+        let explained = |text: String| ServiceError::Explained(Refusal::InvalidData, text);
+        let start = match cursor {
+            Some(cursor) => PageStart::After(
+                position_of(cursor)
+                    .ok_or_else(|| explained("after is no cursor of this server".to_owned()))?,
+            ),
+            None => {
+                PageStart::Skip(u32::try_from(skipped).ok().filter(|rows| *rows <= MOST_SKIPPED).ok_or_else(
+                    || explained(format!("a page begins within {MOST_SKIPPED} rows; further on, send after")),
+                )?)
+            }
+        };
+        Ok(Self { start, size })
+    }
+
+    pub(crate) fn size(self) -> u32 {
+        self.size
+    }
+
+    /// How many rows are passed over; none where a cursor leads.
+    pub(crate) fn skipped(self) -> u32 {
+        match self.start {
+            PageStart::Skip(rows) => rows,
+            PageStart::After(_) => 0,
+        }
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Clone)]
+pub struct Listed<T> {
+    /// The members, newest first.
+    pub items: Vec<T>,
+    /// How many there are in all.
+    pub total: u64,
+    /// How many of these are anonymous.
+    pub anonymous: u64,
+    /// Where the next page begins, if this one was full.
+    pub next: Option<String>,
+}
+
+/// What a search found.
+#[derive(Debug, Clone)]
+pub struct Found<T> {
+    /// The members, by handle.
+    pub items: Vec<T>,
+    /// Whether these are all: nothing was left unseen.
+    pub is_complete: bool,
+}
+
+/// A member of an application that people look for.
+pub trait Member: Clone + Send + 'static {
+    #[doc(hidden)]
+    const KIND: &'static str;
+    #[doc(hidden)]
+    fn listing(readers: &mut dyn Readers) -> &mut dyn Listing<Self>;
+    #[doc(hidden)]
+    fn position(&self) -> Position;
+    #[doc(hidden)]
+    fn name(&self) -> &str;
+}
+
+macro_rules! member {
+    ($type:ty, $kind:literal, $readers:ident) => {
+        impl Member for $type {
+            const KIND: &'static str = $kind;
+            fn listing(readers: &mut dyn Readers) -> &mut dyn Listing<Self> {
+                readers.$readers()
+            }
+            fn position(&self) -> Position {
+                Position { created_at: self.created_at, id: *self.id.as_bytes() }
+            }
+            fn name(&self) -> &str {
+                self.handle.as_str()
+            }
+        }
+    };
+}
+
+member!(User, "users", users);
+member!(Signup, "signups", signups);
+member!(Invite, "invites", invites);
+
+const CURSOR_VERSION: u8 = 1;
+
+fn cursor_of(position: Position) -> String {
+    let mut bytes = vec![CURSOR_VERSION];
+    let micros = position.created_at.unix_timestamp_nanos() / 1_000;
+    bytes.extend(i64::try_from(micros).unwrap_or(0).to_be_bytes());
+    bytes.extend(position.id);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn position_of(cursor: &str) -> Option<Position> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (version, rest) = bytes.split_first()?;
+    let (micros, id) = rest.split_at_checked(8)?;
+    if *version != CURSOR_VERSION {
+        return None;
+    }
+    let micros = i128::from(i64::from_be_bytes(micros.try_into().ok()?));
+    let created_at = OffsetDateTime::from_unix_timestamp_nanos(micros * 1_000).ok()?;
+    Some(Position { created_at, id: id.try_into().ok()? })
+}
+
+type CountedList = (AppId, &'static str);
+type Counted = (u64, u64);
+
+/// Totals of large applications, and until when they are kept.
+#[derive(Default)]
+pub(crate) struct Totals(Mutex<HashMap<CountedList, (OffsetDateTime, Counted)>>);
+
+impl Totals {
+    fn get(&self, key: CountedList, now: OffsetDateTime) -> Option<Counted> {
+        let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.get(&key).filter(|(until, _)| now < *until).map(|(_, total)| *total)
+    }
+
+    fn keep(&self, key: CountedList, now: OffsetDateTime, total: Counted) {
+        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.retain(|_, (until, _)| now < *until);
+        totals.insert(key, (now + KEPT_FOR, total));
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// A page of an application's users, sign-up attempts or invitations.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn list<T: Member>(
+        &self,
+        app_id: AppId,
+        page: Page,
+        without_anonymous: bool,
+    ) -> Result<Listed<T>, ServiceError> {
+        let now = self.inner.clock.now();
+        let kept = self.inner.totals.get((app_id, T::KIND), now);
+        let (items, counted) = self
+            .inner
+            .store
+            .read("listing.page", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let listing = T::listing(readers);
+                let items = listing.page(app_id, page.start, page.size, without_anonymous)?;
+                let counted = kept.map_or_else(|| listing.count(app_id), Ok)?;
+                Ok::<_, ServiceError>((items, counted))
+            })
+            .await?;
+        let (total, anonymous) = counted;
+        if kept.is_none() && total > LARGE {
+            self.inner.totals.keep((app_id, T::KIND), now, counted);
+        }
+        let is_full = items.len() >= usize::try_from(page.size).unwrap_or(usize::MAX);
+        let next = items.last().filter(|_| is_full).map(|last| cursor_of(last.position()));
+        Ok(Listed { items, total, anonymous, next })
+    }
+
+    /// Finds users, sign-up attempts or invitations whose handle, or user name, holds a text: first those that begin
+    /// with it, through an index; then, among the newest [`MOST_SCANNED`], those that hold it anywhere. Letter case
+    /// does not matter, and the text is no pattern.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn search<T: Member>(
+        &self,
+        app_id: AppId,
+        text: &str,
+        without_anonymous: bool,
+    ) -> Result<Found<T>, ServiceError> {
+        let key = search_key(text);
+        let most = u32::try_from(MOST_FOUND).unwrap_or(u32::MAX).saturating_add(1);
+        let beginning = key.clone();
+        let mut items: Vec<T> = self
+            .inner
+            .store
+            .read("listing.beginning", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                Ok::<_, ServiceError>(T::listing(readers).beginning_with(app_id, &beginning, most)?)
+            })
+            .await?;
+        let is_wanted =
+            |item: &T| !(without_anonymous && item.name().starts_with(latchkey_domain::ANONYMOUS_PREFIX));
+        items.retain(is_wanted);
+        let (mut after, mut scanned) = (None, 0);
+        let is_complete = loop {
+            if items.len() > MOST_FOUND || scanned >= MOST_SCANNED {
+                break false;
+            }
+            let text = key.clone();
+            let step = self
+                .inner
+                .store
+                .read("listing.scan", move |readers| {
+                    T::listing(readers)
+                        .scan(app_id, after, SCANNED_AT_ONCE, &text)
+                        .map_err(ServiceError::from)
+                })
+                .await?;
+            for item in step.found.into_iter().filter(is_wanted) {
+                if items.iter().all(|known| known.position().id != item.position().id) {
+                    items.push(item);
+                }
+            }
+            scanned += SCANNED_AT_ONCE;
+            after = step.next;
+            if after.is_none() {
+                break items.len() <= MOST_FOUND;
+            }
+        };
+        items.sort_by(|a, b| a.name().cmp(b.name()));
+        items.truncate(MOST_FOUND);
+        Ok(Found { items, is_complete })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_and_nonsense_does_not() {
+        let position = Position {
+            created_at: OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap()
+                + Duration::microseconds(7),
+            id: [9; 16],
+        };
+        assert_eq!(position_of(&cursor_of(position)), Some(position));
+        for wrong in ["", "x", "AQ", "////", &cursor_of(position)[1..], &format!("{}A", cursor_of(position))]
+        {
+            assert_eq!(position_of(wrong), None, "{wrong}");
+        }
+        assert!(Page::new(10_000, None, 25).is_ok());
+        assert!(Page::new(10_001, None, 25).is_err());
+        assert!(Page::new(u64::MAX, None, 25).is_err());
+        assert_eq!(Page::new(0, None, 9_999).unwrap().size(), MOST_ON_A_PAGE);
+    }
+}

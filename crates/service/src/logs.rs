@@ -1,0 +1,267 @@
+//! What operators see of what happened: the log, the days, and the messages that have not left.
+
+use latchkey_domain::{
+    AppId, AuditEntry, AuditFilter, AuditId, Channel, MessageId, MessageState, UsageDay, UsageKind, day_of,
+    masked,
+};
+use latchkey_storage::{AuditStart, Store};
+use time::{Duration, OffsetDateTime};
+
+use crate::audit::Act;
+use crate::payload::{MailPayload, SmsPayload, payload_of};
+use crate::{Operator, Refusal, Service, ServiceError};
+
+/// The most days of statistics at once.
+pub const MOST_DAYS: i64 = 366;
+/// How many finished days are looked at again, in case nobody counted them.
+const RECOUNTED_DAYS: i64 = 30;
+
+/// A message that has not left, without what is in it.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its id.
+    pub id: MessageId,
+    /// How it goes.
+    pub channel: Channel,
+    /// Where to: masked.
+    pub to: String,
+    /// Whether it is still tried.
+    pub state: MessageState,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is tried next.
+    pub due_at: OffsetDateTime,
+    /// When it is worth nothing any more.
+    pub expires_at: Option<OffsetDateTime>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// When it was promised.
+    pub created_at: OffsetDateTime,
+}
+
+impl<S: Store> Service<S> {
+    /// A page of an application's log, newest first, and how many entries there are in all.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn search_log(
+        &self,
+        app_id: AppId,
+        filter: AuditFilter,
+        start: AuditStart,
+        limit: u32,
+    ) -> Result<(Vec<AuditEntry>, u64), ServiceError> {
+        self.inner
+            .store
+            .read("log.search", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let entries = readers.audit().search(app_id, &filter, start, limit)?;
+                Ok((entries, readers.audit().count(app_id, &filter)?))
+            })
+            .await
+    }
+
+    /// The next entries of a log that is exported, after those up to `after`.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn next_of_log(
+        &self,
+        app_id: AppId,
+        filter: AuditFilter,
+        after: Option<AuditId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, ServiceError> {
+        let start = after.map_or(AuditStart::Skip(0), AuditStart::After);
+        self.inner
+            .store
+            .read("log.next", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                Ok(readers.audit().search(app_id, &filter, start, limit)?)
+            })
+            .await
+    }
+
+    /// Notes that a log leaves the server.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn note_log_export(&self, operator: Operator, app_id: AppId) -> Result<(), ServiceError> {
+        let entry = self.done(&Act::of_operator("exportLogs", app_id, &operator))?;
+        self.inner
+            .store
+            .transact("log.export", move |repos| {
+                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await
+    }
+
+    /// What happened in an application on each day, from the first to the last.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for too many days.
+    pub async fn statistics(
+        &self,
+        app_id: AppId,
+        (first, last): (i64, i64),
+    ) -> Result<Vec<(i64, Vec<UsageDay>)>, ServiceError> {
+        if first > last || last - first >= MOST_DAYS {
+            let text = format!("statistics are of 1 to {MOST_DAYS} days");
+            return Err(ServiceError::Explained(Refusal::InvalidData, text));
+        }
+        let today = day_of(self.inner.clock.now());
+        let kept = i64::from(self.inner.settings.audit_days);
+        self.inner
+            .store
+            .read("log.statistics", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let counted = readers.audit().usage(app_id, first, last + 1)?;
+                let mut days = Vec::new();
+                for day in first..=last {
+                    let mut usage: Vec<_> =
+                        counted.iter().filter(|usage| usage.day == day).copied().collect();
+                    if usage.is_empty() && day <= today && day >= today - kept {
+                        let (from, until) = (start_of(day)?, start_of(day + 1)?);
+                        usage = readers.audit().count_usage(app_id, from, until)?;
+                    }
+                    days.push((day, usage));
+                }
+                Ok(days)
+            })
+            .await
+    }
+
+    /// Counts the days of all applications that are over and were not counted.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn count_days(&self) -> Result<(), ServiceError> {
+        const BATCH: u32 = 100;
+        let now = self.inner.clock.now();
+        let tomorrow = start_of(day_of(now) + 1)?;
+        let is_ours = self.inner.store.transact("usage.claim", move |repos| {
+            repos.upkeep().claim_job("usage", now, tomorrow).map_err(ServiceError::from)
+        });
+        if !is_ours.await? {
+            return Ok(());
+        }
+        let mut before = None;
+        loop {
+            let apps = self.inner.store.read("usage.apps", move |readers| {
+                readers.apps().list(before, BATCH).map_err(ServiceError::from)
+            });
+            let apps = apps.await?;
+            let Some(last) = apps.last() else { break };
+            before = Some(last.id);
+            for app in &apps {
+                self.count_days_of(app.id, day_of(app.created_at), day_of(now)).await?;
+            }
+        }
+        self.inner
+            .store
+            .transact("usage.done", move |repos| {
+                repos.upkeep().finish_job("usage", now).map_err(ServiceError::from)
+            })
+            .await
+    }
+
+    async fn count_days_of(&self, app_id: AppId, made: i64, today: i64) -> Result<(), ServiceError> {
+        let first = made.max(today - RECOUNTED_DAYS);
+        self.inner
+            .store
+            .transact("usage.count", move |repos| {
+                let counted = repos.audit().usage(app_id, first, today)?;
+                for day in (first..today).filter(|day| counted.iter().all(|usage| usage.day != *day)) {
+                    let mut usage = repos.audit().count_usage(app_id, start_of(day)?, start_of(day + 1)?)?;
+                    // One row always, which says that the day was counted.
+                    if usage.iter().all(|usage| usage.kind != UsageKind::LogIns) {
+                        usage.push(UsageDay { day, kind: UsageKind::LogIns, number: 0 });
+                    }
+                    repos.audit().put_usage(app_id, day, &usage)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Messages of an application that have not left, newest first.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn list_outbox(
+        &self,
+        app_id: AppId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<Waiting>, ServiceError> {
+        let messages = self
+            .inner
+            .store
+            .read("outbox.of_app", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                readers.outbox().list(app_id, before, limit).map_err(ServiceError::from)
+            })
+            .await?;
+        let waiting = messages.into_iter().map(|message| Waiting {
+            to: self.masked_recipient(&message),
+            id: message.id,
+            channel: message.channel,
+            state: message.state,
+            attempts: message.attempts,
+            due_at: message.due_at,
+            expires_at: message.expires_at,
+            last_error: message.last_error,
+            created_at: message.created_at,
+        });
+        Ok(waiting.collect())
+    }
+
+    fn masked_recipient(&self, message: &latchkey_domain::OutboxMessage) -> String {
+        let context = payload_of(message.app_id, &message.id);
+        let Ok(json) = self.inner.keys.open_sealed(&context, &message.payload) else { return String::new() };
+        match message.channel {
+            Channel::Mail => serde_json::from_slice::<MailPayload>(&json)
+                .ok()
+                .and_then(|payload| latchkey_domain::Handle::from_stored(&payload.to).ok())
+                .map_or_else(String::new, |handle| masked(&handle)),
+            Channel::Sms => serde_json::from_slice::<SmsPayload>(&json)
+                .ok()
+                .and_then(|payload| latchkey_domain::Phone::from_stored(&payload.to).ok())
+                .map_or_else(String::new, |phone| phone.masked()),
+        }
+    }
+
+    /// Tries a message again that was given up.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::Unknown`] when there is none of this id that was given up.
+    pub async fn retry_message(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        id: MessageId,
+    ) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator("retryMessage", app_id, &operator);
+        act.detail = Some(id.to_string());
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        self.inner
+            .store
+            .transact("outbox.revive", move |repos| {
+                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                if !repos.outbox().revive(app_id, id, now)? {
+                    return Err(ServiceError::from(Refusal::Unknown));
+                }
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await?;
+        self.outbox_has_messages();
+        Ok(())
+    }
+}
+
+fn start_of(day: i64) -> Result<OffsetDateTime, ServiceError> {
+    OffsetDateTime::UNIX_EPOCH
+        .checked_add(Duration::seconds(day.saturating_mul(86_400)))
+        .ok_or_else(|| Refusal::InvalidData.into())
+}

@@ -1,0 +1,407 @@
+//! What operators do with the users of an application. What users do themselves is in `account.rs`.
+
+use latchkey_domain::{
+    App, AppId, CodePurpose, Failures, Familiarity, Handle, InvalidMetadata, MetadataFields, TemplateName,
+    User, UserChange, UserId, UserStatus, masked, max_users, user_claims,
+};
+use latchkey_notifiers::MessageKind;
+use latchkey_storage::{Repositories, Store};
+use serde_json::{Map, Value};
+use time::{Duration, OffsetDateTime};
+
+use crate::account::remove_user;
+use crate::app_settings::RACES;
+use crate::audit::Act;
+use crate::codes::CodeSubject;
+use crate::mail::{Notice, built_in, is_mailable, worded};
+use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::{NewPassword, Operator, Refusal, Service, ServiceError};
+
+/// A user whom an operator adds.
+#[derive(Debug, Clone)]
+pub struct AddUser {
+    /// Their handle.
+    pub handle: Handle,
+    /// Their password.
+    pub password: NewPassword,
+    /// Their locale; English if none.
+    pub locale: Option<String>,
+    /// Their metadata.
+    pub metadata: Map<String, Value>,
+    /// Whether they administer the application.
+    pub is_administrator: bool,
+}
+
+impl<S: Store> Service<S> {
+    /// Adds a user: at once, without a code and without a mail.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::HandleTaken`]; [`Refusal::InvalidData`] for password and locale;
+    /// [`Refusal::MetadataInvalid`]; [`Refusal::SignupOff`] when the application is full.
+    pub async fn add_user_of(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        new: AddUser,
+    ) -> Result<User, ServiceError> {
+        let mut act = Act::of_operator("addUser", app_id, &operator);
+        act.handle = Some(masked(&new.handle));
+        let added = self.add_user_of_now(app_id, new, act.clone()).await;
+        self.note(Some(act), added).await
+    }
+
+    async fn add_user_of_now(&self, app_id: AppId, new: AddUser, mut act: Act) -> Result<User, ServiceError> {
+        let now = self.inner.clock.now();
+        let handle = new.handle.clone();
+        let found = self.inner.store.read("user.add.find", move |readers| {
+            let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+            let is_taken = readers.users().find_by_handle(app_id, &handle)?.is_some()
+                || readers.users().is_held(app_id, &handle, now)?
+                || Self::is_user_name(readers.users(), app_id, &handle)?;
+            Ok::<_, ServiceError>((app, is_taken))
+        });
+        let (app, is_taken) = found.await?;
+        if is_taken {
+            return Err(Refusal::HandleTaken.into());
+        }
+        new.password.check(&app, &new.handle)?;
+        let locale = offered_locale(&app, new.locale.as_deref())?;
+        let metadata = MetadataFields::set_by_operator(
+            (&app.settings.metadata, &app.settings.invite_metadata),
+            &latchkey_domain::Metadata::default(),
+            &new.metadata,
+        );
+        let metadata = metadata.map_err(invalid_metadata)?;
+        let id = UserId::generate(now, &*self.inner.entropy)?;
+        let sealed = self.hash_password(new.password.into_client(), app_id, id).await?;
+        let made = (id, Some(sealed), locale, metadata);
+        let user = User {
+            last_login_at: None,
+            is_administrator: new.is_administrator,
+            ..new_user(app_id, new.handle, made, now)
+        };
+        act.user_id = Some(id);
+        let (entry, limit, added) =
+            (self.done(&act)?, max_users(&app, self.inner.settings.mode), user.clone());
+        self.inner
+            .store
+            .transact("user.add", move |repos| {
+                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                add_within_limit(repos, &added, limit, now)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await?;
+        Ok(user)
+    }
+
+    /// Removes a user with everything that is theirs, and gives what they were.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::UnknownUser`].
+    pub async fn remove_user_of(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        handle: Handle,
+    ) -> Result<User, ServiceError> {
+        let mut act = Act::of_operator("removeUser", app_id, &operator);
+        act.handle = Some(masked(&handle));
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        let removed = self
+            .inner
+            .store
+            .transact("user.remove", move |repos| {
+                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let user = repos.users().find_by_handle(app_id, &handle)?.ok_or(Refusal::UnknownUser)?;
+                remove_user(repos, &user, Duration::days(i64::from(app.settings.handle_hold_days)), now)?;
+                repos.audit().add(&entry)?;
+                Ok(user)
+            })
+            .await;
+        self.note(Some(act), removed).await
+    }
+
+    /// Sets a user's password, ends their sessions and tells them that it was changed, not to what.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`]; [`Refusal::InvalidData`] for a password that is not allowed.
+    pub async fn set_user_password(
+        &self,
+        operator: Operator,
+        (app_id, id): (AppId, UserId),
+        password: NewPassword,
+    ) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator("resetUserPassword", app_id, &operator);
+        act.user_id = Some(id);
+        let set = self.set_user_password_now((app_id, id), password, &act).await;
+        self.note(Some(act), set).await
+    }
+
+    async fn set_user_password_now(
+        &self,
+        (app_id, id): (AppId, UserId),
+        password: NewPassword,
+        act: &Act,
+    ) -> Result<(), ServiceError> {
+        let (app, user) = self.app_and_user(app_id, id).await?;
+        password.check(&app, &user.handle)?;
+        let new = self.hash_password(password.into_client(), app_id, id).await?;
+        let (now, entry) = (self.inner.clock.now(), self.done(act)?);
+        let slot = self.notice_slot(app_id, &user.handle, Notice::Change).await?;
+        let words = built_in(MessageKind::PasswordChanged, user.locale)?;
+        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let set = self
+            .inner
+            .store
+            .transact("user.password", move |repos| {
+                for _ in 0..RACES {
+                    let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                    let sessions = (user.sessions, user.sessions.end_all());
+                    if !repos.users().reset_password(app_id, id, &new, sessions, now)? {
+                        continue;
+                    }
+                    repos.codes().remove_all(app_id, id.as_bytes())?;
+                    notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
+                    repos.audit().add(&entry)?;
+                    return Ok(notice.is_some());
+                }
+                Err(ServiceError::Unavailable("the user was changed by others all the time".to_owned()))
+            })
+            .await;
+        self.settle_message(slot, set).await
+    }
+
+    /// Mails a user a code with which they set a new password themselves.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`]; [`Refusal::InvalidData`], explained, when no mail can reach them.
+    pub async fn send_user_reset(
+        &self,
+        operator: Operator,
+        (app_id, id): (AppId, UserId),
+    ) -> Result<(), ServiceError> {
+        let (app, user) = self.app_and_user(app_id, id).await?;
+        if !is_mailable(&user.handle) {
+            let text = "no mail can reach this user: set a password".to_owned();
+            return Err(ServiceError::Explained(Refusal::InvalidData, text));
+        }
+        let locale = user.locale;
+        let words = self.inner.store.read("user.reset.words", move |readers| {
+            worded(readers.email_templates(), app_id, TemplateName::ResetPassword, locale)
+        });
+        let words = words.await?;
+        let rules = self.inner.settings.codes;
+        let subject = CodeSubject {
+            app_id,
+            purpose: CodePurpose::Reset,
+            handle: user.handle.clone(),
+            id: *id.as_bytes(),
+        };
+        // The user comes from somewhere else: the code belongs to whoever asked, wherever they are.
+        let asked = self.inner.keys.digests().digest("reset.operator", &[id.as_bytes()])?;
+        let new_code = self.draw_code(&subject, &asked, rules.reset_life)?;
+        let slot = self.mail_slot(&user.handle).await?;
+        let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None)?;
+        let mut act = Act::of_operator("resetUserPassword", app_id, &operator);
+        (act.user_id, act.detail) = (Some(id), Some("code mailed".to_owned()));
+        let entry = self.done(&act)?;
+        let is_sent = self
+            .inner
+            .store
+            .transact("user.reset", move |repos| {
+                repos.audit().add(&entry)?;
+                new_code.place_and_send(repos, &rules, false, mail.as_ref())
+            })
+            .await;
+        self.settle_message(slot, is_sent).await
+    }
+
+    /// Replaces a user's metadata: every declared field is the operator's to set, none is demanded.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`]; [`Refusal::MetadataInvalid`], explained, when a value has no field, or another form.
+    pub async fn set_metadata_of(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        handle: Handle,
+        sent: Map<String, Value>,
+    ) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator("updateAppUserMetaData", app_id, &operator);
+        act.handle = Some(masked(&handle));
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        let set = self
+            .inner
+            .store
+            .transact("user.metadata", move |repos| {
+                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let user = repos.users().find_by_handle(app_id, &handle)?.ok_or(Refusal::UnknownUser)?;
+                let lists = (&app.settings.metadata, &app.settings.invite_metadata);
+                let metadata = MetadataFields::set_by_operator(lists, &user.metadata, &sent);
+                let metadata = Some(metadata.map_err(invalid_metadata)?);
+                let change = UserChange { metadata, ..UserChange::default() };
+                repos.users().change(app_id, user.id, &change, now)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await;
+        self.note(Some(act), set).await
+    }
+
+    /// Suspends a user, which ends all their sessions, or lets them in again.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`] when the application has no such user.
+    pub async fn set_user_status(
+        &self,
+        operator: Operator,
+        user: (AppId, UserId),
+        status: UserStatus,
+    ) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
+        self.on_user(operator, ("updateAppUser", format!("{status:?}")), user, move |repos, (app_id, id)| {
+            let change = UserChange { status: Some(status), ..UserChange::default() };
+            repos.users().change(app_id, id, &change, now)?;
+            if status == UserStatus::Suspended {
+                end_sessions(repos, app_id, id, now)?;
+                repos.codes().remove_all(app_id, id.as_bytes())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes a user an administrator of the application, or an ordinary one again, which ends the tokens of the
+    /// former.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`].
+    pub async fn set_administrator(
+        &self,
+        operator: Operator,
+        user: (AppId, UserId),
+        is_administrator: bool,
+    ) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
+        let action = ("setAdministrator", is_administrator.to_string());
+        self.on_user(operator, action, user, move |repos, (app_id, id)| {
+            let change = UserChange { is_administrator: Some(is_administrator), ..UserChange::default() };
+            repos.users().change(app_id, id, &change, now)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`] when the application has no such user.
+    pub async fn sign_out_everywhere(
+        &self,
+        operator: Operator,
+        user: (AppId, UserId),
+    ) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
+        self.on_user(operator, ("signOutUser", String::new()), user, move |repos, (app_id, id)| {
+            end_sessions(repos, app_id, id, now)
+        })
+        .await
+    }
+
+    /// Forgets a user's failed log-ins and wrong second factors: they need not wait any more.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`].
+    pub async fn unlock_user(
+        &self,
+        operator: Operator,
+        (app_id, id): (AppId, UserId),
+    ) -> Result<(), ServiceError> {
+        let (_, user) = self.app_and_user(app_id, id).await?;
+        let counters = self.factor_counters(app_id, &user)?;
+        self.on_user(operator, ("unlockUser", String::new()), (app_id, id), move |repos, (app_id, id)| {
+            for side in [Familiarity::Unknown, Familiarity::Known] {
+                for _ in 0..RACES {
+                    let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                    let from = user.login.failures(side);
+                    if repos.users().count_failures(app_id, id, side, from, Failures::default())? {
+                        break;
+                    }
+                }
+            }
+            Ok(counters.iter().try_for_each(|counter| repos.quotas().reset(counter))?)
+        })
+        .await
+    }
+
+    /// The claims that a user's JWT would have now.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`]; [`Refusal::MetadataInvalid`], explained, when a required field has no value: such a
+    /// user gets no JWT.
+    pub async fn preview_claims(
+        &self,
+        (app_id, id): (AppId, UserId),
+    ) -> Result<Map<String, Value>, ServiceError> {
+        let (app, user) = self.app_and_user(app_id, id).await?;
+        user_claims(&app, &user, self.inner.clock.now())
+            .map_err(|error| ServiceError::Explained(Refusal::MetadataInvalid, error.to_string()))
+    }
+
+    async fn app_and_user(&self, app_id: AppId, id: UserId) -> Result<(App, User), ServiceError> {
+        self.inner
+            .store
+            .read("user.of_app", move |readers| {
+                let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let user = readers.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                Ok((app, user))
+            })
+            .await
+    }
+
+    /// Does something with a user who is there, with its entry in the log.
+    async fn on_user(
+        &self,
+        operator: Operator,
+        (action, detail): (&'static str, String),
+        (app_id, id): (AppId, UserId),
+        change: impl Fn(&mut dyn Repositories, (AppId, UserId)) -> Result<(), ServiceError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator(action, app_id, &operator);
+        (act.user_id, act.detail) = (Some(id), Some(detail).filter(|text| !text.is_empty()));
+        let entry = self.done(&act)?;
+        let done = self
+            .inner
+            .store
+            .transact("user.operate", move |repos| {
+                repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                change(repos, (app_id, id))?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await;
+        self.note(Some(act), done).await
+    }
+}
+
+/// Ends all sessions of a user, however often they change meanwhile.
+fn end_sessions(
+    repos: &mut dyn Repositories,
+    app_id: AppId,
+    id: UserId,
+    now: OffsetDateTime,
+) -> Result<(), ServiceError> {
+    for _ in 0..RACES {
+        let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+        let (from, to) = (user.sessions, user.sessions.end_all());
+        if repos.users().change_sessions(app_id, id, from, to, now)? {
+            return Ok(());
+        }
+    }
+    Err(ServiceError::Unavailable("the sessions were changed by others all the time".to_owned()))
+}
+
+fn invalid_metadata(error: InvalidMetadata) -> ServiceError {
+    ServiceError::Explained(Refusal::MetadataInvalid, error.to_string())
+}

@@ -1,0 +1,73 @@
+//! Collections of an application that people look through: newest first, by their beginning, by any part.
+
+use latchkey_domain::AppId;
+use time::OffsetDateTime;
+
+use crate::StorageError;
+
+/// Where a row stands in its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// Its id.
+    pub id: [u8; 16],
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageStart {
+    /// After so many rows. They are read and passed over: not for deep pages.
+    Skip(u32),
+    /// After this row.
+    After(Position),
+}
+
+/// One step of a search through a collection.
+#[derive(Debug, Clone)]
+pub struct Scan<T> {
+    /// What was found.
+    pub found: Vec<T>,
+    /// Where the next step begins; none at the end.
+    pub next: Option<Position>,
+}
+
+/// A collection whose members have handles. Searched text is folded as `Handle::search_key` does.
+pub trait Listing<T> {
+    /// At most `limit` members, newest first. Anonymous ones are passed over if that is asked for.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn page(
+        &mut self,
+        app_id: AppId,
+        start: PageStart,
+        limit: u32,
+        without_anonymous: bool,
+    ) -> Result<Vec<T>, StorageError>;
+
+    /// How many members there are: all, and those who are anonymous.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn count(&mut self, app_id: AppId) -> Result<(u64, u64), StorageError>;
+
+    /// At most `limit` members whose handle, or user name where there are any, begins with a text: by an index.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn beginning_with(&mut self, app_id: AppId, text: &str, limit: u32) -> Result<Vec<T>, StorageError>;
+
+    /// Looks through at most `rows` members, newest first, for those with a text anywhere in their handle, or user
+    /// name where there are any.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn scan(
+        &mut self,
+        app_id: AppId,
+        after: Option<Position>,
+        rows: u32,
+        text: &str,
+    ) -> Result<Scan<T>, StorageError>;
+}

@@ -1,0 +1,2 @@
+DROP INDEX invites_newest;
+DROP INDEX signups_newest;
