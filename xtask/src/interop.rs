@@ -1,5 +1,5 @@
 //! `cargo xtask interop`: a fresh token is verified by `jose` (npm) and `PyJWT` (PyPI), which find the keys by
-//! themselves; forged ones are refused by them, and by the server. An authenticator is enrolled by `zxing-cpp` and
+//! themselves; forged ones are refused by them, and by the server. A key is rotated while tokens are made and verified. An authenticator is enrolled by `zxing-cpp` and
 //! `pyotp` (PyPI), which read our QR code and compute what it stands for.
 
 use xshell::{Shell, cmd};
@@ -25,7 +25,8 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     let requirements = scripts.join("requirements.txt");
     cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check -r {requirements}").run()?;
 
-    let server = Server::start(shell)?;
+    // Consumers may keep key sets for ten seconds here, so that a new key signs after forty.
+    let server = Server::start_with(shell, &[("LATCHKEY__KEYS__KEY_SET_SECONDS", "10")])?;
     let _env = [
         shell.push_env("LATCHKEY_URL", &server.url),
         shell.push_env("LATCHKEY_APP", server.app("Interop", "none")?),
@@ -33,6 +34,7 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
         shell.push_env("LATCHKEY_SERVER_SECRET", server.secret()?),
     ];
     cmd!(shell, "node {scripts}/verify.mjs").run()?;
+    cmd!(shell, "node {scripts}/rotate.mjs").run()?;
     cmd!(shell, "{python} {scripts}/verify.py").run()?;
     cmd!(shell, "{python} {scripts}/authenticator.py").run()?;
     say("interop: jose, PyJWT, zxing and pyotp agree with us");

@@ -16,9 +16,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(shell: &Shell) -> anyhow::Result<Self> {
+        Self::start_with(shell, &[])
+    }
+
+    /// Starts it with settings of its own.
+    pub(crate) fn start_with(shell: &Shell, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let binary = shell.current_dir().join("target/debug/latchkey");
-        let mut child = command(&binary, &folder).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = command(&binary, &folder)
+            .envs(settings.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
         let output = child.stdout.take().context("standard output")?;
         let mut lines = BufReader::new(output).lines().map_while(Result::ok);
         let url = lines.find_map(|line| line.strip_prefix("Latchkey is ready at ").map(str::to_owned));

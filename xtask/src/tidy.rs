@@ -10,7 +10,7 @@ use xshell::{Shell, cmd};
 use crate::run::say;
 
 /// What a crate must not know, by the beginning of the names in its tree.
-const LAYERS: [(&str, &[&str]); 5] = [
+const LAYERS: [(&str, &[&str]); 6] = [
     ("latchkey-domain", &["diesel", "actix", "tokio", "reqwest", "lettre", "ring", "latchkey-"]),
     (
         "latchkey-crypto",
@@ -29,6 +29,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("latchkey-notifiers", &["actix", "diesel", "latchkey-storage", "latchkey-service"]),
+    ("latchkey-transfer", &["diesel", "actix", "tokio", "reqwest", "lettre", "ring", "latchkey-"]),
     ("latchkey-service", &["actix", "diesel", "reqwest", "askama", "config"]),
 ];
 /// Crates that must be nowhere: the first has an open advisory, the others bring a second TLS.

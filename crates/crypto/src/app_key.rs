@@ -54,6 +54,21 @@ impl SigningKey {
         Self::new(KeyPair::from_pkcs8(der).map_err(|_| CryptoError::Key("not an RSA private key in PKCS#8"))?)
     }
 
+    /// Parses a PEM text: PKCS#8 (RFC 7468 section 10), or PKCS#1 (`RSA PRIVATE KEY`), without a passphrase.
+    ///
+    /// # Errors
+    /// [`CryptoError::Key`].
+    pub fn from_pem(text: &str) -> Result<Self, CryptoError> {
+        let malformed = CryptoError::Key("not an RSA private key in PEM");
+        let Ok(block) = pem::parse(text) else { return Err(malformed) };
+        let pair = match block.tag() {
+            "PRIVATE KEY" => KeyPair::from_pkcs8(block.contents()),
+            "RSA PRIVATE KEY" => KeyPair::from_der(block.contents()),
+            _ => return Err(malformed),
+        };
+        Self::new(pair.map_err(|_| malformed)?)
+    }
+
     fn new(pair: KeyPair) -> Result<Self, CryptoError> {
         let public = pair.public_key();
         let modulus = public.modulus().big_endian_without_leading_zero().to_vec();

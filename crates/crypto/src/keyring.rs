@@ -123,6 +123,26 @@ impl KeyRing {
             .collect()
     }
 
+    /// Wraps the server's keys with another master key. What they sealed, digested and signed stays good.
+    ///
+    /// # Errors
+    /// [`KeyRingError::WrongMasterKey`] when another master key than `old` wrapped them.
+    pub fn rewrap(
+        old: &MasterKey,
+        new: &MasterKey,
+        keys: &[ServerKey],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<ServerKey>, KeyRingError> {
+        let (old, new) = (old.wrapping_key()?, new.wrapping_key()?);
+        keys.iter()
+            .map(|key| {
+                let opened = unwrap(&old, key)?;
+                let wrapped = new.seal(&context(key.purpose, &key.id), opened.as_ref(), entropy)?;
+                Ok(ServerKey { wrapped, ..key.clone() })
+            })
+            .collect()
+    }
+
     /// Opens the server's keys.
     ///
     /// # Errors
@@ -260,6 +280,26 @@ mod tests {
         let error = KeyRing::open(&master(3), &keys).unwrap_err();
         let KeyRingError::WrongMasterKey { stored, given } = error else { panic!("{error}") };
         assert_eq!((stored, given), (master(1).fingerprint(), master(3).fingerprint()));
+    }
+
+    #[test]
+    fn keys_that_were_wrapped_anew_open_with_the_new_key_alone() {
+        let (old, new) = (master(1), master(5));
+        let before = keys(&old);
+        let after = KeyRing::rewrap(&old, &new, &before, &SeededEntropy::new(6)).unwrap();
+        assert!(KeyRing::open(&old, &after).is_err());
+        let sealed = KeyRing::open(&old, &before)
+            .unwrap()
+            .seal(
+                &SealContext { purpose: "x", app_id: AppId::NONE, row: b"r" },
+                b"kept",
+                &SeededEntropy::new(7),
+            )
+            .unwrap();
+        let ring = KeyRing::open(&new, &after).unwrap();
+        let context = SealContext { purpose: "x", app_id: AppId::NONE, row: b"r" };
+        assert_eq!(ring.open_sealed(&context, &sealed).unwrap().as_slice(), b"kept");
+        assert!(KeyRing::rewrap(&old, &new, &after, &SeededEntropy::new(8)).is_err());
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod error;
 mod id_token;
 mod jwt;
 mod keyring;
+mod passphrase;
 mod password;
 mod pool;
 mod seal;
@@ -41,7 +42,8 @@ pub use error::CryptoError;
 pub use id_token::{IdToken, IdTokenRules, ProviderKeys, may_be_id_token, verify_id_token};
 pub use jwt::{MAX_TOKEN_BYTES, TokenError};
 pub use keyring::{KeyRing, KeyRingError, MasterKey};
-pub use password::{Engine, HashCost, PasswordHasher, Verdict, client_password};
+pub use passphrase::PassphraseKey;
+pub use password::{Engine, HashCost, OVER_RAW, PasswordHasher, Verdict, check_digest, client_password};
 pub use pool::{HashPool, PoolFull};
 pub use seal::SealContext;
 pub use server_token::{

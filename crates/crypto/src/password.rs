@@ -101,22 +101,37 @@ impl PasswordHasher {
         Ok(Zeroizing::new(format!("$argon2id$v=19$m={memory_kib},t={passes},p=1${salt}${}", output.as_str())))
     }
 
-    /// Whether this is the password behind a stored hash: argon2id, or imported bcrypt.
+    /// Whether this is the password behind a stored hash: argon2id, or imported bcrypt. A hash that was computed over
+    /// the password itself ([`OVER_RAW`]) is compared where the client sent that.
     ///
     /// # Errors
     /// [`CryptoError::Hash`] when the stored text is no hash, or one that would cost too much;
     /// [`CryptoError::OutOfMemory`].
     pub fn verify(&self, password: &ClientPassword, stored: &str) -> Result<Verdict, CryptoError> {
+        let Some(stored) = stored.strip_prefix(OVER_RAW) else {
+            return self.verify_text(password.expose(), stored);
+        };
+        match password.raw() {
+            Some(raw) => Ok(match self.verify_text(raw.expose(), stored)? {
+                Verdict::Wrong => Verdict::Wrong,
+                // From now on either form of the password logs in.
+                Verdict::Right | Verdict::RightButOutdated => Verdict::RightButOutdated,
+            }),
+            // Only the password itself can be compared. The same work is done for nothing.
+            None => self.verify_text(password.expose(), stored).map(|_| Verdict::Wrong),
+        }
+    }
+
+    fn verify_text(&self, password: &str, stored: &str) -> Result<Verdict, CryptoError> {
         match Phc::parse(stored)? {
             Phc::Bcrypt => {
-                let right = bcrypt::verify(password.expose(), stored)
-                    .map_err(|_| CryptoError::Hash("not a bcrypt hash"))?;
+                let right =
+                    bcrypt::verify(password, stored).map_err(|_| CryptoError::Hash("not a bcrypt hash"))?;
                 Ok(if right { Verdict::RightButOutdated } else { Verdict::Wrong })
             }
             Phc::Argon2id { memory_kib, passes, lanes, salt, output } => {
                 let mut computed = Zeroizing::new(vec![0; output.len()]);
-                let password = password.expose().as_bytes();
-                self.engine.argon2id(password, &salt, memory_kib, passes, lanes, &mut computed)?;
+                self.engine.argon2id(password.as_bytes(), &salt, memory_kib, passes, lanes, &mut computed)?;
                 let right: bool = computed.ct_eq(&output).into();
                 let current = (memory_kib, passes, lanes, output.len())
                     == (self.cost.memory_kib, self.cost.passes, 1, 32);
@@ -138,6 +153,18 @@ impl PasswordHasher {
     }
 }
 
+/// How a stored hash begins that was computed over the password itself, not over the digits that clients send.
+pub const OVER_RAW: &str = "raw:";
+
+/// Whether a text is a hash that can be verified within bounds: bcrypt of cost 4 to 14, argon2id of at most 256 MiB,
+/// 10 passes and 8 lanes. It is looked at only.
+///
+/// # Errors
+/// [`CryptoError::Hash`] says what is wrong.
+pub fn check_digest(text: &str) -> Result<(), CryptoError> {
+    Phc::parse(text).map(|_| ())
+}
+
 /// What a client would send for this password: both forms are one password.
 ///
 /// # Errors
@@ -149,7 +176,8 @@ pub fn client_password(raw: &RawPassword) -> Result<ClientPassword, CryptoError>
         use std::fmt::Write as _;
         let _ = write!(text, "{byte:02x}");
     }
-    ClientPassword::parse(&text).map_err(|_| CryptoError::Library("MD5"))
+    let client = ClientPassword::parse(&text).map_err(|_| CryptoError::Library("MD5"))?;
+    Ok(client.with_raw(raw.clone()))
 }
 
 #[cfg(test)]

@@ -38,6 +38,17 @@ impl TotpSecret {
         Ok(Self(Zeroizing::new(bytes)))
     }
 
+    /// Reads base32, as authenticator apps take it: capitals or not, with blanks and padding or without.
+    ///
+    /// # Errors
+    /// [`CryptoError::Key`].
+    pub fn from_base32(text: &str) -> Result<Self, CryptoError> {
+        let plain = |c: &char| !c.is_ascii_whitespace() && *c != '=';
+        let text = Zeroizing::new(text.chars().filter(plain).collect::<String>().to_ascii_uppercase());
+        let bytes = BASE32_NOPAD.decode(text.as_bytes());
+        Self::new(bytes.map_err(|_| CryptoError::Key("a TOTP secret is base32"))?)
+    }
+
     /// The secret, to be sealed.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

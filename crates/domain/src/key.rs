@@ -6,8 +6,8 @@ use time::{Duration, OffsetDateTime};
 use crate::id::{AppId, ServerKeyId};
 use crate::secret::Sealed;
 
-/// How long a key is published before it signs: four times as long as consumers may keep the key set.
-pub const KEY_LEAD: Duration = Duration::hours(1);
+/// For how many times the life of a key set in its consumers' hands a new key is published before it signs.
+pub const KEY_LEAD: i32 = 4;
 /// How long a key stays published beyond the end of the last token that it signed, for consumers whose clocks are slow.
 pub const KEY_TAIL: Duration = Duration::hours(1);
 

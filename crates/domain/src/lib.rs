@@ -35,6 +35,7 @@ mod code;
 mod entropy;
 mod handle;
 mod id;
+mod import;
 mod invite;
 mod key;
 mod locale;
@@ -68,6 +69,7 @@ pub use id::{
     AppId, AuditId, CodeId, DeveloperId, InvalidId, InviteId, MessageId, ServerKeyId, SignupId, TokenId,
     UserId,
 };
+pub use import::ImportMark;
 pub use invite::{Invite, InviteState};
 pub use key::{AppKey, KEY_LEAD, KEY_TAIL, KeyState, ServerKey, ServerKeyPurpose, key_state, signing_key};
 

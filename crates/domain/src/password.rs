@@ -17,7 +17,10 @@ pub enum InvalidPassword {
 /// What clients send instead of the password: the lower-case hexadecimal MD5 of its UTF-8 bytes.
 /// To the server these 32 digits *are* the password.
 #[derive(Debug, Clone)]
-pub struct ClientPassword(SecretString);
+pub struct ClientPassword {
+    digits: SecretString,
+    raw: Option<RawPassword>,
+}
 
 impl ClientPassword {
     /// Parses exactly 32 digits of `[0-9a-f]`.
@@ -26,7 +29,7 @@ impl ClientPassword {
     /// [`InvalidPassword::Form`].
     pub fn parse(text: &str) -> Result<Self, InvalidPassword> {
         if text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            Ok(Self(SecretString::from(text)))
+            Ok(Self { digits: SecretString::from(text), raw: None })
         } else {
             Err(InvalidPassword::Form)
         }
@@ -35,7 +38,19 @@ impl ClientPassword {
     /// The digits.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.digits.expose_secret()
+    }
+
+    /// The same, with the password that it was computed from.
+    #[must_use]
+    pub fn with_raw(self, raw: RawPassword) -> Self {
+        Self { raw: Some(raw), ..self }
+    }
+
+    /// The password itself, where it was sent.
+    #[must_use]
+    pub fn raw(&self) -> Option<&RawPassword> {
+        self.raw.as_ref()
     }
 }
 

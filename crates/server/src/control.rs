@@ -2,12 +2,14 @@
 //! may write. HTTP over a socket in the data folder; whoever may open the socket is the operator.
 
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, Data, Json};
+use actix_web::web::{self, Bytes, Data, Json, JsonConfig};
 use actix_web::{App, HttpResponse, HttpServer};
-use latchkey_domain::{AppId, AppName, Preset, Scopes, SignupFlow, TokenId, TokenName};
+use futures_util::{Stream, TryStreamExt as _};
+use latchkey_domain::{AppId, AppName, Entropy, Handle, Preset, Scopes, SignupFlow, TokenId, TokenName};
 use latchkey_service::{
     AppFilter, MOST_ON_A_PAGE, NewApp, NewOperatorToken, Operator, Page, Refusal, Service, ServiceError,
 };
@@ -16,9 +18,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::dto::{admin_app_json, operator_token_json};
-use crate::start::{StartError, control_socket};
+use crate::dto::{admin_app_json, key_json, operator_token_json};
+use crate::http::iso;
+use crate::start::{KeyPlace, StartError, control_socket};
+use crate::transfer::{Arriving, Leaving, arrive, leave};
 
+/// The longest command: some hundreds of records.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// The longest list of server secrets.
 const MOST_LISTED: u32 = 1_000;
 
@@ -62,6 +68,25 @@ pub(crate) enum Command {
     },
     /// List the server secrets.
     ListServerSecrets,
+    /// Make an application's next key.
+    RotateAppKey {
+        /// Its id.
+        app: String,
+    },
+    /// Make tokens for an administrator of an application.
+    MakeSuperTokens {
+        /// The application's id.
+        app: String,
+        /// The administrator's handle.
+        handle: String,
+    },
+    /// Replace the master key.
+    RotateMaster {
+        /// The file into which the new one goes, where it stands in the settings.
+        to: Option<PathBuf>,
+    },
+    /// Bring something in.
+    Arrive(Arriving),
     /// Revoke a server secret.
     RevokeServerSecret {
         /// Its id.
@@ -78,19 +103,48 @@ pub(crate) enum Outcome {
 }
 
 /// Does what a command asks for, wherever it runs.
-pub(crate) async fn execute(service: &Service<Database>, command: Command) -> Outcome {
+pub(crate) async fn execute(
+    service: &Service<Database>,
+    (key_place, entropy): (&KeyPlace, &dyn Entropy),
+    command: Command,
+) -> Outcome {
+    if let Command::RotateMaster { to } = command {
+        return match rotate_master(service, (key_place, entropy), to.as_deref()).await {
+            Ok(fingerprint) => Outcome::Done(json!({ "masterKey": fingerprint })),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+    }
     match perform(service, command).await {
         Ok(value) => Outcome::Done(value),
-        Err(ServiceError::Refused(Refusal::AppNameTaken)) => {
-            Outcome::Failed("an application of this name already exists".to_owned())
-        }
-        Err(ServiceError::Explained(_, text)) => Outcome::Failed(text),
-        Err(ServiceError::Refused(Refusal::UnknownApp)) => {
-            Outcome::Failed("there is no such application".to_owned())
-        }
-        Err(ServiceError::Refused(Refusal::Unknown)) => Outcome::Failed("there is no such thing".to_owned()),
-        Err(error) => Outcome::Failed(error.to_string()),
+        Err(error) => Outcome::Failed(failure(&error)),
     }
+}
+
+/// What is told of a use case that gave nothing.
+pub(crate) fn failure(error: &ServiceError) -> String {
+    match error {
+        ServiceError::Refused(Refusal::AppNameTaken) => {
+            "an application of this name already exists".to_owned()
+        }
+        ServiceError::Explained(_, text) => text.clone(),
+        ServiceError::Refused(Refusal::UnknownApp) => "there is no such application".to_owned(),
+        ServiceError::Refused(Refusal::Unknown) => "there is no such thing".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The new key is on the disk first, then everything is wrapped with it, then it takes the name of the old one:
+/// wherever this is stopped, one of the two that are there opens the data.
+async fn rotate_master(
+    service: &Service<Database>,
+    (key_place, entropy): (&KeyPlace, &dyn Entropy),
+    to: Option<&Path>,
+) -> Result<String, StartError> {
+    let old = key_place.read(true, entropy)?;
+    let new = key_place.begin(to, entropy)?;
+    service.rotate_master(Operator::command_line(), &old, &new).await?;
+    key_place.finish()?;
+    Ok(new.fingerprint())
 }
 
 async fn perform(service: &Service<Database>, command: Command) -> Result<Value, ServiceError> {
@@ -136,6 +190,21 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
             let tokens = service.list_operator_tokens(operator, None, MOST_LISTED).await?;
             Ok(Value::Array(tokens.iter().map(operator_token_json).collect()))
         }
+        Command::RotateAppKey { app } => {
+            let id = app.parse().map_err(|_| Refusal::UnknownApp)?;
+            let keys = service.rotate_key(operator, id).await?;
+            Ok(Value::Array(keys.iter().map(key_json).collect()))
+        }
+        Command::MakeSuperTokens { app, handle } => {
+            let id: AppId = app.parse().map_err(|_| Refusal::UnknownApp)?;
+            let handle = Handle::parse(&handle).map_err(explained)?;
+            let tokens = service.make_super_tokens_of(operator, id, handle).await?;
+            Ok(json!({
+                "jwt": tokens.jwt, "accessToken": tokens.access_token, "expiresAt": iso(tokens.expires_at),
+            }))
+        }
+        Command::Arrive(what) => arrive(service, what).await,
+        Command::RotateMaster { .. } => Err(ServiceError::Internal("it is not the service's".into())),
         Command::RevokeServerSecret { id } => {
             let id: TokenId = id.parse().map_err(|_| Refusal::Unknown)?;
             service.revoke_operator_token(operator, id).await?;
@@ -149,9 +218,19 @@ fn explained(error: impl std::error::Error) -> ServiceError {
 }
 
 /// Takes commands.
-pub(crate) fn serve(listener: UnixListener, service: Service<Database>) -> Result<ServerHandle, StartError> {
+pub(crate) fn serve(
+    listener: UnixListener,
+    service: Service<Database>,
+    (key_place, entropy): (KeyPlace, Arc<dyn Entropy>),
+) -> Result<ServerHandle, StartError> {
     let server = HttpServer::new(move || {
-        App::new().app_data(Data::new(service.clone())).route("/command", web::post().to(handle))
+        let keys = Data::new((key_place.clone(), Arc::clone(&entropy)));
+        App::new()
+            .app_data(Data::new(service.clone()))
+            .app_data(keys)
+            .app_data(JsonConfig::default().limit(MOST_BYTES))
+            .route("/command", web::post().to(handle))
+            .route("/leave", web::post().to(leave_by_socket))
     })
     .workers(1)
     .disable_signals()
@@ -163,22 +242,73 @@ pub(crate) fn serve(listener: UnixListener, service: Service<Database>) -> Resul
     Ok(handle)
 }
 
-async fn handle(service: Data<Service<Database>>, command: Json<Command>) -> HttpResponse {
-    HttpResponse::Ok().json(execute(&service, command.into_inner()).await)
+type Keys = (KeyPlace, Arc<dyn Entropy>);
+
+async fn handle(service: Data<Service<Database>>, keys: Data<Keys>, command: Json<Command>) -> HttpResponse {
+    // To its end, even if whoever asked is gone.
+    let doing = async move { execute(&service, (&keys.0, &*keys.1), command.into_inner()).await };
+    match actix_web::rt::spawn(doing).await {
+        Ok(outcome) => HttpResponse::Ok().json(outcome),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
 }
 
-/// Sends a command to the server that holds the folder.
-pub(crate) async fn send(folder: &Path, command: &Command) -> Result<Outcome, StartError> {
-    let path = control_socket(folder);
-    let unreachable = |error: reqwest::Error| {
-        StartError::Unavailable(format!("the running server does not answer on {}: {error}", path.display()))
-    };
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .unix_socket(path.as_path())
-        .timeout(std::time::Duration::from_secs(30))
-        .build()
-        .map_err(unreachable)?;
-    let answer = client.post("http://latchkey/command").json(command).send().await.map_err(unreachable)?;
-    answer.json().await.map_err(unreachable)
+/// Hands something out, as it is read.
+async fn leave_by_socket(service: Data<Service<Database>>, leaving: Json<Leaving>) -> HttpResponse {
+    let service = service.get_ref().clone();
+    match leave(service, Operator::command_line(), leaving.into_inner()).await {
+        Ok(pieces) => HttpResponse::Ok().streaming(pieces),
+        Err(error) => HttpResponse::BadRequest().json(Outcome::Failed(failure(&error))),
+    }
+}
+
+/// The server that holds the folder, as commands reach it.
+pub(crate) struct Remote {
+    client: reqwest::Client,
+    path: PathBuf,
+}
+
+impl Remote {
+    /// The server that holds this folder.
+    pub(crate) fn new(folder: &Path) -> Result<Self, StartError> {
+        let path = control_socket(folder);
+        // Between two pieces of an answer, not for the whole of it.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .unix_socket(path.as_path())
+            .read_timeout(std::time::Duration::from_secs(60))
+            .build();
+        match client {
+            Ok(client) => Ok(Self { client, path }),
+            Err(error) => Err(unreachable(&path, &error)),
+        }
+    }
+
+    /// Has a command carried out.
+    pub(crate) async fn send(&self, command: &Command) -> Result<Outcome, StartError> {
+        let failed = |error: reqwest::Error| unreachable(&self.path, &error);
+        let sent = self.client.post("http://latchkey/command").json(command).send().await;
+        sent.map_err(failed)?.json().await.map_err(failed)
+    }
+
+    /// Has something handed out.
+    pub(crate) async fn leave(
+        &self,
+        leaving: &Leaving,
+    ) -> Result<impl Stream<Item = Result<Bytes, StartError>> + use<>, StartError> {
+        let failed = |error: reqwest::Error| unreachable(&self.path, &error);
+        let answer = self.client.post("http://latchkey/leave").json(leaving).send().await.map_err(failed)?;
+        if !answer.status().is_success() {
+            return Err(match answer.json().await.map_err(failed)? {
+                Outcome::Failed(reason) => StartError::Internal(reason),
+                Outcome::Done(_) => StartError::Internal("the server answered nonsense".to_owned()),
+            });
+        }
+        let path = self.path.clone();
+        Ok(answer.bytes_stream().map_err(move |error| unreachable(&path, &error)))
+    }
+}
+
+fn unreachable(path: &Path, error: &reqwest::Error) -> StartError {
+    StartError::Unavailable(format!("the running server does not answer on {}: {error}", path.display()))
 }

@@ -26,6 +26,7 @@ mod server;
 pub mod settings;
 mod start;
 mod telemetry;
+mod transfer;
 
 pub use http::observe;
 pub use server::{Greeting, HttpContext, Server};

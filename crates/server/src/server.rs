@@ -124,8 +124,12 @@ impl Server {
             let outbox = tokio::spawn(async move { service.work_off_outbox(stopped).await });
             let patience = Duration::from_secs(http.settings.server.shutdown_seconds);
             let control = opened.control.take();
-            let control =
-                control.map(|listener| control::serve(listener, opened.service.clone())).transpose()?;
+            let control = control
+                .map(|listener| {
+                    let keys = (opened.key_place.clone(), Arc::clone(&opened.entropy));
+                    control::serve(listener, opened.service.clone(), keys)
+                })
+                .transpose()?;
             let server = http_server(http, &opened).map_err(failed)?;
             started(server.handle());
             let served = server.await.map_err(failed);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use latchkey_crypto::{CryptoError, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, RsaSize};
-use latchkey_domain::{Clock, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode};
+use latchkey_domain::{AppId, Clock, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode};
 use latchkey_notifiers::{EmailSender, SmsSender};
 use latchkey_storage::{StorageError, Store};
 use tokio::sync::Notify;
 
-use crate::ServiceError;
+use crate::audit::Act;
 use crate::limits::{RateLimits, RateRules};
 use crate::listing::Totals;
 use crate::mail::MailLimits;
@@ -17,6 +17,7 @@ use crate::provider_keys::{KeySetSource, KeySets, ProviderSettings};
 use crate::signing::SigningKeys;
 use crate::sms::SmsLimits;
 use crate::throttle::InFlight;
+use crate::{Operator, Refusal, ServiceError};
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct ServiceSettings {
     pub outbox: OutboxRules,
     /// The size of new applications' keys.
     pub key_size: RsaSize,
+    /// For how long consumers may keep an application's key set.
+    pub key_set_life: time::Duration,
     /// Who mail comes from.
     pub mail: MailIdentity,
     /// How much mail one address gets.
@@ -63,6 +66,7 @@ impl ServiceSettings {
             codes: CodeRules::default(),
             outbox: OutboxRules::default(),
             key_size: RsaSize::default(),
+            key_set_life: time::Duration::minutes(15),
             mail,
             mail_limits: MailLimits::default(),
             sms_limits: SmsLimits::default(),
@@ -204,10 +208,52 @@ impl<S: Store> Service<S> {
         })
     }
 
+    /// Wraps the server's keys with another master key: from then on the old one opens nothing. Instances that run
+    /// go on; those that start need the new one. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// [`KeyRingError::WrongMasterKey`] as [`ServiceError::Internal`] when neither of the two wrapped them.
+    pub async fn rotate_master(
+        &self,
+        operator: Operator,
+        old: &MasterKey,
+        new: &MasterKey,
+    ) -> Result<(), ServiceError> {
+        let internal = |error: KeyRingError| ServiceError::Internal(Box::new(error));
+        let keys = self
+            .inner
+            .store
+            .read("keys.list", |readers| readers.server_keys().list().map_err(ServiceError::from));
+        let keys = keys.await?;
+        if KeyRing::open(new, &keys).is_ok() {
+            return Ok(());
+        }
+        let rewrapped = KeyRing::rewrap(old, new, &keys, &*self.inner.entropy).map_err(internal)?;
+        let entry = self.done(&Act::of_operator("rotateMasterKey", AppId::NONE, &operator))?;
+        self.inner
+            .store
+            .transact("keys.rewrap", move |repos| {
+                for (key, before) in rewrapped.iter().zip(&keys) {
+                    if !repos.server_keys().rewrap(key, &before.wrapped)? {
+                        let text = "the server's keys were changed meanwhile: try again".to_owned();
+                        return Err(ServiceError::Explained(Refusal::Conflict, text));
+                    }
+                }
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await
+    }
+
     /// The rates of addresses, for whoever meets requests before a use case does.
     #[must_use]
     pub fn rate_limits(&self) -> Arc<RateLimits> {
         Arc::clone(&self.inner.limits)
+    }
+
+    /// For how long consumers may keep an application's key set.
+    #[must_use]
+    pub fn key_set_life(&self) -> time::Duration {
+        self.inner.settings.key_set_life
     }
 
     /// What time it is, as use cases see it.

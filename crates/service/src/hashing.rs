@@ -22,6 +22,17 @@ impl<S: Store> Service<S> {
         answered.await.unwrap_or_else(|_| Err(ServiceError::Internal("a job on the pool panicked".into())))
     }
 
+    /// The same, for whoever has expensive work that is no use case.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] when the pool is full; the work's own.
+    pub async fn run_on_pool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.on_pool(work).await
+    }
+
     /// Hashes a password and seals the digest for its user.
     pub(crate) async fn hash_password(
         &self,

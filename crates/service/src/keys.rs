@@ -3,7 +3,7 @@
 
 use latchkey_crypto::{PublicKey, SigningKey, SuperToken};
 use latchkey_domain::{
-    App, AppId, AppKey, KEY_LEAD, KEY_TAIL, KeyState, TokenId, UserId, key_state, signing_key,
+    App, AppId, AppKey, Handle, KEY_LEAD, KEY_TAIL, KeyState, TokenId, UserId, key_state, signing_key,
 };
 use latchkey_storage::{Repositories, Store};
 use serde_json::{Map, Value};
@@ -58,15 +58,15 @@ impl<S: Store> Service<S> {
             .collect()
     }
 
-    /// Makes a key that is published now and signs after [`KEY_LEAD`]. The present one stays published until its last
-    /// token has ended.
+    /// Makes a key that is published now, and signs when all consumers have fetched it. The present one stays published
+    /// until its last token has ended.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`]; [`Refusal::Conflict`] when a key is waiting already; [`ServiceError::Busy`].
     pub async fn rotate_key(&self, operator: Operator, id: AppId) -> Result<Vec<KeyView>, ServiceError> {
         let act = Act::of_operator("rotateAppKey", id, &operator);
         let now = self.inner.clock.now();
-        let new = self.new_key(id, now + KEY_LEAD).await?;
+        let new = self.new_key(id, now + self.inner.settings.key_set_life * KEY_LEAD).await?;
         self.change_keys(act, move |repos, app, keys| {
             if keys.iter().any(|key| key.signs_from > now) {
                 let text = "a new key is published already and signs soon".to_owned();
@@ -166,6 +166,26 @@ impl<S: Store> Service<S> {
         Ok(SuperTokens { jwt, access_token, expires_at })
     }
 
+    /// The same, for the administrator with this handle.
+    ///
+    /// # Errors
+    /// As [`Service::make_super_tokens`].
+    pub async fn make_super_tokens_of(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        handle: Handle,
+    ) -> Result<SuperTokens, ServiceError> {
+        let found = self.inner.store.read("super.named", move |readers| {
+            readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+            readers.users().find_by_handle(app_id, &handle).map_err(ServiceError::from)
+        });
+        let user = found.await?.ok_or_else(|| {
+            ServiceError::Explained(Refusal::UnknownUser, "there is no such user".to_owned())
+        })?;
+        self.make_super_tokens(operator, (app_id, user.id)).await
+    }
+
     /// Replaces the data that an application shows its clients. For administrators of the application alone.
     ///
     /// # Errors
@@ -199,7 +219,11 @@ impl<S: Store> Service<S> {
         })
     }
 
-    async fn new_key(&self, app_id: AppId, signs_from: OffsetDateTime) -> Result<AppKey, ServiceError> {
+    pub(crate) async fn new_key(
+        &self,
+        app_id: AppId,
+        signs_from: OffsetDateTime,
+    ) -> Result<AppKey, ServiceError> {
         let size = self.inner.settings.key_size;
         let signing = self.on_pool(move || Ok(SigningKey::generate(size)?)).await?;
         let kid = signing.public().kid();

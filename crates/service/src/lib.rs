@@ -51,6 +51,7 @@ mod signup;
 mod sms;
 mod social;
 mod throttle;
+mod transfer;
 mod upkeep;
 mod users;
 
@@ -81,4 +82,5 @@ pub use signing::Tokens;
 pub use signup::{CompleteSignUp, SignUp, SignUpCompleted, SignedUp};
 pub use sms::{SmsLimits, TestSms};
 pub use social::{ProviderToken, SocialSignUp};
+pub use transfer::{Begun, Export, ImportHead, Taken, TakenIn, opened};
 pub use users::AddUser;

@@ -349,6 +349,6 @@ fn parsed<T: DeserializeOwned>(json: &[u8]) -> Result<T, NotifyError> {
     serde_json::from_slice(json).map_err(|_| NotifyError::Refused("the message does not open".to_owned()))
 }
 
-fn mail_key_of(app_id: AppId) -> SealContext<'static> {
+pub(crate) fn mail_key_of(app_id: AppId) -> SealContext<'static> {
     SealContext { purpose: "mail-key", app_id, row: b"provider" }
 }

@@ -43,10 +43,13 @@ impl NewPassword {
             (None, Some(computed)) => computed,
             (Some(sent), computed) => {
                 let sent = ClientPassword::parse(sent).map_err(invalid)?;
-                if computed.is_some_and(|computed| computed.expose() != sent.expose()) {
-                    return Err(Refusal::InvalidData.into());
+                match computed {
+                    Some(computed) if computed.expose() != sent.expose() => {
+                        return Err(Refusal::InvalidData.into());
+                    }
+                    Some(computed) => computed,
+                    None => sent,
                 }
-                sent
             }
         };
         Ok(Self { client, raw })

@@ -92,7 +92,7 @@ pub struct TestSms {
     pub locale: Locale,
 }
 
-fn account_of(app_id: AppId) -> SealContext<'static> {
+pub(crate) fn account_of(app_id: AppId) -> SealContext<'static> {
     SealContext { purpose: "sms-account", app_id, row: b"provider" }
 }
 

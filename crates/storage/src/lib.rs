@@ -19,18 +19,21 @@
 //! }
 //! ```
 
+mod column;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "_diesel")]
 pub mod diesel;
 mod error;
 mod ports;
+mod settings_json;
 
 pub use error::StorageError;
 pub use ports::{
-    AppReader, AppRepository, AuditReader, AuditRepository, AuditStart, CodeReader, CodeRepository,
-    EmailTemplateReader, EmailTemplateRepository, Expired, FactorRepository, InviteReader, InviteRepository,
-    Listing, OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, PageStart,
-    Position, QuotaKey, QuotaRepository, Readers, Repositories, Scan, ServerKeyReader, ServerKeyRepository,
-    SignupReader, SignupRepository, Store, UpkeepRepository, UserReader, UserRepository,
+    AppReader, AppRepository, AuditReader, AuditRepository, AuditStart, Brought, CodeReader, CodeRepository,
+    EmailTemplateReader, EmailTemplateRepository, Expired, FactorRepository, ImportRepository, InviteReader,
+    InviteRepository, Listing, OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository,
+    PageStart, Position, QuotaKey, QuotaRepository, Readers, Repositories, Scan, ServerKeyReader,
+    ServerKeyRepository, SignupReader, SignupRepository, Store, UpkeepRepository, UserReader, UserRepository,
 };
+pub use settings_json::{settings_from_json, settings_to_json};

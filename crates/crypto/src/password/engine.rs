@@ -24,7 +24,7 @@ impl Default for Engine {
 }
 
 impl Engine {
-    pub(super) fn argon2id(
+    pub(crate) fn argon2id(
         self,
         password: &[u8],
         salt: &[u8],

@@ -144,3 +144,45 @@ fn nobody_has_no_password() {
     hasher.verify_nobody(&password(MD5_OF_PASSWORD123)).unwrap();
     assert_eq!(hasher.verify(&password(MD5_OF_PASSWORD123), &hasher.nobody).unwrap(), Verdict::Wrong);
 }
+
+#[test]
+fn a_hash_over_the_password_itself_needs_the_password_itself() {
+    let hasher = PasswordHasher::new(Engine::default(), HashCost::default()).unwrap();
+    let raw = RawPassword::parse("password123").unwrap();
+    let stored = format!("{OVER_RAW}{}", bcrypt::hash("password123", 4).unwrap());
+    let with_raw = client_password(&raw).unwrap();
+    assert_eq!(hasher.verify(&with_raw, &stored).unwrap(), Verdict::RightButOutdated);
+    let digits_alone = ClientPassword::parse(with_raw.expose()).unwrap();
+    assert_eq!(hasher.verify(&digits_alone, &stored).unwrap(), Verdict::Wrong);
+    let other = client_password(&RawPassword::parse("password124").unwrap()).unwrap();
+    assert_eq!(hasher.verify(&other, &stored).unwrap(), Verdict::Wrong);
+    // The digits are not the password: a hash over the one is none over the other.
+    let over_digits = format!("{OVER_RAW}{}", bcrypt::hash(with_raw.expose(), 4).unwrap());
+    assert_eq!(hasher.verify(&with_raw, &over_digits).unwrap(), Verdict::Wrong);
+}
+
+#[test]
+fn sec_003_a_digest_that_would_cost_too_much_is_refused_by_looking_at_it() {
+    let salt = "c2FsdHNhbHQ";
+    let output = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXoxMjM0NTY";
+    for good in [bcrypt::hash("x", 4).unwrap(), format!("$argon2id$v=19$m=262144,t=10,p=8${salt}${output}")] {
+        check_digest(&good).unwrap();
+    }
+    for bad in [
+        "$2b$31$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned(),
+        "$2b$03$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned(),
+        format!("$argon2id$v=19$m=4194304,t=1,p=1${salt}${output}"),
+        format!("$argon2id$v=19$m=65536,t=11,p=1${salt}${output}"),
+        format!("$argon2id$v=19$m=65536,t=1,p=9${salt}${output}"),
+        format!("$argon2i$v=19$m=65536,t=1,p=1${salt}${output}"),
+        "5f4dcc3b5aa765d61d8327deb882cf99".to_owned(),
+        "x".repeat(10_000),
+        String::new(),
+    ] {
+        assert!(check_digest(&bad).is_err(), "{bad}");
+        let hasher = PasswordHasher::new(Engine::default(), HashCost::default()).unwrap();
+        let password = ClientPassword::parse("5f4dcc3b5aa765d61d8327deb882cf99").unwrap();
+        assert!(hasher.verify(&password, &bad).is_err(), "{bad}");
+        assert!(hasher.verify(&password, &format!("{OVER_RAW}{bad}")).is_err(), "{bad}");
+    }
+}

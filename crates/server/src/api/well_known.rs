@@ -15,27 +15,30 @@ pub(crate) async fn jwks<S: Store>(state: Data<AppState<S>>, id: Path<String>) -
     let id = id.parse().map_err(|_| unknown())?;
     let service = state.service.clone();
     let keys = run(Family::User, async move { service.jwks(id).await }).await.map_err(unknown_app)?;
-    Ok(public(&keys))
+    Ok(public(&keys, state.service.key_set_life()))
 }
 
 pub(crate) async fn discovery<S: Store>(state: Data<AppState<S>>, id: Path<String>) -> Answer {
     let id = id.parse().map_err(|_| unknown())?;
     let service = state.service.clone();
     let found = run(Family::User, async move { service.discovery(id).await }).await.map_err(unknown_app)?;
-    Ok(public(&json!({
-        "issuer": found.issuer,
-        "jwks_uri": found.jwks_uri,
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "subject_types_supported": ["public"],
-        "response_types_supported": ["id_token"],
-    })))
+    Ok(public(
+        &json!({
+            "issuer": found.issuer,
+            "jwks_uri": found.jwks_uri,
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "subject_types_supported": ["public"],
+            "response_types_supported": ["id_token"],
+        }),
+        state.service.key_set_life(),
+    ))
 }
 
-/// Consumers may keep it for as long as a new key waits before it signs.
-fn public(value: &Value) -> HttpResponse {
+/// Consumers may keep it: a new key waits several times as long before it signs.
+fn public(value: &Value, life: time::Duration) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
-        .insert_header((header::CACHE_CONTROL, "public, max-age=900"))
+        .insert_header((header::CACHE_CONTROL, format!("public, max-age={}", life.whole_seconds())))
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .body(value.to_string())
 }

@@ -1,15 +1,12 @@
-//! Commands that change what the server knows. On SQLite they go through the running server, if there is one;
-//! else, and always on PostgreSQL, they open the database themselves.
+//! Commands that change what the server knows.
 
-use std::time::Duration;
-
-use latchkey_storage::diesel::DatabaseLocation;
 use serde_json::Value;
 
-use super::{AppCommand, TokenCommand, say};
-use crate::control::{Command, Outcome, execute, send};
-use crate::settings::{Checked, Settings};
-use crate::start::{Purpose, StartError, is_served, location, open};
+use super::link::perform;
+use super::{AppCommand, KeysCommand, TokenCommand, say};
+use crate::control::Command;
+use crate::settings::Settings;
+use crate::start::StartError;
 
 pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartError> {
     match command {
@@ -45,6 +42,12 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Result<(), St
             let note = format!("{name} opens {scopes} until {end}");
             let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{note}\n"));
         }
+        TokenCommand::Superuser { app, handle } => {
+            let made = perform(settings, Command::MakeSuperTokens { app, handle })?;
+            say(&format!("jwt           {}", text(&made, "jwt")));
+            say(&format!("access token  {}", text(&made, "accessToken")));
+            say(&format!("until         {}", text(&made, "expiresAt")));
+        }
         TokenCommand::List => {
             let tokens = perform(settings, Command::ListServerSecrets)?;
             let tokens = tokens.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -58,6 +61,32 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Result<(), St
         TokenCommand::Revoke { id } => {
             perform(settings, Command::RevokeServerSecret { id })?;
             say("The server secret opens nothing any more.");
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn keys(settings: &Settings, command: KeysCommand) -> Result<(), StartError> {
+    match command {
+        KeysCommand::RotateApp { app } => {
+            let keys = perform(settings, Command::RotateAppKey { app })?;
+            for key in keys.as_array().map(Vec::as_slice).unwrap_or_default() {
+                let (kid, state) = (text(key, "kid"), text(key, "state"));
+                say(&format!("{kid}  {state:<8}  signs from {}", text(key, "signsFrom")));
+            }
+        }
+        KeysCommand::RotateMaster { to } => {
+            let rotated = perform(settings, Command::RotateMaster { to: to.clone() })?;
+            say(&format!(
+                "The master key is now {}; the old one opens nothing any more.",
+                text(&rotated, "masterKey")
+            ));
+            if let Some(to) = to {
+                say(&format!("Put it into the settings before the next start: it is in {}.", to.display()));
+            }
+            say(
+                "Keep a copy of it, apart from the data. Give it to the other instances before they start again.",
+            );
         }
     }
     Ok(())
@@ -77,41 +106,6 @@ fn line_of(token: &Value) -> String {
     format!("{id}  {name}  {scopes}  {app}  until {}  {state}", text(token, "expiresAt"))
 }
 
-fn perform(settings: &Settings, command: Command) -> Result<Value, StartError> {
-    let checked = settings.check()?;
-    let system = actix_web::rt::System::new();
-    match system.block_on(carry_out(settings, &checked, command))? {
-        Outcome::Done(value) => Ok(value),
-        Outcome::Failed(reason) => Err(StartError::Internal(reason)),
-    }
-}
-
-/// A server that is running is asked; one that is starting, or another command, is waited for.
-async fn carry_out(settings: &Settings, checked: &Checked, command: Command) -> Result<Outcome, StartError> {
-    const TRIES: usize = 50;
-    let folder = &settings.data.folder;
-    let public_url = settings.public_url(checked.listen);
-    if let (DatabaseLocation::File(path), Command::ListApps | Command::ListServerSecrets) =
-        (location(settings)?, &command)
-        && !path.exists()
-    {
-        return Ok(Outcome::Done(Value::Array(Vec::new())));
-    }
-    let mut tries = 1;
-    loop {
-        if is_served(folder) {
-            return send(folder, &command).await;
-        }
-        match open(settings, checked, public_url.clone(), Purpose::Command).await {
-            Err(StartError::InUse(_)) if tries < TRIES => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            opened => return Ok(execute(&opened?.service, command).await),
-        }
-        tries += 1;
-    }
-}
-
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::say;
 use crate::Server;
-use crate::control::{Command, Outcome, send};
+use crate::control::{Command, Outcome, Remote};
 use crate::settings::Settings;
 use crate::start::StartError;
 
@@ -67,7 +67,7 @@ fn with_own_server() -> Result<(), StartError> {
             scopes: "everything".to_owned(),
             app: None,
         };
-        let secret = match send(&data, &mint).await? {
+        let secret = match Remote::new(&data)?.send(&mint).await? {
             Outcome::Done(minted) => text(&minted, "secret")?.to_owned(),
             Outcome::Failed(reason) => return Err(StartError::Internal(reason)),
         };

@@ -2,6 +2,9 @@
 
 mod administer;
 mod demo;
+mod link;
+mod moving;
+mod report;
 mod settings;
 
 use std::io::Write as _;
@@ -45,6 +48,17 @@ enum Command {
     /// Tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Bring users or applications in
+    ///
+    /// Everything is looked at first, and a report is printed; nothing goes in while something is wrong.
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Take an application, or its users, out
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Bring the database schema up to date
     ///
     /// The server does so itself at start, unless database.migrate is "check".
@@ -103,12 +117,105 @@ enum TokenCommand {
         #[arg(long, value_name = "APP_ID")]
         app: Option<String>,
     },
+    /// Make tokens for an administrator of an application, good for an hour, and print them
+    Superuser {
+        /// The application's id
+        app: String,
+        /// The administrator's handle
+        handle: String,
+    },
     /// List the server secrets, newest first
     List,
     /// Revoke a server secret: from then on it opens nothing
     Revoke {
         /// Its id, as the list shows it
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Make an application's next key: published now, signing in an hour
+    RotateApp {
+        /// The application's id
+        app: String,
+    },
+    /// Replace the master key, while the server runs or not
+    ///
+    /// If it is stopped in the middle, run it again, or start the server: either finishes it.
+    RotateMaster {
+        /// The file into which the new key goes, where the present one stands in the settings themselves
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ImportCommand {
+    /// Bring users into an application, from a .csv file or a .jsonl file
+    Users {
+        /// The application's id
+        app: String,
+        /// The file
+        file: PathBuf,
+        /// Look and report only
+        #[arg(long)]
+        dry_run: bool,
+        /// Leave away what cannot be imported, and bring the others in
+        #[arg(long)]
+        skip_refused: bool,
+        /// A file for the whole report, as JSON lines
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
+    /// Bring an application in, from an archive that `latchkey export archive` wrote
+    ///
+    /// Nobody sees the application until it is whole. An import that was stopped goes on where it was.
+    Archive {
+        /// The file
+        file: PathBuf,
+        /// A file whose first line is the passphrase that the archive's secrets are sealed to; - for standard input
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Look and report only
+        #[arg(long)]
+        dry_run: bool,
+        /// A file for the whole report, as JSON lines
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
+    /// List imports that were stopped before they were whole
+    List,
+    /// Remove what an import brought in that was stopped
+    Discard {
+        /// The application's id, as the list shows it
+        app: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ExportCommand {
+    /// Everything of an application as JSON lines
+    ///
+    /// It holds password digests. Private keys, authenticators' secrets and accounts at providers are in it only with a
+    /// passphrase, sealed to it.
+    Archive {
+        /// The application's id
+        app: String,
+        /// The file [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        /// A file whose first line is the passphrase; - for standard input
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// An application's users as CSV, with their password digests
+    Users {
+        /// The application's id
+        app: String,
+        /// The file [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
 }
 
@@ -143,6 +250,9 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
         Command::Demo(arguments) => demo::run(arguments.into()),
         Command::App(command) => administer::app(&load()?, command),
         Command::Token(command) => administer::token(&load()?, command),
+        Command::Keys(command) => administer::keys(&load()?, command),
+        Command::Import(command) => moving::import(&load()?, command),
+        Command::Export(command) => moving::export(&load()?, command),
         Command::Migrate => migrate(&load()?),
         Command::Config(ConfigCommand::Check) => settings::check(&load()?),
         Command::Config(ConfigCommand::Show) => settings::show(file.as_deref(), &environment),

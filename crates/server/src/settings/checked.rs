@@ -88,6 +88,9 @@ impl Settings {
             mistakes
                 .push("mail.smtp_host names the mail server that mail.sender = \"smtp\" needs".to_owned());
         }
+        if !(10..=86_400).contains(&self.keys.key_set_seconds) {
+            mistakes.push("keys.key_set_seconds is 10 to 86400".to_owned());
+        }
         if !(1..=36_500).contains(&self.audit.retention_days) {
             mistakes.push("audit.retention_days is 1 to 36500".to_owned());
         }

@@ -2,14 +2,16 @@
 //! not known is an error that names the nearest one; all mistakes are told at once.
 
 mod checked;
+mod limits;
 mod rules;
 mod sections;
 mod source;
 
 pub use checked::Checked;
+pub use limits::LimitSettings;
 pub use sections::{
-    AuditSettings, DataSettings, DatabaseSettings, HashSettings, KeySettings, LimitSettings, LogSettings,
-    MailSettings, OutboxSettings, ServerSettings, SmsSettings, SocialSettings,
+    AuditSettings, DataSettings, DatabaseSettings, HashSettings, KeySettings, LogSettings, MailSettings,
+    OutboxSettings, ServerSettings, SmsSettings, SocialSettings,
 };
 pub use source::{Mistakes, Shown};
 

@@ -1,40 +1,100 @@
-//! The master key: from the settings, else from its file, which is made once and never overwritten.
+//! The master key: from the settings, else from its file, which is made once. Another takes its place only in a
+//! change that the whole server knows of, and that is finished at the next start where it was stopped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use latchkey_crypto::MasterKey;
 use latchkey_domain::Entropy;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::StartError;
 use super::folder::{private_file, refuse_open_mode};
 use crate::settings::Settings;
 
-/// The master key. Its file is made only beside a database that holds no keys yet.
-pub(crate) fn master_key(
-    settings: &Settings,
-    folder: &Path,
-    has_keys: bool,
-    entropy: &dyn Entropy,
-) -> Result<MasterKey, StartError> {
-    let given = settings.keys.master_key.expose_secret();
-    if !given.is_empty() {
-        return MasterKey::from_hex(given).map_err(|_| malformed("keys.master_key"));
-    }
-    let named = &settings.keys.master_key_file;
-    let path = if named.as_os_str().is_empty() { folder.join("master.key") } else { named.clone() };
-    if !path.exists() {
-        if has_keys {
-            return Err(StartError::Configuration(format!(
-                "{} is missing, and the database was sealed with it: put it back; nothing was changed",
-                path.display()
-            )));
+/// Where the master key is.
+#[derive(Debug, Clone)]
+pub(crate) enum KeyPlace {
+    /// In the settings themselves.
+    Setting(SecretString),
+    /// In a file.
+    File(PathBuf),
+}
+
+impl KeyPlace {
+    /// The place that the settings name.
+    pub(crate) fn of(settings: &Settings, folder: &Path) -> Self {
+        let given = &settings.keys.master_key;
+        if !given.expose_secret().is_empty() {
+            return Self::Setting(given.clone());
         }
-        publish(&path, entropy)?;
+        let named = &settings.keys.master_key_file;
+        Self::File(if named.as_os_str().is_empty() { folder.join("master.key") } else { named.clone() })
     }
-    read(&path)
+
+    /// The master key. Its file is made only beside a database that holds no keys yet.
+    pub(crate) fn read(&self, has_keys: bool, entropy: &dyn Entropy) -> Result<MasterKey, StartError> {
+        let path = match self {
+            Self::Setting(text) => {
+                return MasterKey::from_hex(text.expose_secret()).map_err(|_| malformed("keys.master_key"));
+            }
+            Self::File(path) => path,
+        };
+        if !path.exists() {
+            if has_keys {
+                return Err(StartError::Configuration(format!(
+                    "{} is missing, and the database was sealed with it: put it back; nothing was changed",
+                    path.display()
+                )));
+            }
+            publish(path, entropy)?;
+        }
+        read(path)
+    }
+
+    /// The key that a change began with and did not end with, if there is one.
+    pub(crate) fn unfinished(&self) -> Result<Option<MasterKey>, StartError> {
+        match self {
+            Self::File(path) if next_of(path).exists() => read(&next_of(path)).map(Some),
+            Self::File(_) | Self::Setting(_) => Ok(None),
+        }
+    }
+
+    /// Gives the new key the name of the old one: the change is done.
+    pub(crate) fn finish(&self) -> Result<(), StartError> {
+        let Self::File(path) = self else { return Ok(()) };
+        let failed = |error: std::io::Error| {
+            StartError::CannotWrite(format!("{} cannot be replaced: {error}", path.display()))
+        };
+        fs::rename(next_of(path), path).map_err(failed)?;
+        sync_folder_of(path)
+    }
+
+    /// Begins a change: the new key is on the disk before anything is sealed with it. One that was begun before is
+    /// gone on with. A key that stands in the settings is replaced by the operator, who finds the new one in `to`.
+    pub(crate) fn begin(&self, to: Option<&Path>, entropy: &dyn Entropy) -> Result<MasterKey, StartError> {
+        let path = match (self, to) {
+            (Self::File(path), None) => next_of(path),
+            (Self::Setting(_), Some(to)) => to.to_owned(),
+            (Self::File(path), Some(_)) => {
+                let text = format!("the new key takes the place of {}: leave --to away", path.display());
+                return Err(StartError::Configuration(text));
+            }
+            (Self::Setting(_), None) => {
+                let text = "the master key stands in the settings: say --to which file the new one goes";
+                return Err(StartError::Configuration(text.to_owned()));
+            }
+        };
+        publish(&path, entropy)?;
+        read(&path)
+    }
+}
+
+fn next_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    PathBuf::from(name)
 }
 
 fn malformed(what: &str) -> StartError {
@@ -67,10 +127,14 @@ fn publish(path: &Path, entropy: &dyn Entropy) -> Result<(), StartError> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
         Ok(()) | Err(_) => {}
     }
-    if let Some(folder) = path.parent() {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    }
-    Ok(())
+    sync_folder_of(path)
+}
+
+fn sync_folder_of(path: &Path) -> Result<(), StartError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| StartError::CannotWrite(format!("{} cannot be written: {error}", folder.display())))
 }
 
 #[cfg(test)]

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use folder::{DataFolder, make_private_folder, private_file};
 pub(crate) use folder::{control_socket, is_served};
-use latchkey_crypto::{Engine, HashPool, KeyRingError, PasswordHasher, SystemEntropy};
+use latchkey_crypto::{Engine, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, SystemEntropy};
 use latchkey_domain::{Clock, Entropy, SystemClock};
 use latchkey_service::{Service, ServiceError, ServiceParts};
 use latchkey_storage::StorageError;
 use latchkey_storage::diesel::{Database, DatabaseLocation, DatabaseSettings};
+pub(crate) use master_key::KeyPlace;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::settings::{Checked, Mistakes, Settings};
@@ -29,6 +30,9 @@ pub enum StartError {
     /// The settings are wrong, or belong to other data.
     #[error("{0}")]
     Configuration(String),
+    /// What was given to be read is not what it should be.
+    #[error("{0}")]
+    BadInput(String),
     /// A file or folder is open to others, or closed to us.
     #[error("{0}")]
     Permissions(String),
@@ -52,6 +56,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 78,
+            Self::BadInput(_) => 65,
             Self::Permissions(_) => 77,
             Self::CannotWrite(_) => 73,
             Self::Unavailable(_) | Self::InUse(_) => 69,
@@ -134,6 +139,7 @@ pub(crate) struct Opened {
     pub(crate) master_key: String,
     pub(crate) is_new: bool,
     pub(crate) control: Option<UnixListener>,
+    pub(crate) key_place: KeyPlace,
     _folder: DataFolder,
 }
 
@@ -169,8 +175,8 @@ pub(crate) async fn open(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let has_keys = Service::has_keys(&store).await?;
-    let master = master_key::master_key(settings, folder.path(), has_keys, &*entropy)?;
-    let keys = Service::open_keys(&store, &master, &*clock, &*entropy).await?;
+    let key_place = KeyPlace::of(settings, folder.path());
+    let (master, keys) = open_keys(&store, &key_place, has_keys, (&*clock, &*entropy)).await?;
 
     let internal = |error: &dyn std::error::Error| StartError::Internal(error.to_string());
     let parts = ServiceParts {
@@ -193,8 +199,35 @@ pub(crate) async fn open(
         master_key: master.fingerprint(),
         is_new: !has_keys,
         control,
+        key_place,
         _folder: folder,
     })
+}
+
+/// Opens the server's keys. A change of the master key that was stopped after they were wrapped anew is finished.
+async fn open_keys(
+    store: &Database,
+    place: &KeyPlace,
+    has_keys: bool,
+    (clock, entropy): (&dyn Clock, &dyn Entropy),
+) -> Result<(MasterKey, KeyRing), StartError> {
+    let master = place.read(has_keys, entropy)?;
+    let opened = Service::open_keys(store, &master, clock, entropy).await;
+    let Some(next) = place.unfinished()? else { return Ok((master, opened?)) };
+    match opened {
+        Ok(keys) => {
+            tracing::warn!("a change of the master key was begun and not made: run it again");
+            Ok((master, keys))
+        }
+        Err(error) => match Service::open_keys(store, &next, clock, entropy).await {
+            Ok(keys) => {
+                place.finish()?;
+                tracing::info!(master_key = %next.fingerprint(), "a change of the master key was finished");
+                Ok((next, keys))
+            }
+            Err(_) => Err(error.into()),
+        },
+    }
 }
 
 /// An SQLite file belongs to one process at a time; a database server looks after itself.

@@ -56,6 +56,7 @@ macro_rules! conformance_suite {
             outbox: [is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due, the_dead_can_be_revived],
             server: [
                 keys_of_one_generation_are_added_once,
+                a_key_is_wrapped_anew_once,
                 an_operator_token_comes_back,
                 operator_tokens_are_listed_used_and_revoked,
             ],

@@ -84,3 +84,24 @@ pub async fn operator_tokens_are_listed_used_and_revoked(store: impl Store) {
     assert_eq!(numbers(&list(None, Some(3), 1).await), [2]);
     assert_eq!(numbers(&list(Some(shop), None, 10).await), [2]);
 }
+
+/// A key is wrapped anew by whoever knows how it was wrapped.
+pub async fn a_key_is_wrapped_anew_once(store: impl Store) {
+    let key = ServerKey {
+        id: ServerKeyId::from_bytes([1; 16]),
+        purpose: ServerKeyPurpose::Data,
+        generation: 1,
+        wrapped: Sealed::from_bytes(vec![1; 40]),
+        created_at: at(0),
+    };
+    let added = key.clone();
+    assert!(write(&store, move |repos| repos.server_keys().add(&added)).await);
+    let (old, new) = (key.wrapped.clone(), ServerKey { wrapped: Sealed::from_bytes(vec![2; 40]), ..key });
+    let rewrap = async || {
+        let (old, new) = (old.clone(), new.clone());
+        write(&store, move |repos| repos.server_keys().rewrap(&new, &old)).await
+    };
+    assert!(rewrap().await && !rewrap().await);
+    let found = store.read("test", |readers| readers.server_keys().list()).await.unwrap();
+    assert_eq!(found[0].wrapped.as_bytes(), [2; 40]);
+}

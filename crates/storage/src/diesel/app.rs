@@ -5,14 +5,13 @@ use latchkey_domain::{App, AppId, AppKey, AppName, AppStatus, AppType, Developer
 use serde_json::Value;
 use time::PrimitiveDateTime;
 
-use super::app_settings;
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::schema::{
-    app_keys, apps, audit_log, codes, email_templates, held_handles, invites, operator_tokens, outbox,
-    quotas, recovery_codes, signups, usage_days, users,
+    app_keys, apps, audit_log, codes, email_templates, held_handles, imports, invites, operator_tokens,
+    outbox, quotas, recovery_codes, signups, usage_days, users,
 };
-use crate::{AppReader, AppRepository, StorageError};
+use crate::{AppReader, AppRepository, StorageError, settings_from_json, settings_to_json};
 
 const KINDS: [(AppType, &str); 2] =
     [(AppType::Development, "development"), (AppType::Commercial, "commercial")];
@@ -23,14 +22,17 @@ const STATUSES: [(AppStatus, &str); 5] = [
     (AppStatus::Blocked, "blocked"),
     (AppStatus::Migrated, "migrated"),
 ];
+/// The status of a row that holds the place of an application which is being brought in.
+pub(super) const IMPORTING: &str = "importing";
+
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = apps)]
-struct AppRow {
+pub(super) struct AppRow {
     id: Vec<u8>,
     developer_id: Vec<u8>,
-    name: String,
+    pub(super) name: String,
     kind: String,
-    status: String,
+    pub(super) status: String,
     issuer: String,
     token_generation: i64,
     token_issued_at: PrimitiveDateTime,
@@ -41,7 +43,7 @@ struct AppRow {
 }
 
 impl AppRow {
-    fn of(app: &App) -> Result<Self, StorageError> {
+    pub(super) fn of(app: &App) -> Result<Self, StorageError> {
         Ok(Self {
             id: app.id.as_bytes().to_vec(),
             developer_id: app.developer_id.as_bytes().to_vec(),
@@ -52,7 +54,7 @@ impl AppRow {
             token_generation: app.token_generation,
             token_issued_at: to_stored_time(app.token_issued_at),
             revision: app.revision,
-            settings: app_settings::to_stored(&app.settings)?,
+            settings: settings_to_json(&app.settings)?,
             created_at: to_stored_time(app.created_at),
             updated_at: to_stored_time(app.updated_at),
         })
@@ -69,7 +71,7 @@ impl AppRow {
             token_generation: self.token_generation,
             token_issued_at: from_stored_time(self.token_issued_at),
             revision: self.revision,
-            settings: app_settings::from_stored(self.settings)?,
+            settings: settings_from_json(self.settings)?,
             created_at: from_stored_time(self.created_at),
             updated_at: from_stored_time(self.updated_at),
         })
@@ -133,6 +135,7 @@ impl AppReader for Unit<'_> {
     fn find(&mut self, id: AppId) -> Result<Option<App>, StorageError> {
         let row = on_backend!(self, conn => apps::table
             .filter(apps::id.eq(id.as_bytes().as_slice()))
+            .filter(apps::status.ne(IMPORTING))
             .select(AppRow::as_select())
             .first(conn)
             .optional())?;
@@ -147,6 +150,7 @@ impl AppReader for Unit<'_> {
         let row = on_backend!(self, conn => apps::table
             .filter(apps::developer_id.eq(developer_id.as_bytes().as_slice()))
             .filter(apps::name.eq(name.as_str()))
+            .filter(apps::status.ne(IMPORTING))
             .select(AppRow::as_select())
             .first(conn)
             .optional())?;
@@ -157,6 +161,7 @@ impl AppReader for Unit<'_> {
         let last = before.map_or([0xff; 16], |id| *id.as_bytes());
         let rows: Vec<AppRow> = on_backend!(self, conn => apps::table
             .filter(apps::id.lt(last.as_slice()))
+            .filter(apps::status.ne(IMPORTING))
             .order(apps::id.desc())
             .limit(i64::from(limit))
             .select(AppRow::as_select())
@@ -251,7 +256,7 @@ impl AppRepository for Unit<'_> {
 
     fn remove(&mut self, id: AppId) -> Result<(), StorageError> {
         self.remove_content(id)?;
-        remove_of_app!(self, id, email_templates, app_keys);
+        remove_of_app!(self, id, email_templates, app_keys, imports);
         on_backend!(self, conn => diesel::delete(operator_tokens::table)
             .filter(operator_tokens::only_app.eq(id.as_bytes().as_slice()))
             .execute(conn))?;

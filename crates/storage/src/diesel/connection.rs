@@ -6,10 +6,10 @@ use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 
 use crate::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
-    EmailTemplateRepository, FactorRepository, InviteReader, InviteRepository, OperatorTokenReader,
-    OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository, Readers, Repositories,
-    ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, StorageError, UpkeepRepository,
-    UserReader, UserRepository,
+    EmailTemplateRepository, FactorRepository, ImportRepository, InviteReader, InviteRepository,
+    OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository, Readers,
+    Repositories, ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, StorageError,
+    UpkeepRepository, UserReader, UserRepository,
 };
 
 pub(super) enum Connection {
@@ -160,6 +160,10 @@ impl Repositories for Unit<'_> {
         self
     }
     fn users(&mut self) -> &mut dyn UserRepository {
+        self
+    }
+
+    fn imports(&mut self) -> &mut dyn ImportRepository {
         self
     }
 

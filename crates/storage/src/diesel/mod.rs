@@ -2,13 +2,13 @@
 //! `connection.rs`, `migrations.rs` and the two stores know which database they talk to.
 
 mod app;
-mod app_settings;
 mod audit;
 mod code;
 mod connection;
 mod convert;
 mod email_template;
 mod factor;
+mod import;
 mod invite;
 mod listing;
 mod migrations;

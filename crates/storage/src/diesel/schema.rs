@@ -223,3 +223,13 @@
         number -> BigInt,
     }
 }
+
+::diesel::table! {
+    imports (app_id) {
+        app_id -> Binary,
+        source -> Binary,
+        done -> BigInt,
+        began_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}

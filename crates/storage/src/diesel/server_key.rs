@@ -60,4 +60,14 @@ impl ServerKeyRepository for Unit<'_> {
             .execute(conn))?;
         Ok(added == 1)
     }
+
+    fn rewrap(&mut self, key: &ServerKey, from: &Sealed) -> Result<bool, StorageError> {
+        let changed = on_backend!(self, conn => diesel::update(server_keys::table)
+            .filter(server_keys::purpose.eq(name_of(&PURPOSES, &key.purpose)))
+            .filter(server_keys::generation.eq(key.generation))
+            .filter(server_keys::wrapped.eq(from.as_bytes()))
+            .set(server_keys::wrapped.eq(key.wrapped.as_bytes()))
+            .execute(conn))?;
+        Ok(changed == 1)
+    }
 }

@@ -276,7 +276,8 @@ pub(super) fn connect(path: &Path, durable: bool, access: Access) -> Result<Conn
     connection
         .batch_execute(&format!(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;
-             PRAGMA synchronous = {synchronous}; PRAGMA query_only = {query_only};"
+             PRAGMA synchronous = {synchronous}; PRAGMA query_only = {query_only};
+             PRAGMA secure_delete = ON;"
         ))
         .map_err(backend)?;
     check_pragmas(&mut connection, durable)?;

@@ -20,7 +20,7 @@ const STATUSES: [(UserStatus, &str); 2] =
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = users)]
-struct UserRow {
+pub(super) struct UserRow {
     app_id: Vec<u8>,
     id: Vec<u8>,
     handle: String,
@@ -49,7 +49,7 @@ struct UserRow {
 }
 
 impl UserRow {
-    fn of(user: &User) -> Self {
+    pub(super) fn of(user: &User) -> Self {
         Self {
             app_id: user.app_id.as_bytes().to_vec(),
             id: user.id.as_bytes().to_vec(),

@@ -1,6 +1,6 @@
 //! The server's keys, wrapped.
 
-use latchkey_domain::ServerKey;
+use latchkey_domain::{Sealed, ServerKey};
 
 use crate::StorageError;
 
@@ -20,4 +20,10 @@ pub trait ServerKeyRepository: ServerKeyReader {
     /// # Errors
     /// [`StorageError`].
     fn add(&mut self, key: &ServerKey) -> Result<bool, StorageError>;
+
+    /// Keeps a key as it is wrapped now, unless it is no longer wrapped as it was. `false` then.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn rewrap(&mut self, key: &ServerKey, from: &Sealed) -> Result<bool, StorageError>;
 }

@@ -4,9 +4,10 @@ use std::future::Future;
 
 use super::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
-    EmailTemplateRepository, FactorRepository, InviteReader, InviteRepository, OperatorTokenReader,
-    OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository, ServerKeyReader,
-    ServerKeyRepository, SignupReader, SignupRepository, UpkeepRepository, UserReader, UserRepository,
+    EmailTemplateRepository, FactorRepository, ImportRepository, InviteReader, InviteRepository,
+    OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository,
+    ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, UpkeepRepository, UserReader,
+    UserRepository,
 };
 use crate::StorageError;
 
@@ -68,6 +69,8 @@ pub trait Repositories {
     fn email_templates(&mut self) -> &mut dyn EmailTemplateRepository;
     /// The audit log.
     fn audit(&mut self) -> &mut dyn AuditRepository;
+    /// What is being brought in.
+    fn imports(&mut self) -> &mut dyn ImportRepository;
     /// Periodic work.
     fn upkeep(&mut self) -> &mut dyn UpkeepRepository;
 }

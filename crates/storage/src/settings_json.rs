@@ -1,4 +1,4 @@
-//! The settings of an application as they are stored: one versioned JSON value. Members that this version
+//! The settings of an application as they are stored, and as archives hold them: one versioned JSON value. Members that this version
 //! does not know are kept, so that a newer version finds them again.
 
 use latchkey_domain::{
@@ -8,8 +8,8 @@ use latchkey_domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::convert::{Column, name_of};
 use crate::StorageError;
+use crate::column::{Column, name_of};
 
 const COLUMN: Column = Column("apps", "settings");
 const VERSION: u32 = 1;
@@ -124,7 +124,11 @@ enum Kind {
     Array,
 }
 
-pub(super) fn to_stored(settings: &AppSettings) -> Result<Value, StorageError> {
+/// Settings as one versioned JSON value.
+///
+/// # Errors
+/// [`StorageError::Backend`], which cannot happen.
+pub fn settings_to_json(settings: &AppSettings) -> Result<Value, StorageError> {
     let social = |login: &SocialLogin| Social { enabled: login.enabled, audiences: login.audiences.clone() };
     let fields = |fields: &MetadataFields| fields.iter().map(to_field).collect();
     let password = settings.password;
@@ -182,7 +186,11 @@ pub(super) fn to_stored(settings: &AppSettings) -> Result<Value, StorageError> {
     serde_json::to_value(stored).map_err(|error| StorageError::Backend(error.into()))
 }
 
-pub(super) fn from_stored(value: Value) -> Result<AppSettings, StorageError> {
+/// Settings from the JSON value that they are stored as.
+///
+/// # Errors
+/// [`StorageError::Inconsistent`] when it is none.
+pub fn settings_from_json(value: Value) -> Result<AppSettings, StorageError> {
     let stored: Stored = COLUMN.parsed(serde_json::from_value(value))?;
     let social = |login: Social| SocialLogin { enabled: login.enabled, audiences: login.audiences };
     let fields = |fields: Vec<Field>| {
@@ -317,13 +325,13 @@ mod tests {
         settings.sms_account = Some(Sealed::from_bytes(vec![7, 8]));
         settings.sms_countries = vec![CallingCode::parse("49").unwrap()];
         settings.sms_a_day = 7;
-        let mut stored = to_stored(&settings).unwrap();
-        assert_eq!(from_stored(stored.clone()).unwrap(), settings);
+        let mut stored = settings_to_json(&settings).unwrap();
+        assert_eq!(settings_from_json(stored.clone()).unwrap(), settings);
         stored["from_the_future"] = serde_json::json!({"x": 1});
-        let read = from_stored(stored.clone()).unwrap();
-        assert_eq!(to_stored(&read).unwrap(), stored);
+        let read = settings_from_json(stored.clone()).unwrap();
+        assert_eq!(settings_to_json(&read).unwrap(), stored);
         stored["signup_flow"] = "other".into();
-        assert!(matches!(from_stored(stored), Err(StorageError::Inconsistent { .. })));
+        assert!(matches!(settings_from_json(stored), Err(StorageError::Inconsistent { .. })));
         assert_ne!(AppSettings::preset(Preset::Compatible), AppSettings::preset(Preset::Recommended));
     }
 }

@@ -1,0 +1,20 @@
+//! An application that is being brought in: from where, and how far.
+
+use time::OffsetDateTime;
+
+use crate::id::AppId;
+
+/// How far an import is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportMark {
+    /// The application that it makes.
+    pub app_id: AppId,
+    /// SHA-256 of what it is made from.
+    pub source: [u8; 32],
+    /// How many records were taken in.
+    pub done: i64,
+    /// When it was begun.
+    pub began_at: OffsetDateTime,
+    /// When it last went on.
+    pub updated_at: OffsetDateTime,
+}

@@ -1,0 +1,102 @@
+//! How a command reaches the data: through the server that runs on it, if there is one, else by itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use latchkey_service::{Operator, ServiceError};
+use latchkey_storage::diesel::DatabaseLocation;
+use serde_json::Value;
+
+use crate::control::{Command, Outcome, Remote, execute, failure};
+use crate::settings::Settings;
+use crate::start::{Opened, Purpose, StartError, is_served, location, open};
+use crate::transfer::{Leaving, leave};
+
+/// A way to the data.
+pub(super) enum Link {
+    /// The server that holds the folder.
+    Server(Remote),
+    /// The data, opened by this process.
+    Own(Box<Opened>),
+}
+
+impl Link {
+    /// Finds the way. A server that is starting, or another command, is waited for.
+    pub(super) async fn open(settings: &Settings) -> Result<Self, StartError> {
+        const TRIES: usize = 50;
+        let checked = settings.check()?;
+        let public_url = settings.public_url(checked.listen);
+        let folder = &settings.data.folder;
+        for tries in 1.. {
+            if is_served(folder) {
+                return Remote::new(folder).map(Self::Server);
+            }
+            match open(settings, &checked, public_url.clone(), Purpose::Command).await {
+                Err(StartError::InUse(_)) if tries < TRIES => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                opened => return opened.map(|opened| Self::Own(Box::new(opened))),
+            }
+        }
+        Err(StartError::InUse("the data folder is in use".to_owned()))
+    }
+
+    /// Carries a command out.
+    pub(super) async fn call(&self, command: Command) -> Result<Value, StartError> {
+        let outcome = match self {
+            Self::Server(remote) => remote.send(&command).await?,
+            Self::Own(opened) => {
+                let keys = (&opened.key_place, &*opened.entropy);
+                execute(&opened.service, keys, command).await
+            }
+        };
+        match outcome {
+            Outcome::Done(value) => Ok(value),
+            Outcome::Failed(reason) => Err(StartError::Internal(reason)),
+        }
+    }
+
+    /// Has something handed out, piece by piece.
+    pub(super) async fn leave(
+        &self,
+        leaving: Leaving,
+    ) -> Result<impl Stream<Item = Result<Bytes, StartError>> + Unpin, StartError> {
+        let told = |error: ServiceError| StartError::Internal(failure(&error));
+        Ok(match self {
+            Self::Server(remote) => remote.leave(&leaving).await?.boxed_local(),
+            Self::Own(opened) => {
+                let pieces = leave(opened.service.clone(), Operator::command_line(), leaving).await;
+                pieces.map_err(told)?.map_err(told).boxed_local()
+            }
+        })
+    }
+}
+
+/// Carries one command out.
+pub(super) fn perform(settings: &Settings, command: Command) -> Result<Value, StartError> {
+    settings.check()?;
+    // To list what is there makes nothing.
+    if let (DatabaseLocation::File(path), Command::ListApps | Command::ListServerSecrets) =
+        (location(settings)?, &command)
+        && !path.exists()
+    {
+        return Ok(Value::Array(Vec::new()));
+    }
+    let system = actix_web::rt::System::new();
+    system.block_on(async { Link::open(settings).await?.call(command).await })
+}
+
+/// A secret that is the first line of a file, or of standard input.
+pub(super) fn secret_in(file: &PathBuf) -> Result<String, StartError> {
+    let failed = |error: std::io::Error| {
+        StartError::Configuration(format!("{} cannot be read: {error}", file.display()))
+    };
+    let text = if file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin()).map_err(failed)?
+    } else {
+        std::fs::read_to_string(file).map_err(failed)?
+    };
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,437 @@
+//! `import` and `export`. A file is read twice: first all of it is looked at and a report is printed, then, if nothing is
+//! wrong, it is brought in, some hundreds of records at a time. Memory holds one batch, whatever the file is.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, IsTerminal as _, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use latchkey_crypto::PassphraseKey;
+use latchkey_service::{Begun, ImportHead, Taken, opened};
+use latchkey_transfer::{
+    AppRecord, ArchiveReader, CsvUsers, JsonUsers, Numbered, Record, Secrets, UserRecord, WrongLine,
+};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::link::{Link, secret_in};
+use super::report::Report;
+use super::{ExportCommand, ImportCommand, say};
+use crate::control::Command;
+use crate::settings::Settings;
+use crate::start::StartError;
+use crate::transfer::{Arriving, Form, Leaving, derive};
+
+/// How many records go in one unit of work.
+const AT_ONCE: usize = 1_000;
+
+pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), StartError> {
+    let system = actix_web::rt::System::new();
+    system.block_on(async {
+        match command {
+            ImportCommand::Users { app, file, dry_run, skip_refused, report } => {
+                let report = Report::new(report.as_deref(), skip_refused)?;
+                users(settings, (app, &file), dry_run, report).await
+            }
+            ImportCommand::Archive { file, passphrase_file, dry_run, report } => {
+                let passphrase = passphrase_file.as_ref().map(secret_in).transpose()?;
+                archive(settings, &file, (passphrase, dry_run), Report::new(report.as_deref(), false)?).await
+            }
+            ImportCommand::List => {
+                let imports = Link::open(settings).await?.call(Command::Arrive(Arriving::List)).await?;
+                for import in imports.as_array().map(Vec::as_slice).unwrap_or_default() {
+                    let text = |name: &str| import.get(name).and_then(Value::as_str).unwrap_or_default();
+                    let done = import.get("done").and_then(Value::as_i64).unwrap_or(0);
+                    say(&format!("{}  {done} records  begun {}", text("appId"), text("beganAt")));
+                }
+                Ok(())
+            }
+            ImportCommand::Discard { app } => {
+                let discard = Command::Arrive(Arriving::Discard { app });
+                Link::open(settings).await?.call(discard).await?;
+                say("What it had brought in is gone.");
+                Ok(())
+            }
+        }
+    })
+}
+
+async fn users(
+    settings: &Settings,
+    (app, file): (String, &Path),
+    dry_run: bool,
+    mut report: Report,
+) -> Result<(), StartError> {
+    let link = Link::open(settings).await?;
+    let progress = Progress::over(file, "looking at the file")?;
+    let mut batch = Batch::default();
+    for user in users_in(file, &progress)? {
+        let Numbered { line, record } = user.map_err(|wrong| unreadable(file, &wrong))?;
+        report.user(&record);
+        if batch.add(line, record) {
+            check_users(&link, &app, &mut batch, &mut report).await?;
+        }
+    }
+    check_users(&link, &app, &mut batch, &mut report).await?;
+    progress.end();
+    report.print()?;
+    report.stop_if_refused()?;
+    if dry_run {
+        say("Nothing was changed: this was a dry run.");
+        return Ok(());
+    }
+    let progress = Progress::over(file, "importing")?;
+    let (mut added, mut known) = (0_u64, 0_u64);
+    for user in users_in(file, &progress)? {
+        let Numbered { line, record } = user.map_err(|wrong| unreadable(file, &wrong))?;
+        if batch.add(line, record) {
+            bring_users(&link, &app, &mut batch, (&mut added, &mut known), &mut report).await?;
+        }
+    }
+    bring_users(&link, &app, &mut batch, (&mut added, &mut known), &mut report).await?;
+    progress.end();
+    say(&format!("{added} users were imported; {known} were there already."));
+    report.stop_if_refused()
+}
+
+async fn check_users(
+    link: &Link,
+    app: &str,
+    batch: &mut Batch<UserRecord>,
+    report: &mut Report,
+) -> Result<(), StartError> {
+    let (lines, users) = batch.take();
+    if users.is_empty() {
+        return Ok(());
+    }
+    let check = Arriving::CheckUsers { app: app.to_owned(), users: users.clone() };
+    for ((line, user), taken) in lines.into_iter().zip(users).zip(taken_in(link, check).await?) {
+        match taken {
+            Taken::Added => report.new_user(),
+            Taken::Known => report.known_user(),
+            Taken::Refused(reason) => report.refused(line, &user.handle, &reason)?,
+        }
+    }
+    Ok(())
+}
+
+async fn bring_users(
+    link: &Link,
+    app: &str,
+    batch: &mut Batch<UserRecord>,
+    (added, known): (&mut u64, &mut u64),
+    report: &mut Report,
+) -> Result<(), StartError> {
+    let (lines, users) = batch.take();
+    if users.is_empty() {
+        return Ok(());
+    }
+    let handles: Vec<String> = users.iter().map(|user| user.handle.clone()).collect();
+    let bring = Arriving::Users { app: app.to_owned(), users };
+    for ((line, handle), taken) in lines.into_iter().zip(handles).zip(taken_in(link, bring).await?) {
+        match taken {
+            Taken::Added => *added += 1,
+            Taken::Known => *known += 1,
+            Taken::Refused(reason) => report.refused_late(line, &handle, &reason)?,
+        }
+    }
+    Ok(())
+}
+
+async fn taken_in(link: &Link, what: Arriving) -> Result<Vec<Taken>, StartError> {
+    let answer = link.call(Command::Arrive(what)).await?;
+    serde_json::from_value(answer).map_err(|error| StartError::Internal(error.to_string()))
+}
+
+/// What stands in a file of users, by its name.
+type Users = Box<dyn Iterator<Item = Result<Numbered<UserRecord>, WrongLine>>>;
+
+fn users_in(file: &Path, progress: &Progress) -> Result<Users, StartError> {
+    let reader = BufReader::with_capacity(64 * 1024, progress.read(open_file(file)?));
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => Ok(Box::new(CsvUsers::new(reader).map_err(|wrong| unreadable(file, &wrong))?)),
+        Some("jsonl" | "ndjson" | "json") => Ok(Box::new(JsonUsers::new(reader))),
+        _ => Err(StartError::Configuration(format!(
+            "{}: a list of users is a .csv file, or a .jsonl file with one object a line",
+            file.display()
+        ))),
+    }
+}
+
+async fn archive(
+    settings: &Settings,
+    file: &Path,
+    (passphrase, dry_run): (Option<String>, bool),
+    mut report: Report,
+) -> Result<(), StartError> {
+    let link = Link::open(settings).await?;
+    let progress = Progress::over(file, "looking at the archive")?;
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    let (mut head, mut batch) = (None, Batch::default());
+    let mut records = Records::of(file, &progress, passphrase.as_deref())?;
+    while let Some(Numbered { line, record }) = records.next(file)? {
+        if let Some(text) = records.last_text() {
+            hash.update(text);
+        }
+        if !take_head(&mut head, &record).map_err(|reason| unreadable(file, &WrongLine::new(line, reason)))? {
+            report.record(&record);
+            if batch.add(line, record) {
+                check_records(&link, head.as_ref(), &mut batch, &mut report).await?;
+            }
+        }
+    }
+    check_records(&link, head.as_ref(), &mut batch, &mut report).await?;
+    progress.end();
+    let mut head =
+        head.ok_or_else(|| unreadable(file, &WrongLine::new(2, "the archive holds no application")))?;
+    // The same archive with its secrets and without are two imports.
+    hash.update(&[u8::from(passphrase.is_some())]);
+    for (to, from) in head.source.iter_mut().zip(hash.finish().as_ref()) {
+        *to = *from;
+    }
+    report.head(&head, records.secrets, passphrase.is_some());
+    report.print()?;
+    report.stop_if_refused()?;
+    if dry_run {
+        say("Nothing was changed: this was a dry run.");
+        return Ok(());
+    }
+    bring_archive(&link, file, (head, passphrase), &report).await
+}
+
+async fn bring_archive(
+    link: &Link,
+    file: &Path,
+    (head, passphrase): (ImportHead, Option<String>),
+    report: &Report,
+) -> Result<(), StartError> {
+    let begun = link.call(Command::Arrive(Arriving::Begin(Box::new(head.clone())))).await?;
+    let begun = serde_json::from_value(begun).map_err(|error| StartError::Internal(error.to_string()))?;
+    let done = match begun {
+        Begun::AlreadyThere => {
+            say(&format!("The application {} is there already: nothing was imported.", head.app.app_id));
+            return Ok(());
+        }
+        Begun::At(done) => done,
+    };
+    if done > 0 {
+        say(&format!("This import was begun before: it goes on after {done} records."));
+    }
+    let progress = Progress::over(file, "importing")?;
+    let mut records = Records::of(file, &progress, passphrase.as_deref())?;
+    let (mut batch, mut at, mut passed, mut skipped) = (Batch::default(), done, None, 0);
+    while let Some(Numbered { line, record }) = records.next(file)? {
+        if take_head(&mut passed, &record).unwrap_or(false) {
+            continue;
+        }
+        if skipped < done {
+            skipped += 1;
+        } else if batch.add(line, record) {
+            at = bring_batch(link, &head, at, &mut batch).await?;
+        }
+    }
+    at = bring_batch(link, &head, at, &mut batch).await?;
+    link.call(Command::Arrive(Arriving::Finish { head: Box::new(head.clone()), records: at })).await?;
+    progress.end();
+    let AppRecord { name, app_id, .. } = &head.app;
+    say(&format!("The application {name} ({app_id}) is there, with {}.", report.counts()));
+    Ok(())
+}
+
+async fn bring_batch(
+    link: &Link,
+    head: &ImportHead,
+    from: i64,
+    batch: &mut Batch<Record>,
+) -> Result<i64, StartError> {
+    let (_, records) = batch.take();
+    let number = i64::try_from(records.len()).unwrap_or(0);
+    if number > 0 {
+        link.call(Command::Arrive(Arriving::Batch { source: head.source, from, records })).await?;
+    }
+    Ok(from + number)
+}
+
+async fn check_records(
+    link: &Link,
+    head: Option<&ImportHead>,
+    batch: &mut Batch<Record>,
+    report: &mut Report,
+) -> Result<(), StartError> {
+    let (lines, records) = batch.take();
+    let Some(head) = head.filter(|_| !records.is_empty()) else { return Ok(()) };
+    let kinds: Vec<&str> = records.iter().map(Record::kind).collect();
+    let check = Arriving::Check { app: Box::new(head.app.clone()), records };
+    for ((line, kind), taken) in lines.into_iter().zip(kinds).zip(taken_in(link, check).await?) {
+        if let Taken::Refused(reason) = taken {
+            report.refused(line, kind, &reason)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a record is of the application itself; it is kept then.
+fn take_head(head: &mut Option<ImportHead>, record: &Record) -> Result<bool, String> {
+    match (head, record) {
+        (head @ None, Record::App(app)) => {
+            let (keys, templates) = (Vec::new(), Vec::new());
+            *head = Some(ImportHead { source: [0; 32], app: app.clone(), keys, templates });
+        }
+        (None, other) => return Err(format!("a {} stands before the application", other.kind())),
+        (Some(_), Record::App(_)) => return Err("there is a second application".to_owned()),
+        (Some(head), Record::Key(key)) => head.keys.push(key.clone()),
+        (Some(head), Record::Template(template)) => head.templates.push(template.clone()),
+        (Some(_), Record::User(_) | Record::Signup(_) | Record::Invite(_)) => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// The records of an archive, their secrets opened.
+struct Records {
+    archive: ArchiveReader<BufReader<Box<dyn Read>>>,
+    secrets: Secrets,
+    passphrase: Option<String>,
+    key: Option<PassphraseKey>,
+    text: Vec<u8>,
+}
+
+impl Records {
+    fn of(file: &Path, progress: &Progress, passphrase: Option<&str>) -> Result<Self, StartError> {
+        let reader: Box<dyn Read> = Box::new(progress.read(open_file(file)?));
+        let archive = ArchiveReader::new(BufReader::with_capacity(64 * 1024, reader));
+        let archive = archive.map_err(|wrong| unreadable(file, &wrong))?;
+        let (secrets, passphrase) = (archive.secrets(), passphrase.map(str::to_owned));
+        Ok(Self { archive, secrets, passphrase, key: None, text: Vec::new() })
+    }
+
+    fn next(&mut self, file: &Path) -> Result<Option<Numbered<Record>>, StartError> {
+        let Some(record) = self.archive.next() else { return Ok(None) };
+        let Numbered { line, record } = record.map_err(|wrong| unreadable(file, &wrong))?;
+        self.text = serde_json::to_vec(&record).map_err(|error| StartError::Internal(error.to_string()))?;
+        if let (Record::App(app), Some(passphrase), None) = (&record, &self.passphrase, &self.key) {
+            let passphrase = SecretString::from(passphrase.clone());
+            self.key = Some(derive(&passphrase, &app.app_id)?);
+        }
+        let record = opened(record, self.key.as_ref())
+            .map_err(|reason| unreadable(file, &WrongLine::new(line, reason)))?;
+        Ok(Some(Numbered { line, record }))
+    }
+
+    /// The text of the record that was read last, as far as it means something.
+    fn last_text(&self) -> Option<&[u8]> {
+        Some(self.text.as_slice())
+    }
+}
+
+pub(super) fn export(settings: &Settings, command: ExportCommand) -> Result<(), StartError> {
+    let (app, to, form, passphrase) = match command {
+        ExportCommand::Archive { app, to, passphrase_file } => {
+            (app, to, Form::Archive, passphrase_file.as_ref().map(secret_in).transpose()?)
+        }
+        ExportCommand::Users { app, to } => (app, to, Form::Users, None),
+    };
+    let system = actix_web::rt::System::new();
+    system.block_on(async {
+        let link = Link::open(settings).await?;
+        let mut pieces = link.leave(Leaving { app, form, passphrase }).await?;
+        let mut out = Out::new(to)?;
+        while let Some(piece) = pieces.next().await {
+            out.write(&piece?)?;
+        }
+        out.end()
+    })
+}
+
+/// Where an export goes: standard output, or a file that gets its name when it is whole.
+struct Out {
+    to: Box<dyn Write>,
+    file: Option<(PathBuf, PathBuf)>,
+}
+
+impl Out {
+    fn new(to: Option<PathBuf>) -> Result<Self, StartError> {
+        let Some(path) = to else { return Ok(Self { to: Box::new(io::stdout()), file: None }) };
+        if path.exists() {
+            return Err(StartError::CannotWrite(format!("{} is there already", path.display())));
+        }
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
+        let file = options.map_err(|error| cannot_write(&part, &error))?;
+        Ok(Self { to: Box::new(io::BufWriter::new(file)), file: Some((part, path)) })
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), StartError> {
+        self.to.write_all(piece).map_err(|error| cannot_write(Path::new("the export"), &error))
+    }
+
+    fn end(mut self) -> Result<(), StartError> {
+        self.to.flush().map_err(|error| cannot_write(Path::new("the export"), &error))?;
+        if let Some((part, path)) = self.file {
+            std::fs::rename(&part, &path).map_err(|error| cannot_write(&path, &error))?;
+            let _ = writeln!(io::stderr(), "{} is written", path.display());
+        }
+        Ok(())
+    }
+}
+
+/// Records, until there are enough for a unit of work.
+struct Batch<T>(Vec<u64>, Vec<T>);
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self(Vec::new(), Vec::new())
+    }
+}
+
+impl<T> Batch<T> {
+    /// Adds one; `true` when it is time to hand them on.
+    fn add(&mut self, line: u64, item: T) -> bool {
+        self.0.push(line);
+        self.1.push(item);
+        self.1.len() >= AT_ONCE
+    }
+
+    fn take(&mut self) -> (Vec<u64>, Vec<T>) {
+        (std::mem::take(&mut self.0), std::mem::take(&mut self.1))
+    }
+}
+
+/// How far a file was read, on a terminal.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn over(file: &Path, what: &'static str) -> Result<Self, StartError> {
+        let length = open_file(file)?.metadata().map_or(0, |metadata| metadata.len());
+        let bar = if io::stderr().is_terminal() { ProgressBar::new(length) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        Ok(Self(bar))
+    }
+
+    fn read(&self, file: File) -> impl Read + use<> {
+        self.0.wrap_read(file)
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn open_file(file: &Path) -> Result<File, StartError> {
+    File::open(file)
+        .map_err(|error| StartError::Configuration(format!("{} cannot be read: {error}", file.display())))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> StartError {
+    StartError::CannotWrite(format!("{} cannot be written: {error}", path.display()))
+}
+
+fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
+    StartError::BadInput(format!("{}, {wrong}; nothing was imported", file.display()))
+}

@@ -1,0 +1,211 @@
+//! What an import is about to do, and what it cannot: counts first, then what stands in the way, with its line.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use latchkey_service::ImportHead;
+use latchkey_transfer::{DigestOver, Record, Secrets, UserRecord};
+use serde_json::json;
+
+use super::say;
+use crate::start::StartError;
+
+/// How many lines of one kind are shown; a report file holds all.
+const SHOWN: usize = 10;
+
+/// The report of an import.
+pub(super) struct Report {
+    file: Option<BufWriter<File>>,
+    skip_refused: bool,
+    users: u64,
+    new: u64,
+    known: u64,
+    signups: u64,
+    invites: u64,
+    without_password: u64,
+    without_authenticator: u64,
+    over_raw: Shown,
+    refused: Shown,
+    notes: Vec<String>,
+}
+
+/// Some of many.
+#[derive(Default)]
+struct Shown {
+    number: u64,
+    some: Vec<String>,
+}
+
+impl Shown {
+    fn add(&mut self, text: String) {
+        self.number += 1;
+        if self.some.len() < SHOWN {
+            self.some.push(text);
+        }
+    }
+
+    fn print(&self, what: &str) {
+        if self.number == 0 {
+            return;
+        }
+        say(&format!("{} {what}", self.number));
+        for text in &self.some {
+            say(&format!("  {text}"));
+        }
+        let more = self.number - u64::try_from(self.some.len()).unwrap_or(0);
+        if more > 0 {
+            say(&format!("  and {more} more: --report FILE lists all"));
+        }
+    }
+}
+
+impl Report {
+    /// A report that is also written to a file, if one is named.
+    pub(super) fn new(file: Option<&Path>, skip_refused: bool) -> Result<Self, StartError> {
+        let create = |path: &Path| {
+            File::create(path).map(BufWriter::new).map_err(|error| {
+                StartError::CannotWrite(format!("{} cannot be written: {error}", path.display()))
+            })
+        };
+        Ok(Self {
+            file: file.map(create).transpose()?,
+            skip_refused,
+            users: 0,
+            new: 0,
+            known: 0,
+            signups: 0,
+            invites: 0,
+            without_password: 0,
+            without_authenticator: 0,
+            over_raw: Shown::default(),
+            refused: Shown::default(),
+            notes: Vec::new(),
+        })
+    }
+
+    pub(super) fn record(&mut self, record: &Record) {
+        match record {
+            Record::User(user) => self.user(user),
+            Record::Signup(_) => self.signups += 1,
+            Record::Invite(_) => self.invites += 1,
+            Record::App(_) | Record::Key(_) | Record::Template(_) => {}
+        }
+    }
+
+    pub(super) fn user(&mut self, user: &UserRecord) {
+        self.users += 1;
+        if user.password.is_none() && user.provider.is_none() && !user.handle.starts_with("ANON_") {
+            self.without_password += 1;
+        }
+        if user.authenticator && user.authenticator_secret.is_none() {
+            self.without_authenticator += 1;
+        }
+        if user.password.is_some() && user.password_over == DigestOver::Raw {
+            self.over_raw.add(user.handle.clone());
+            self.write(&json!({"handle": user.handle, "note": "needs rawPassword at the next log-in"}));
+        }
+    }
+
+    pub(super) fn new_user(&mut self) {
+        self.new += 1;
+    }
+
+    pub(super) fn known_user(&mut self) {
+        self.known += 1;
+    }
+
+    pub(super) fn refused(&mut self, line: u64, what: &str, reason: &str) -> Result<(), StartError> {
+        self.refused.add(format!("line {line}: {what}: {reason}"));
+        self.write(&json!({"line": line, "what": what, "refused": reason}));
+        Ok(())
+    }
+
+    /// One that was refused when it was brought in, though nothing was wrong with it before.
+    pub(super) fn refused_late(&mut self, line: u64, what: &str, reason: &str) -> Result<(), StartError> {
+        say(&format!("line {line}: {what}: {reason}"));
+        self.refused(line, what, reason)
+    }
+
+    /// What there is to say of an application.
+    pub(super) fn head(&mut self, head: &ImportHead, secrets: Secrets, is_opened: bool) {
+        let count = |number: usize, what: &str| format!("{number} {what}");
+        self.notes.push(format!(
+            "The application {} ({}), with {} and {}.",
+            head.app.name,
+            head.app.app_id,
+            count(head.keys.len(), "keys"),
+            count(head.templates.len(), "messages of its own"),
+        ));
+        match (secrets, is_opened) {
+            (Secrets::Sealed, true) => {}
+            (Secrets::Sealed, false) => self.notes.push(
+                "Its secrets stay closed without --passphrase-file: it gets a new key, and loses its accounts at \
+                 providers and its users' authenticators."
+                    .to_owned(),
+            ),
+            (Secrets::Absent, _) => self.notes.push(
+                "The archive holds no secrets: the application gets a new key; the old public keys stay published \
+                 while their tokens live."
+                    .to_owned(),
+            ),
+        }
+        self.notes.push(
+            "Access tokens, app tokens, one-time codes and recovery codes do not move: users log in again, clients \
+             need the new app token."
+                .to_owned(),
+        );
+    }
+
+    /// How many there are of each kind.
+    pub(super) fn counts(&self) -> String {
+        format!("{} users, {} sign-ups, {} invitations", self.users, self.signups, self.invites)
+    }
+
+    pub(super) fn print(&mut self) -> Result<(), StartError> {
+        for note in &self.notes {
+            say(note);
+        }
+        if self.notes.is_empty() {
+            say(&format!("{} users: {} new, {} there already", self.users, self.new, self.known));
+        } else {
+            say(&self.counts());
+        }
+        if self.without_password > 0 {
+            say(&format!(
+                "{} have no password: they set one by a reset, if mail reaches them",
+                self.without_password
+            ));
+        }
+        if self.without_authenticator > 0 {
+            say(&format!("{} lose their authenticator", self.without_authenticator));
+        }
+        self.over_raw.print(
+            "have digests of the password itself: their next log-in must send rawPassword, and is upgraded then",
+        );
+        self.refused.print("cannot be imported:");
+        match &mut self.file {
+            Some(file) => {
+                file.flush().map_err(|error| StartError::CannotWrite(format!("the report: {error}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing goes in while something is wrong, unless that was asked for.
+    pub(super) fn stop_if_refused(&self) -> Result<(), StartError> {
+        if self.refused.number == 0 || self.skip_refused {
+            return Ok(());
+        }
+        Err(StartError::BadInput(format!(
+            "{} cannot be imported (--skip-refused for a list of users leaves such away)",
+            self.refused.number
+        )))
+    }
+
+    fn write(&mut self, line: &serde_json::Value) {
+        if let Some(file) = &mut self.file {
+            let _ = writeln!(file, "{line}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Moving in and out, as commands ask for it and as streams carry it. The command line reads the files: what reaches the
+//! service are records, some hundreds at a time.
+
+use actix_web::web::Bytes;
+use futures_util::Stream;
+use futures_util::stream;
+use latchkey_crypto::PassphraseKey;
+use latchkey_domain::AppId;
+use latchkey_service::{Export, ImportHead, Operator, Refusal, Service, ServiceError, TakenIn};
+use latchkey_storage::Store;
+use latchkey_transfer::{AppRecord, ArchiveWriter, Record, Secrets, UserRecord, write_users_csv};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::http::iso;
+
+/// What the command line asks for when something moves in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Arriving {
+    /// Look whether users can be brought into an application.
+    CheckUsers { app: String, users: Vec<UserRecord> },
+    /// Bring them in.
+    Users { app: String, users: Vec<UserRecord> },
+    /// Look whether records of an archive can be brought in.
+    Check { app: Box<AppRecord>, records: Vec<Record> },
+    /// Begin to bring an application in.
+    Begin(Box<ImportHead>),
+    /// Bring its next records in.
+    Batch { source: [u8; 32], from: i64, records: Vec<Record> },
+    /// It is whole.
+    Finish { head: Box<ImportHead>, records: i64 },
+    /// Imports that are not whole.
+    List,
+    /// Remove one of them.
+    Discard { app: String },
+}
+
+/// Does what is asked for.
+pub(crate) async fn arrive<S: Store>(service: &Service<S>, what: Arriving) -> Result<Value, ServiceError> {
+    let operator = Operator::command_line();
+    let id = |app: &str| app.parse::<AppId>().map_err(|_| Refusal::UnknownApp);
+    let told =
+        |taken: TakenIn| serde_json::to_value(taken).map_err(|error| ServiceError::Internal(error.into()));
+    match what {
+        Arriving::CheckUsers { app, users } => told(service.check_users(id(&app)?, users).await?),
+        Arriving::Users { app, users } => told(service.import_users(operator, id(&app)?, users).await?),
+        Arriving::Check { app, records } => told(service.check_records(&app, &records).await?),
+        Arriving::Begin(head) => serde_json::to_value(service.begin_import(operator, *head).await?)
+            .map_err(|error| ServiceError::Internal(error.into())),
+        Arriving::Batch { source, from, records } => {
+            service.import_batch(operator, (source, from), records).await.map(|()| Value::Null)
+        }
+        Arriving::Finish { head, records } => {
+            service.finish_import(operator, *head, records).await.map(|()| Value::Null)
+        }
+        Arriving::List => {
+            let marks = service.list_imports().await?;
+            Ok(marks
+                .iter()
+                .map(|mark| {
+                    json!({"appId": mark.app_id.to_string(), "done": mark.done, "beganAt": iso(mark.began_at),
+                        "updatedAt": iso(mark.updated_at)})
+                })
+                .collect())
+        }
+        Arriving::Discard { app } => service.discard_import(operator, id(&app)?).await.map(|()| Value::Null),
+    }
+}
+
+/// What moves out, and how it is written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Leaving {
+    pub(crate) app: String,
+    pub(crate) form: Form,
+    /// Seals what must stay secret; without one, that stays here.
+    pub(crate) passphrase: Option<String>,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Form {
+    /// Everything, as JSON lines.
+    Archive,
+    /// The users, as CSV.
+    Users,
+}
+
+type Piece = Result<Bytes, ServiceError>;
+
+/// Begins to hand something out. What is wrong at once is told at once; what goes wrong later ends the stream early, and
+/// an archive without its last line counts as cut off.
+pub(crate) async fn leave<S: Store>(
+    service: Service<S>,
+    operator: Operator,
+    leaving: Leaving,
+) -> Result<impl Stream<Item = Piece> + Unpin, ServiceError> {
+    let id = leaving.app.parse().map_err(|_| Refusal::UnknownApp)?;
+    operator.reaches(id)?;
+    let key = match leaving.passphrase {
+        None => None,
+        Some(text) => {
+            let (passphrase, app) = (SecretString::from(text), leaving.app.clone());
+            Some(service.run_on_pool(move || derive(&passphrase, &app)).await?)
+        }
+    };
+    let secrets = if key.is_some() { Secrets::Sealed } else { Secrets::Absent };
+    let export = service.begin_export(operator, id, key).await?;
+    let writer = match leaving.form {
+        Form::Archive => Writer::Archive(ArchiveWriter::new(Vec::new(), secrets).map_err(internal)?),
+        Form::Users => Writer::Users { is_begun: false },
+    };
+    let departure = Departure { service, export, writer: Some(writer) };
+    Ok(Box::pin(stream::unfold(departure, Departure::next)))
+}
+
+/// The key of a passphrase for what leaves or arrives of one application.
+pub(crate) fn derive(passphrase: &SecretString, app: &str) -> Result<PassphraseKey, ServiceError> {
+    PassphraseKey::derive(passphrase, app).map_err(|error| match error {
+        latchkey_crypto::CryptoError::Key(text) => {
+            ServiceError::Explained(Refusal::InvalidData, text.to_owned())
+        }
+        other => other.into(),
+    })
+}
+
+enum Writer {
+    Archive(ArchiveWriter<Vec<u8>>),
+    Users { is_begun: bool },
+}
+
+struct Departure<S> {
+    service: Service<S>,
+    export: Export,
+    /// None once everything was written.
+    writer: Option<Writer>,
+}
+
+impl<S: Store> Departure<S> {
+    async fn next(mut self) -> Option<(Piece, Self)> {
+        let writer = self.writer.take()?;
+        let records = match self.service.next_of_export(&mut self.export).await {
+            Ok(records) => records,
+            Err(error) => return Some((Err(error), self)),
+        };
+        let piece = match (writer, records) {
+            (Writer::Archive(mut writer), Some(records)) => {
+                let written = records.iter().try_for_each(|record| writer.add(record));
+                let piece = std::mem::take(writer.inner());
+                self.writer = Some(Writer::Archive(writer));
+                written.map(|()| piece)
+            }
+            (Writer::Archive(writer), None) => writer.end(),
+            (Writer::Users { is_begun }, Some(records)) => {
+                let users = records.into_iter().filter_map(|record| match record {
+                    Record::User(user) => Some(user),
+                    _ => None,
+                });
+                self.writer = Some(Writer::Users { is_begun: true });
+                write_users_csv(Vec::new(), &users.collect::<Vec<_>>(), !is_begun)
+            }
+            (Writer::Users { .. }, None) => return None,
+        };
+        Some((piece.map(Bytes::from).map_err(internal), self))
+    }
+}
+
+fn internal(error: std::io::Error) -> ServiceError {
+    ServiceError::Internal(error.into())
+}

@@ -1,0 +1,373 @@
+//! What moves in: an application as a whole, which nobody sees until it is one, and users for an application that is
+//! there. Both go in batches, and can be gone on with where they were stopped.
+
+use latchkey_domain::{
+    App, AppId, AppKey, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, User, max_users, signing_key,
+};
+use latchkey_storage::{Brought, Repositories, Store};
+use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord, UserRecord};
+use serde::{Deserialize, Serialize};
+use time::Duration;
+
+use super::values::{app_of, template_of};
+use crate::app_settings::check_together;
+use crate::audit::Act;
+use crate::{Operator, Refusal, Service, ServiceError};
+
+/// The application that is brought in, before any of its users. Secrets are opened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImportHead {
+    /// SHA-256 of what it is made from: the same source is the same import.
+    pub source: [u8; 32],
+    /// The application.
+    pub app: AppRecord,
+    /// Its keys.
+    pub keys: Vec<KeyRecord>,
+    /// Its messages.
+    pub templates: Vec<TemplateRecord>,
+}
+
+/// How an import begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Begun {
+    /// Anew, or where it was stopped: after so many records.
+    At(i64),
+    /// Not at all: the application is there, whole.
+    AlreadyThere,
+}
+
+/// What became of one user or record that was brought in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Taken {
+    /// It is there now.
+    Added,
+    /// It was there already.
+    Known,
+    /// It was not taken, for this reason.
+    Refused(String),
+}
+
+/// What became of a batch.
+pub type TakenIn = Vec<Taken>;
+
+enum Arrival {
+    User(Box<User>),
+    Signup(Box<Signup>),
+    Invite(Box<Invite>),
+}
+
+impl<S: Store> Service<S> {
+    /// Looks whether users could be brought into an application, and changes nothing: what is wrong with each, or that
+    /// its handle or id is taken.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn check_users(
+        &self,
+        app_id: AppId,
+        records: Vec<UserRecord>,
+    ) -> Result<TakenIn, ServiceError> {
+        let now = self.inner.clock.now();
+        let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
+        self.inner
+            .store
+            .read("import.check", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let mut found = Vec::with_capacity(users.len());
+                for user in &users {
+                    found.push(match user {
+                        Err(reason) => Taken::Refused(reason.clone()),
+                        Ok(user) => match readers.users().find_by_handle(app_id, &user.handle)? {
+                            None => Taken::Added,
+                            Some(known) if known.id == user.id => Taken::Known,
+                            Some(_) => Taken::Refused("the handle is another user's".to_owned()),
+                        },
+                    });
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    /// Looks whether the records of an archive could be brought in, and changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`], explained, when the application itself could not.
+    pub async fn check_records(&self, app: &AppRecord, records: &[Record]) -> Result<TakenIn, ServiceError> {
+        let id = self.id_of(app)?;
+        let now = self.inner.clock.now();
+        let checked = records.iter().map(|record| {
+            let result = match record {
+                Record::App(app) => app_of(app, id).map(|_| ()),
+                Record::Key(key) => self.key_of(id, key).map(|_| ()),
+                Record::Template(template) => template_of(template, id).map(|_| ()),
+                Record::User(user) => self.user_of(id, user, now).map(|_| ()),
+                Record::Signup(signup) => self.signup_of(id, signup).map(|_| ()),
+                Record::Invite(invite) => self.invite_of(id, invite).map(|_| ()),
+            };
+            result.map_or_else(Taken::Refused, |()| Taken::Added)
+        });
+        Ok(checked.collect())
+    }
+
+    fn id_of(&self, app: &AppRecord) -> Result<AppId, ServiceError> {
+        app.app_id.parse().map_err(|_| explained("the application's id is not 32 hexadecimal digits"))
+    }
+
+    /// Begins to bring an application in, or goes on.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`], explained, when a value cannot be taken; [`Refusal::AppNameTaken`];
+    /// [`Refusal::Conflict`], explained, when another import makes the same application.
+    pub async fn begin_import(&self, operator: Operator, head: ImportHead) -> Result<Begun, ServiceError> {
+        operator.reaches_all()?;
+        let (app, keys, templates) = self.arriving(&head).await?;
+        let now = self.inner.clock.now();
+        let mark =
+            ImportMark { app_id: app.id, source: head.source, done: 0, began_at: now, updated_at: now };
+        self.inner
+            .store
+            .transact("import.begin", move |repos| {
+                if repos.apps().find(app.id)?.is_some() {
+                    return Ok(Begun::AlreadyThere);
+                }
+                name_is_free(repos, &app)?;
+                if let Some(begun) = repos.imports().find(&mark.source)? {
+                    return Ok(Begun::At(begun.done));
+                }
+                if !repos.imports().begin(&app, &mark)? {
+                    let text = "another import makes this application: finish it, or discard it";
+                    return Err(ServiceError::Explained(Refusal::Conflict, text.to_owned()));
+                }
+                keys.iter().try_for_each(|key| repos.apps().put_key(key))?;
+                templates.iter().try_for_each(|template| repos.email_templates().put(template))?;
+                Ok(Begun::At(0))
+            })
+            .await
+    }
+
+    /// The application with its keys and messages. One whose private keys do not come along gets a new one, and the old
+    /// ones stay published for as long as their tokens can live.
+    async fn arriving(
+        &self,
+        head: &ImportHead,
+    ) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
+        let id = self.id_of(&head.app)?;
+        let (mut app, mail, sms) = app_of(&head.app, id).map_err(|text| explained(&text))?;
+        check_together(&app)?;
+        if let Some(mail) = mail {
+            app.settings.mail_api_key = Some(self.seal_mail_key(id, &mail)?);
+        }
+        if let Some(sms) = sms {
+            let context = crate::sms::account_of(id);
+            app.settings.sms_account =
+                Some(self.inner.keys.seal(&context, sms.as_bytes(), &*self.inner.entropy)?);
+        }
+        let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(|text| explained(&text)));
+        let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let now = self.inner.clock.now();
+        let signs = signing_key(&keys, now).map(|key| key.kid.clone());
+        let has_private = head
+            .keys
+            .iter()
+            .zip(&keys)
+            .any(|(record, key)| record.private_key.is_some() && Some(&key.kid) == signs.as_ref());
+        if !has_private {
+            let until = now + Duration::hours(i64::from(app.settings.user_jwt_hours.max(1))) + KEY_TAIL;
+            for key in &mut keys {
+                // What cannot sign here must not be chosen to.
+                (key.signs_from, key.published_until) = (key.signs_from.min(key.created_at), Some(until));
+            }
+            keys.push(self.new_key(id, now).await?);
+        }
+        let templates =
+            head.templates.iter().map(|record| template_of(record, id).map_err(|text| explained(&text)));
+        Ok((app, keys, templates.collect::<Result<_, _>>()?))
+    }
+
+    /// Brings the next records of an application in that is not whole yet. `from` is how many were before.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`], explained, with the number of the record that cannot be taken;
+    /// [`Refusal::Conflict`], explained, when the import is elsewhere.
+    pub async fn import_batch(
+        &self,
+        operator: Operator,
+        (source, from): ([u8; 32], i64),
+        records: Vec<Record>,
+    ) -> Result<(), ServiceError> {
+        operator.reaches_all()?;
+        let now = self.inner.clock.now();
+        let mark = self.import_of(source).await?;
+        let app_id = mark.app_id;
+        let mut arrivals = Vec::with_capacity(records.len());
+        for (number, record) in (from + 1..).zip(&records) {
+            let arrival = match record {
+                Record::User(user) => {
+                    self.user_of(app_id, user, now).map(|user| Arrival::User(Box::new(user)))
+                }
+                Record::Signup(signup) => {
+                    self.signup_of(app_id, signup).map(|it| Arrival::Signup(Box::new(it)))
+                }
+                Record::Invite(invite) => {
+                    self.invite_of(app_id, invite).map(|it| Arrival::Invite(Box::new(it)))
+                }
+                other => Err(format!("a second {} stands among the users", other.kind())),
+            };
+            arrivals.push(arrival.map_err(|text| explained(&format!("record {number}: {text}")))?);
+        }
+        let to = from + i64::try_from(arrivals.len()).unwrap_or(0);
+        self.inner
+            .store
+            .transact("import.batch", move |repos| {
+                if !repos.imports().advance(app_id, from, to, now)? {
+                    let text = "the import is elsewhere: another one goes on with it".to_owned();
+                    return Err(ServiceError::Explained(Refusal::Conflict, text));
+                }
+                for (number, arrival) in (from + 1..).zip(&arrivals) {
+                    match arrival {
+                        Arrival::User(user) => {
+                            if repos.imports().add_user(user)? == Brought::Taken {
+                                let name = user.handle.as_str();
+                                return Err(explained(&format!(
+                                    "record {number}: {name} has a handle, name, number or identity of another"
+                                )));
+                            }
+                        }
+                        Arrival::Signup(signup) => repos.signups().put(signup)?,
+                        Arrival::Invite(invite) => repos.invites().put(invite)?,
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn import_of(&self, source: [u8; 32]) -> Result<ImportMark, ServiceError> {
+        let found = self
+            .inner
+            .store
+            .transact("import.find", move |repos| repos.imports().find(&source).map_err(ServiceError::from));
+        let none = || ServiceError::Explained(Refusal::Unknown, "there is no such import".to_owned());
+        found.await?.ok_or_else(none)
+    }
+
+    /// Lets everybody see an application that is whole: `records` were brought in.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`], explained, when it is not; [`Refusal::AppNameTaken`].
+    pub async fn finish_import(
+        &self,
+        operator: Operator,
+        head: ImportHead,
+        records: i64,
+    ) -> Result<(), ServiceError> {
+        operator.reaches_all()?;
+        let mark = self.import_of(head.source).await?;
+        let (app, _, _) = app_of(&head.app, mark.app_id).map_err(|text| explained(&text))?;
+        let mut act = Act::of_operator("importDatabase", app.id, &operator);
+        act.detail = Some(format!("{records} records"));
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("import.finish", move |repos| {
+                let found = repos.imports().find(&mark.source)?;
+                if found.is_none_or(|found| found.done != records) {
+                    let text = "the import is not whole".to_owned();
+                    return Err(ServiceError::Explained(Refusal::Conflict, text));
+                }
+                name_is_free(repos, &app)?;
+                repos.imports().reveal(&app)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await
+    }
+
+    /// Imports that are not whole.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn list_imports(&self) -> Result<Vec<ImportMark>, ServiceError> {
+        self.inner
+            .store
+            .transact("import.list", |repos| repos.imports().list().map_err(ServiceError::from))
+            .await
+    }
+
+    /// Removes what an import that is not whole has brought in.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`], explained.
+    pub async fn discard_import(&self, operator: Operator, app_id: AppId) -> Result<(), ServiceError> {
+        operator.reaches_all()?;
+        self.inner
+            .store
+            .transact("import.discard", move |repos| {
+                if repos.imports().list()?.iter().all(|mark| mark.app_id != app_id) {
+                    let text = "there is no such import".to_owned();
+                    return Err(ServiceError::Explained(Refusal::Unknown, text));
+                }
+                repos.apps().remove(app_id).map_err(ServiceError::from)
+            })
+            .await
+    }
+
+    /// Brings users into an application that is there. Each that cannot be taken is told, the others are taken.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::SignupOff`], explained, when the application would have too many.
+    pub async fn import_users(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        records: Vec<UserRecord>,
+    ) -> Result<TakenIn, ServiceError> {
+        operator.reaches(app_id)?;
+        let now = self.inner.clock.now();
+        let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
+        let mode = self.inner.settings.mode;
+        let number = u32::try_from(users.len()).unwrap_or(u32::MAX);
+        let mut act = Act::of_operator("importUsers", app_id, &operator);
+        act.detail = Some(format!("{number} records"));
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("import.users", move |repos| {
+                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                if let Some(limit) = max_users(&app, mode)
+                    && repos.users().are_at_least(app_id, limit.saturating_sub(number) + 1)?
+                {
+                    let text = format!("the application may have {limit} users");
+                    return Err(ServiceError::Explained(Refusal::SignupOff, text));
+                }
+                let mut taken = Vec::with_capacity(users.len());
+                for user in &users {
+                    taken.push(match user {
+                        Err(reason) => Taken::Refused(reason.clone()),
+                        Ok(user) => match repos.imports().add_user(user)? {
+                            Brought::Added => Taken::Added,
+                            Brought::Known => Taken::Known,
+                            Brought::Taken => Taken::Refused(
+                                "handle, user name, number or identity are another user's".to_owned(),
+                            ),
+                        },
+                    });
+                }
+                repos.audit().add(&entry)?;
+                Ok(taken)
+            })
+            .await
+    }
+}
+
+fn name_is_free(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceError> {
+    if repos.apps().find_by_name(app.developer_id, &app.name)?.is_none() {
+        return Ok(());
+    }
+    let text = format!("App '{}' already exists.", app.name.as_str());
+    Err(ServiceError::Explained(Refusal::AppNameTaken, text))
+}
+
+fn explained(text: &str) -> ServiceError {
+    ServiceError::Explained(Refusal::InvalidData, text.to_owned())
+}

@@ -1,0 +1,133 @@
+//! What moves out: everything of an application, piece by piece, in an order that is the same at every time and place.
+
+use std::sync::Arc;
+
+use latchkey_crypto::PassphraseKey;
+use latchkey_domain::{AppId, Invite, Signup, User};
+use latchkey_storage::{PageStart, Position, Store};
+use latchkey_transfer::Record;
+
+use super::values::{invite_record, template_record};
+use crate::audit::Act;
+use crate::listing::Member;
+use crate::{Operator, Refusal, Service, ServiceError};
+
+/// How many members are read at once.
+const AT_ONCE: u32 = 500;
+
+/// An export under way.
+#[derive(Debug, Clone)]
+pub struct Export {
+    app_id: AppId,
+    key: Option<Arc<PassphraseKey>>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone)]
+enum Stage {
+    Head,
+    Users(PageStart),
+    Signups(PageStart),
+    Invites(PageStart),
+    Done,
+}
+
+impl<S: Store> Service<S> {
+    /// Begins to export an application: with what must stay secret, sealed to a passphrase, or without.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn begin_export(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        key: Option<PassphraseKey>,
+    ) -> Result<Export, ServiceError> {
+        let mut act = Act::of_operator("exportAppDatabase", app_id, &operator);
+        act.detail = key.is_some().then(|| "with secrets, sealed".to_owned());
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("export.begin", move |repos| {
+                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await?;
+        Ok(Export { app_id, key: key.map(Arc::new), stage: Stage::Head })
+    }
+
+    /// The next records of an export; none at its end.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`] when the application was removed meanwhile.
+    pub async fn next_of_export(&self, export: &mut Export) -> Result<Option<Vec<Record>>, ServiceError> {
+        let key = export.key.clone();
+        loop {
+            let records = match export.stage.clone() {
+                Stage::Head => {
+                    export.stage = Stage::Users(PageStart::Skip(0));
+                    self.head_records(export.app_id, key.as_deref()).await?
+                }
+                Stage::Users(start) => {
+                    let (users, next) = self.members::<User>(export.app_id, start).await?;
+                    export.stage = next.map_or(Stage::Signups(PageStart::Skip(0)), Stage::Users);
+                    let records =
+                        users.iter().map(|user| self.user_record(user, key.as_deref()).map(Record::User));
+                    records.collect::<Result<_, _>>()?
+                }
+                Stage::Signups(start) => {
+                    let (signups, next) = self.members::<Signup>(export.app_id, start).await?;
+                    export.stage = next.map_or(Stage::Invites(PageStart::Skip(0)), Stage::Signups);
+                    let records = signups.iter().map(|signup| self.signup_record(signup).map(Record::Signup));
+                    records.collect::<Result<_, _>>()?
+                }
+                Stage::Invites(start) => {
+                    let (invites, next) = self.members::<Invite>(export.app_id, start).await?;
+                    export.stage = next.map_or(Stage::Done, Stage::Invites);
+                    invites.iter().map(|invite| Record::Invite(invite_record(invite))).collect()
+                }
+                Stage::Done => return Ok(None),
+            };
+            if !records.is_empty() {
+                return Ok(Some(records));
+            }
+        }
+    }
+
+    async fn head_records(
+        &self,
+        app_id: AppId,
+        key: Option<&PassphraseKey>,
+    ) -> Result<Vec<Record>, ServiceError> {
+        let (app, keys) = self.app_with_keys(app_id).await?;
+        let templates = self.inner.store.read("export.templates", move |readers| {
+            readers.email_templates().list(app_id).map_err(ServiceError::from)
+        });
+        let mut templates = templates.await?;
+        templates.sort_by_key(|template| (template.name.as_str(), template.locale.as_str().to_owned()));
+        let mut records = vec![Record::App(self.app_record(&app, key)?)];
+        for app_key in &keys {
+            records.push(Record::Key(self.key_record(app_key, key)?));
+        }
+        records.extend(templates.iter().map(|template| Record::Template(template_record(template))));
+        Ok(records)
+    }
+
+    async fn members<T: Member>(
+        &self,
+        app_id: AppId,
+        start: PageStart,
+    ) -> Result<(Vec<T>, Option<PageStart>), ServiceError> {
+        let members = self
+            .inner
+            .store
+            .read("export.members", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                T::listing(readers).page(app_id, start, AT_ONCE, false).map_err(ServiceError::from)
+            })
+            .await?;
+        let is_full = members.len() >= usize::try_from(AT_ONCE).unwrap_or(usize::MAX);
+        let next: Option<Position> = members.last().filter(|_| is_full).map(Member::position);
+        Ok((members, next.map(PageStart::After)))
+    }
+}

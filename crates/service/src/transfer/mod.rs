@@ -1,0 +1,10 @@
+//! What moves into and out of the server: domain values as records, and back. Reading and writing the records' text is
+//! `latchkey-transfer`'s.
+
+mod arrivals;
+mod departures;
+mod values;
+
+pub use arrivals::{Begun, ImportHead, Taken, TakenIn};
+pub use departures::Export;
+pub use values::opened;

@@ -1,0 +1,479 @@
+//! Records to domain values and back. A value that cannot be taken is told in one sentence.
+
+use latchkey_crypto::{
+    OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, check_digest,
+};
+use latchkey_domain::{
+    App, AppId, AppKey, AppName, AppStatus, AppType, Authenticator, DeveloperId, EmailTemplate, Factors,
+    Handle, Invite, InviteId, InviteState, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata,
+    Phone, Provider, Sealed, Sessions, Signup, SignupId, SignupState, SocialIdentity, TemplateName, User,
+    UserId, UserName, UserStatus,
+};
+use latchkey_storage::{Store, settings_from_json, settings_to_json};
+use latchkey_transfer::{
+    AppRecord, DigestOver, InviteRecord, KeyRecord, Record, SignupRecord, TemplateRecord, UserRecord,
+};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use crate::second_factor::authenticator_of;
+use crate::signing::private_key_of;
+use crate::{Service, ServiceError};
+
+const KINDS: [(AppType, &str); 2] =
+    [(AppType::Development, "development"), (AppType::Commercial, "commercial")];
+const STATUSES: [(AppStatus, &str); 5] = [
+    (AppStatus::Active, "active"),
+    (AppStatus::Inactive, "inactive"),
+    (AppStatus::Suspended, "suspended"),
+    (AppStatus::Blocked, "blocked"),
+    (AppStatus::Migrated, "migrated"),
+];
+
+fn named<T: Copy>(names: &[(T, &str)], text: &str, what: &str) -> Result<T, String> {
+    names.iter().find(|(_, name)| *name == text).map(|(value, _)| *value).ok_or_else(|| {
+        let allowed: Vec<_> = names.iter().map(|(_, name)| *name).collect();
+        format!("{what} is one of {}, not {text:?}", allowed.join(", "))
+    })
+}
+
+fn name_of<T: PartialEq>(names: &[(T, &str)], value: &T) -> String {
+    names.iter().find(|(known, _)| known == value).map_or_else(String::new, |(_, name)| (*name).to_owned())
+}
+
+/// Where something secret of a record stands, for the passphrase that seals it.
+fn place(kind: &str, id: &str) -> String {
+    format!("{kind}/{id}")
+}
+
+/// A record whose secrets were opened with the passphrase. Without one, they are left away.
+///
+/// # Errors
+/// What is wrong: the passphrase, or the record.
+pub fn opened(record: Record, key: Option<&PassphraseKey>) -> Result<Record, String> {
+    let open = |place: &str, sealed: Option<String>| -> Result<Option<String>, String> {
+        let (Some(key), Some(sealed)) = (key, sealed) else { return Ok(None) };
+        let text = key
+            .open(place, &sealed)
+            .map_err(|_| "it does not open: is the passphrase another one?".to_owned())?;
+        String::from_utf8(text.to_vec()).map(Some).map_err(|_| "what was sealed is no text".to_owned())
+    };
+    Ok(match record {
+        Record::App(app) => Record::App(AppRecord {
+            mail_account: open(&place("mail", &app.app_id), app.mail_account)?,
+            sms_account: open(&place("sms", &app.app_id), app.sms_account)?,
+            ..app
+        }),
+        Record::Key(record) => {
+            let public = PublicKey::from_pem(&record.public_key).map_err(|error| error.to_string())?;
+            let private_key = open(&place("key", public.kid()), record.private_key)?;
+            Record::Key(KeyRecord { private_key, ..record })
+        }
+        Record::User(user) => {
+            let id = user.id.clone().unwrap_or_default();
+            let authenticator_secret = open(&place("authenticator", &id), user.authenticator_secret)?;
+            Record::User(UserRecord { authenticator_secret, ..user })
+        }
+        other => other,
+    })
+}
+
+/// Settings, and what of them is secret.
+type AppParts = (App, Option<String>, Option<String>);
+
+/// An application from its record: without accounts, which are sealed for it later.
+pub(super) fn app_of(record: &AppRecord, id: AppId) -> Result<AppParts, String> {
+    let mut settings = settings_from_json(record.settings.clone())
+        .map_err(|_| "the settings are none of this version".to_owned())?;
+    (settings.mail_api_key, settings.sms_account) = (None, None);
+    let name = AppName::parse(&record.name).map_err(|error| error.to_string())?;
+    if record.issuer.is_empty() || record.issuer.len() > 1_024 || record.issuer.chars().any(char::is_control)
+    {
+        return Err("the issuer is no address".to_owned());
+    }
+    let app = App {
+        id,
+        developer_id: DeveloperId::BUILT_IN,
+        name,
+        kind: named(&KINDS, &record.kind, "type")?,
+        status: named(&STATUSES, &record.status, "status")?,
+        issuer: record.issuer.clone(),
+        token_generation: 1,
+        token_issued_at: record.created_at,
+        revision: 1,
+        settings,
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+    };
+    Ok((app, record.mail_account.clone(), record.sms_account.clone()))
+}
+
+pub(super) fn template_of(record: &TemplateRecord, app_id: AppId) -> Result<EmailTemplate, String> {
+    let wrong = |what: &str| format!("the message has no {what}");
+    Ok(EmailTemplate {
+        app_id,
+        name: TemplateName::parse(&record.name).ok_or_else(|| wrong("name that is known"))?,
+        locale: Locale::parse(&record.locale).map_err(|_| wrong("locale that is known"))?,
+        subject: record.subject.clone(),
+        reply_to: record.reply_to.clone(),
+        html: record.html.clone(),
+        link_text: record.link_text.clone(),
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+    })
+}
+
+fn metadata_of(values: &Map<String, Value>) -> Result<Metadata, String> {
+    if Value::Object(values.clone()).to_string().len() > MAX_METADATA_BYTES {
+        return Err(format!("the metadata are longer than {MAX_METADATA_BYTES} bytes"));
+    }
+    Ok(Metadata::from_stored(values.clone()))
+}
+
+fn handle_of(text: &str) -> Result<Handle, String> {
+    Handle::parse_anonymous(text)
+        .or_else(|_| Handle::parse(text))
+        .map_err(|error| format!("the handle: {error}"))
+}
+
+fn locale_of(text: Option<&str>) -> Result<Locale, String> {
+    text.map_or(Ok(Locale::EN), |text| Locale::parse(text).map_err(|_| format!("{text:?} is no locale")))
+}
+
+impl<S: Store> Service<S> {
+    /// A user from a record, for an application. Whether handle and names are free is seen when the row is written.
+    pub(super) fn user_of(
+        &self,
+        app_id: AppId,
+        record: &UserRecord,
+        now: OffsetDateTime,
+    ) -> Result<User, String> {
+        let handle = handle_of(&record.handle)?;
+        let id = match &record.id {
+            Some(id) => id.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned())?,
+            None => self.user_id_of(app_id, &handle, record.created_at).map_err(|error| error.to_string())?,
+        };
+        let phone = |text: &Option<String>| {
+            text.as_deref().map(Phone::from_stored).transpose().map_err(|error| format!("the phone: {error}"))
+        };
+        let created_at = record.created_at.unwrap_or(now);
+        let social = match (&record.provider, &record.provider_subject) {
+            (None, None) => None,
+            (None, Some(_)) => return Err("providerSubject needs a provider".to_owned()),
+            (Some(name), subject) => Some(SocialIdentity {
+                provider: Provider::from_name(name).ok_or_else(|| format!("{name:?} is no provider"))?,
+                subject: subject.clone().filter(|subject| !subject.is_empty()),
+            }),
+        };
+        let user_name = record.user_name.as_deref().map(UserName::parse).transpose();
+        Ok(User {
+            app_id,
+            id,
+            user_name: user_name.map_err(|error| format!("the user name: {error}"))?,
+            status: match record.status.as_deref() {
+                None | Some("active") => UserStatus::Active,
+                Some("suspend") => UserStatus::Suspended,
+                Some(other) => return Err(format!("status is active or suspend, not {other:?}")),
+            },
+            password: self.digest_of(app_id, id, record)?,
+            locale: locale_of(record.locale.as_deref())?,
+            metadata: metadata_of(&record.meta_data)?,
+            sessions: Sessions::FIRST,
+            created_at,
+            updated_at: record.updated_at.unwrap_or(created_at),
+            last_login_at: record.last_login_at,
+            login: LoginRecord::default(),
+            factors: Factors {
+                given_phone: phone(&record.phone)?,
+                verified_phone: phone(&record.verified_phone)?,
+                wants_sms: record.phone_factor,
+                authenticator: self.authenticator_from(app_id, id, record)?,
+                pending_authenticator: None,
+                revision: 0,
+            },
+            is_administrator: record.administrator,
+            social,
+            handle,
+        })
+    }
+
+    /// The id of a user who brings none: it follows from application, handle and time, so that a second import finds the
+    /// first one's row.
+    fn user_id_of(
+        &self,
+        app_id: AppId,
+        handle: &Handle,
+        created_at: Option<OffsetDateTime>,
+    ) -> Result<UserId, ServiceError> {
+        let seed = self.derived_id("import.user", &[app_id.as_bytes(), handle.key().as_bytes()])?;
+        Ok(UserId::at(created_at.unwrap_or(OffsetDateTime::UNIX_EPOCH), seed))
+    }
+
+    fn digest_of(&self, app_id: AppId, id: UserId, record: &UserRecord) -> Result<Option<Sealed>, String> {
+        let Some(digest) = record.password.as_deref().filter(|digest| !digest.is_empty()) else {
+            return Ok(None);
+        };
+        check_digest(digest).map_err(|error| format!("the password digest: {error}"))?;
+        let stored = match record.password_over {
+            DigestOver::Md5 => digest.to_owned(),
+            DigestOver::Raw => format!("{OVER_RAW}{digest}"),
+        };
+        let context = SealContext { purpose: "password", app_id, row: id.as_bytes() };
+        self.sealed(&context, stored.as_bytes()).map(Some)
+    }
+
+    fn authenticator_from(
+        &self,
+        app_id: AppId,
+        id: UserId,
+        record: &UserRecord,
+    ) -> Result<Option<Authenticator>, String> {
+        let Some(text) = &record.authenticator_secret else { return Ok(None) };
+        let secret = TotpSecret::from_base32(text).map_err(|error| format!("the authenticator: {error}"))?;
+        let secret = self.sealed(&authenticator_of(app_id, &id), secret.as_bytes())?;
+        Ok(Some(Authenticator { secret, last_step: None }))
+    }
+
+    pub(super) fn sealed(&self, context: &SealContext<'_>, text: &[u8]) -> Result<Sealed, String> {
+        self.inner.keys.seal(context, text, &*self.inner.entropy).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn key_of(&self, app_id: AppId, record: &KeyRecord) -> Result<AppKey, String> {
+        let public = PublicKey::from_pem(&record.public_key).map_err(|error| error.to_string())?;
+        let private = match &record.private_key {
+            None => Vec::new(),
+            Some(pem) => {
+                let key = SigningKey::from_pem(pem).map_err(|error| error.to_string())?;
+                if key.public().kid() != public.kid() {
+                    return Err("the private key belongs to another public key".to_owned());
+                }
+                key.to_pkcs8().map_err(|error| error.to_string())?.to_vec()
+            }
+        };
+        Ok(AppKey {
+            app_id,
+            kid: public.kid().to_owned(),
+            public_pem: public.to_pem().to_owned(),
+            private: self.sealed(&private_key_of(app_id, public.kid()), &private)?,
+            created_at: record.created_at,
+            signs_from: record.signs_from,
+            published_until: record.published_until,
+        })
+    }
+
+    pub(super) fn signup_of(&self, app_id: AppId, record: &SignupRecord) -> Result<Signup, String> {
+        let id = |text: &str| text.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned());
+        let user_id: UserId = id(&record.user_id)?;
+        check_digest(&record.password).map_err(|error| format!("the password digest: {error}"))?;
+        let context = SealContext { purpose: "password", app_id, row: user_id.as_bytes() };
+        let signup_id: UserId = id(&record.id)?;
+        Ok(Signup {
+            app_id,
+            id: SignupId::from_bytes(*signup_id.as_bytes()),
+            handle: handle_of(&record.handle)?,
+            // Whoever began elsewhere began from no address that is known here.
+            source: KeyedDigest::from_bytes([0; 32]),
+            user_id,
+            state: match record.status.as_str() {
+                "pending" => SignupState::Pending,
+                "verified" => SignupState::Verified,
+                other => return Err(format!("status is pending or verified, not {other:?}")),
+            },
+            password: self.sealed(&context, record.password.as_bytes())?,
+            locale: locale_of(Some(&record.locale))?,
+            metadata: metadata_of(&record.meta_data)?,
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+        })
+    }
+
+    pub(super) fn invite_of(&self, app_id: AppId, record: &InviteRecord) -> Result<Invite, String> {
+        let id = |text: &str| -> Result<UserId, String> {
+            text.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned())
+        };
+        Ok(Invite {
+            app_id,
+            id: InviteId::from_bytes(*id(&record.id)?.as_bytes()),
+            handle: handle_of(&record.handle)?,
+            sender_id: id(&record.sender_id)?,
+            sender_handle: handle_of(&record.sender_handle)?,
+            sender_reference: record.sender_reference.clone(),
+            state: match record.status.as_str() {
+                "pending" => InviteState::Pending,
+                "verified" => InviteState::Verified,
+                other => return Err(format!("status is pending or verified, not {other:?}")),
+            },
+            locale: locale_of(Some(&record.locale))?,
+            metadata: metadata_of(&record.meta_data)?,
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+        })
+    }
+
+    /// The record of an application.
+    pub(super) fn app_record(
+        &self,
+        app: &App,
+        key: Option<&PassphraseKey>,
+    ) -> Result<AppRecord, ServiceError> {
+        let mut settings = app.settings.clone();
+        let sealed = (settings.mail_api_key.take(), settings.sms_account.take());
+        let mut accounts = (None, None);
+        if let Some(key) = key {
+            let id = app.id.to_string();
+            if let Some(sealed) = sealed.0 {
+                let open = self.inner.keys.open_sealed(&crate::outbox::mail_key_of(app.id), &sealed)?;
+                accounts.0 = Some(key.seal(&place("mail", &id), &open)?);
+            }
+            if let Some(sealed) = sealed.1 {
+                let open = self.inner.keys.open_sealed(&crate::sms::account_of(app.id), &sealed)?;
+                accounts.1 = Some(key.seal(&place("sms", &id), &open)?);
+            }
+        }
+        Ok(AppRecord {
+            app_id: app.id.to_string(),
+            name: app.name.as_str().to_owned(),
+            kind: name_of(&KINDS, &app.kind),
+            status: name_of(&STATUSES, &app.status),
+            issuer: app.issuer.clone(),
+            settings: settings_to_json(&settings)?,
+            mail_account: accounts.0,
+            sms_account: accounts.1,
+            created_at: app.created_at,
+            updated_at: app.updated_at,
+        })
+    }
+
+    pub(super) fn key_record(
+        &self,
+        key: &AppKey,
+        passphrase: Option<&PassphraseKey>,
+    ) -> Result<KeyRecord, ServiceError> {
+        let private_key = match passphrase {
+            None => None,
+            Some(passphrase) => {
+                let der = self.inner.keys.open_sealed(&private_key_of(key.app_id, &key.kid), &key.private)?;
+                if der.is_empty() {
+                    None
+                } else {
+                    let pem = SigningKey::from_pkcs8(&der)?.to_pem()?;
+                    Some(passphrase.seal(&place("key", &key.kid), pem.as_bytes())?)
+                }
+            }
+        };
+        Ok(KeyRecord {
+            public_key: key.public_pem.clone(),
+            private_key,
+            created_at: key.created_at,
+            signs_from: key.signs_from,
+            published_until: key.published_until,
+        })
+    }
+
+    /// The record of a user.
+    pub(super) fn user_record(
+        &self,
+        user: &User,
+        key: Option<&PassphraseKey>,
+    ) -> Result<UserRecord, ServiceError> {
+        let mut digest = None;
+        if let Some(sealed) = &user.password {
+            let context = SealContext { purpose: "password", app_id: user.app_id, row: user.id.as_bytes() };
+            digest = Some(text_of(&self.inner.keys.open_sealed(&context, sealed)?)?);
+        }
+        let (password_over, password) =
+            match digest.as_deref().and_then(|digest| digest.strip_prefix(OVER_RAW)) {
+                Some(raw) => (DigestOver::Raw, Some(raw.to_owned())),
+                None => (DigestOver::Md5, digest),
+            };
+        let authenticator_secret = match (&user.factors.authenticator, key) {
+            (Some(authenticator), Some(key)) => {
+                let context = authenticator_of(user.app_id, &user.id);
+                let secret = self.inner.keys.open_sealed(&context, &authenticator.secret)?;
+                let text = TotpSecret::new(secret.to_vec())?.to_base32();
+                Some(key.seal(&place("authenticator", &user.id.to_string()), text.as_bytes())?)
+            }
+            _ => None,
+        };
+        let factors = &user.factors;
+        Ok(UserRecord {
+            handle: user.handle.as_str().to_owned(),
+            id: Some(user.id.to_string()),
+            user_name: user.user_name.as_ref().map(|name| name.as_str().to_owned()),
+            status: Some(match user.status {
+                UserStatus::Active => "active".to_owned(),
+                UserStatus::Suspended => "suspend".to_owned(),
+            }),
+            password,
+            password_over,
+            locale: Some(user.locale.as_str().to_owned()),
+            meta_data: user.metadata.values().clone(),
+            phone: factors.given_phone.as_ref().map(|phone| phone.as_str().to_owned()),
+            verified_phone: factors.verified_phone.as_ref().map(|phone| phone.as_str().to_owned()),
+            phone_factor: factors.wants_sms,
+            authenticator: factors.authenticator.is_some(),
+            authenticator_secret,
+            provider: user.social.as_ref().map(|social| social.provider.name().to_owned()),
+            provider_subject: user.social.as_ref().and_then(|social| social.subject.clone()),
+            administrator: user.is_administrator,
+            created_at: Some(user.created_at),
+            updated_at: Some(user.updated_at),
+            last_login_at: user.last_login_at,
+        })
+    }
+
+    pub(super) fn signup_record(&self, signup: &Signup) -> Result<SignupRecord, ServiceError> {
+        let context =
+            SealContext { purpose: "password", app_id: signup.app_id, row: signup.user_id.as_bytes() };
+        Ok(SignupRecord {
+            handle: signup.handle.as_str().to_owned(),
+            id: signup.id.to_string(),
+            user_id: signup.user_id.to_string(),
+            status: match signup.state {
+                SignupState::Pending => "pending".to_owned(),
+                SignupState::Verified => "verified".to_owned(),
+            },
+            password: text_of(&self.inner.keys.open_sealed(&context, &signup.password)?)?,
+            locale: signup.locale.as_str().to_owned(),
+            meta_data: signup.metadata.values().clone(),
+            created_at: signup.created_at,
+            updated_at: signup.updated_at,
+        })
+    }
+}
+
+pub(super) fn invite_record(invite: &Invite) -> InviteRecord {
+    InviteRecord {
+        handle: invite.handle.as_str().to_owned(),
+        id: invite.id.to_string(),
+        sender_id: invite.sender_id.to_string(),
+        sender_handle: invite.sender_handle.as_str().to_owned(),
+        sender_reference: invite.sender_reference.clone(),
+        status: match invite.state {
+            InviteState::Pending => "pending".to_owned(),
+            InviteState::Verified => "verified".to_owned(),
+        },
+        locale: invite.locale.as_str().to_owned(),
+        meta_data: invite.metadata.values().clone(),
+        created_at: invite.created_at,
+        updated_at: invite.updated_at,
+    }
+}
+
+pub(super) fn template_record(template: &EmailTemplate) -> TemplateRecord {
+    TemplateRecord {
+        name: template.name.as_str().to_owned(),
+        locale: template.locale.as_str().to_owned(),
+        subject: template.subject.clone(),
+        reply_to: template.reply_to.clone(),
+        html: template.html.clone(),
+        link_text: template.link_text.clone(),
+        created_at: template.created_at,
+        updated_at: template.updated_at,
+    }
+}
+
+fn text_of(bytes: &[u8]) -> Result<String, ServiceError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| ServiceError::Internal(error.into()))?;
+    Ok(text.to_owned())
+}

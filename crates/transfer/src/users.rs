@@ -1,0 +1,323 @@
+//! Lists of users, as teams bring them from elsewhere: CSV with a header, or JSON lines.
+
+use std::io::{self, BufRead, Read, Write};
+
+use serde_json::{Map, Value};
+
+use crate::lines::{Lines, Numbered, WrongLine};
+use crate::record::{DigestOver, UserRecord};
+
+/// The columns of a CSV file. Only `handle` must be there; the order is free, and no others are taken.
+pub const COLUMNS: [&str; 17] = [
+    "handle",
+    "id",
+    "userName",
+    "status",
+    "password",
+    "passwordOver",
+    "locale",
+    "metaData",
+    "phone",
+    "verifiedPhone",
+    "phoneFactor",
+    "provider",
+    "providerSubject",
+    "administrator",
+    "createdAt",
+    "updatedAt",
+    "lastLoginAt",
+];
+/// The longest row of a CSV file, in bytes.
+const LONGEST_ROW: usize = 1024 * 1024;
+/// Characters with which a spreadsheet begins a formula.
+const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\0'];
+
+/// Reads users from JSON lines: one object a line, in the names of [`UserRecord`].
+pub struct JsonUsers<R>(Lines<R>);
+
+impl<R: BufRead> JsonUsers<R> {
+    /// The users of this text.
+    pub fn new(from: R) -> Self {
+        Self(Lines::new(from))
+    }
+}
+
+impl<R: BufRead> Iterator for JsonUsers<R> {
+    type Item = Result<Numbered<UserRecord>, WrongLine>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Numbered { line, record } = match self.0.next()? {
+            Ok(line) => line,
+            Err(wrong) => return Some(Err(wrong)),
+        };
+        let user = serde_json::from_str(&record);
+        Some(
+            user.map(|record| Numbered { line, record })
+                .map_err(|error| WrongLine::new(line, error.to_string())),
+        )
+    }
+}
+
+/// Reads users from CSV (RFC 4180).
+pub struct CsvUsers<R> {
+    rows: csv::Reader<Bounded<R>>,
+    columns: Vec<usize>,
+    is_over: bool,
+}
+
+impl<R: Read> CsvUsers<R> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// [`WrongLine`] when the header names a column that is not known, one twice, or no `handle`.
+    pub fn new(from: R) -> Result<Self, WrongLine> {
+        let bounded = Bounded { from, since_break: 0, is_first: true };
+        let mut rows = csv::ReaderBuilder::new().flexible(false).from_reader(bounded);
+        let header = rows.headers().map_err(|error| wrong(&error))?.clone();
+        let mut columns = Vec::new();
+        for name in &header {
+            let name = name.trim().trim_start_matches('\u{feff}');
+            let column = COLUMNS.iter().position(|known| *known == name).ok_or_else(|| {
+                WrongLine::new(
+                    1,
+                    format!("there is no column {name:?}: the columns are {}", COLUMNS.join(", ")),
+                )
+            })?;
+            if columns.contains(&column) {
+                return Err(WrongLine::new(1, format!("the column {name:?} stands twice")));
+            }
+            columns.push(column);
+        }
+        if !columns.contains(&0) {
+            return Err(WrongLine::new(1, "the column handle is missing"));
+        }
+        Ok(Self { rows, columns, is_over: false })
+    }
+
+    fn user(&self, row: &csv::StringRecord) -> Result<UserRecord, String> {
+        let cell = |name: &str| {
+            let column = COLUMNS.iter().position(|known| *known == name)?;
+            let at = self.columns.iter().position(|found| *found == column)?;
+            let cell = row.get(at)?;
+            let cell = cell.strip_prefix('\'').filter(|rest| is_guarded(rest)).unwrap_or(cell);
+            Some(cell.to_owned()).filter(|cell| !cell.is_empty())
+        };
+        let flag = |name: &str| match cell(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(format!("{name} is true or false, not {other:?}")),
+        };
+        let mut object = Map::new();
+        for name in ["createdAt", "updatedAt", "lastLoginAt"] {
+            object.insert(name.to_owned(), cell(name).map_or(Value::Null, Value::from));
+        }
+        object.insert("handle".to_owned(), Value::from(""));
+        let times: UserRecord =
+            serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?;
+        let meta_data = match cell("metaData").map(|text| serde_json::from_str(&text)) {
+            None => Map::new(),
+            Some(Ok(Value::Object(values))) => values,
+            Some(_) => return Err("metaData is a JSON object".to_owned()),
+        };
+        Ok(UserRecord {
+            handle: cell("handle").ok_or("the handle is missing")?,
+            id: cell("id"),
+            user_name: cell("userName"),
+            status: cell("status"),
+            password: cell("password"),
+            password_over: match cell("passwordOver").as_deref() {
+                None | Some("md5") => DigestOver::Md5,
+                Some("raw") => DigestOver::Raw,
+                Some(other) => return Err(format!("passwordOver is md5 or raw, not {other:?}")),
+            },
+            locale: cell("locale"),
+            meta_data,
+            phone: cell("phone"),
+            verified_phone: cell("verifiedPhone"),
+            phone_factor: flag("phoneFactor")?,
+            provider: cell("provider"),
+            provider_subject: cell("providerSubject"),
+            administrator: flag("administrator")?,
+            ..times
+        })
+    }
+}
+
+impl<R: Read> Iterator for CsvUsers<R> {
+    type Item = Result<Numbered<UserRecord>, WrongLine>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let mut row = csv::StringRecord::new();
+        match self.rows.read_record(&mut row) {
+            Ok(false) => None,
+            Ok(true) => {
+                let line = row.position().map_or(0, csv::Position::line);
+                let user = self.user(&row);
+                Some(
+                    user.map(|record| Numbered { line, record })
+                        .map_err(|reason| WrongLine::new(line, reason)),
+                )
+            }
+            Err(error) => {
+                self.is_over = true;
+                Some(Err(wrong(&error)))
+            }
+        }
+    }
+}
+
+fn wrong(error: &csv::Error) -> WrongLine {
+    let line = error.position().map_or(1, csv::Position::line);
+    let reason = match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("it has {len} cells, and the header has {expected_len}")
+        }
+        _ => error.to_string(),
+    };
+    WrongLine::new(line, reason)
+}
+
+/// A reader that gives up where a row has no end: a quote that is never closed, or a file that is no text.
+struct Bounded<R> {
+    from: R,
+    since_break: usize,
+    is_first: bool,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(buffer)?;
+        let read = buffer.get(..length).unwrap_or_default();
+        if read.contains(&0) {
+            return Err(io::Error::other("it holds a NUL: this is no text"));
+        }
+        if self.is_first && read.starts_with(b"PK\x03\x04") {
+            return Err(io::Error::other("this is a zip file"));
+        }
+        self.is_first = false;
+        match read.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => self.since_break = length - at,
+            None => self.since_break += length,
+        }
+        if self.since_break > LONGEST_ROW {
+            return Err(io::Error::other(format!("a row is longer than {LONGEST_ROW} bytes")));
+        }
+        Ok(length)
+    }
+}
+
+fn is_guarded(cell: &str) -> bool {
+    cell.starts_with(FORMULA) || cell.starts_with('\'')
+}
+
+/// A cell that no spreadsheet takes for a formula: it begins with `'` then. What begins with one already gets another,
+/// so that reading undoes exactly this.
+#[must_use]
+pub fn csv_cell(cell: &str) -> String {
+    if is_guarded(cell) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+/// Writes users as CSV: the header first if that is asked for.
+///
+/// # Errors
+/// What `to` says.
+pub fn write_users_csv<W: Write>(to: W, users: &[UserRecord], with_header: bool) -> io::Result<W> {
+    let mut rows = csv::WriterBuilder::new().from_writer(to);
+    if with_header {
+        rows.write_record(COLUMNS).map_err(io::Error::other)?;
+    }
+    for user in users {
+        let value = serde_json::to_value(user)?;
+        let cells = COLUMNS.map(|column| match value.get(column) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => csv_cell(text),
+            Some(other) => csv_cell(&other.to_string()),
+        });
+        rows.write_record(cells).map_err(io::Error::other)?;
+    }
+    rows.into_inner().map_err(|error| io::Error::other(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<UserRecord>, WrongLine> {
+        CsvUsers::new(text.as_bytes())?.map(|user| Ok(user?.record)).collect()
+    }
+
+    #[test]
+    fn columns_are_free_in_order_and_checked_by_name() {
+        let users = read("\u{feff}password,handle\n$2b$10$x,ana@example.com\n,bob@example.com\n").unwrap();
+        assert_eq!(
+            (users[0].handle.as_str(), users[0].password.as_deref()),
+            ("ana@example.com", Some("$2b$10$x"))
+        );
+        assert_eq!(users[1].password, None);
+        let wrong = |text: &str| read(text).unwrap_err().to_string();
+        assert!(wrong("handle,role\n").contains("no column \"role\""));
+        assert!(wrong("handle,handle\n").contains("twice"));
+        assert!(wrong("password\nx\n").contains("handle is missing"));
+        assert!(wrong("").contains("no column") || wrong("").contains("handle is missing"));
+        assert_eq!(wrong("handle,locale\na@b.ch\n"), "line 2: it has 1 cells, and the header has 2");
+        assert_eq!(wrong("handle\nok@b.ch\n\"\"\n"), "line 3: the handle is missing");
+        assert_eq!(
+            wrong("handle,administrator\na,yes\n"),
+            "line 2: administrator is true or false, not \"yes\""
+        );
+        assert_eq!(wrong("handle,metaData\na,[1]\n"), "line 2: metaData is a JSON object");
+        assert!(wrong("handle,createdAt\na,yesterday\n").starts_with("line 2: \"yesterday\" is no time"));
+        assert!(wrong("handle,passwordOver\na,sha1\n").contains("passwordOver is md5 or raw"));
+    }
+
+    #[test]
+    fn what_is_no_csv_is_told_early() {
+        let wrong = |bytes: &[u8]| match CsvUsers::new(bytes) {
+            Ok(mut users) => users.find_map(Result::err).unwrap().to_string(),
+            Err(wrong) => wrong.to_string(),
+        };
+        assert!(wrong(b"PK\x03\x04....").contains("zip"));
+        assert!(wrong(b"handle\n\xff\xfe\n").contains("UTF-8"));
+        assert!(wrong(b"handle\n\0\n").contains("NUL"));
+        let endless = format!("handle\n\"{}", "a".repeat(3_000_000));
+        assert!(wrong(endless.as_bytes()).contains("longer than"));
+    }
+
+    proptest! {
+        #[test]
+        fn sec_112_cells_are_no_formulas_and_come_back(
+            cells in proptest::collection::vec("[=+@'\\-]?[a-z,\"\n ]{0,12}", 1..4),
+        ) {
+            let users: Vec<UserRecord> = cells
+                .iter()
+                .map(|cell| UserRecord {
+                    handle: format!("{cell}x"),
+                    provider_subject: Some(cell.clone()).filter(|cell| !cell.is_empty()),
+                    ..UserRecord::default()
+                })
+                .collect();
+            let text = String::from_utf8(write_users_csv(Vec::new(), &users, true).unwrap()).unwrap();
+            let mut raw = csv::Reader::from_reader(text.as_bytes());
+            for row in raw.records() {
+                for cell in &row.unwrap() {
+                    prop_assert!(!cell.starts_with(FORMULA), "{cell:?}");
+                }
+            }
+            prop_assert_eq!(read(&text).unwrap(), users);
+        }
+
+        #[test]
+        fn nonsense_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(users) = CsvUsers::new(bytes.as_slice()) {
+                users.for_each(drop);
+            }
+            JsonUsers::new(bytes.as_slice()).for_each(drop);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+-- Applications that are being brought in: nobody sees them until they are whole.
+CREATE TABLE imports (
+    app_id BYTEA NOT NULL PRIMARY KEY REFERENCES apps (id),
+    source BYTEA NOT NULL UNIQUE,
+    done BIGINT NOT NULL,
+    began_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP NOT NULL
+);

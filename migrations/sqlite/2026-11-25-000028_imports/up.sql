@@ -1,0 +1,8 @@
+-- Applications that are being brought in: nobody sees them until they are whole.
+CREATE TABLE imports (
+    app_id BLOB NOT NULL PRIMARY KEY REFERENCES apps (id),
+    source BLOB NOT NULL UNIQUE,
+    done INTEGER NOT NULL,
+    began_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+) STRICT;

@@ -1,0 +1,144 @@
+//! `keys rotate-master`: under load, killed in the middle, repeated. Afterwards the old key opens nothing, and
+//! everything that was sealed, digested or signed before is still good.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
+use latchkey_test_support::DatabaseLocation;
+use latchkey_tests::{Place, Server, app_token_in};
+
+#[derive(diesel::QueryableByName)]
+struct Wrapped {
+    #[diesel(sql_type = diesel::sql_types::Binary)]
+    wrapped: Vec<u8>,
+}
+
+const WRAPPED: &str = "SELECT wrapped FROM server_keys ORDER BY purpose, generation";
+
+fn wrapped(place: &Place) -> Vec<Vec<u8>> {
+    let rows: Vec<Wrapped> = match place.database().map(latchkey_test_support::TestDatabase::location) {
+        Some(DatabaseLocation::Server(url)) => {
+            let mut connection = PgConnection::establish(url).unwrap();
+            diesel::sql_query(WRAPPED).load(&mut connection).unwrap()
+        }
+        _ => {
+            let path = place.data().join("latchkey.db");
+            let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+            diesel::sql_query(WRAPPED).load(&mut connection).unwrap()
+        }
+    };
+    rows.into_iter().map(|row| row.wrapped).collect()
+}
+
+fn kill(pid: u32) {
+    let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+}
+
+async fn load(server: Arc<Server>, token: String, round: usize) {
+    for number in 0..40 {
+        if server.sign_up(&token, &format!("r{round}n{number}@example.com")).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// The files of the data folder hold none of these bytes.
+fn hold_none(folder: &Path, blobs: &[Vec<u8>]) {
+    for file in std::fs::read_dir(folder).unwrap().flatten().filter(|file| file.path().is_file()) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        for blob in blobs {
+            let is_there = bytes.windows(blob.len()).any(|window| window == blob.as_slice());
+            assert!(!is_there, "{} still holds a key under the old master key", file.path().display());
+        }
+    }
+}
+
+async fn rotates(place: Place) {
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let secret = place.printed(&["token", "server"]);
+    let first_key = std::fs::read_to_string(place.data().join("master.key")).unwrap();
+    let before = wrapped(&place);
+
+    // Kill the server, or the command, at moments that are further and further in.
+    for round in 0..6 {
+        let mut server = Arc::new(place.start());
+        let under_load = tokio::spawn(load(Arc::clone(&server), token.clone(), round));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut command = place.command(&["keys", "rotate-master"]).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(u64::try_from(round).unwrap() * 12)).await;
+        if round % 2 == 0 {
+            kill(server.pid());
+        } else {
+            kill(command.id());
+        }
+        let _ = command.wait();
+        if round % 2 == 0 {
+            let _ = under_load.await;
+            Arc::get_mut(&mut server).unwrap().kill();
+        } else {
+            under_load.await.unwrap();
+            Arc::get_mut(&mut server).unwrap().terminate();
+        }
+    }
+
+    // Once more, to its end, while the server is under load.
+    let mut server = Arc::new(place.start());
+    let under_load = tokio::spawn(load(Arc::clone(&server), token.clone(), 9));
+    let told = place.printed(&["keys", "rotate-master"]);
+    assert!(told.contains("The master key is now"), "{told}");
+    under_load.await.unwrap();
+    for number in 0..40 {
+        let (status, answer) = server.log_in(&token, &format!("r9n{number}@example.com")).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+    }
+    assert_eq!(server.get("/api/app/connection", ("server-secret", &secret)).await.unwrap().0, 200);
+    Arc::get_mut(&mut server).unwrap().terminate();
+    drop(server);
+
+    let now = wrapped(&place);
+    assert!(now.iter().all(|blob| !before.contains(blob)));
+    assert!(!place.data().join("master.key.next").exists());
+    assert_ne!(std::fs::read_to_string(place.data().join("master.key")).unwrap(), first_key);
+    if place.database().is_none() {
+        hold_none(&place.data(), &before);
+    }
+    let with_the_new = place.start();
+    let (status, _) = with_the_new.log_in(&token, "r9n0@example.com").await.unwrap();
+    assert_eq!(status, 200);
+    drop(with_the_new);
+
+    let place = place.with("LATCHKEY__KEYS__MASTER_KEY", first_key.trim());
+    let refused = place.run(&["app", "create", "x"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    assert!(said.contains("sealed with master key"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_opens_with_the_new_key_alone() {
+    rotates(Place::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_opens_with_the_new_key_alone() {
+    rotates(Place::postgres()).await;
+}
+
+#[test]
+fn a_key_in_the_settings_is_replaced_by_its_operator() {
+    let old = "ab".repeat(32);
+    let place = Place::sqlite().with("LATCHKEY__KEYS__MASTER_KEY", &old);
+    let _ = place.printed(&["app", "create", "Shop"]);
+    let refused = place.run(&["keys", "rotate-master"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--to"));
+    let to = place.data().join("new.key");
+    let told = place.printed(&["keys", "rotate-master", "--to", to.to_str().unwrap()]);
+    assert!(told.contains("Put it into the settings"), "{told}");
+    assert_eq!(place.run(&["app", "create", "x"]).status.code(), Some(78));
+    let new = std::fs::read_to_string(&to).unwrap();
+    let place = place.with("LATCHKEY__KEYS__MASTER_KEY", new.trim());
+    assert!(place.printed(&["app", "list"]).contains("Shop"));
+}
