@@ -105,6 +105,22 @@ impl SigningKey {
         &self.public
     }
 
+    /// Signs claims under any header; for tests of what is refused.
+    ///
+    /// # Errors
+    /// [`CryptoError::Library`].
+    #[cfg(test)]
+    pub(crate) fn sign_as(&self, header: &Value, claims: &Value) -> Result<String, CryptoError> {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(header), part(claims));
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        self.pair
+            .sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature)
+            .map_err(|_| CryptoError::Library("RS256"))?;
+        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
     /// Signs a user's JWT: RS256, `typ` `JWT`, `kid` the key's thumbprint.
     ///
     /// # Errors
@@ -140,6 +156,10 @@ impl PublicKey {
     fn new(modulus: Vec<u8>, exponent: Vec<u8>, der: &[u8]) -> Self {
         let (n, e) = (URL_SAFE_NO_PAD.encode(&modulus), URL_SAFE_NO_PAD.encode(&exponent));
         Self { kid: rsa_thumbprint(&n, &e), pem: pem_text("PUBLIC KEY", der), modulus, exponent }
+    }
+
+    pub(crate) fn verifying(&self) -> VerifyingKey {
+        VerifyingKey::rs256(self.kid.clone(), &self.modulus, &self.exponent)
     }
 
     /// Parses a PEM text (SPKI, RFC 7468 section 13).
@@ -230,8 +250,7 @@ pub fn verify_user_jwt(
     audience: &str,
     now: OffsetDateTime,
 ) -> Result<Map<String, Value>, TokenError> {
-    let keys: Vec<_> =
-        keys.iter().map(|key| VerifyingKey::rs256(key.kid.clone(), &key.modulus, &key.exponent)).collect();
+    let keys: Vec<_> = keys.iter().map(PublicKey::verifying).collect();
     let claims = jwt::verify(token, &keys, &[Some("JWT")])?;
     jwt::check_times(&claims, now, crate::LEEWAY_SECONDS, true)?;
     let is = |name: &str, wanted: &str| claims.get(name).and_then(Value::as_str) == Some(wanted);

@@ -41,6 +41,15 @@ impl std::fmt::Debug for DigestRoot {
     }
 }
 
+/// SHA-256, for names that follow from a text and are no secret.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut found = [0; 32];
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    found.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    found
+}
+
 /// Whether two digests are equal, in a time that tells nothing about where they differ.
 #[must_use]
 pub fn digests_match(a: &KeyedDigest, b: &KeyedDigest) -> bool {

@@ -87,6 +87,30 @@ pub(crate) fn verify(
         return Err(TokenError::Kind);
     }
     let key = keys.iter().find(|key| header.kid.as_ref() == Some(&key.kid)).ok_or(TokenError::UnknownKey)?;
+    verify_with(token, &header, key)
+}
+
+/// Verifies a token that names no key against each of `keys`, as [`verify`] does.
+pub(crate) fn verify_unnamed(
+    token: &str,
+    keys: &[VerifyingKey],
+    types: &[Option<&str>],
+) -> Result<Map<String, Value>, TokenError> {
+    let header = parse(token)?;
+    if !types.contains(&header.typ.as_deref()) || header.kid.is_some() {
+        return Err(TokenError::Kind);
+    }
+    let mut refused = TokenError::UnknownKey;
+    for key in keys {
+        match verify_with(token, &header, key) {
+            Ok(claims) => return Ok(claims),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+fn verify_with(token: &str, header: &Header, key: &VerifyingKey) -> Result<Map<String, Value>, TokenError> {
     if header.alg != name(key.algorithm) {
         return Err(TokenError::Kind);
     }

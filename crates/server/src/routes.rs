@@ -10,7 +10,7 @@ use latchkey_storage::Store;
 
 use crate::api::{
     account, app_settings, apps, confirmation, health, invites, keys, login, logs, operator_tokens, password,
-    second_factor, signup, social, unknown_path, users, well_known, wrong_method,
+    second_factor, signup, social, unknown_path, users, well_known, wrong_method, wrong_method_or_path,
 };
 use crate::http::OperatorScopes;
 
@@ -247,15 +247,18 @@ pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]
         .default_service(web::to(unknown_path));
 }
 
-/// A path as requests have it after the edge: in lower case. What lies directly below the administration API is an
-/// application's id only if it looks like one.
+/// A path as requests have it after the edge: in lower case.
 fn plain(path: &str) -> String {
-    path.to_ascii_lowercase().replace("/api/app/{app_id}", "/api/app/{app_id:[0-9a-f]{32}}")
+    path.to_ascii_lowercase()
 }
 
 fn resource(path: &str, routes: Vec<Route>) -> actix_web::Resource {
-    let resource = web::resource(plain(path));
-    routes.into_iter().fold(resource, actix_web::Resource::route).default_service(web::to(wrong_method))
+    let resource = routes.into_iter().fold(web::resource(plain(path)), actix_web::Resource::route);
+    // What lies directly below a scope may be anything: with another method it is no path that is known.
+    if path == "/api/app/{app_id}" {
+        return resource.default_service(web::to(wrong_method_or_path));
+    }
+    resource.default_service(web::to(wrong_method))
 }
 
 /// Browsers' pages: no credentials, so cookies mean nothing here.

@@ -31,6 +31,8 @@ pub(crate) enum Arriving {
     Batch { source: [u8; 32], from: i64, records: Vec<Record> },
     /// It is whole.
     Finish { head: Box<ImportHead>, records: i64 },
+    /// Take app tokens of an old server.
+    TrustServer { pem: String },
     /// Imports that are not whole.
     List,
     /// Remove one of them.
@@ -55,6 +57,7 @@ pub(crate) async fn arrive<S: Store>(service: &Service<S>, what: Arriving) -> Re
         Arriving::Finish { head, records } => {
             service.finish_import(operator, *head, records).await.map(|()| Value::Null)
         }
+        Arriving::TrustServer { pem } => service.trust_old_server(operator, &pem).await.map(|()| Value::Null),
         Arriving::List => {
             let marks = service.list_imports().await?;
             Ok(marks

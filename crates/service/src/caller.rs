@@ -1,5 +1,7 @@
 //! Who calls: what a verified token says, and what the rows say about it since.
 
+use std::sync::PoisonError;
+
 use latchkey_crypto::{AccessToken, AppToken, ServerSecretToken, SuperToken};
 use latchkey_domain::{App, AppId, AppStatus, User, UserStatus};
 use latchkey_storage::{AppReader, Readers, StorageError, Store};
@@ -71,7 +73,11 @@ impl<S: Store> Service<S> {
                 (tokens.verify(text, now).map(Caller::Operator), Refusal::ServerSecretInvalid)
             }
             Credential::AppToken(text) => {
-                (tokens.verify(text, now).map(Caller::App), Refusal::AppTokenInvalid)
+                let app = tokens.verify(text, now).or_else(|error| {
+                    let old_servers = self.inner.old_servers.read().unwrap_or_else(PoisonError::into_inner);
+                    old_servers.verify(text, now).map_err(|_| error)
+                });
+                (app.map(Caller::App), Refusal::AppTokenInvalid)
             }
             Credential::AccessToken(text) => {
                 let user = tokens.verify(text, now).map(Caller::User);

@@ -1,8 +1,11 @@
 //! What every use case stands on: the ports, the keys and the settings, wired once.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use latchkey_crypto::{CryptoError, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, RsaSize};
+use latchkey_crypto::{
+    CryptoError, HashPool, KeyRing, KeyRingError, MasterKey, OldServerKeys, PasswordHasher, PublicKey,
+    RsaSize, old_server_key,
+};
 use latchkey_domain::{AppId, Clock, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode};
 use latchkey_notifiers::{EmailSender, SmsSender};
 use latchkey_storage::{StorageError, Store};
@@ -145,6 +148,7 @@ pub(crate) struct Inner<S> {
     pub(crate) outside: Outside,
     pub(crate) key_sets: KeySets,
     pub(crate) totals: Totals,
+    pub(crate) old_servers: RwLock<OldServerKeys>,
 }
 
 impl<S: Store> Service<S> {
@@ -167,6 +171,7 @@ impl<S: Store> Service<S> {
                 outside: parts.outside,
                 key_sets: KeySets::default(),
                 totals: Totals::default(),
+                old_servers: RwLock::default(),
             }),
         }
     }
@@ -242,6 +247,43 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await
+    }
+
+    /// Takes app tokens of an old server from now on, which ship in clients, and nothing else that it signed.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidData`], explained, when the text is no public key, or a published sample.
+    pub async fn trust_old_server(&self, operator: Operator, pem: &str) -> Result<(), ServiceError> {
+        operator.reaches_all()?;
+        let key = old_server_key(pem)
+            .map_err(|error| ServiceError::Explained(Refusal::InvalidData, error.to_string()))?;
+        let mut act = Act::of_operator("trustOldServer", AppId::NONE, &operator);
+        act.detail = Some(key.kid().to_owned());
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        self.inner
+            .store
+            .transact("keys.trust", move |repos| {
+                if repos.server_keys().trust_old(key.kid(), key.to_pem(), now)? {
+                    repos.audit().add(&entry)?;
+                }
+                Ok::<_, ServiceError>(())
+            })
+            .await?;
+        self.look_for_old_servers().await
+    }
+
+    /// Looks which old servers are trusted. Another instance may have learnt of one.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails, or holds what is no key.
+    pub async fn look_for_old_servers(&self) -> Result<(), ServiceError> {
+        let pems = self
+            .inner
+            .store
+            .read("keys.old", |readers| readers.server_keys().old_public_keys().map_err(ServiceError::from));
+        let keys = pems.await?.iter().map(|pem| PublicKey::from_pem(pem)).collect::<Result<Vec<_>, _>>()?;
+        *self.inner.old_servers.write().unwrap_or_else(PoisonError::into_inner) = OldServerKeys::new(&keys);
+        Ok(())
     }
 
     /// The rates of addresses, for whoever meets requests before a use case does.

@@ -92,6 +92,13 @@ pub struct TestSms {
     pub locale: Locale,
 }
 
+/// An account as it is sealed.
+pub(crate) fn account_json(sid: &str, token: &str, number: &Phone) -> Result<String, String> {
+    let number = Some(number.as_str().to_owned());
+    let account = StoredAccount { sid: sid.to_owned(), token: token.to_owned(), number, service: None };
+    serde_json::to_string(&account).map_err(|error| error.to_string())
+}
+
 pub(crate) fn account_of(app_id: AppId) -> SealContext<'static> {
     SealContext { purpose: "sms-account", app_id, row: b"provider" }
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::{Service, ServiceError};
 
 const EVERY: Duration = Duration::hours(1);
+const TURNS_A_MINUTE: u32 = 30;
 const BATCH: u32 = 200;
 /// Expired codes are kept a while, so that whoever comes late hears that they are.
 const CODES_STAY: Duration = Duration::days(7);
@@ -18,19 +19,31 @@ const ATTEMPTS_STAY: Duration = Duration::days(30);
 const DEAD_STAY: Duration = Duration::days(30);
 
 impl<S: Store> Service<S> {
-    /// Does what is due, every minute, until `stop` says so.
+    /// Does what is due, every minute, until `stop` says so. What another instance may have changed is looked at every
+    /// other second.
     pub async fn keep_up(&self, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
+        for turn in 0_u32.. {
+            if *stop.borrow() {
+                return;
+            }
             // In a task of its own: whatever becomes of it, the next turn comes.
             let service = self.clone();
-            match tokio::spawn(async move { service.purge_if_due().await }).await {
+            let work = async move {
+                service.look_for_old_servers().await?;
+                if turn % TURNS_A_MINUTE == 0 { service.purge_if_due().await } else { Ok(0) }
+            };
+            match tokio::spawn(work).await {
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "rows whose time is over could not be removed"),
-                Err(error) => tracing::error!(%error, "the removal of rows panicked"),
+                // While the database is away, once a minute says it.
+                Ok(Err(error)) if turn % TURNS_A_MINUTE == 0 => {
+                    tracing::warn!(%error, "what is due could not be done");
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "what is due could not be done"),
+                Err(error) => tracing::error!(%error, "what is due panicked"),
             }
             tokio::select! {
                 _ = stop.changed() => {}
-                () = tokio::time::sleep(std::time::Duration::from_secs(60)) => {}
+                () = tokio::time::sleep(std::time::Duration::from_secs(60) / TURNS_A_MINUTE) => {}
             }
         }
     }

@@ -20,6 +20,7 @@
 //! ```
 
 mod archive;
+pub mod cosync;
 mod lines;
 mod record;
 mod users;

@@ -21,6 +21,8 @@ pub(crate) mod well_known;
 use std::future::Future;
 
 use actix_web::HttpRequest;
+use actix_web::web::Path;
+use latchkey_domain::AppId;
 use latchkey_service::{Service, ServiceError, Tokens};
 
 use crate::http::{Answer, ApiError, ErrorKind, Family, family_of};
@@ -51,6 +53,11 @@ pub(crate) fn tokens_json(tokens: &Tokens) -> serde_json::Value {
 
 pub(crate) async fn unknown_path(request: HttpRequest) -> Answer {
     Err(ApiError::new(family_of(request.path()), ErrorKind::UnknownPath))
+}
+
+/// Directly below the administration API: a wrong method for an application, else no path that is known.
+pub(crate) async fn wrong_method_or_path(request: HttpRequest, id: Path<String>) -> Answer {
+    if id.parse::<AppId>().is_ok() { wrong_method(request).await } else { unknown_path(request).await }
 }
 
 pub(crate) async fn wrong_method(request: HttpRequest) -> Answer {

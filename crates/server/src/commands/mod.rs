@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what it does. Wrong flags are errors that name the right ones.
 
 mod administer;
+mod cosync;
 mod demo;
 mod link;
 mod moving;
@@ -180,6 +181,32 @@ enum ImportCommand {
         /// Look and report only
         #[arg(long)]
         dry_run: bool,
+        /// A file for the whole report, as JSON lines
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+    },
+    /// Move a Cosync JWT server in, from a folder that mongodump or mongoexport wrote
+    ///
+    /// Applications keep their ids and keys, so that users' JWTs go on being verified; users keep their passwords. Nobody sees an
+    /// application until it is whole; an import that was stopped goes on where it was.
+    Cosync {
+        /// The folder with apps.bson or apps.json, users.bson and so on
+        folder: PathBuf,
+        /// A file whose first line is the old server's encryptKey; - for standard input
+        #[arg(long, value_name = "FILE")]
+        encrypt_key_file: Option<PathBuf>,
+        /// The old server's publickey.pem: app tokens that ship in clients stay good
+        #[arg(long, value_name = "FILE")]
+        server_public_key: Option<PathBuf>,
+        /// Only this application, and others that are named so
+        #[arg(long, value_name = "APP_ID")]
+        app: Vec<String>,
+        /// Look and report only
+        #[arg(long)]
+        dry_run: bool,
+        /// Leave away what cannot be imported, and bring the others in
+        #[arg(long)]
+        skip_refused: bool,
         /// A file for the whole report, as JSON lines
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,

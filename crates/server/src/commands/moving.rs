@@ -18,14 +18,14 @@ use serde_json::Value;
 
 use super::link::{Link, secret_in};
 use super::report::Report;
-use super::{ExportCommand, ImportCommand, say};
+use super::{ExportCommand, ImportCommand, cosync, say};
 use crate::control::Command;
 use crate::settings::Settings;
 use crate::start::StartError;
 use crate::transfer::{Arriving, Form, Leaving, derive};
 
 /// How many records go in one unit of work.
-const AT_ONCE: usize = 1_000;
+pub(super) const AT_ONCE: usize = 1_000;
 
 pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), StartError> {
     let system = actix_web::rt::System::new();
@@ -38,6 +38,20 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
             ImportCommand::Archive { file, passphrase_file, dry_run, report } => {
                 let passphrase = passphrase_file.as_ref().map(secret_in).transpose()?;
                 archive(settings, &file, (passphrase, dry_run), Report::new(report.as_deref(), false)?).await
+            }
+            ImportCommand::Cosync {
+                folder,
+                encrypt_key_file,
+                server_public_key,
+                app: apps,
+                dry_run,
+                skip_refused,
+                report,
+            } => {
+                let report = Report::new(report.as_deref(), skip_refused)?;
+                let wanted =
+                    cosync::Move { folder, encrypt_key_file, server_public_key, apps, dry_run, report };
+                cosync::run(settings, wanted).await
             }
             ImportCommand::List => {
                 let imports = Link::open(settings).await?.call(Command::Arrive(Arriving::List)).await?;
@@ -254,22 +268,25 @@ async fn bring_batch(
     Ok(from + number)
 }
 
-async fn check_records(
+/// Looks at records, reports what is wrong, and gives the lines of those that cannot be taken.
+pub(super) async fn check_records(
     link: &Link,
     head: Option<&ImportHead>,
     batch: &mut Batch<Record>,
     report: &mut Report,
-) -> Result<(), StartError> {
+) -> Result<Vec<u64>, StartError> {
     let (lines, records) = batch.take();
-    let Some(head) = head.filter(|_| !records.is_empty()) else { return Ok(()) };
+    let Some(head) = head.filter(|_| !records.is_empty()) else { return Ok(Vec::new()) };
     let kinds: Vec<&str> = records.iter().map(Record::kind).collect();
     let check = Arriving::Check { app: Box::new(head.app.clone()), records };
+    let mut refused = Vec::new();
     for ((line, kind), taken) in lines.into_iter().zip(kinds).zip(taken_in(link, check).await?) {
         if let Taken::Refused(reason) = taken {
             report.refused(line, kind, &reason)?;
+            refused.push(line);
         }
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// Whether a record is of the application itself; it is kept then.
@@ -379,7 +396,7 @@ impl Out {
 }
 
 /// Records, until there are enough for a unit of work.
-struct Batch<T>(Vec<u64>, Vec<T>);
+pub(super) struct Batch<T>(Vec<u64>, Vec<T>);
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
@@ -389,22 +406,22 @@ impl<T> Default for Batch<T> {
 
 impl<T> Batch<T> {
     /// Adds one; `true` when it is time to hand them on.
-    fn add(&mut self, line: u64, item: T) -> bool {
+    pub(super) fn add(&mut self, line: u64, item: T) -> bool {
         self.0.push(line);
         self.1.push(item);
         self.1.len() >= AT_ONCE
     }
 
-    fn take(&mut self) -> (Vec<u64>, Vec<T>) {
+    pub(super) fn take(&mut self) -> (Vec<u64>, Vec<T>) {
         (std::mem::take(&mut self.0), std::mem::take(&mut self.1))
     }
 }
 
 /// How far a file was read, on a terminal.
-struct Progress(ProgressBar);
+pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    fn over(file: &Path, what: &'static str) -> Result<Self, StartError> {
+    pub(super) fn over(file: &Path, what: &'static str) -> Result<Self, StartError> {
         let length = open_file(file)?.metadata().map_or(0, |metadata| metadata.len());
         let bar = if io::stderr().is_terminal() { ProgressBar::new(length) } else { ProgressBar::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}") {
@@ -414,11 +431,16 @@ impl Progress {
         Ok(Self(bar))
     }
 
-    fn read(&self, file: File) -> impl Read + use<> {
+    /// Where there is no file.
+    pub(super) fn over_nothing() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    pub(super) fn read(&self, file: File) -> impl Read + use<> {
         self.0.wrap_read(file)
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.0.finish_and_clear();
     }
 }
@@ -432,6 +454,6 @@ fn cannot_write(path: &Path, error: &io::Error) -> StartError {
     StartError::CannotWrite(format!("{} cannot be written: {error}", path.display()))
 }
 
-fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
+pub(super) fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
     StartError::BadInput(format!("{}, {wrong}; nothing was imported", file.display()))
 }

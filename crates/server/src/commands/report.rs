@@ -1,5 +1,6 @@
 //! What an import is about to do, and what it cannot: counts first, then what stands in the way, with its line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -26,6 +27,8 @@ pub(super) struct Report {
     without_password: u64,
     without_authenticator: u64,
     over_raw: Shown,
+    lost: Shown,
+    left_away: BTreeMap<String, u64>,
     refused: Shown,
     notes: Vec<String>,
 }
@@ -79,6 +82,8 @@ impl Report {
             without_password: 0,
             without_authenticator: 0,
             over_raw: Shown::default(),
+            lost: Shown::default(),
+            left_away: BTreeMap::new(),
             refused: Shown::default(),
             notes: Vec::new(),
         })
@@ -118,6 +123,31 @@ impl Report {
     pub(super) fn refused(&mut self, line: u64, what: &str, reason: &str) -> Result<(), StartError> {
         self.refused.add(format!("line {line}: {what}: {reason}"));
         self.write(&json!({"line": line, "what": what, "refused": reason}));
+        Ok(())
+    }
+
+    /// Something that has no place here.
+    pub(super) fn left_away(&mut self, what: &str) -> Result<(), StartError> {
+        *self.left_away.entry(what.to_owned()).or_default() += 1;
+        Ok(())
+    }
+
+    /// A value that is lost, of something that is taken.
+    pub(super) fn lost(&mut self, what: &str) -> Result<(), StartError> {
+        self.lost.add(what.to_owned());
+        self.write(&json!({ "lost": what }));
+        Ok(())
+    }
+
+    /// An application of another server.
+    pub(super) fn app(&mut self, head: &ImportHead) -> Result<(), StartError> {
+        let key = if head.keys.iter().any(|key| key.private_key.is_some()) { "its key" } else { "a new key" };
+        self.notes.push(format!(
+            "The application {} ({}), with {key} and {} messages.",
+            head.app.name,
+            head.app.app_id,
+            head.templates.len()
+        ));
         Ok(())
     }
 
@@ -183,6 +213,10 @@ impl Report {
         self.over_raw.print(
             "have digests of the password itself: their next log-in must send rawPassword, and is upgraded then",
         );
+        for (what, number) in &self.left_away {
+            say(&format!("{number} {what}: left away"));
+        }
+        self.lost.print("values are lost:");
         self.refused.print("cannot be imported:");
         match &mut self.file {
             Some(file) => {

@@ -190,8 +190,10 @@ pub(crate) async fn open(
         outside: outside::outside(settings, &mailbox)?,
         settings: checked.service_settings(settings, public_url),
     };
+    let service = Service::new(parts);
+    service.look_for_old_servers().await?;
     Ok(Opened {
-        service: Service::new(parts),
+        service,
         clock,
         entropy,
         mailbox,

@@ -156,7 +156,7 @@ async fn sec_091_a_removed_application_is_gone_with_all_that_is_its<S: Store>(ap
     assert_eq!(delete(&shop.id).await.text(), "true");
     assert_eq!(app.mails().await.len(), mails, "its mail stays unsent");
     assert_eq!(delete(&shop.id).await.error(), (404, 401));
-    assert_eq!(delete("nonsense").await.error(), (404, 602));
+    assert_eq!(delete("nonsense").await.error(), (404, 401));
     assert_eq!(app.admin_get(&format!("appId/{}", shop.id)).await.error(), (404, 401));
     assert_eq!(app.get(&format!("/apps/{}/.well-known/jwks.json", shop.id), ("x", "")).await.status, 404);
     let login = json!({"handle": "ana@example.com", "password": PASSWORD});

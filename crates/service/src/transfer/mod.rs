@@ -2,9 +2,11 @@
 //! `latchkey-transfer`'s.
 
 mod arrivals;
+mod cosync;
 mod departures;
 mod values;
 
 pub use arrivals::{Begun, ImportHead, Taken, TakenIn};
+pub use cosync::{CosyncReader, Mapped};
 pub use departures::Export;
 pub use values::opened;

@@ -105,3 +105,11 @@ pub async fn a_key_is_wrapped_anew_once(store: impl Store) {
     let found = store.read("test", |readers| readers.server_keys().list()).await.unwrap();
     assert_eq!(found[0].wrapped.as_bytes(), [2; 40]);
 }
+
+/// An old server's key is trusted once.
+pub async fn an_old_servers_key_is_trusted_once(store: impl Store) {
+    let trust = async || write(&store, |repos| repos.server_keys().trust_old("kid", "pem", at(0))).await;
+    assert!(trust().await && !trust().await);
+    let found = store.read("test", |readers| readers.server_keys().old_public_keys()).await.unwrap();
+    assert_eq!(found, ["pem"]);
+}

@@ -233,3 +233,11 @@
         updated_at -> Timestamp,
     }
 }
+
+::diesel::table! {
+    old_server_keys (kid) {
+        kid -> Text,
+        public_pem -> Text,
+        created_at -> Timestamp,
+    }
+}

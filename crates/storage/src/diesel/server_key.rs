@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 use latchkey_domain::{Sealed, ServerKey, ServerKeyId, ServerKeyPurpose};
-use time::PrimitiveDateTime;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
-use super::schema::server_keys;
+use super::schema::{old_server_keys, server_keys};
 use crate::{ServerKeyReader, ServerKeyRepository, StorageError};
 
 const PURPOSES: [(ServerKeyPurpose, &str); 3] = [
@@ -43,6 +43,13 @@ impl ServerKeyReader for Unit<'_> {
             })
             .collect()
     }
+
+    fn old_public_keys(&mut self) -> Result<Vec<String>, StorageError> {
+        on_backend!(self, conn => old_server_keys::table
+            .order(old_server_keys::created_at)
+            .select(old_server_keys::public_pem)
+            .load(conn))
+    }
 }
 
 impl ServerKeyRepository for Unit<'_> {
@@ -69,5 +76,17 @@ impl ServerKeyRepository for Unit<'_> {
             .set(server_keys::wrapped.eq(key.wrapped.as_bytes()))
             .execute(conn))?;
         Ok(changed == 1)
+    }
+
+    fn trust_old(&mut self, kid: &str, public_pem: &str, now: OffsetDateTime) -> Result<bool, StorageError> {
+        let added = on_backend!(self, conn => diesel::insert_into(old_server_keys::table)
+            .values((
+                old_server_keys::kid.eq(kid),
+                old_server_keys::public_pem.eq(public_pem),
+                old_server_keys::created_at.eq(to_stored_time(now)),
+            ))
+            .on_conflict_do_nothing()
+            .execute(conn))?;
+        Ok(added == 1)
     }
 }

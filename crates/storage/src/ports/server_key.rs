@@ -1,6 +1,7 @@
 //! The server's keys, wrapped.
 
 use latchkey_domain::{Sealed, ServerKey};
+use time::OffsetDateTime;
 
 use crate::StorageError;
 
@@ -11,6 +12,12 @@ pub trait ServerKeyReader {
     /// # Errors
     /// [`StorageError`].
     fn list(&mut self) -> Result<Vec<ServerKey>, StorageError>;
+
+    /// The public keys (PEM) of old servers whose app tokens are taken.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn old_public_keys(&mut self) -> Result<Vec<String>, StorageError>;
 }
 
 /// Changes the server's keys.
@@ -20,6 +27,12 @@ pub trait ServerKeyRepository: ServerKeyReader {
     /// # Errors
     /// [`StorageError`].
     fn add(&mut self, key: &ServerKey) -> Result<bool, StorageError>;
+
+    /// Takes the app tokens of an old server from now on. `false` when they were taken already.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn trust_old(&mut self, kid: &str, public_pem: &str, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Keeps a key as it is wrapped now, unless it is no longer wrapped as it was. `false` then.
     ///

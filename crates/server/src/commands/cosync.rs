@@ -1,0 +1,308 @@
+//! `import cosync`: the database of a Cosync JWT server. As every import, it is read twice; here many applications go in side
+//! by side, and each is seen when it is whole.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use latchkey_crypto::OldSeal;
+use latchkey_domain::{Clock as _, SystemClock};
+use latchkey_service::{Begun, CosyncReader, ImportHead, Mapped};
+use latchkey_transfer::cosync::{Collection, Documents, Dump};
+use latchkey_transfer::{Numbered, Record, WrongLine};
+use secrecy::SecretString;
+
+use super::link::{Link, secret_in};
+use super::moving::{AT_ONCE, Batch, Progress, check_records};
+use super::report::Report;
+use super::say;
+use crate::control::Command;
+use crate::settings::Settings;
+use crate::start::StartError;
+use crate::transfer::Arriving;
+
+/// How many records wait in memory, over all applications.
+const MOST_WAITING: usize = 20_000;
+/// The most applications, and the most bytes that they and their messages may have together.
+const MOST_APPS: usize = 10_000;
+const MOST_HEAD_BYTES: usize = 48 * 1024 * 1024;
+
+/// What is asked for.
+pub(super) struct Move {
+    pub(super) folder: PathBuf,
+    pub(super) encrypt_key_file: Option<PathBuf>,
+    pub(super) server_public_key: Option<PathBuf>,
+    pub(super) apps: Vec<String>,
+    pub(super) dry_run: bool,
+    pub(super) report: Report,
+}
+
+pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), StartError> {
+    let checked = settings.check()?;
+    let link = Link::open(settings).await?;
+    let dump = Dump::find(&wanted.folder).map_err(StartError::BadInput)?;
+    let key = wanted.encrypt_key_file.as_ref().map(secret_in).transpose()?.unwrap_or_default();
+    let seal =
+        OldSeal::new(&SecretString::from(key)).map_err(|error| StartError::Internal(error.to_string()))?;
+    let reader = CosyncReader::new(seal, settings.public_url(checked.listen), SystemClock.now());
+    let server_key = wanted.server_public_key.as_ref().map(std::fs::read_to_string).transpose();
+    let server_key = server_key
+        .map_err(|error| StartError::Configuration(format!("--server-public-key cannot be read: {error}")))?;
+
+    let mut moving =
+        Moving { dump, reader, heads: Vec::new(), by_id: HashMap::new(), refused: HashSet::new() };
+    moving.look(&link, &wanted.apps, &mut wanted.report).await?;
+    wanted.report.print()?;
+    wanted.report.stop_if_refused()?;
+    if wanted.dry_run {
+        say("Nothing was changed: this was a dry run.");
+        return Ok(());
+    }
+    if let Some(pem) = server_key {
+        link.call(Command::Arrive(Arriving::TrustServer { pem })).await?;
+        say("App tokens of the old server are taken from now on.");
+    }
+    moving.bring(&link, &wanted.report).await
+}
+
+struct Moving {
+    dump: Dump,
+    reader: CosyncReader,
+    heads: Vec<ImportHead>,
+    by_id: HashMap<String, usize>,
+    /// Documents that cannot be taken, by collection and line.
+    refused: HashSet<(&'static str, u64)>,
+}
+
+/// The records of one application that wait, and how far its import is.
+struct Waiting {
+    batch: Batch<Record>,
+    /// Where the import is; none where the application is there already.
+    at: Option<i64>,
+    /// How many were in before.
+    done: i64,
+    seen: i64,
+}
+
+impl Moving {
+    /// Reads everything, and changes nothing.
+    async fn look(&mut self, link: &Link, apps: &[String], report: &mut Report) -> Result<(), StartError> {
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        self.read_apps(apps, report, &mut hash)?;
+        let mut waiting: Vec<Batch<Record>> = self.heads.iter().map(|_| Batch::default()).collect();
+        for collection in [Collection::Users, Collection::Signups, Collection::Invites] {
+            let progress = self.progress(collection, "looking at the dump")?;
+            let mut documents = self.documents(collection, &progress)?;
+            while let Some(document) =
+                documents.next().transpose().map_err(|wrong| self.wrong(collection, &wrong))?
+            {
+                let Numbered { line, record: document } = document;
+                let mapped = self.mapped(collection, &document);
+                let Mapped::Record(app, record, lost) = mapped else {
+                    tell(report, collection, line, mapped)?;
+                    continue;
+                };
+                hash.update(&serde_json::to_vec(&record).unwrap_or_default());
+                lost.iter().try_for_each(|lost| report.lost(lost))?;
+                report.record(&record);
+                let Some(at) = self.by_id.get(&app).copied() else { continue };
+                let (Some(batch), Some(head)) = (waiting.get_mut(at), self.heads.get(at)) else { continue };
+                if batch.add(line, *record) {
+                    let lines = check_records(link, Some(head), batch, report).await?;
+                    self.refused.extend(lines.into_iter().map(|line| (collection.name(), line)));
+                }
+            }
+            for (batch, head) in waiting.iter_mut().zip(&self.heads) {
+                let lines = check_records(link, Some(head), batch, report).await?;
+                self.refused.extend(lines.into_iter().map(|line| (collection.name(), line)));
+            }
+            progress.end();
+        }
+        let whole = hash.finish();
+        for head in &mut self.heads {
+            let source = latchkey_crypto::sha256(&[whole.as_ref(), head.app.app_id.as_bytes()].concat());
+            head.source = source;
+        }
+        Ok(())
+    }
+
+    fn read_apps(
+        &mut self,
+        wanted: &[String],
+        report: &mut Report,
+        hash: &mut ring::digest::Context,
+    ) -> Result<(), StartError> {
+        let progress = self.progress(Collection::Apps, "looking at the dump")?;
+        let mut bytes = 0;
+        for document in self.documents(Collection::Apps, &progress)? {
+            let Numbered { line, record } = document.map_err(|wrong| self.wrong(Collection::Apps, &wrong))?;
+            let id = record.text("appId").ok().flatten().unwrap_or_default();
+            if !wanted.is_empty() && !wanted.contains(&id) {
+                report.left_away("applications that were not asked for")?;
+                continue;
+            }
+            let name = record.text("name").ok().flatten().unwrap_or_default();
+            match self.reader.app(&record) {
+                Ok((head, notes)) if !self.by_id.contains_key(&head.app.app_id) => {
+                    notes.iter().try_for_each(|note| report.lost(&format!("{name}: {note}")))?;
+                    let text = serde_json::to_vec(&head).unwrap_or_default();
+                    hash.update(&text);
+                    bytes += text.len();
+                    self.by_id.insert(head.app.app_id.clone(), self.heads.len());
+                    self.heads.push(head);
+                }
+                Ok(_) => report.refused(line, &name, "an application of the same id stands before it")?,
+                Err(reason) => report.refused(line, &format!("the application {name:?}"), &reason)?,
+            }
+            if self.heads.len() > MOST_APPS || bytes > MOST_HEAD_BYTES {
+                return Err(too_much());
+            }
+        }
+        if let Some(unknown) = wanted.iter().find(|id| !self.by_id.contains_key(*id)) {
+            return Err(StartError::BadInput(format!("the application {unknown} is not in the dump")));
+        }
+        for document in self.documents(Collection::EmailTemplates, &progress)? {
+            let Numbered { line, record } =
+                document.map_err(|wrong| self.wrong(Collection::EmailTemplates, &wrong))?;
+            let mapped = self.reader.template(&record);
+            let Mapped::Record(app, record, _) = mapped else {
+                tell(report, Collection::EmailTemplates, line, mapped)?;
+                continue;
+            };
+            let head = self.by_id.get(&app).and_then(|at| self.heads.get_mut(*at));
+            if let (Some(head), Record::Template(template)) = (head, *record) {
+                bytes += template.html.len();
+                // The old server could have one twice: the last one counts.
+                head.templates.retain(|old| (&old.name, &old.locale) != (&template.name, &template.locale));
+                head.templates.push(template);
+            }
+            if bytes > MOST_HEAD_BYTES {
+                return Err(too_much());
+            }
+        }
+        progress.end();
+        for head in &self.heads {
+            report.app(head)?;
+        }
+        Ok(())
+    }
+
+    async fn bring(mut self, link: &Link, report: &Report) -> Result<(), StartError> {
+        let mut waiting = Vec::new();
+        for head in &self.heads {
+            let begun = link.call(Command::Arrive(Arriving::Begin(Box::new(head.clone())))).await?;
+            let at = match serde_json::from_value(begun) {
+                Ok(Begun::At(done)) => Some(done),
+                Ok(Begun::AlreadyThere) => {
+                    say(&format!("{} ({}) is there already.", head.app.name, head.app.app_id));
+                    None
+                }
+                Err(error) => return Err(StartError::Internal(error.to_string())),
+            };
+            waiting.push(Waiting { batch: Batch::default(), at, done: at.unwrap_or(0), seen: 0 });
+        }
+        self.reader.start_again();
+        let mut number = 0;
+        for collection in [Collection::Users, Collection::Signups, Collection::Invites] {
+            let progress = self.progress(collection, "importing")?;
+            let mut documents = self.documents(collection, &progress)?;
+            while let Some(document) =
+                documents.next().transpose().map_err(|wrong| self.wrong(collection, &wrong))?
+            {
+                let Numbered { line, record: document } = document;
+                let Mapped::Record(app, record, _) = self.mapped(collection, &document) else { continue };
+                if self.refused.contains(&(collection.name(), line)) {
+                    continue;
+                }
+                let Some(at) = self.by_id.get(&app).copied() else { continue };
+                let Some(place) = waiting.get_mut(at).filter(|place| place.at.is_some()) else { continue };
+                place.seen += 1;
+                if place.seen <= place.done {
+                    continue;
+                }
+                number += 1;
+                if place.batch.add(line, *record) {
+                    number -= self.flush(link, at, &mut waiting).await?;
+                } else if number >= MOST_WAITING {
+                    for at in 0..waiting.len() {
+                        number -= self.flush(link, at, &mut waiting).await?;
+                    }
+                }
+            }
+            progress.end();
+        }
+        for at in 0..waiting.len() {
+            self.flush(link, at, &mut waiting).await?;
+            let (Some(head), Some(records)) =
+                (self.heads.get(at), waiting.get(at).and_then(|place| place.at))
+            else {
+                continue;
+            };
+            let finish = Arriving::Finish { head: Box::new(head.clone()), records };
+            link.call(Command::Arrive(finish)).await?;
+            say(&format!("{} ({}) is there, with {records} records.", head.app.name, head.app.app_id));
+        }
+        say(&format!("Moved in: {}.", report.counts()));
+        Ok(())
+    }
+
+    async fn flush(&self, link: &Link, at: usize, waiting: &mut [Waiting]) -> Result<usize, StartError> {
+        let (Some(place), Some(head)) = (waiting.get_mut(at), self.heads.get(at)) else { return Ok(0) };
+        let Some(from) = place.at else { return Ok(0) };
+        let mut flushed = 0;
+        let (_, records) = place.batch.take();
+        let mut from = from;
+        for part in records.chunks(AT_ONCE) {
+            let batch = Arriving::Batch { source: head.source, from, records: part.to_vec() };
+            link.call(Command::Arrive(batch)).await?;
+            from += i64::try_from(part.len()).unwrap_or(0);
+            flushed += part.len();
+        }
+        place.at = Some(from);
+        Ok(flushed)
+    }
+
+    fn mapped(&mut self, collection: Collection, document: &latchkey_transfer::cosync::Document) -> Mapped {
+        match collection {
+            Collection::Users => self.reader.user(document),
+            Collection::Signups => self.reader.signup(document),
+            _ => self.reader.invite(document),
+        }
+    }
+
+    fn documents(&self, collection: Collection, progress: &Progress) -> Result<Documents, StartError> {
+        let wrap = |file| Box::new(progress.read(file)) as Box<dyn Read>;
+        self.dump.documents(collection, wrap).map_err(StartError::BadInput)
+    }
+
+    fn progress(&self, collection: Collection, what: &'static str) -> Result<Progress, StartError> {
+        match self.dump.file(collection) {
+            Some(file) => Progress::over(&file, what),
+            None => Ok(Progress::over_nothing()),
+        }
+    }
+
+    fn wrong(&self, collection: Collection, wrong: &WrongLine) -> StartError {
+        let file = self.dump.file(collection).unwrap_or_else(|| PathBuf::from(collection.name()));
+        unreadable(&file, wrong)
+    }
+}
+
+fn tell(report: &mut Report, collection: Collection, line: u64, mapped: Mapped) -> Result<(), StartError> {
+    match mapped {
+        Mapped::Record(..) => Ok(()),
+        Mapped::LeftAway(why) => report.left_away(&why),
+        Mapped::Refused(reason) => report.refused(line, collection.name(), &reason),
+    }
+}
+
+fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
+    super::moving::unreadable(file, wrong)
+}
+
+fn too_much() -> StartError {
+    StartError::BadInput(format!(
+        "there are more than {MOST_APPS} applications, or they and their messages are larger than {MOST_HEAD_BYTES} \
+         bytes: name some with --app"
+    ))
+}

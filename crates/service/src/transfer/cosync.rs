@@ -1,0 +1,466 @@
+//! Documents of a Cosync JWT server as records. What a document means, and what of it has a place here, is known in this
+//! file alone. What has none is told, not dropped in silence.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey_crypto::{OldSeal, TotpSecret, sha256};
+use latchkey_domain::{
+    AppId, AppSettings, Audience, Handle, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
+    Phone, Preset, SignupFlow, SocialLogin, TemplateName, TwoFactorMode, UserName,
+};
+use latchkey_notifiers::is_plain_enough;
+use latchkey_storage::settings_to_json;
+use latchkey_transfer::cosync::Document;
+use latchkey_transfer::{
+    AppRecord, DigestOver, InviteRecord, KeyRecord, Record, SignupRecord, TemplateRecord, UserRecord,
+};
+use time::OffsetDateTime;
+
+use super::arrivals::ImportHead;
+use crate::sms::account_json;
+
+/// The longest life of a JWT that an imported application keeps, in hours: ten years.
+const MOST_JWT_HOURS: i64 = 87_600;
+/// How many handles, names and numbers are remembered, to tell who has one twice.
+const MOST_REMEMBERED: usize = 4_000_000;
+
+/// What became of a document.
+#[derive(Debug)]
+pub enum Mapped {
+    /// It is a record of this application, with what was lost on the way.
+    Record(String, Box<Record>, Vec<String>),
+    /// It has no place here: why.
+    LeftAway(String),
+    /// It cannot be taken: why.
+    Refused(String),
+}
+
+/// Reads documents of an old server, and remembers what must not stand twice.
+pub struct CosyncReader {
+    seal: OldSeal,
+    public_url: String,
+    now: OffsetDateTime,
+    apps: HashSet<String>,
+    taken: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl CosyncReader {
+    /// A reader for a server that is reached at this address.
+    #[must_use]
+    pub fn new(seal: OldSeal, public_url: String, now: OffsetDateTime) -> Self {
+        let (apps, taken, hasher) = (HashSet::new(), HashSet::new(), RandomState::new());
+        Self { seal, public_url, now, apps, taken, hasher }
+    }
+
+    /// Forgets whom it has seen, to read the same documents again.
+    pub fn start_again(&mut self) {
+        self.taken.clear();
+    }
+
+    /// An application with its key, and what was lost on the way.
+    ///
+    /// # Errors
+    /// What is wrong: a value, or the `encryptKey`.
+    pub fn app(&mut self, document: &Document) -> Result<(ImportHead, Vec<String>), String> {
+        let mut notes = Vec::new();
+        let app_id = required(document, "appId")?;
+        app_id.parse::<AppId>().map_err(|_| format!("appId {app_id:?} is not 32 hexadecimal digits"))?;
+        let (settings, lost) = self.settings(document, &app_id)?;
+        notes.extend(lost);
+        let created_at = document.time("createdAt")?.unwrap_or(self.now);
+        let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
+        let status = match status.as_str() {
+            "active" | "inactive" | "suspended" | "blocked" | "migrated" => status,
+            other => {
+                notes.push(format!("its status {other:?} is none: it becomes inactive"));
+                "inactive".to_owned()
+            }
+        };
+        let kind = document.text("type")?.filter(|kind| kind == "commercial");
+        let key = self.key(document, created_at)?;
+        let app = AppRecord {
+            issuer: format!("{}/apps/{app_id}", self.public_url),
+            name: required(document, "name")?,
+            kind: kind.unwrap_or_else(|| "development".to_owned()),
+            status,
+            settings: settings_to_json(&settings).map_err(|error| error.to_string())?,
+            mail_account: self.opened(document, "emailExtensionAPIKey")?,
+            sms_account: self.sms_account(document, &mut notes)?,
+            created_at,
+            updated_at: document.time("updatedAt")?.unwrap_or(created_at),
+            app_id: app_id.clone(),
+        };
+        self.apps.insert(app_id);
+        Ok((ImportHead { source: [0; 32], app, keys: vec![key], templates: Vec::new() }, notes))
+    }
+
+    fn opened(&self, document: &Document, name: &str) -> Result<Option<String>, String> {
+        let Some(stored) = document.text(name)? else { return Ok(None) };
+        self.seal.open(&stored).map_err(|_| format!("{name} does not open: is encryptKey another one?"))
+    }
+
+    /// The application's key pair. That its public half makes sense shows that the key of the seal is the right one.
+    fn key(&self, document: &Document, created_at: OffsetDateTime) -> Result<KeyRecord, String> {
+        let pem = |name: &str| -> Result<Option<String>, String> {
+            let Some(text) = self.opened(document, name)? else { return Ok(None) };
+            let wrong = || format!("{name} does not open: is encryptKey another one?");
+            let pem = STANDARD.decode(text.trim()).map_err(|_| wrong())?;
+            let pem = String::from_utf8(pem).map_err(|_| wrong())?;
+            if pem.trim_start().starts_with("-----BEGIN ") { Ok(Some(pem)) } else { Err(wrong()) }
+        };
+        Ok(KeyRecord {
+            public_key: pem("appPublicKey")?.ok_or("appPublicKey is missing")?,
+            private_key: pem("appPrivateKey")?,
+            created_at,
+            signs_from: created_at,
+            published_until: None,
+        })
+    }
+
+    fn sms_account(&self, document: &Document, notes: &mut Vec<String>) -> Result<Option<String>, String> {
+        let account = ["TWILIOAccountSid", "TWILIOToken", "TWILIOPhoneNumber"];
+        let [sid, token, number] = account.map(|name| self.opened(document, name));
+        let (Some(sid), Some(token), Some(number)) = (sid?, token?, number?) else { return Ok(None) };
+        match Phone::parse(&number) {
+            Ok(number) => Ok(Some(account_json(&sid, &token, &number)?)),
+            Err(_) => {
+                notes.push(
+                    "its Twilio number is none with + and a country: the SMS account is left away".to_owned(),
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    fn settings(&self, document: &Document, app_id: &str) -> Result<(AppSettings, Vec<String>), String> {
+        let mut notes = Vec::new();
+        let mut settings = AppSettings::preset(Preset::Compatible);
+        settings.jwt_enabled = document.flag("jwtEnabled")?;
+        settings.anonymous_login = document.flag("anonymousLoginEnabled")?;
+        settings.user_names = document.flag("userNamesEnabled")?;
+        let audiences = |name: &str| -> Result<Vec<String>, String> {
+            let text = document.text(name)?.unwrap_or_default();
+            Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
+        };
+        settings.apple = SocialLogin {
+            enabled: document.flag("appleLoginEnabled")?,
+            audiences: audiences("appleBundleId")?,
+        };
+        settings.google = SocialLogin {
+            enabled: document.flag("googleLoginEnabled")?,
+            audiences: audiences("googleClientId")?,
+        };
+        settings.invitation_enabled = document.flag_or("invitationEnabled", true)?;
+        settings.signup_enabled = document.flag_or("signupEnabled", true)?;
+        settings.signup_flow = match document.text("signupFlow")?.as_deref() {
+            Some("link") => SignupFlow::Link,
+            Some("none") => SignupFlow::None,
+            _ => SignupFlow::Code,
+        };
+        settings.two_factor = match document.text("twoFactorVerification")?.as_deref() {
+            Some("google") => TwoFactorMode::Authenticator,
+            Some("phone") => TwoFactorMode::Phone,
+            _ => TwoFactorMode::None,
+        };
+        settings.authenticator_heading = document.text("googleAppName")?;
+        let number = |name: &str, otherwise: u32, most: u32| -> Result<u32, String> {
+            let number = document.number(name)?.unwrap_or(i64::from(otherwise)).clamp(0, i64::from(most));
+            Ok(u32::try_from(number).unwrap_or(otherwise))
+        };
+        settings.max_users = number("maxUsers", 0, u32::MAX)?;
+        settings.max_login_attempts = Some(number("maxLoginAttempts", 0, 100)?).filter(|number| *number > 0);
+        let password = &mut settings.password;
+        password.filter = document.flag("passwordFilter")?;
+        password.min_length = number("passwordMinLength", 5, 128)?;
+        password.min_upper = number("passwordMinUpper", 0, 128)?;
+        password.min_lower = number("passwordMinLower", 0, 128)?;
+        password.min_digit = number("passwordMinDigit", 0, 128)?;
+        password.min_special = number("passwordMinSpecial", 0, 128)?;
+        // As the old server read it: nothing is a day, 0 is an hour.
+        let hours = document.number("userJWTExpiration")?.unwrap_or(24).clamp(1, MOST_JWT_HOURS);
+        settings.user_jwt_hours = u32::try_from(hours).unwrap_or(24);
+        settings.audience = match document.text("realmAppId")? {
+            None => Audience::None,
+            Some(text) if text == "none" => Audience::None,
+            Some(text) if text == app_id => Audience::AppId,
+            Some(text) => Audience::Fixed(text),
+        };
+        settings.metadata_email = document.flag("metaDataEmail")?;
+        settings.own_mail_sender = document.flag("emailExtension")?;
+        settings.mail_sender_address = document.text("emailExtensionSenderEmail")?;
+        for locale in document.texts("locales")? {
+            match Locale::parse(&locale) {
+                Ok(locale) if !settings.locales.contains(&locale) => settings.locales.push(locale),
+                Ok(_) => {}
+                Err(_) => notes.push(format!("its locale {locale:?} is none")),
+            }
+        }
+        let data = document.object("appData")?;
+        settings.app_data = data.into_iter().filter(|(name, _)| !name.starts_with("Cosync")).collect();
+        settings.metadata = fields(&document.documents("metaData")?, &[], &mut notes)?;
+        let own: Vec<_> = settings.metadata.iter().cloned().collect();
+        settings.invite_metadata = fields(&document.documents("metaDataInvite")?, &own, &mut notes)?;
+        Ok((settings, notes))
+    }
+
+    /// A message of an application.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn template(&self, document: &Document) -> Mapped {
+        self.map(document, |this| {
+            let name = required(document, "templateName")?;
+            let locale = document.text("locale")?.unwrap_or_else(|| "EN".to_owned());
+            let html = required(document, "htmlTemplate")?;
+            let left_away = |why: &str| Ok(Err(format!("the message {name} in {locale}: {why}")));
+            let Some(known) = TemplateName::parse(&name) else {
+                return left_away("there is none of this name");
+            };
+            let Ok(parsed) = Locale::parse(&locale) else { return left_away("there is no such locale") };
+            if !is_plain_enough(&html) {
+                return left_away("its HTML is nested without end; the built-in words are used");
+            }
+            let created_at = document.time("createdAt")?.unwrap_or(this.now);
+            let record = TemplateRecord {
+                name: known.as_str().to_owned(),
+                locale: parsed.as_str().to_owned(),
+                subject: document.text("subject")?.unwrap_or_else(|| "%APP_NAME%".to_owned()),
+                reply_to: document.text("replyTo")?.unwrap_or_default(),
+                html,
+                link_text: document.text("localeLinkText")?.unwrap_or_default(),
+                created_at,
+                updated_at: document.time("updatedAt")?.unwrap_or(created_at),
+            };
+            Ok(Ok((Record::Template(record), Vec::new())))
+        })
+    }
+
+    /// A user.
+    pub fn user(&mut self, document: &Document) -> Mapped {
+        let mut lost = Vec::new();
+        let record = self.user_record(document, &mut lost);
+        self.map(document, |_| record.map(|record| Ok((Record::User(record), lost))))
+    }
+
+    fn user_record(&mut self, document: &Document, lost: &mut Vec<String>) -> Result<UserRecord, String> {
+        let app_id = required(document, "appId")?;
+        let typed = required(document, "handle")?;
+        let handle = Handle::parse_anonymous(&typed).or_else(|_| Handle::parse(&typed));
+        let handle = handle.map_err(|error| format!("{typed:?}: {error}"))?;
+        if !self.is_new(&app_id, "handle", handle.key()) {
+            return Err(format!("the handle {typed:?} stands twice"));
+        }
+        let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
+        if !matches!(status.as_str(), "active" | "suspend") {
+            lost.push(format!("{typed}: the status {status:?} is none: suspended"));
+        }
+        let mut user_name = document.text("userName")?;
+        if let Some(name) = &user_name {
+            let parsed = UserName::parse(name).ok();
+            let is_new = parsed.is_some_and(|name| self.is_new(&app_id, "name", name.as_str()));
+            if !is_new {
+                lost.push(format!("{typed}: the user name {name:?} is none, or another's"));
+                user_name = None;
+            }
+        }
+        let mut phone = document.text("phone")?;
+        let parsed = phone.as_deref().and_then(|text| Phone::from_stored(text).ok());
+        if let (Some(text), None) = (&phone, &parsed) {
+            lost.push(format!("{typed}: the number {text:?} is none"));
+        }
+        phone = parsed.as_ref().map(|phone| phone.as_str().to_owned());
+        let mut verified = parsed.filter(|_| document.flag("phoneVerified") == Ok(true));
+        if let Some(number) = &verified
+            && !self.is_new(&app_id, "phone", number.as_str())
+        {
+            lost.push(format!("{typed}: another user verified the same number"));
+            verified = None;
+        }
+        let provider = document.text("loginProvider")?.filter(|name| name == "apple" || name == "google");
+        let mut subject = document.text("socialUserId")?.filter(|_| provider.is_some());
+        if let (Some(name), Some(text)) = (&provider, &subject)
+            && !self.is_new(&app_id, name, text)
+        {
+            lost.push(format!("{typed}: another user has the same {name} account"));
+            subject = None;
+        }
+        let has_authenticator = document.flag("twoFactorGoogleVerification")?;
+        let secret = document.text("googleSecretKey")?.filter(|_| has_authenticator);
+        let secret = secret.filter(|text| match TotpSecret::from_base32(text) {
+            Ok(_) => true,
+            Err(_) => {
+                lost.push(format!("{typed}: the authenticator's secret is none, or too short to be safe"));
+                false
+            }
+        });
+        let created_at = document.time("createdAt")?;
+        Ok(UserRecord {
+            handle: typed,
+            id: None,
+            user_name,
+            status: Some(if status == "active" { status } else { "suspend".to_owned() }),
+            password: document.text("password")?,
+            password_over: DigestOver::Md5,
+            locale: self.locale(document, lost)?,
+            meta_data: document.object("metaData")?,
+            phone,
+            phone_factor: document.flag("twoFactorPhoneVerification")? && verified.is_some(),
+            verified_phone: verified.map(|number| number.as_str().to_owned()),
+            authenticator: has_authenticator,
+            authenticator_secret: secret,
+            provider_subject: subject,
+            provider,
+            administrator: false,
+            created_at,
+            updated_at: document.time("updatedAt")?.or(created_at),
+            last_login_at: document.time("lastLogin")?,
+        })
+    }
+
+    fn locale(&self, document: &Document, lost: &mut Vec<String>) -> Result<Option<String>, String> {
+        let Some(text) = document.text("locale")? else { return Ok(None) };
+        Ok(match Locale::parse(&text) {
+            Ok(locale) => Some(locale.as_str().to_owned()),
+            Err(_) => {
+                lost.push(format!("the locale {text:?} is none: English"));
+                None
+            }
+        })
+    }
+
+    /// Somebody who has begun to sign up. What is done, or was never begun, has no place here.
+    pub fn signup(&mut self, document: &Document) -> Mapped {
+        self.map(document, |this| {
+            let handle = required(document, "handle")?;
+            if document.text("status")?.is_some_and(|status| status != "pending") {
+                return Ok(Err("sign-ups that are done".to_owned()));
+            }
+            let Some(password) = document.text("password")? else {
+                return Ok(Err("sign-ups without a password".to_owned()));
+            };
+            let created_at = document.time("createdAt")?.unwrap_or(this.now);
+            let mut lost = Vec::new();
+            let app_id = required(document, "appId")?;
+            let record = SignupRecord {
+                id: this.id_for(&app_id, "signup", &handle),
+                user_id: this.id_for(&app_id, "signup.user", &handle),
+                status: "pending".to_owned(),
+                password,
+                locale: this.locale(document, &mut lost)?.unwrap_or_else(|| "EN".to_owned()),
+                meta_data: document.object("metaData")?,
+                created_at,
+                updated_at: document.time("updatedAt")?.unwrap_or(created_at),
+                handle,
+            };
+            Ok(Ok((Record::Signup(record), lost)))
+        })
+    }
+
+    /// Somebody who is invited, if they have not come yet.
+    pub fn invite(&mut self, document: &Document) -> Mapped {
+        self.map(document, |this| {
+            let handle = required(document, "handle")?;
+            if document.text("status")?.is_some_and(|status| status != "pending") {
+                return Ok(Err("invitations that are done".to_owned()));
+            }
+            let created_at = document.time("createdAt")?.unwrap_or(this.now);
+            let sender = document.text("senderHandle")?.unwrap_or_else(|| "superuser".to_owned());
+            let app_id = required(document, "appId")?;
+            let record = InviteRecord {
+                id: this.id_for(&app_id, &format!("invite.{sender}"), &handle),
+                sender_id: "0".repeat(32),
+                sender_handle: sender,
+                sender_reference: document.text("senderUserId")?.unwrap_or_default(),
+                status: "pending".to_owned(),
+                locale: "EN".to_owned(),
+                meta_data: document.object("metaData")?,
+                created_at,
+                updated_at: document.time("updatedAt")?.unwrap_or(created_at),
+                handle,
+            };
+            Ok(Ok((Record::Invite(record), Vec::new())))
+        })
+    }
+
+    /// An id that follows from where something stands: the same at every time.
+    fn id_for(&self, app_id: &str, what: &str, handle: &str) -> String {
+        let text = format!("latchkey/v1/cosync/{app_id}/{what}/{handle}");
+        let digest = sha256(text.as_bytes());
+        digest.iter().take(16).fold(String::new(), |mut hex, byte| {
+            use std::fmt::Write as _;
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    fn map(
+        &self,
+        document: &Document,
+        read: impl FnOnce(&Self) -> Result<Result<(Record, Vec<String>), String>, String>,
+    ) -> Mapped {
+        let app_id = match required(document, "appId") {
+            Ok(app_id) => app_id,
+            Err(reason) => return Mapped::Refused(reason),
+        };
+        if !self.apps.contains(&app_id) {
+            return Mapped::LeftAway("documents of applications that are not among those taken".to_owned());
+        }
+        match read(self) {
+            Ok(Ok((record, lost))) => Mapped::Record(app_id, Box::new(record), lost),
+            Ok(Err(why)) => Mapped::LeftAway(why),
+            Err(reason) => Mapped::Refused(reason),
+        }
+    }
+
+    /// Whether nobody of the application has this yet, as far as is remembered.
+    fn is_new(&mut self, app_id: &str, what: &str, value: &str) -> bool {
+        let mark = self.hasher.hash_one((app_id, what, value));
+        if self.taken.len() >= MOST_REMEMBERED {
+            return !self.taken.contains(&mark);
+        }
+        self.taken.insert(mark)
+    }
+}
+
+fn required(document: &Document, name: &str) -> Result<String, String> {
+    document.text(name)?.ok_or_else(|| format!("{name} is missing"))
+}
+
+/// Metadata fields that can work, beside those of the other list; the others are told.
+fn fields(
+    documents: &[Document],
+    beside: &[MetadataField],
+    notes: &mut Vec<String>,
+) -> Result<MetadataFields, String> {
+    let mut taken: Vec<MetadataField> = Vec::new();
+    for document in documents {
+        let Some(path) = document.text("path")? else { continue };
+        let field = MetadataField {
+            path: match MetadataPath::parse(&path) {
+                Ok(path) => path,
+                Err(error) => {
+                    notes.push(format!("its metadata field {path:?} is left away: {error}"));
+                    continue;
+                }
+            },
+            field_name: document.text("fieldName")?.unwrap_or_else(|| path.clone()),
+            required: document.flag("required")?,
+            can_edit: document.flag("canEdit")?,
+            user_settable: true,
+            kind: MetadataKind::Text,
+        };
+        let mut own = taken.clone();
+        own.push(field.clone());
+        let others = beside.iter().filter(|other| own.iter().all(|own| own.path != other.path));
+        let together = others.chain(&own).cloned().collect();
+        match MetadataFields::new(own.clone()).and_then(|_| MetadataFields::new(together)) {
+            Ok(_) => taken.push(field),
+            Err(error) => notes.push(format!("its metadata field {path:?} is left away: {error}")),
+        }
+    }
+    MetadataFields::new(taken).map_err(|error| error.to_string())
+}

@@ -1,0 +1,235 @@
+//! A document, asked field by field. Values have the forms of MongoDB's extended JSON, old and new.
+
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A document of a dump.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Document(Map<String, Value>);
+
+impl Document {
+    /// A document with these members.
+    #[must_use]
+    pub fn new(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text; none where there is nothing, or the empty text.
+    ///
+    /// # Errors
+    /// When it is something else. Numbers are taken as text.
+    pub fn text(&self, name: &str) -> Result<Option<String>, String> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+            Some(value) => match (oid(value), number(value)) {
+                (Some(id), _) => Ok(Some(id.to_owned())),
+                (None, Some(number)) => Ok(Some(number.to_string())),
+                (None, None) => Err(format!("{name} is no text")),
+            },
+        }
+    }
+
+    /// A flag; none is false.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag(&self, name: &str) -> Result<bool, String> {
+        self.flag_or(name, false)
+    }
+
+    /// A flag, with what none stands for.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag_or(&self, name: &str, otherwise: bool) -> Result<bool, String> {
+        match self.get(name) {
+            None => Ok(otherwise),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(Value::String(text)) if text == "true" || text == "false" => Ok(text == "true"),
+            Some(Value::String(text)) if text.is_empty() => Ok(otherwise),
+            Some(_) => Err(format!("{name} is not true or false")),
+        }
+    }
+
+    /// A whole number, or its digits; none where there is nothing.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, String> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Value::String(text)) => {
+                text.trim().parse().map(Some).map_err(|_| format!("{name} is no number"))
+            }
+            Some(value) => number(value).map(Some).ok_or_else(|| format!("{name} is no number")),
+        }
+    }
+
+    /// A moment; none where there is nothing.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn time(&self, name: &str) -> Result<Option<OffsetDateTime>, String> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        if value.as_str().is_some_and(str::is_empty) {
+            return Ok(None);
+        }
+        moment(value).map(Some).ok_or_else(|| format!("{name} is no time"))
+    }
+
+    /// An object, its values plain; empty where there is none.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn object(&self, name: &str) -> Result<Map<String, Value>, String> {
+        match self.get(name) {
+            None => Ok(Map::new()),
+            Some(Value::Object(members)) => {
+                Ok(members.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+            }
+            Some(_) => Err(format!("{name} is no object")),
+        }
+    }
+
+    /// A list of documents; empty where there is none.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn documents(&self, name: &str) -> Result<Vec<Self>, String> {
+        let wrong = || format!("{name} is no list of objects");
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| item.as_object().cloned().map(Self).ok_or_else(wrong)).collect()
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    /// A list of texts; empty where there is none.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>, String> {
+        let wrong = || format!("{name} is no list of texts");
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+}
+
+fn only<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let members = value.as_object()?;
+    if members.len() == 1 { members.get(name) } else { None }
+}
+
+fn oid(value: &Value) -> Option<&str> {
+    only(value, "$oid")?.as_str()
+}
+
+fn number(value: &Value) -> Option<i64> {
+    let whole = |number: f64| {
+        #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within the range")]
+        (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
+    };
+    if let Some(number) = value.as_i64() {
+        return Some(number);
+    }
+    if let Some(number) = value.as_f64() {
+        return whole(number);
+    }
+    let text =
+        ["$numberInt", "$numberLong", "$numberDouble"].iter().find_map(|name| only(value, name))?.as_str()?;
+    text.parse().ok().or_else(|| whole(text.parse().ok()?))
+}
+
+fn moment(value: &Value) -> Option<OffsetDateTime> {
+    let inner = only(value, "$date").unwrap_or(value);
+    let time = match inner {
+        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok()?,
+        other => OffsetDateTime::from_unix_timestamp_nanos(i128::from(number(other)?) * 1_000_000).ok()?,
+    };
+    (1970..=9998).contains(&time.year()).then_some(time)
+}
+
+/// A value without MongoDB's own forms.
+fn plain(value: &Value) -> Value {
+    if let Some(id) = oid(value) {
+        return id.into();
+    }
+    if only(value, "$date").is_some() {
+        let text = moment(value).and_then(|time| time.format(&Rfc3339).ok());
+        return text.map_or(Value::Null, Value::from);
+    }
+    if value.is_object()
+        && let Some(number) = number(value)
+    {
+        return number.into();
+    }
+    match value {
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_have_their_forms_old_and_new() {
+        let Value::Object(members) = json!({
+            "id": {"$oid": "0123456789abcdef01234567"}, "n": {"$numberInt": "7"}, "m": {"$numberLong": "8"}, "f": 9.0,
+            "digits": "10", "old": {"$date": 1_700_000_000_000_i64}, "iso": {"$date": "2023-11-14T22:13:20Z"},
+            "long": {"$date": {"$numberLong": "1700000000000"}}, "on": true, "off": "false", "empty": "", "no": null,
+            "meta": {"a": {"$numberInt": "1"}, "b": [{"$date": 0}], "c": {"d": "x"}}, "list": [{"path": "x"}],
+            "wrong": [1],
+        }) else {
+            panic!("an object")
+        };
+        let found = Document::new(members);
+        assert_eq!(found.text("id").unwrap().unwrap(), "0123456789abcdef01234567");
+        assert_eq!(["n", "m", "f", "digits"].map(|name| found.number(name).unwrap().unwrap()), [7, 8, 9, 10]);
+        for name in ["old", "iso", "long"] {
+            assert_eq!(found.time(name).unwrap().unwrap().unix_timestamp(), 1_700_000_000, "{name}");
+        }
+        assert_eq!(
+            (found.flag("on"), found.flag("off"), found.flag_or("no", true)),
+            (Ok(true), Ok(false), Ok(true))
+        );
+        for nothing in ["empty", "no", "absent"] {
+            assert_eq!(
+                (found.text(nothing), found.number(nothing), found.time(nothing)),
+                (Ok(None), Ok(None), Ok(None))
+            );
+        }
+        assert_eq!(
+            Value::Object(found.object("meta").unwrap()),
+            json!({"a": 1, "b": ["1970-01-01T00:00:00Z"], "c": {"d": "x"}})
+        );
+        assert_eq!(found.documents("list").unwrap()[0].text("path").unwrap().unwrap(), "x");
+        assert!(found.text("meta").is_err() && found.number("meta").is_err() && found.time("meta").is_err());
+        assert!(
+            found.documents("wrong").is_err()
+                && found.texts("wrong").is_err()
+                && found.object("wrong").is_err()
+        );
+        assert!(found.flag("n").is_err());
+    }
+}

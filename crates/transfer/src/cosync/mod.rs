@@ -1,0 +1,9 @@
+//! The database of a Cosync JWT server, as its owners dump it: a folder of `mongodump` (BSON) or `mongoexport` (JSON
+//! lines). What the documents mean is for whoever takes them in.
+
+mod bson;
+mod document;
+mod dump;
+
+pub use document::Document;
+pub use dump::{Collection, Documents, Dump};
