@@ -88,16 +88,22 @@ impl DeveloperId {
     pub const BUILT_IN: Self = Self([0; 16]);
 }
 
-impl UserId {
-    /// The id that a user who came at this time has, drawn from a seed instead of by chance.
-    #[must_use]
-    pub fn at(time: OffsetDateTime, seed: [u8; 16]) -> Self {
-        let milliseconds = u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
-        let mut random = [0; 10];
-        random.iter_mut().zip(seed).for_each(|(to, from)| *to = from);
-        Self(Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid().into_bytes())
-    }
+macro_rules! ids_of_seeds {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// The id of what was made at this time, drawn from a seed instead of by chance.
+            #[must_use]
+            pub fn at(time: OffsetDateTime, seed: [u8; 16]) -> Self {
+                let milliseconds = u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+                let mut random = [0; 10];
+                random.iter_mut().zip(seed).for_each(|(to, from)| *to = from);
+                Self(Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid().into_bytes())
+            }
+        }
+    )+};
 }
+
+ids_of_seeds!(AppId, UserId);
 
 impl AuditId {
     /// An id that is not above any that was made at this time or later.

@@ -41,6 +41,8 @@ pub struct AppKey {
     pub signs_from: OffsetDateTime,
     /// Until when it is published; none while no successor is known.
     pub published_until: Option<OffsetDateTime>,
+    /// Until when tokens may live that it signed while they lived longer than they do now.
+    pub tokens_until: Option<OffsetDateTime>,
 }
 
 impl AppKey {
@@ -111,6 +113,7 @@ mod tests {
             created_at: at(0),
             signs_from: at(signs_from),
             published_until: published_until.map(at),
+            tokens_until: None,
         }
     }
 

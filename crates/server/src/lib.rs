@@ -27,6 +27,7 @@ pub mod settings;
 mod start;
 mod telemetry;
 mod transfer;
+mod zip_export;
 
 pub use http::observe;
 pub use server::{Greeting, HttpContext, Server};

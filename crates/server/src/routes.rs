@@ -9,8 +9,9 @@ use latchkey_domain::Scope;
 use latchkey_storage::Store;
 
 use crate::api::{
-    account, app_settings, apps, confirmation, health, invites, keys, login, logs, operator_tokens, password,
-    second_factor, signup, social, unknown_path, users, well_known, wrong_method, wrong_method_or_path,
+    account, app_settings, apps, confirmation, health, invites, keys, login, logs, moving, operator_tokens,
+    password, second_factor, signup, social, unknown_path, users, well_known, wrong_method,
+    wrong_method_or_path,
 };
 use crate::http::OperatorScopes;
 
@@ -126,6 +127,10 @@ fn operator_routes<S: Store>() -> Vec<Entry> {
         by_operator("GET", Read, "/api/app/statistics", logs::statistics::<S>),
         by_operator("GET", Read, "/api/app/outbox", logs::outbox::<S>),
         by_operator("POST", Users, "/api/app/retryMessage", logs::retry_message::<S>),
+        by_operator("GET", Export, "/api/app/export", moving::export_zip::<S>),
+        by_operator("GET", Export, "/api/app/exportArchive", moving::export_archive::<S>),
+        by_operator("GET", Export, "/api/app/exportUsers", moving::export_users::<S>),
+        by_operator("POST", Everything, "/api/app/importDatabase", moving::import_database::<S>),
         by_operator("POST", Everything, "/api/app/createOperatorToken", operator_tokens::create::<S>),
         by_operator("GET", Everything, "/api/app/operatorTokens", operator_tokens::list::<S>),
         by_operator("POST", Everything, "/api/app/revokeOperatorToken", operator_tokens::revoke::<S>),

@@ -87,6 +87,7 @@ impl<S: Store> Service<S> {
             created_at: now,
             signs_from: now,
             published_until: None,
+            tokens_until: None,
         };
         let added = app.clone();
         let entry = self.done(&Act::of_operator("create", id, &operator))?;

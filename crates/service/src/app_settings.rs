@@ -9,7 +9,7 @@ use latchkey_storage::{Repositories, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::audit::Act;
-use crate::keys::publish_for_longer;
+use crate::keys::{publish_for_longer, remember_tokens};
 use crate::sms::countries;
 use crate::{AppView, Operator, Refusal, Service, ServiceError};
 
@@ -146,9 +146,12 @@ impl SealedChange {
         repos: &mut dyn Repositories,
         app: &mut App,
     ) -> Result<(), ServiceError> {
+        let (hours, now) = (app.settings.user_jwt_hours, service.inner.clock.now());
         self.change.apply(service, self.sealed.as_ref(), app)?;
-        if matches!(self.change, SettingChange::UserJwtHours(_)) {
-            publish_for_longer(repos, app, service.inner.clock.now())?;
+        if app.settings.user_jwt_hours < hours {
+            remember_tokens(repos, app.id, hours, now)?;
+        } else if app.settings.user_jwt_hours > hours {
+            publish_for_longer(repos, app, now)?;
         }
         Ok(())
     }

@@ -73,7 +73,8 @@ impl<S: Store> Service<S> {
                 return Err(ServiceError::Explained(Refusal::Conflict, text));
             }
             for key in keys.iter().filter(|key| key.published_until.is_none()) {
-                let published_until = Some(end_of_tokens(app, new.signs_from));
+                let end = end_of_tokens(app, new.signs_from);
+                let published_until = Some(key.tokens_until.map_or(end, |until| until.max(end)));
                 repos.apps().put_key(&AppKey { published_until, ..key.clone() })?;
             }
             Ok(repos.apps().put_key(&new)?)
@@ -128,6 +129,17 @@ impl<S: Store> Service<S> {
         operator: Operator,
         (app_id, id): (AppId, UserId),
     ) -> Result<SuperTokens, ServiceError> {
+        let mut act = Act::of_operator("superUserToken", app_id, &operator);
+        act.user_id = Some(id);
+        let made = self.make_super_tokens_now((app_id, id), &act).await;
+        self.note(Some(act), made).await
+    }
+
+    async fn make_super_tokens_now(
+        &self,
+        (app_id, id): (AppId, UserId),
+        act: &Act,
+    ) -> Result<SuperTokens, ServiceError> {
         let (app, keys, user) = self
             .inner
             .store
@@ -156,12 +168,18 @@ impl<S: Store> Service<S> {
             issued_at: now,
             expires_at,
         })?;
-        let mut act = Act::of_operator("superUserToken", app_id, &operator);
-        act.user_id = Some(id);
-        let entry = self.done(&act)?;
+        let entry = self.done(act)?;
         self.inner
             .store
-            .transact("super.made", move |repos| repos.audit().add(&entry).map_err(ServiceError::from))
+            .transact("super.made", move |repos| {
+                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                // Whoever was suspended, signed out or set back meanwhile gets none.
+                let now = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                if !now.is_administrator || now.sessions != user.sessions {
+                    return Err(ServiceError::from(Refusal::UnknownUser));
+                }
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
             .await?;
         Ok(SuperTokens { jwt, access_token, expires_at })
     }
@@ -236,6 +254,7 @@ impl<S: Store> Service<S> {
             created_at: self.inner.clock.now(),
             signs_from,
             published_until: None,
+            tokens_until: None,
         })
     }
 
@@ -275,6 +294,20 @@ impl<S: Store> Service<S> {
 /// Until when a key that signs until then is needed.
 fn end_of_tokens(app: &App, signs_until: OffsetDateTime) -> OffsetDateTime {
     signs_until + Duration::hours(i64::from(app.settings.user_jwt_hours.max(1))) + KEY_TAIL
+}
+
+/// Remembers until when the tokens live that were made before their life became shorter.
+pub(crate) fn remember_tokens(
+    repos: &mut dyn Repositories,
+    app_id: AppId,
+    hours: u32,
+    now: OffsetDateTime,
+) -> Result<(), ServiceError> {
+    let keys = repos.apps().keys(app_id)?;
+    let Some(current) = signing_key(&keys, now) else { return Ok(()) };
+    let until = now + Duration::hours(i64::from(hours.max(1))) + KEY_TAIL;
+    let tokens_until = Some(current.tokens_until.map_or(until, |known| known.max(until)));
+    Ok(repos.apps().put_key(&AppKey { tokens_until, ..current.clone() })?)
 }
 
 /// Keeps the key that signs published for longer, where its tokens live longer from now on.

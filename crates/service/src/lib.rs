@@ -82,5 +82,7 @@ pub use signing::Tokens;
 pub use signup::{CompleteSignUp, SignUp, SignUpCompleted, SignedUp};
 pub use sms::{SmsLimits, TestSms};
 pub use social::{ProviderToken, SocialSignUp};
-pub use transfer::{Begun, CosyncReader, Export, ImportHead, Mapped, Taken, TakenIn, opened};
+pub use transfer::{
+    Begun, CosyncReader, Export, FromZip, ImportHead, Mapped, Taken, TakenIn, ZipSource, opened,
+};
 pub use users::AddUser;

@@ -180,6 +180,17 @@ impl<S: Store> Service<S> {
         operator: Operator,
         (app_id, id): (AppId, UserId),
     ) -> Result<(), ServiceError> {
+        let mut act = Act::of_operator("resetUserPassword", app_id, &operator);
+        (act.user_id, act.detail) = (Some(id), Some("code mailed".to_owned()));
+        let sent = self.send_user_reset_now((app_id, id), &act).await;
+        self.note(Some(act), sent).await
+    }
+
+    async fn send_user_reset_now(
+        &self,
+        (app_id, id): (AppId, UserId),
+        act: &Act,
+    ) -> Result<(), ServiceError> {
         let (app, user) = self.app_and_user(app_id, id).await?;
         if !is_mailable(&user.handle) {
             let text = "no mail can reach this user: set a password".to_owned();
@@ -202,15 +213,18 @@ impl<S: Store> Service<S> {
         let new_code = self.draw_code(&subject, &asked, rules.reset_life)?;
         let slot = self.mail_slot(&user.handle).await?;
         let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None)?;
-        let mut act = Act::of_operator("resetUserPassword", app_id, &operator);
-        (act.user_id, act.detail) = (Some(id), Some("code mailed".to_owned()));
-        let entry = self.done(&act)?;
+        let entry = self.done(act)?;
         let is_sent = self
             .inner
             .store
             .transact("user.reset", move |repos| {
+                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                if !new_code.place_and_send(repos, &rules, false, mail.as_ref())? {
+                    return Err(not_sent());
+                }
                 repos.audit().add(&entry)?;
-                new_code.place_and_send(repos, &rules, false, mail.as_ref())
+                Ok(true)
             })
             .await;
         self.settle_message(slot, is_sent).await
@@ -270,8 +284,7 @@ impl<S: Store> Service<S> {
         .await
     }
 
-    /// Makes a user an administrator of the application, or an ordinary one again, which ends the tokens of the
-    /// former.
+    /// Makes a user an administrator of the application, or an ordinary one again, which ends all their sessions.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`].
@@ -284,8 +297,12 @@ impl<S: Store> Service<S> {
         let now = self.inner.clock.now();
         let action = ("setAdministrator", is_administrator.to_string());
         self.on_user(operator, action, user, move |repos, (app_id, id)| {
+            let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
             let change = UserChange { is_administrator: Some(is_administrator), ..UserChange::default() };
             repos.users().change(app_id, id, &change, now)?;
+            if user.is_administrator && !is_administrator {
+                end_sessions(repos, app_id, id, now)?;
+            }
             Ok(())
         })
         .await
@@ -400,6 +417,11 @@ fn end_sessions(
         }
     }
     Err(ServiceError::Unavailable("the sessions were changed by others all the time".to_owned()))
+}
+
+/// Nothing was mailed: the address has had enough, or got a code just now.
+pub(crate) fn not_sent() -> ServiceError {
+    ServiceError::TooMany { seconds: 60 }
 }
 
 fn invalid_metadata(error: InvalidMetadata) -> ServiceError {

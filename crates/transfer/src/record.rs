@@ -149,6 +149,9 @@ pub struct KeyRecord {
     /// Until when it is published.
     #[serde(with = "stamp::maybe", default, skip_serializing_if = "Option::is_none")]
     pub published_until: Option<OffsetDateTime>,
+    /// Until when tokens may live that it signed while they lived longer than they do now.
+    #[serde(with = "stamp::maybe", default, skip_serializing_if = "Option::is_none")]
+    pub tokens_until: Option<OffsetDateTime>,
 }
 
 /// A message, as an application words it.

@@ -71,8 +71,7 @@ impl<R: Read> CsvUsers<R> {
     /// # Errors
     /// [`WrongLine`] when the header names a column that is not known, one twice, or no `handle`.
     pub fn new(from: R) -> Result<Self, WrongLine> {
-        let bounded = Bounded { from, since_break: 0, is_first: true };
-        let mut rows = csv::ReaderBuilder::new().flexible(false).from_reader(bounded);
+        let mut rows = bounded_rows(from);
         let header = rows.headers().map_err(|error| wrong(&error))?.clone();
         let mut columns = Vec::new();
         for name in &header {
@@ -99,8 +98,7 @@ impl<R: Read> CsvUsers<R> {
             let column = COLUMNS.iter().position(|known| *known == name)?;
             let at = self.columns.iter().position(|found| *found == column)?;
             let cell = row.get(at)?;
-            let cell = cell.strip_prefix('\'').filter(|rest| is_guarded(rest)).unwrap_or(cell);
-            Some(cell.to_owned()).filter(|cell| !cell.is_empty())
+            Some(unguarded(cell).to_owned()).filter(|cell| !cell.is_empty())
         };
         let flag = |name: &str| match cell(name).as_deref() {
             None | Some("false") => Ok(false),
@@ -181,8 +179,19 @@ fn wrong(error: &csv::Error) -> WrongLine {
     WrongLine::new(line, reason)
 }
 
+/// The rows of a CSV text, none of them without end.
+pub(crate) fn bounded_rows<R: Read>(from: R) -> csv::Reader<Bounded<R>> {
+    let bounded = Bounded { from, since_break: 0, is_first: true };
+    csv::ReaderBuilder::new().flexible(false).from_reader(bounded)
+}
+
+/// A cell as it was before [`csv_cell`].
+pub(crate) fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| is_guarded(rest)).unwrap_or(cell)
+}
+
 /// A reader that gives up where a row has no end: a quote that is never closed, or a file that is no text.
-struct Bounded<R> {
+pub(crate) struct Bounded<R> {
     from: R,
     since_break: usize,
     is_first: bool,

@@ -9,6 +9,7 @@ pub(crate) mod invites;
 pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod moving;
 pub(crate) mod operator;
 pub(crate) mod operator_tokens;
 pub(crate) mod password;

@@ -195,13 +195,12 @@ fn with_added(fields: &Fields) -> Result<Map<String, Value>, ServiceError> {
     Ok(sent)
 }
 
-/// An object: JSON, or its text.
+/// An object, with what is wrong with it in words.
 pub(super) fn object_of(fields: &Fields, name: &str) -> Result<Map<String, Value>, ServiceError> {
-    let text = fields.json_text(name).ok_or(Refusal::MissingParameter)?;
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(object)) => Ok(object),
-        _ => Err(explained(format!("{name} is an object"))),
-    }
+    fields.object(name).map_err(|refusal| match refusal {
+        Refusal::InvalidData => explained(format!("{name} is an object, not nested deeply")),
+        other => other.into(),
+    })
 }
 
 pub(crate) async fn set_administrator<S: Store>(

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use latchkey_crypto::OldSeal;
 use latchkey_domain::{Clock as _, SystemClock};
-use latchkey_service::{Begun, CosyncReader, ImportHead, Mapped};
-use latchkey_transfer::cosync::{Collection, Documents, Dump};
+use latchkey_service::{Begun, CosyncReader, ImportHead, Mapped, ZipSource};
+use latchkey_transfer::cosync::{Collection, Documents, Dump, Export, ZipBytes, file_name};
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use secrecy::SecretString;
 
@@ -29,7 +29,10 @@ const MOST_HEAD_BYTES: usize = 48 * 1024 * 1024;
 
 /// What is asked for.
 pub(super) struct Move {
+    /// A folder with a dump, or the zip file of an export.
     pub(super) folder: PathBuf,
+    /// The name of a zip file's application.
+    pub(super) name: Option<String>,
     pub(super) encrypt_key_file: Option<PathBuf>,
     pub(super) server_public_key: Option<PathBuf>,
     pub(super) apps: Vec<String>,
@@ -40,7 +43,7 @@ pub(super) struct Move {
 pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), StartError> {
     let checked = settings.check()?;
     let link = Link::open(settings).await?;
-    let dump = Dump::find(&wanted.folder).map_err(StartError::BadInput)?;
+    let source = Source::find(&wanted.folder, wanted.name.as_deref()).map_err(StartError::BadInput)?;
     let key = wanted.encrypt_key_file.as_ref().map(secret_in).transpose()?.unwrap_or_default();
     let seal =
         OldSeal::new(&SecretString::from(key)).map_err(|error| StartError::Internal(error.to_string()))?;
@@ -50,7 +53,7 @@ pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), Sta
         .map_err(|error| StartError::Configuration(format!("--server-public-key cannot be read: {error}")))?;
 
     let mut moving =
-        Moving { dump, reader, heads: Vec::new(), by_id: HashMap::new(), refused: HashSet::new() };
+        Moving { source, reader, heads: Vec::new(), by_id: HashMap::new(), refused: HashSet::new() };
     moving.look(&link, &wanted.apps, &mut wanted.report).await?;
     wanted.report.print()?;
     wanted.report.stop_if_refused()?;
@@ -65,8 +68,44 @@ pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), Sta
     moving.bring(&link, &wanted.report).await
 }
 
+/// Where the documents are.
+enum Source {
+    Dump(Dump),
+    Zip(ZipSource),
+}
+
+impl Source {
+    fn find(path: &Path, name: Option<&str>) -> Result<Self, String> {
+        if path.is_dir() {
+            return match name {
+                None => Dump::find(path).map(Self::Dump),
+                Some(_) => Err("--name is for the zip file of an export: a dump has names".to_owned()),
+            };
+        }
+        let export = Export::open(ZipBytes::File(path.to_owned()));
+        let named = |reason: String| format!("{}: {reason}; nothing was imported", path.display());
+        ZipSource::new(export.map_err(named)?, name).map(Self::Zip).map_err(named)
+    }
+
+    fn file(&self, collection: Collection) -> Option<PathBuf> {
+        match self {
+            Self::Dump(dump) => dump.file(collection),
+            Self::Zip(_) => None,
+        }
+    }
+
+    fn documents(&self, collection: Collection, progress: &Progress) -> Result<Documents, String> {
+        match self {
+            Self::Dump(dump) => {
+                dump.documents(collection, |file| Box::new(progress.read(file)) as Box<dyn Read + Send>)
+            }
+            Self::Zip(zip) => zip.documents(collection),
+        }
+    }
+}
+
 struct Moving {
-    dump: Dump,
+    source: Source,
     reader: CosyncReader,
     heads: Vec<ImportHead>,
     by_id: HashMap<String, usize>,
@@ -271,19 +310,21 @@ impl Moving {
     }
 
     fn documents(&self, collection: Collection, progress: &Progress) -> Result<Documents, StartError> {
-        let wrap = |file| Box::new(progress.read(file)) as Box<dyn Read>;
-        self.dump.documents(collection, wrap).map_err(StartError::BadInput)
+        self.source.documents(collection, progress).map_err(StartError::BadInput)
     }
 
     fn progress(&self, collection: Collection, what: &'static str) -> Result<Progress, StartError> {
-        match self.dump.file(collection) {
+        match self.source.file(collection) {
             Some(file) => Progress::over(&file, what),
             None => Ok(Progress::over_nothing()),
         }
     }
 
     fn wrong(&self, collection: Collection, wrong: &WrongLine) -> StartError {
-        let file = self.dump.file(collection).unwrap_or_else(|| PathBuf::from(collection.name()));
+        let file = match &self.source {
+            Source::Zip(..) => PathBuf::from(file_name(collection)),
+            Source::Dump(dump) => dump.file(collection).unwrap_or_else(|| PathBuf::from(collection.name())),
+        };
         unreadable(&file, wrong)
     }
 }

@@ -185,13 +185,16 @@ enum ImportCommand {
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
-    /// Move a Cosync JWT server in, from a folder that mongodump or mongoexport wrote
+    /// Move a Cosync JWT server in, from a folder that mongodump or mongoexport wrote, or a zip file that it exported
     ///
     /// Applications keep their ids and keys, so that users' JWTs go on being verified; users keep their passwords. Nobody sees an
     /// application until it is whole; an import that was stopped goes on where it was.
     Cosync {
-        /// The folder with apps.bson or apps.json, users.bson and so on
-        folder: PathBuf,
+        /// The folder with apps.bson or apps.json, users.bson and so on; or the zip file
+        source: PathBuf,
+        /// The name that a zip file's application gets [default: the one that it had]
+        #[arg(long)]
+        name: Option<String>,
         /// A file whose first line is the old server's encryptKey; - for standard input
         #[arg(long, value_name = "FILE")]
         encrypt_key_file: Option<PathBuf>,

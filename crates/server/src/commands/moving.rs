@@ -40,7 +40,8 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
                 archive(settings, &file, (passphrase, dry_run), Report::new(report.as_deref(), false)?).await
             }
             ImportCommand::Cosync {
-                folder,
+                source: folder,
+                name,
                 encrypt_key_file,
                 server_public_key,
                 app: apps,
@@ -50,7 +51,7 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
             } => {
                 let report = Report::new(report.as_deref(), skip_refused)?;
                 let wanted =
-                    cosync::Move { folder, encrypt_key_file, server_public_key, apps, dry_run, report };
+                    cosync::Move { folder, name, encrypt_key_file, server_public_key, apps, dry_run, report };
                 cosync::run(settings, wanted).await
             }
             ImportCommand::List => {
@@ -436,7 +437,7 @@ impl Progress {
         Self(ProgressBar::hidden())
     }
 
-    pub(super) fn read(&self, file: File) -> impl Read + use<> {
+    pub(super) fn read(&self, file: File) -> impl Read + Send + use<> {
         self.0.wrap_read(file)
     }
 

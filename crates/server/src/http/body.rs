@@ -29,6 +29,9 @@ pub(crate) struct BodyLimits {
     pub(crate) time: Duration,
 }
 
+/// How deep JSON may nest that is sent as text, or stored.
+const DEPTH_OF_TEXTS: usize = 16;
+
 /// The fields of a request's body.
 #[derive(Debug, Default)]
 pub(crate) struct Fields(HashMap<String, Value>);
@@ -173,8 +176,20 @@ impl Fields {
         match self.0.get(name) {
             None | Some(Value::Null) => Err(Refusal::MissingParameter),
             Some(Value::Array(items)) => Ok(items.clone()),
-            Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| Refusal::InvalidData),
+            Some(Value::String(text)) => match fields::value(text, DEPTH_OF_TEXTS) {
+                Ok(Value::Array(items)) => Ok(items),
+                _ => Err(Refusal::InvalidData),
+            },
             Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(Refusal::InvalidData),
+        }
+    }
+
+    /// An object: JSON, or its text. Neither nests deeply: it is stored within other objects.
+    pub(crate) fn object(&self, name: &str) -> Result<serde_json::Map<String, Value>, Refusal> {
+        let text = self.json_text(name).filter(|text| !text.is_empty()).ok_or(Refusal::MissingParameter)?;
+        match fields::value(&text, DEPTH_OF_TEXTS) {
+            Ok(Value::Object(members)) => Ok(members),
+            _ => Err(Refusal::InvalidData),
         }
     }
 

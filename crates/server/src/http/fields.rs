@@ -146,6 +146,14 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// One JSON value from a text, as strictly as a body: its depth is bounded, no name stands twice, nothing holds a NUL.
+pub(crate) fn value(text: &str, depth: usize) -> Result<Value, Malformed> {
+    let wrapped = format!("{{\"value\":{text}}}");
+    let mut found = json(wrapped.as_bytes(), depth + 1)?;
+    // A text that closes the object itself would bring more than one member.
+    if found.len() == 1 { found.remove("value").ok_or(Malformed) } else { Err(Malformed) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -193,6 +201,16 @@ mod tests {
         let many = |n: usize| (0..n).map(|i| format!("f{i}=1")).collect::<Vec<_>>().join("&");
         assert!(form(many(1_000).as_bytes(), 1_000).is_ok());
         assert_eq!(form(many(1_001).as_bytes(), 1_000), Err(Malformed));
+    }
+
+    #[test]
+    fn a_text_of_json_is_read_as_strictly_as_a_body() {
+        assert_eq!(value("{\"a\":[1]}", 8), Ok(serde_json::json!({"a": [1]})));
+        let deep = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
+        assert!(value(&deep(8), 8).is_ok() && value(&deep(9), 8).is_err());
+        for text in ["", "1,\"b\":2", "1}", "{\"a\":1,\"a\":2}", "\"\\u0000\"", "x"] {
+            assert_eq!(value(text, 8), Err(Malformed), "{text}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod keys;
 mod limits;
 mod login;
 mod logs;
+mod moving;
 mod names;
 mod operators;
 mod owner;

@@ -175,8 +175,9 @@ impl<S: Store> Service<S> {
         if !has_private {
             let until = now + Duration::hours(i64::from(app.settings.user_jwt_hours.max(1))) + KEY_TAIL;
             for key in &mut keys {
-                // What cannot sign here must not be chosen to.
-                (key.signs_from, key.published_until) = (key.signs_from.min(key.created_at), Some(until));
+                // What cannot sign here must not be chosen to: the new key is the later one.
+                let before = key.signs_from.min(now - Duration::SECOND);
+                (key.signs_from, key.published_until) = (before, Some(until));
             }
             keys.push(self.new_key(id, now).await?);
         }
@@ -243,7 +244,7 @@ impl<S: Store> Service<S> {
             .await
     }
 
-    async fn import_of(&self, source: [u8; 32]) -> Result<ImportMark, ServiceError> {
+    pub(super) async fn import_of(&self, source: [u8; 32]) -> Result<ImportMark, ServiceError> {
         let found = self
             .inner
             .store

@@ -118,6 +118,7 @@ impl CosyncReader {
             created_at,
             signs_from: created_at,
             published_until: None,
+            tokens_until: None,
         })
     }
 

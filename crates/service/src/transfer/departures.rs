@@ -15,11 +15,37 @@ use crate::{Operator, Refusal, Service, ServiceError};
 /// How many members are read at once.
 const AT_ONCE: u32 = 500;
 
+/// What becomes of what must stay secret.
+#[derive(Debug, Clone)]
+pub(super) enum SecretForm {
+    /// It stays here.
+    Absent,
+    /// It is sealed to a passphrase.
+    Sealed(Arc<PassphraseKey>),
+    /// It leaves as it is.
+    Clear,
+}
+
+impl SecretForm {
+    /// A secret that stands in a place, as it leaves.
+    pub(super) fn of(&self, place: &str, text: &[u8]) -> Result<Option<String>, ServiceError> {
+        Ok(match self {
+            Self::Absent => None,
+            Self::Sealed(key) => Some(key.seal(place, text)?),
+            Self::Clear => Some(String::from_utf8_lossy(text).into_owned()),
+        })
+    }
+
+    pub(super) fn leaves(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+}
+
 /// An export under way.
 #[derive(Debug, Clone)]
 pub struct Export {
     app_id: AppId,
-    key: Option<Arc<PassphraseKey>>,
+    secrets: SecretForm,
     stage: Stage,
 }
 
@@ -43,8 +69,36 @@ impl<S: Store> Service<S> {
         app_id: AppId,
         key: Option<PassphraseKey>,
     ) -> Result<Export, ServiceError> {
+        let secrets = key.map_or(SecretForm::Absent, |key| SecretForm::Sealed(Arc::new(key)));
+        self.begin_export_with(operator, app_id, secrets).await
+    }
+
+    /// The same, with what must stay secret in clear, or without it.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn begin_clear_export(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        with_secrets: bool,
+    ) -> Result<Export, ServiceError> {
+        let secrets = if with_secrets { SecretForm::Clear } else { SecretForm::Absent };
+        self.begin_export_with(operator, app_id, secrets).await
+    }
+
+    async fn begin_export_with(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        secrets: SecretForm,
+    ) -> Result<Export, ServiceError> {
         let mut act = Act::of_operator("exportAppDatabase", app_id, &operator);
-        act.detail = key.is_some().then(|| "with secrets, sealed".to_owned());
+        act.detail = match &secrets {
+            SecretForm::Absent => None,
+            SecretForm::Sealed(_) => Some("with secrets, sealed".to_owned()),
+            SecretForm::Clear => Some("with secrets, in clear".to_owned()),
+        };
         let entry = self.done(&act)?;
         self.inner
             .store
@@ -53,7 +107,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await?;
-        Ok(Export { app_id, key: key.map(Arc::new), stage: Stage::Head })
+        Ok(Export { app_id, secrets, stage: Stage::Head })
     }
 
     /// The next records of an export; none at its end.
@@ -61,18 +115,17 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// [`Refusal::UnknownApp`] when the application was removed meanwhile.
     pub async fn next_of_export(&self, export: &mut Export) -> Result<Option<Vec<Record>>, ServiceError> {
-        let key = export.key.clone();
+        let secrets = export.secrets.clone();
         loop {
             let records = match export.stage.clone() {
                 Stage::Head => {
                     export.stage = Stage::Users(PageStart::Skip(0));
-                    self.head_records(export.app_id, key.as_deref()).await?
+                    self.head_records(export.app_id, &secrets).await?
                 }
                 Stage::Users(start) => {
                     let (users, next) = self.members::<User>(export.app_id, start).await?;
                     export.stage = next.map_or(Stage::Signups(PageStart::Skip(0)), Stage::Users);
-                    let records =
-                        users.iter().map(|user| self.user_record(user, key.as_deref()).map(Record::User));
+                    let records = users.iter().map(|user| self.user_record(user, &secrets).map(Record::User));
                     records.collect::<Result<_, _>>()?
                 }
                 Stage::Signups(start) => {
@@ -94,20 +147,16 @@ impl<S: Store> Service<S> {
         }
     }
 
-    async fn head_records(
-        &self,
-        app_id: AppId,
-        key: Option<&PassphraseKey>,
-    ) -> Result<Vec<Record>, ServiceError> {
+    async fn head_records(&self, app_id: AppId, secrets: &SecretForm) -> Result<Vec<Record>, ServiceError> {
         let (app, keys) = self.app_with_keys(app_id).await?;
         let templates = self.inner.store.read("export.templates", move |readers| {
             readers.email_templates().list(app_id).map_err(ServiceError::from)
         });
         let mut templates = templates.await?;
         templates.sort_by_key(|template| (template.name.as_str(), template.locale.as_str().to_owned()));
-        let mut records = vec![Record::App(self.app_record(&app, key)?)];
+        let mut records = vec![Record::App(self.app_record(&app, secrets)?)];
         for app_key in &keys {
-            records.push(Record::Key(self.key_record(app_key, key)?));
+            records.push(Record::Key(self.key_record(app_key, secrets)?));
         }
         records.extend(templates.iter().map(|template| Record::Template(template_record(template))));
         Ok(records)

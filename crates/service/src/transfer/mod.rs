@@ -5,8 +5,10 @@ mod arrivals;
 mod cosync;
 mod departures;
 mod values;
+mod zip_import;
 
 pub use arrivals::{Begun, ImportHead, Taken, TakenIn};
 pub use cosync::{CosyncReader, Mapped};
 pub use departures::Export;
 pub use values::opened;
+pub use zip_import::{FromZip, ZipSource};

@@ -16,8 +16,11 @@ use latchkey_transfer::{
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use super::departures::SecretForm;
+use crate::outbox::mail_key_of;
 use crate::second_factor::authenticator_of;
 use crate::signing::private_key_of;
+use crate::sms::account_of;
 use crate::{Service, ServiceError};
 
 const KINDS: [(AppType, &str); 2] =
@@ -258,6 +261,7 @@ impl<S: Store> Service<S> {
             created_at: record.created_at,
             signs_from: record.signs_from,
             published_until: record.published_until,
+            tokens_until: record.tokens_until,
         })
     }
 
@@ -311,24 +315,17 @@ impl<S: Store> Service<S> {
     }
 
     /// The record of an application.
-    pub(super) fn app_record(
-        &self,
-        app: &App,
-        key: Option<&PassphraseKey>,
-    ) -> Result<AppRecord, ServiceError> {
+    pub(super) fn app_record(&self, app: &App, secrets: &SecretForm) -> Result<AppRecord, ServiceError> {
         let mut settings = app.settings.clone();
         let sealed = (settings.mail_api_key.take(), settings.sms_account.take());
-        let mut accounts = (None, None);
-        if let Some(key) = key {
-            let id = app.id.to_string();
-            if let Some(sealed) = sealed.0 {
-                let open = self.inner.keys.open_sealed(&crate::outbox::mail_key_of(app.id), &sealed)?;
-                accounts.0 = Some(key.seal(&place("mail", &id), &open)?);
-            }
-            if let Some(sealed) = sealed.1 {
-                let open = self.inner.keys.open_sealed(&crate::sms::account_of(app.id), &sealed)?;
-                accounts.1 = Some(key.seal(&place("sms", &id), &open)?);
-            }
+        let (mut accounts, id) = ((None, None), app.id.to_string());
+        if let Some(sealed) = sealed.0.filter(|_| secrets.leaves()) {
+            let open = self.inner.keys.open_sealed(&mail_key_of(app.id), &sealed)?;
+            accounts.0 = secrets.of(&place("mail", &id), &open)?;
+        }
+        if let Some(sealed) = sealed.1.filter(|_| secrets.leaves()) {
+            let open = self.inner.keys.open_sealed(&account_of(app.id), &sealed)?;
+            accounts.1 = secrets.of(&place("sms", &id), &open)?;
         }
         Ok(AppRecord {
             app_id: app.id.to_string(),
@@ -344,38 +341,28 @@ impl<S: Store> Service<S> {
         })
     }
 
-    pub(super) fn key_record(
-        &self,
-        key: &AppKey,
-        passphrase: Option<&PassphraseKey>,
-    ) -> Result<KeyRecord, ServiceError> {
-        let private_key = match passphrase {
-            None => None,
-            Some(passphrase) => {
-                let der = self.inner.keys.open_sealed(&private_key_of(key.app_id, &key.kid), &key.private)?;
-                if der.is_empty() {
-                    None
-                } else {
-                    let pem = SigningKey::from_pkcs8(&der)?.to_pem()?;
-                    Some(passphrase.seal(&place("key", &key.kid), pem.as_bytes())?)
-                }
+    pub(super) fn key_record(&self, key: &AppKey, secrets: &SecretForm) -> Result<KeyRecord, ServiceError> {
+        let mut private_key = None;
+        if secrets.leaves() {
+            let der = self.inner.keys.open_sealed(&private_key_of(key.app_id, &key.kid), &key.private)?;
+            // A key that came without its private half has none.
+            if !der.is_empty() {
+                let pem = SigningKey::from_pkcs8(&der)?.to_pem()?;
+                private_key = secrets.of(&place("key", &key.kid), pem.as_bytes())?;
             }
-        };
+        }
         Ok(KeyRecord {
             public_key: key.public_pem.clone(),
             private_key,
             created_at: key.created_at,
             signs_from: key.signs_from,
             published_until: key.published_until,
+            tokens_until: key.tokens_until,
         })
     }
 
     /// The record of a user.
-    pub(super) fn user_record(
-        &self,
-        user: &User,
-        key: Option<&PassphraseKey>,
-    ) -> Result<UserRecord, ServiceError> {
+    pub(super) fn user_record(&self, user: &User, secrets: &SecretForm) -> Result<UserRecord, ServiceError> {
         let mut digest = None;
         if let Some(sealed) = &user.password {
             let context = SealContext { purpose: "password", app_id: user.app_id, row: user.id.as_bytes() };
@@ -386,15 +373,14 @@ impl<S: Store> Service<S> {
                 Some(raw) => (DigestOver::Raw, Some(raw.to_owned())),
                 None => (DigestOver::Md5, digest),
             };
-        let authenticator_secret = match (&user.factors.authenticator, key) {
-            (Some(authenticator), Some(key)) => {
-                let context = authenticator_of(user.app_id, &user.id);
-                let secret = self.inner.keys.open_sealed(&context, &authenticator.secret)?;
-                let text = TotpSecret::new(secret.to_vec())?.to_base32();
-                Some(key.seal(&place("authenticator", &user.id.to_string()), text.as_bytes())?)
-            }
-            _ => None,
-        };
+        let mut authenticator_secret = None;
+        if let Some(authenticator) = user.factors.authenticator.as_ref().filter(|_| secrets.leaves()) {
+            let context = authenticator_of(user.app_id, &user.id);
+            let secret = self.inner.keys.open_sealed(&context, &authenticator.secret)?;
+            let text = TotpSecret::new(secret.to_vec())?.to_base32();
+            authenticator_secret =
+                secrets.of(&place("authenticator", &user.id.to_string()), text.as_bytes())?;
+        }
         let factors = &user.factors;
         Ok(UserRecord {
             handle: user.handle.as_str().to_owned(),

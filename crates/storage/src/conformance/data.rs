@@ -39,6 +39,7 @@ pub(super) fn app(number: u8) -> (App, AppKey) {
         created_at: at(0),
         signs_from: at(0),
         published_until: None,
+        tokens_until: None,
     };
     (app, key)
 }

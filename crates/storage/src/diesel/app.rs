@@ -88,6 +88,7 @@ struct AppKeyRow {
     created_at: PrimitiveDateTime,
     signs_from: PrimitiveDateTime,
     published_until: Option<PrimitiveDateTime>,
+    tokens_until: Option<PrimitiveDateTime>,
 }
 
 impl AppKeyRow {
@@ -100,6 +101,7 @@ impl AppKeyRow {
             created_at: to_stored_time(key.created_at),
             signs_from: to_stored_time(key.signs_from),
             published_until: key.published_until.map(to_stored_time),
+            tokens_until: key.tokens_until.map(to_stored_time),
         }
     }
 
@@ -112,6 +114,7 @@ impl AppKeyRow {
             created_at: from_stored_time(self.created_at),
             signs_from: from_stored_time(self.signs_from),
             published_until: self.published_until.map(from_stored_time),
+            tokens_until: self.tokens_until.map(from_stored_time),
         })
     }
 }
@@ -166,7 +169,14 @@ impl AppReader for Unit<'_> {
             .limit(i64::from(limit))
             .select(AppRow::as_select())
             .load(conn))?;
-        rows.into_iter().map(AppRow::into_app).collect()
+        // One row that does not make sense must not hide all others, nor stop the server's start.
+        let readable = rows.into_iter().filter_map(|row| {
+            let id = row.id.clone();
+            row.into_app()
+                .inspect_err(|error| tracing::error!(?id, %error, "an application cannot be read"))
+                .ok()
+        });
+        Ok(readable.collect())
     }
 
     fn keys(&mut self, id: AppId) -> Result<Vec<AppKey>, StorageError> {
@@ -223,6 +233,7 @@ impl AppRepository for Unit<'_> {
             .set((
                 app_keys::signs_from.eq(row.signs_from),
                 app_keys::published_until.eq(row.published_until),
+                app_keys::tokens_until.eq(row.tokens_until),
             ))
             .execute(conn))?;
         Ok(())
@@ -237,26 +248,13 @@ impl AppRepository for Unit<'_> {
     }
 
     fn remove_content(&mut self, id: AppId) -> Result<(), StorageError> {
-        remove_of_app!(
-            self,
-            id,
-            users,
-            signups,
-            invites,
-            codes,
-            recovery_codes,
-            held_handles,
-            quotas,
-            outbox,
-            audit_log,
-            usage_days
-        );
+        remove_of_app!(self, id, users, signups, invites, codes, recovery_codes, held_handles, outbox);
         Ok(())
     }
 
     fn remove(&mut self, id: AppId) -> Result<(), StorageError> {
         self.remove_content(id)?;
-        remove_of_app!(self, id, email_templates, app_keys, imports);
+        remove_of_app!(self, id, quotas, audit_log, usage_days, email_templates, app_keys, imports);
         on_backend!(self, conn => diesel::delete(operator_tokens::table)
             .filter(operator_tokens::only_app.eq(id.as_bytes().as_slice()))
             .execute(conn))?;

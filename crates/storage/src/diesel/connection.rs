@@ -97,7 +97,10 @@ impl Failure {
             // Inserts say what happens when a row is there; only an update that lost a race for a unique value
             // ends here, and sees the winner when it runs again.
             Error::DatabaseError(
-                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation,
+                DatabaseErrorKind::SerializationFailure
+                // Its application was removed meanwhile: the unit sees that when it runs again.
+                | DatabaseErrorKind::ForeignKeyViolation
+                | DatabaseErrorKind::UniqueViolation,
                 _,
             ) => Self::Race,
             Error::DatabaseError(

@@ -26,6 +26,7 @@
         created_at -> Timestamp,
         signs_from -> Timestamp,
         published_until -> Nullable<Timestamp>,
+        tokens_until -> Nullable<Timestamp>,
     }
 }
 

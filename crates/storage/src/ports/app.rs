@@ -62,7 +62,8 @@ pub trait AppRepository: AppReader {
     /// [`StorageError`].
     fn remove_key(&mut self, id: AppId, kid: &str) -> Result<(), StorageError>;
 
-    /// Removes users, sign-ups, invitations, codes, messages to be sent, counters and log of an application.
+    /// Removes users, sign-ups, invitations, codes and messages to be sent of an application. Its log and its counters
+    /// stay.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 
 /// A document of a dump.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -124,8 +125,17 @@ impl Document {
             Some(Value::Array(items)) => {
                 items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
             }
+            // As a CSV file has it.
+            Some(Value::String(text)) => Ok(text.split(',').map(|part| part.trim().to_owned()).collect()),
             Some(_) => Err(wrong()),
         }
+    }
+
+    /// The same, with another value for one field.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
     }
 }
 
@@ -157,10 +167,18 @@ fn number(value: &Value) -> Option<i64> {
 fn moment(value: &Value) -> Option<OffsetDateTime> {
     let inner = only(value, "$date").unwrap_or(value);
     let time = match inner {
-        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok()?,
+        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| of_javascript(text))?,
         other => OffsetDateTime::from_unix_timestamp_nanos(i128::from(number(other)?) * 1_000_000).ok()?,
     };
     (1970..=9998).contains(&time.year()).then_some(time)
+}
+
+/// A time as JavaScript writes it: `Tue Nov 24 2026 19:54:27 GMT+0000 (Coordinated Universal Time)`.
+fn of_javascript(text: &str) -> Option<OffsetDateTime> {
+    let form = format_description!(
+        "[weekday repr:short] [month repr:short] [day] [year] [hour]:[minute]:[second] GMT[offset_hour sign:mandatory][offset_minute]"
+    );
+    OffsetDateTime::parse(text.split(" (").next()?.trim(), form).ok()
 }
 
 /// A value without MongoDB's own forms.
@@ -199,14 +217,14 @@ mod tests {
             "digits": "10", "old": {"$date": 1_700_000_000_000_i64}, "iso": {"$date": "2023-11-14T22:13:20Z"},
             "long": {"$date": {"$numberLong": "1700000000000"}}, "on": true, "off": "false", "empty": "", "no": null,
             "meta": {"a": {"$numberInt": "1"}, "b": [{"$date": 0}], "c": {"d": "x"}}, "list": [{"path": "x"}],
-            "wrong": [1],
+            "wrong": [1], "js": "Tue Nov 14 2023 22:13:20 GMT+0000 (Coordinated Universal Time)", "comma": "EN,FR",
         }) else {
             panic!("an object")
         };
         let found = Document::new(members);
         assert_eq!(found.text("id").unwrap().unwrap(), "0123456789abcdef01234567");
         assert_eq!(["n", "m", "f", "digits"].map(|name| found.number(name).unwrap().unwrap()), [7, 8, 9, 10]);
-        for name in ["old", "iso", "long"] {
+        for name in ["old", "iso", "long", "js"] {
             assert_eq!(found.time(name).unwrap().unwrap().unix_timestamp(), 1_700_000_000, "{name}");
         }
         assert_eq!(
@@ -231,5 +249,6 @@ mod tests {
                 && found.object("wrong").is_err()
         );
         assert!(found.flag("n").is_err());
+        assert_eq!(found.texts("comma").unwrap(), ["EN", "FR"]);
     }
 }

@@ -49,7 +49,7 @@ pub struct Dump {
 }
 
 /// Documents with their number in the file.
-pub type Documents = Box<dyn Iterator<Item = Result<Numbered<Document>, WrongLine>>>;
+pub type Documents = Box<dyn Iterator<Item = Result<Numbered<Document>, WrongLine>> + Send>;
 
 impl Dump {
     /// Looks for the files in a folder, or in the one folder in it, as `mongodump` makes it.
@@ -84,7 +84,7 @@ impl Dump {
     pub fn documents(
         &self,
         collection: Collection,
-        wrap: impl FnOnce(File) -> Box<dyn Read>,
+        wrap: impl FnOnce(File) -> Box<dyn Read + Send>,
     ) -> Result<Documents, String> {
         let Some(path) = self.file(collection) else { return Ok(Box::new(std::iter::empty())) };
         let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;

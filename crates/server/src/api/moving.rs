@@ -1,0 +1,168 @@
+//! `/api/app`: what moves in and out over HTTP. Whoever uploads is known before the first byte is read.
+
+use actix_multipart::Multipart;
+use actix_web::http::header;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use latchkey_domain::Scope;
+use latchkey_service::{Operator, Refusal, ServiceError, ZipSource};
+use latchkey_storage::Store;
+use latchkey_transfer::cosync::{Export, ZipBytes};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::operator::{app_within, authorize, explained};
+use super::{AppState, run};
+use crate::dto::admin_app_json;
+use crate::http::{Answer, ApiError, ErrorKind, Family, Fields, OperatorCall, json};
+use crate::transfer::{Form, Leaving, leave};
+use crate::zip_export::zip_of;
+
+/// The largest upload.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// An upload waits in memory, so there is one at a time.
+static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
+
+/// The reference's zip file. Private keys, authenticators' secrets and accounts at providers are in it only when they are
+/// asked for, of an operator who may.
+pub(crate) async fn export_zip<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let (operator, query, id) = leaving(&state, caller, &request).await?;
+    let secrets = query.flag("secrets").map_err(ApiError::admin)?.unwrap_or(false);
+    if secrets && !operator.may(Scope::Keys) {
+        let text = "secrets leave with the scope keys only".to_owned();
+        return Err(ApiError::admin(ServiceError::Explained(Refusal::ServerScopeNeeded, text)));
+    }
+    let app = app_within(&operator, &id)?;
+    let service = state.service.clone();
+    let pieces = zip_of(service, operator, app, secrets).await.map_err(ApiError::admin)?;
+    Ok(attachment("application/zip", &format!("{app}.zip")).streaming(pieces.map_err(ApiError::admin)))
+}
+
+/// The archive, without what must stay secret: that leaves by the command line, sealed to a passphrase.
+pub(crate) async fn export_archive<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let leaving = leaving(&state, caller, &request).await?;
+    stream(&state, leaving, Form::Archive, ("application/jsonl; charset=utf-8", "application.jsonl")).await
+}
+
+/// The users as CSV.
+pub(crate) async fn export_users<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let leaving = leaving(&state, caller, &request).await?;
+    stream(&state, leaving, Form::Users, ("text/csv; charset=utf-8", "users.csv")).await
+}
+
+async fn leaving<S: Store>(
+    state: &AppState<S>,
+    caller: OperatorCall,
+    request: &HttpRequest,
+) -> Result<(Operator, Fields, String), ApiError> {
+    let operator = authorize(state, caller).await?;
+    let query = Fields::of_query(request).map_err(ApiError::admin)?;
+    let id = query.required("appId").map_err(ApiError::admin)?.to_owned();
+    app_within(&operator, &id)?;
+    Ok((operator, query, id))
+}
+
+async fn stream<S: Store>(
+    state: &AppState<S>,
+    (operator, _, app): (Operator, Fields, String),
+    form: Form,
+    (content_type, name): (&'static str, &str),
+) -> Answer {
+    let leaving = Leaving { app, form, passphrase: None };
+    let pieces = leave(state.service.clone(), operator, leaving).await.map_err(ApiError::admin)?;
+    Ok(attachment(content_type, name).streaming(pieces.map_err(ApiError::admin)))
+}
+
+fn attachment(content_type: &'static str, name: &str) -> actix_web::HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
+    answer
+}
+
+/// An application from the reference's zip file.
+pub(crate) async fn import_database<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+    payload: Payload,
+) -> Answer {
+    let operator = authorize(&state, caller).await?;
+    operator.reaches_all().map_err(ApiError::admin)?;
+    let Ok(_one) = ONE_AT_A_TIME.try_acquire() else {
+        return Err(ApiError::admin(ServiceError::Busy));
+    };
+    let upload = read_upload(&request, payload).await?;
+    let name = upload.name.filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| ApiError::admin(Refusal::MissingParameter))?;
+    let zip = upload.zip.ok_or_else(|| ApiError::admin(Refusal::MissingParameter))?;
+    let service = state.service.clone();
+    let opening = service.run_on_pool(move || {
+        let export = Export::open(ZipBytes::Memory(zip.into())).map_err(explained)?;
+        ZipSource::new(export, Some(&name)).map_err(explained)
+    });
+    let source = opening.await.map_err(ApiError::admin)?;
+    let importing = async move { service.import_zip(operator, source).await };
+    let imported = run(Family::Admin, importing).await?;
+    let mut body = admin_app_json(&imported.view);
+    if let Value::Object(members) = &mut body {
+        members.insert("lost".to_owned(), imported.lost.into());
+    }
+    Ok(json(&body))
+}
+
+#[derive(Default)]
+struct Upload {
+    zip: Option<Vec<u8>>,
+    name: Option<String>,
+}
+
+async fn read_upload(request: &HttpRequest, payload: Payload) -> Result<Upload, ApiError> {
+    let too_large = || ApiError::new(Family::Admin, ErrorKind::TooLarge);
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > MOST_BYTES) {
+        return Err(too_large());
+    }
+    let malformed =
+        |_| ApiError::admin(explained("this is no multipart/form-data with file and appName".to_owned()));
+    let mut parts = Multipart::new(request.headers(), payload);
+    let (mut upload, mut total) = (Upload::default(), 0);
+    while let Some(part) = parts.next().await {
+        let mut part = part.map_err(malformed)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = part.next().await {
+            let chunk = chunk.map_err(malformed)?;
+            total += chunk.len();
+            if total > MOST_BYTES {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        match part.name() {
+            Some("file") => upload.zip = Some(bytes),
+            Some("appName") => {
+                let text = String::from_utf8(bytes).map_err(|_| ApiError::admin(Refusal::InvalidData))?;
+                upload.name = Some(text);
+            }
+            _ => {}
+        }
+    }
+    Ok(upload)
+}

@@ -1,0 +1,275 @@
+//! What moves in and out over HTTP.
+
+use std::io::{Cursor, Read as _, Write as _};
+
+use actix_web::test::TestRequest;
+use latchkey_storage::Store;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, GOOD_PASSWORD, Made, PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    sec_113_an_export_holds_no_private_key_unless_asked,
+    what_goes_out_as_a_zip_comes_in_again,
+    sec_111_an_upload_is_refused_before_it_is_read,
+    sec_111_what_is_no_export_makes_no_application,
+    users_and_archives_leave_as_files,
+);
+
+/// An application with something of every kind, all of it with a secret.
+async fn shop<S: Store>(app: &TestApp<S>) -> Made {
+    let shop = app.app("Shop").await;
+    let fields = json!([{"path": "city", "canEdit": true}]);
+    assert_eq!(
+        app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await.status,
+        200
+    );
+    let mail = json!({"appId": shop.id, "setting": "emailExtensionAPIKey", "emailExtensionAPIKey": "SG.canary",
+        "emailExtensionSenderEmail": "shop@example.com"});
+    assert_eq!(app.admin("updateAppSetting", mail).await.status, 200);
+    let sms = json!({"appId": shop.id, "setting": "twoFactorVerification", "twoFactorVerification": "google",
+        "TWILIOAccountSid": "ACcanary0sid", "TWILIOToken": "canary0token", "TWILIOPhoneNumber": "+4915112345678"});
+    assert_eq!(app.admin("updateAppSetting", sms).await.status, 200);
+    app.set(&shop, "googleAppName", "googleAppName", json!("=SUM(A1)")).await;
+    let access = app.user(&shop, "ana@example.com").await;
+    app.as_user(&access, "setUserMetadata", json!({"metaData": {"city": "Bern"}})).await;
+    app.as_user(&access, "setTwoFactorGoogleVerification", json!({"twoFactor": true})).await;
+    app.as_user(&access, "invite", json!({"handle": "cyd@example.com", "senderUserId": "x"})).await;
+    app.as_app(&shop, "signup", json!({"handle": "bob@example.com", "password": PASSWORD})).await;
+    let words =
+        json!({"appId": shop.id, "_id": "signUp-EN", "subject": "Ours", "htmlTemplate": "<p>%CODE%</p>"});
+    assert_eq!(app.admin("updateEmailTemplate", words).await.status, 200);
+    shop
+}
+
+fn unpacked(answer: &Answer) -> Vec<(String, String)> {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut archive = zip::ZipArchive::new(Cursor::new(answer.body.clone())).unwrap();
+    (0..archive.len())
+        .map(|index| {
+            let mut file = archive.by_index(index).unwrap();
+            let mut text = String::new();
+            file.read_to_string(&mut text).unwrap();
+            (file.name().unwrap().to_string(), text)
+        })
+        .collect()
+}
+
+async fn sec_113_an_export_holds_no_private_key_unless_asked<S: Store>(app: TestApp<S>) {
+    let shop = shop(&app).await;
+    let answer = app.admin_get(&format!("export?appId={}", shop.id)).await;
+    for (name, value) in [
+        ("content-type", "application/zip".to_owned()),
+        ("cache-control", "no-store".to_owned()),
+        ("content-disposition", format!("attachment; filename=\"{}.zip\"", shop.id)),
+    ] {
+        assert_eq!(answer.headers.get(name).unwrap().to_str().unwrap(), value);
+    }
+    let files = unpacked(&answer);
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "app-collection.csv",
+            "email-template-collection.csv",
+            "user-collection.csv",
+            "signup-collection.csv",
+            "invite-collection.csv",
+        ]
+    );
+    let whole: String = files.iter().map(|(_, text)| text.as_str()).collect();
+    for canary in ["PRIVATE KEY", "UFJJVkFURSBLRVk", "SG.canary", "canary0token", "ACcanary0sid"] {
+        assert!(!whole.contains(canary), "{canary}");
+    }
+    let (header, rest) = files[0].1.split_once('\n').unwrap();
+    assert!(
+        header.starts_with("name,status,jwtEnabled,appPrivateKey,appPublicKey,appToken,appSecret,handle,")
+    );
+    assert!(rest.contains("'=SUM(A1)"), "a cell is no formula: {rest}");
+    assert!(
+        files[2].1.contains("ana@example.com,$argon2id$")
+            || files[2].1.contains("ana@example.com,\"$argon2id$")
+    );
+    assert!(files[2].1.contains("GMT+0000 (Coordinated Universal Time)"));
+
+    let secret = app.admin_get(&format!("export?appId={}&secrets=true", shop.id)).await;
+    let whole: String = unpacked(&secret).into_iter().map(|(_, text)| text).collect();
+    for canary in ["SG.canary", "canary0token", "ACcanary0sid"] {
+        assert!(whole.contains(canary), "{canary}");
+    }
+    let exporter = json!({"name": "backup", "scopes": "export"});
+    let token = app.admin("createOperatorToken", exporter).await.field("secret");
+    let get = async |query: &str| app.get(&format!("/api/app/{query}"), ("server-secret", &token)).await;
+    assert_eq!(get(&format!("export?appId={}", shop.id)).await.status, 200);
+    assert_eq!(get(&format!("export?appId={}&secrets=true", shop.id)).await.error(), (403, 400));
+    assert_eq!(get("export").await.error(), (400, 403));
+    assert_eq!(get("export?appId=x").await.error(), (404, 401));
+    assert_eq!(get(&format!("export?appId={}&secrets=perhaps", shop.id)).await.error(), (400, 602));
+    let told = app.audit(&shop).await;
+    let exports: Vec<_> = told.iter().filter(|entry| entry.action == "exportAppDatabase").collect();
+    assert_eq!(exports.len(), 3);
+    assert!(exports.iter().any(|entry| entry.detail.as_deref() == Some("with secrets, in clear")));
+}
+
+/// A body as browsers upload it.
+fn form(name: Option<&str>, zip: Option<&[u8]>) -> Vec<u8> {
+    let mut body = Vec::new();
+    if let Some(name) = name {
+        write!(body, "--XX\r\ncontent-disposition: form-data; name=\"appName\"\r\n\r\n{name}\r\n").unwrap();
+    }
+    if let Some(zip) = zip {
+        body.extend(b"--XX\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.zip\"\r\n\r\n");
+        body.extend(zip);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--XX--\r\n");
+    body
+}
+
+async fn upload<S: Store>(app: &TestApp<S>, secret: &str, body: Vec<u8>) -> Answer {
+    let request = TestRequest::post()
+        .uri("/api/app/importDatabase")
+        .insert_header(("server-secret", secret))
+        .insert_header(("content-type", "multipart/form-data; boundary=XX"))
+        .set_payload(body);
+    app.send(request).await
+}
+
+async fn what_goes_out_as_a_zip_comes_in_again<S: Store>(app: TestApp<S>) {
+    let shop = shop(&app).await;
+    let zip = app.admin_get(&format!("export?appId={}&secrets=true", shop.id)).await.body;
+    let taken = upload(&app, &app.server_secret, form(Some("Shop"), Some(&zip))).await;
+    assert_eq!(taken.error(), (409, 602), "the name is taken");
+    let answer = upload(&app, &app.server_secret, form(Some("Copy"), Some(&zip))).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let copy = Made { id: answer.field("appId"), token: answer.field("appToken") };
+    assert_ne!(copy.id, shop.id);
+    let again = upload(&app, &app.server_secret, form(Some("Copy"), Some(&zip))).await;
+    assert_eq!(again.field("appId"), copy.id, "the same export under the same name is there already");
+    let (old, new) = (
+        app.admin_get(&format!("appId/{}", shop.id)).await.json(),
+        app.admin_get(&format!("appId/{}", copy.id)).await.json(),
+    );
+    assert_eq!(new["name"], "Copy");
+    for kept in [
+        "appPublicKey",
+        "metaData",
+        "twoFactorVerification",
+        "hasSmsAccount",
+        "emailExtensionSenderEmail",
+        "googleAppName",
+        "locales",
+        "userJWTExpiration",
+        "createdAt",
+    ] {
+        assert_eq!(old[kept], new[kept], "{kept}");
+    }
+    let found = app.admin_get(&format!("searchUser?appId={}&value=ana", copy.id)).await.json();
+    assert_eq!(
+        (&found[0]["metaData"], &found[0]["twoFactorGoogleVerification"]),
+        (&json!({"city": "Bern"}), &json!(true))
+    );
+    let login = app.as_app(&copy, "login", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
+    assert!(login.json()["login-token"].is_string(), "{}", login.text());
+    let stat = app.admin_get(&format!("stat?appId={}", copy.id)).await.json();
+    assert_eq!(
+        (&stat["totalUser"], &stat["totalSignup"], &stat["totalInvite"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    // Without secrets it gets a key of its own, and the old public key stays published for a while.
+    let zip = app.admin_get(&format!("export?appId={}", shop.id)).await.body;
+    let answer = upload(&app, &app.server_secret, form(Some("Third"), Some(&zip))).await;
+    assert_ne!(answer.field("appPublicKey"), old["appPublicKey"].as_str().unwrap());
+    let keys =
+        app.get(&format!("/apps/{}/.well-known/jwks.json", answer.field("appId")), ("x", "")).await.json();
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
+}
+
+async fn sec_111_an_upload_is_refused_before_it_is_read<S: Store>(app: TestApp<S>) {
+    // The body is no multipart, and nobody gets far enough to see that.
+    let nonsense = b"no multipart".to_vec();
+    assert_eq!(upload(&app, "nonsense", nonsense.clone()).await.error(), (403, 500));
+    let reader = json!({"name": "reader", "scopes": "read,users,settings,keys,export"});
+    let token = app.admin("createOperatorToken", reader).await.field("secret");
+    assert_eq!(upload(&app, &token, nonsense.clone()).await.error(), (403, 400));
+    let shop = app.app("Shop").await;
+    let bound = json!({"name": "bound", "scopes": "everything", "appId": shop.id});
+    let token = app.admin("createOperatorToken", bound).await.field("secret");
+    assert_eq!(upload(&app, &token, nonsense.clone()).await.error(), (403, 400));
+    assert_eq!(upload(&app, &app.server_secret, nonsense).await.error(), (400, 602));
+    let announced = TestRequest::post()
+        .uri("/api/app/importDatabase")
+        .insert_header(("server-secret", app.server_secret.as_str()))
+        .insert_header(("content-type", "multipart/form-data; boundary=XX"))
+        .insert_header(("content-length", "70000000"));
+    assert_eq!(app.send(announced).await.status, 413);
+}
+
+async fn sec_111_what_is_no_export_makes_no_application<S: Store>(app: TestApp<S>) {
+    let shop = shop(&app).await;
+    let good = app.admin_get(&format!("export?appId={}&secrets=true", shop.id)).await;
+    let files = unpacked(&good);
+    let packed = |change: &dyn Fn(&str, &str) -> Option<String>| -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, text) in &files {
+            if let Some(text) = change(name, text) {
+                writer.start_file(name.as_str(), zip::write::SimpleFileOptions::default()).unwrap();
+                writer.write_all(text.as_bytes()).unwrap();
+            }
+        }
+        writer.finish().unwrap().into_inner()
+    };
+    let in_users = |from: &str, to: &str| {
+        packed(&|name, text| {
+            Some(if name.starts_with("user-") { text.replace(from, to) } else { text.to_owned() })
+        })
+    };
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (b"no zip".to_vec(), "no zip file"),
+        (good.body[..good.body.len() / 2].to_vec(), "no zip file"),
+        (
+            packed(&|name, text| (!name.starts_with("invite")).then(|| text.to_owned())),
+            "invite-collection.csv is missing",
+        ),
+        (
+            packed(&|name, text| {
+                Some(if name.starts_with("app-") { "name\n".to_owned() } else { text.to_owned() })
+            }),
+            "holds no application",
+        ),
+        (in_users("ana@example.com", "a\u{202e}na@example.com"), "user-collection.csv, line 2"),
+        (in_users("$argon2id$", "$argon2i$"), "user-collection.csv, line 2: the password digest"),
+        (in_users("ana@example.com,", ""), "user-collection.csv, line 2"),
+    ];
+    for (zip, word) in cases {
+        let answer = upload(&app, &app.server_secret, form(Some("Copy"), Some(&zip))).await;
+        assert_eq!(answer.error(), (400, 602), "{word}: {}", answer.text());
+        assert!(answer.text().contains(word), "{word} in {}", answer.text());
+    }
+    assert_eq!(upload(&app, &app.server_secret, form(None, Some(&good.body))).await.error(), (400, 403));
+    assert_eq!(upload(&app, &app.server_secret, form(Some("Copy"), None)).await.error(), (400, 403));
+    assert_eq!(
+        upload(&app, &app.server_secret, form(Some("a\nb"), Some(&good.body))).await.error(),
+        (400, 602)
+    );
+    assert_eq!(app.admin_get("allApps").await.json().as_array().unwrap().len(), 1, "nothing was made");
+}
+
+async fn users_and_archives_leave_as_files<S: Store>(app: TestApp<S>) {
+    let shop = shop(&app).await;
+    let body = json!({"appId": shop.id, "handle": "zoe@example.com", "password": GOOD_PASSWORD});
+    app.admin("addUser", body).await;
+    let csv = app.admin_get(&format!("exportUsers?appId={}", shop.id)).await;
+    assert_eq!(csv.headers.get("content-disposition").unwrap(), "attachment; filename=\"users.csv\"");
+    assert_eq!(csv.text().lines().count(), 3);
+    let archive = app.admin_get(&format!("exportArchive?appId={}", shop.id)).await;
+    let lines: Vec<Value> = archive.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["archive"]["secrets"], false);
+    assert_eq!(lines.last().unwrap()["end"]["records"], lines.len() - 2);
+    assert!(!archive.text().contains("SG.canary") && !archive.text().contains("PRIVATE KEY"));
+    for name in ["exportUsers", "exportArchive"] {
+        assert_eq!(app.admin_get(name).await.error(), (400, 403));
+        assert_eq!(app.admin_get(&format!("{name}?appId=x")).await.error(), (404, 401));
+    }
+}

@@ -1,0 +1,291 @@
+//! The export of a Cosync JWT server: a zip file with five CSV files. It is never unpacked to disk; each file is read
+//! where it lies, within bounds.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::document::Document;
+use super::dump::{Collection, Documents};
+use crate::lines::{Numbered, WrongLine};
+use crate::users::bounded_rows;
+
+/// The most entries that a zip file may have: five are known.
+const MOST_ENTRIES: usize = 16;
+/// The most bytes that all of them may unpack to.
+const MOST_UNPACKED: u64 = 512 * 1024 * 1024;
+
+/// Where a zip file is.
+#[derive(Debug, Clone)]
+pub enum ZipBytes {
+    /// In a file.
+    File(PathBuf),
+    /// In memory.
+    Memory(Arc<[u8]>),
+}
+
+trait ReadSeek: Read + Seek + Send {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+impl ZipBytes {
+    fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
+        Ok(match self {
+            Self::File(path) => Box::new(File::open(path)?),
+            Self::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+        })
+    }
+}
+
+/// One of the five files, where it lies.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    collection: Collection,
+    start: u64,
+    packed: u64,
+    is_deflated: bool,
+}
+
+/// An export that was looked at: its entries are the ones that are known, and unpack to what they say.
+#[derive(Debug, Clone)]
+pub struct Export {
+    bytes: ZipBytes,
+    entries: Vec<Entry>,
+}
+
+/// The file of a collection.
+#[must_use]
+pub fn file_name(collection: Collection) -> &'static str {
+    match collection {
+        Collection::Apps => "app-collection.csv",
+        Collection::EmailTemplates => "email-template-collection.csv",
+        Collection::Users => "user-collection.csv",
+        Collection::Signups => "signup-collection.csv",
+        Collection::Invites => "invite-collection.csv",
+    }
+}
+
+impl Export {
+    /// Looks at a zip file: nothing in it but the five files, all of them there, none larger than it says, their check
+    /// sums right.
+    ///
+    /// # Errors
+    /// What is wrong, with the entry's name.
+    pub fn open(bytes: ZipBytes) -> Result<Self, String> {
+        Self::open_within(bytes, MOST_UNPACKED)
+    }
+
+    fn open_within(bytes: ZipBytes, most_unpacked: u64) -> Result<Self, String> {
+        let no_zip = |error: &dyn std::fmt::Display| format!("this is no zip file: {error}");
+        let mut reader = bytes.open().map_err(|error| error.to_string())?;
+        count_entries(&mut reader)?;
+        let mut archive = zip::ZipArchive::new(BufReader::new(reader)).map_err(|error| no_zip(&error))?;
+        let (mut entries, mut unpacked): (Vec<Entry>, u64) = (Vec::new(), 0);
+        for index in 0..archive.len() {
+            let mut file = archive.by_index(index).map_err(|error| no_zip(&error))?;
+            let name = String::from_utf8_lossy(file.name_raw()).into_owned();
+            let known = Collection::ALL.into_iter().find(|collection| file_name(*collection) == name);
+            let Some(collection) = known.filter(|_| file.is_file() && !file.is_symlink()) else {
+                return Err(format!("{name:?} has no place in an export"));
+            };
+            if entries.iter().any(|entry| entry.collection == collection) {
+                return Err(format!("{name} stands twice"));
+            }
+            let is_deflated = match file.compression() {
+                zip::CompressionMethod::Stored => false,
+                zip::CompressionMethod::Deflated => true,
+                _ => return Err(format!("{name} is packed in a way that is not known")),
+            };
+            // Read to its end once: what it unpacks to is counted, not believed, and its check sum compared.
+            let rest = most_unpacked.saturating_sub(unpacked);
+            let size = io::copy(&mut (&mut file).take(rest + 1), &mut io::sink());
+            let size = size.map_err(|error| format!("{name} cannot be unpacked: {error}"))?;
+            if size > rest {
+                return Err(format!("{name}: the export unpacks to more than {most_unpacked} bytes"));
+            }
+            unpacked += size;
+            let start = file.data_start().ok_or_else(|| format!("{name} lies nowhere"))?;
+            entries.push(Entry { collection, start, packed: file.compressed_size(), is_deflated });
+        }
+        for collection in Collection::ALL {
+            if entries.iter().all(|entry| entry.collection != collection) {
+                return Err(format!("{} is missing", file_name(collection)));
+            }
+        }
+        Ok(Self { bytes, entries })
+    }
+
+    /// The rows of one of the files, as documents. An object that the old server lost is nothing; lists have commas.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn documents(&self, collection: Collection) -> Result<Documents, String> {
+        let found = self.entries.iter().find(|entry| entry.collection == collection);
+        let entry = found.ok_or_else(|| format!("{} is missing", file_name(collection)))?;
+        let mut reader = self.bytes.open().map_err(|error| error.to_string())?;
+        reader.seek(SeekFrom::Start(entry.start)).map_err(|error| error.to_string())?;
+        let packed = BufReader::new(reader.take(entry.packed));
+        let plain: Box<dyn Read + Send> = if entry.is_deflated {
+            Box::new(flate2::bufread::DeflateDecoder::new(packed))
+        } else {
+            Box::new(packed)
+        };
+        let mut rows = bounded_rows(plain);
+        let header = rows.headers().map_err(|error| error.to_string())?.clone();
+        let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+        let mut is_over = false;
+        Ok(Box::new(std::iter::from_fn(move || {
+            if is_over {
+                return None;
+            }
+            let mut row = csv::StringRecord::new();
+            match rows.read_record(&mut row) {
+                Ok(false) => None,
+                Ok(true) => {
+                    let line = row.position().map_or(0, csv::Position::line);
+                    let mut members = Map::new();
+                    for (name, cell) in names.iter().zip(&row) {
+                        // The old server writes one column twice: both hold the same.
+                        if !members.contains_key(name) {
+                            members.insert(name.clone(), value_of(cell));
+                        }
+                    }
+                    Some(Ok(Numbered { line, record: Document::new(members) }))
+                }
+                Err(error) => {
+                    is_over = true;
+                    let line = error.position().map_or(1, csv::Position::line);
+                    Some(Err(WrongLine::new(line, error.to_string())))
+                }
+            }
+        })))
+    }
+}
+
+/// A cell: nothing, JSON where one of ours wrote an object, or text. What guards it from spreadsheets is taken away.
+fn value_of(cell: &str) -> Value {
+    let cell = crate::users::unguarded(cell);
+    if cell.is_empty() || cell == "[object Object]" || cell.starts_with("[object Object],") {
+        return Value::Null;
+    }
+    if (cell.starts_with('{') || cell.starts_with('['))
+        && let Ok(value) = serde_json::from_str(cell)
+    {
+        return value;
+    }
+    cell.into()
+}
+
+/// Refuses a zip file that says that it has many entries, before anything makes room for them. The end record lies
+/// within the last 65,557 bytes (APPNOTE 4.3.16).
+fn count_entries(reader: &mut (impl Read + Seek + ?Sized)) -> Result<(), String> {
+    let failed = |error: io::Error| format!("this is no zip file: {error}");
+    let length = reader.seek(SeekFrom::End(0)).map_err(failed)?;
+    let tail = length.min(65_557);
+    reader.seek(SeekFrom::Start(length - tail)).map_err(failed)?;
+    let mut bytes = Vec::new();
+    reader.take(tail).read_to_end(&mut bytes).map_err(failed)?;
+    let end = bytes.windows(22).rev().find(|window| window.starts_with(b"PK\x05\x06"));
+    let end = end.ok_or("this is no zip file, or it is cut off")?;
+    let number = end.get(10..12).and_then(|count| count.try_into().ok()).map_or(u16::MAX, u16::from_le_bytes);
+    if usize::from(number) > MOST_ENTRIES {
+        return Err(format!("the zip file has more than {MOST_ENTRIES} entries"));
+    }
+    reader.seek(SeekFrom::Start(0)).map_err(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    fn packed(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in files {
+            let method = if bytes.len() > 1_000 {
+                zip::CompressionMethod::Deflated
+            } else {
+                zip::CompressionMethod::Stored
+            };
+            writer.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    fn whole() -> Vec<(&'static str, &'static [u8])> {
+        let mut files: Vec<(&str, &[u8])> = Collection::ALL
+            .into_iter()
+            .map(|collection| (file_name(collection), b"appId\n".as_slice()))
+            .collect();
+        files[2].1 = b"appId,handle,metaData,phone,locales,htmlTemplate,htmlTemplate\n\
+            x,ana@example.com,[object Object],'+49151,\"EN,FR\",a,a\nx,bob@example.com,\"{\"\"a\"\":1}\",,,b,b\n";
+        files
+    }
+
+    fn open(bytes: Vec<u8>) -> Result<Export, String> {
+        Export::open(ZipBytes::Memory(bytes.into()))
+    }
+
+    #[test]
+    fn rows_are_documents() {
+        let export = open(packed(&whole())).unwrap();
+        let users: Vec<_> = export.documents(Collection::Users).unwrap().map(|user| user.unwrap()).collect();
+        let [ana, bob] = users.as_slice() else { panic!("{users:?}") };
+        assert_eq!((ana.line, bob.line), (2, 3));
+        assert_eq!(ana.record.object("metaData").unwrap().len(), 0);
+        assert_eq!(ana.record.text("phone").unwrap().unwrap(), "+49151");
+        assert_eq!(ana.record.texts("locales").unwrap(), ["EN", "FR"]);
+        assert_eq!(bob.record.object("metaData").unwrap()["a"], 1);
+    }
+
+    #[test]
+    fn sec_111_what_is_no_export_is_refused_with_its_entry() {
+        let wrong = |bytes: Vec<u8>| open(bytes).unwrap_err();
+        let with = |name: &'static str| {
+            let mut files = whole();
+            files.push((name, b"x"));
+            wrong(packed(&files))
+        };
+        assert!(wrong(b"no zip at all".to_vec()).contains("no zip file"));
+        assert!(wrong(Vec::new()).contains("no zip file"));
+        let good = packed(&whole());
+        assert!(wrong(good[..good.len() / 2].to_vec()).contains("no zip file"));
+        for name in
+            ["../../etc/passwd", "/etc/passwd", "notes.txt", "sub/app-collection.csv", "app-collection.csv/"]
+        {
+            assert!(with(name).contains("has no place"), "{name}");
+        }
+        assert_eq!(wrong(packed(&whole()[1..])), "app-collection.csv is missing");
+        let many: Vec<String> = (0..300).map(|number| format!("f{number}")).collect();
+        let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), b"".as_slice())).collect();
+        assert!(wrong(packed(&many)).contains("more than 16 entries"));
+        let mut broken = good.clone();
+        let at = broken.windows(3).position(|window| window == b"ana").unwrap();
+        broken[at] ^= 1;
+        assert!(wrong(broken).contains("user-collection.csv cannot be unpacked"));
+        let mut link = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        link.add_symlink("app-collection.csv", "/etc/passwd", SimpleFileOptions::default()).unwrap();
+        assert!(wrong(link.finish().unwrap().into_inner()).contains("has no place"));
+    }
+
+    #[test]
+    fn sec_111_a_bomb_is_not_unpacked() {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        writer.start_file("app-collection.csv", SimpleFileOptions::default()).unwrap();
+        let zeros = vec![b'0'; 1024 * 1024];
+        for _ in 0..20 {
+            writer.write_all(&zeros).unwrap();
+        }
+        let bytes = writer.finish().unwrap().into_inner();
+        assert!(bytes.len() < 100 * 1024);
+        let opened = Export::open_within(ZipBytes::Memory(bytes.into()), 10 * 1024 * 1024);
+        assert!(opened.unwrap_err().contains("unpacks to more than"));
+    }
+}

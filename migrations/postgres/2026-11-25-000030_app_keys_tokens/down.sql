@@ -1,0 +1,1 @@
+ALTER TABLE app_keys DROP COLUMN tokens_until;
