@@ -199,7 +199,7 @@ fn written(folder: &Path, name: &str, text: &str) -> String {
 }
 
 async fn moves_in(place: Place, write: impl Fn(&Dump, &Path)) {
-    let _ = place.printed(&["app", "create", "Another"]);
+    let native = place.printed(&["app", "create", "Another", "--signup-flow", "none"]);
     let old = dump();
     let folder = folder_in(&place, "dump");
     write(&old, &folder);
@@ -246,6 +246,14 @@ async fn moves_in(place: Place, write: impl Fn(&Dump, &Path)) {
     assert_eq!(status, 200, "{answer}");
     let secret = signed(&old.server, &json!({"name": "old", "scope": "server", "iat": 1_700_000_000}));
     assert_eq!(server.get("/api/app/allApps", ("server-secret", &secret)).await.unwrap().0, 403);
+    let native = native.lines().find_map(|line| line.strip_prefix("app id")).unwrap().trim();
+    let foreign = signed(&old.server, &json!({"appId": native, "scope": "app", "iat": 1_700_000_000}));
+    let (status, told) = server.log_in(&foreign, "ana@example.com").await.unwrap();
+    assert_eq!(
+        (status.as_u16(), &told["code"]),
+        (400, &json!(400)),
+        "its own applications take no such token"
+    );
     let access =
         signed(&old.server, &json!({"handle": "ana@example.com", "appId": APP, "scope": "user", "iat": 1}));
     assert_eq!(server.get("/api/appuser/getUser", ("access-token", &access)).await.unwrap().0, 400);
@@ -329,32 +337,47 @@ async fn a_json_dump_moves_into_postgres() {
     moves_in(Place::postgres(), Dump::as_json_lines).await;
 }
 
+fn refused_in(place: &Place, arguments: &[&str], words: &[&str]) {
+    let output = place.run(arguments);
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word} in {said}");
+    }
+    assert!(!said.contains("panicked"));
+    assert_eq!(place.printed(&["app", "list"]).lines().count(), 1);
+    assert_eq!(place.printed(&["import", "list"]), "");
+}
+
 #[test]
 fn a_dump_that_does_not_open_imports_nothing() {
-    let place = Place::sqlite();
+    let first = Place::sqlite();
+    let place = &first;
     let _ = place.printed(&["app", "create", "Another"]);
     let old = dump();
-    let folder = folder_in(&place, "dump");
+    let folder = folder_in(place, "dump");
     old.as_bson(&folder);
     let path = folder.to_str().unwrap();
-    let refused = |arguments: &[&str], words: &[&str]| {
-        let output = place.run(arguments);
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(65), "{said}");
-        for word in words {
-            assert!(said.contains(word), "{word} in {said}");
-        }
-        assert!(!said.contains("panicked"));
-        assert_eq!(place.printed(&["app", "list"]).lines().count(), 1);
-        assert_eq!(place.printed(&["import", "list"]), "");
-    };
+    let refused = |arguments: &[&str], words: &[&str]| refused_in(place, arguments, words);
     let wrong = written(&place.data(), "wrong.key", "another horse\n");
     refused(&["import", "cosync", path, "--encrypt-key-file", &wrong], &["encryptKey", "Old shop"]);
     refused(&["import", "cosync", path], &["encryptKey"]);
     let key = written(&place.data(), "encrypt.key", ENCRYPT_KEY);
     let import = ["import", "cosync", path, "--encrypt-key-file", &key];
     refused(&[&import[..], &["--app", "unknown"]].concat(), &["unknown is not in the dump"]);
+    let sample =
+        written(&place.data(), "no.pem", "-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----\n");
+    refused(&[&import[..], &["--dry-run", "--server-public-key", &sample]].concat(), &["key"]);
+    let _ = place.printed(&["app", "create", "Other shop"]);
+    let pem = written(&place.data(), "publickey.pem", old.server.public().to_pem());
+    let output = place.run(&[&import[..], &["--server-public-key", &pem]].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(65) && said.contains("App 'Other shop' already exists"), "{said}");
+    assert_eq!(place.printed(&["import", "list"]), "", "nothing was begun");
+    let place = Place::sqlite();
+    let _ = place.printed(&["app", "create", "Another"]);
+    let refused = |arguments: &[&str], words: &[&str]| refused_in(&place, arguments, words);
     let users = fs::read(folder.join("users.bson")).unwrap();
     fs::write(folder.join("users.bson"), &users[..users.len() - 10]).unwrap();
     refused(&import, &["users.bson, line 307", "cut off"]);

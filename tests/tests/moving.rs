@@ -247,7 +247,7 @@ fn what_is_no_list_or_archive_imports_nothing_and_names_the_line() {
         (
             "g.jsonl",
             b"{\"handle\":\"a@example.com\",\"isAdmin\":true}\n".to_vec(),
-            "line 1: unknown field `isAdmin`",
+            "line 1: user: unknown field `isAdmin`",
         ),
         ("h.jsonl", b"{\"handle\":\"a@example.com\"}\n{\n".to_vec(), "line 2"),
         ("i.jsonl", vec![b'x'; 2_000_000], "line 1: longer than"),
@@ -257,7 +257,8 @@ fn what_is_no_list_or_archive_imports_nothing_and_names_the_line() {
         let file = place.data().join(name);
         fs::write(&file, bytes).unwrap();
         let output = place.run(&["import", "users", &app, path(&file)]);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(!output.status.success() && said.contains(word), "{name}: {said}");
         assert!(!said.contains("panicked"), "{said}");
     }

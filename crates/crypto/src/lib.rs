@@ -45,7 +45,7 @@ pub use id_token::{IdToken, IdTokenRules, ProviderKeys, may_be_id_token, verify_
 pub use jwt::{MAX_TOKEN_BYTES, TokenError};
 pub use keyring::{KeyRing, KeyRingError, MasterKey};
 pub use old_seal::OldSeal;
-pub use old_server_key::{OldServerKeys, old_server_key};
+pub use old_server_key::{OLD_GENERATION, OldServerKeys, old_server_key};
 pub use passphrase::PassphraseKey;
 pub use password::{Engine, HashCost, OVER_RAW, PasswordHasher, Verdict, check_digest, client_password};
 pub use pool::{HashPool, PoolFull};

@@ -28,6 +28,10 @@ pub fn old_server_key(pem: &str) -> Result<PublicKey, CryptoError> {
     Ok(key)
 }
 
+/// The generation of old servers' app tokens. Applications that are made here begin with 1, so that none of them takes
+/// such a token.
+pub const OLD_GENERATION: i64 = 0;
+
 /// The old servers' keys that are trusted for app tokens.
 #[derive(Default)]
 pub struct OldServerKeys(Vec<VerifyingKey>);
@@ -39,8 +43,8 @@ impl OldServerKeys {
         Self(keys.iter().map(PublicKey::verifying).collect())
     }
 
-    /// Verifies an app token of an old server: RS256, without a `kid`, of scope `app`. It counts as one of the first
-    /// generation, so that a new app token ends it.
+    /// Verifies an app token of an old server: RS256, without a `kid`, of scope `app`. It is of
+    /// [`OLD_GENERATION`], so that a new app token ends it.
     ///
     /// # Errors
     /// [`TokenError`] says why not.
@@ -55,7 +59,7 @@ impl OldServerKeys {
         let issued_at = claims.get("iat").and_then(Value::as_i64).unwrap_or(0);
         Ok(AppToken {
             app_id: app_id.ok_or(TokenError::Claims)?,
-            generation: 1,
+            generation: OLD_GENERATION,
             issued_at: OffsetDateTime::from_unix_timestamp(issued_at).map_err(|_| TokenError::Claims)?,
         })
     }
@@ -92,7 +96,7 @@ mod tests {
         let id = "0123456789abcdef0123456789abcdef";
         let app = json!({"appId": id, "scope": "app", "iat": 1_600_000_000});
         let found = keys.verify(&signed(&old, &header, &app), now).unwrap();
-        assert_eq!((found.app_id.to_string().as_str(), found.generation), (id, 1));
+        assert_eq!((found.app_id.to_string().as_str(), found.generation), (id, OLD_GENERATION));
         for (what, token) in [
             ("a server secret", signed(&old, &header, &json!({"name": "x", "scope": "server", "iat": 1}))),
             ("an app secret", signed(&old, &header, &json!({"appId": id, "scope": "appSecret", "iat": 1}))),

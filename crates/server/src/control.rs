@@ -99,6 +99,8 @@ pub(crate) enum Command {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
     Done(Value),
+    /// What was given cannot be taken.
+    Refused(String),
     Failed(String),
 }
 
@@ -116,7 +118,28 @@ pub(crate) async fn execute(
     }
     match perform(service, command).await {
         Ok(value) => Outcome::Done(value),
-        Err(error) => Outcome::Failed(failure(&error)),
+        Err(error) => Outcome::of(&error),
+    }
+}
+
+impl Outcome {
+    fn of(error: &ServiceError) -> Self {
+        match error {
+            ServiceError::Refused(_) | ServiceError::Explained(..) => Self::Refused(failure(error)),
+            _ => Self::Failed(failure(error)),
+        }
+    }
+
+    /// What it gave.
+    ///
+    /// # Errors
+    /// [`StartError::BadInput`] when it was refused, [`StartError::Internal`] when it failed.
+    pub(crate) fn done(self) -> Result<Value, StartError> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Refused(reason) => Err(StartError::BadInput(reason)),
+            Self::Failed(reason) => Err(StartError::Internal(reason)),
+        }
     }
 }
 
@@ -141,6 +164,11 @@ async fn rotate_master(
     to: Option<&Path>,
 ) -> Result<String, StartError> {
     let old = key_place.read(true, entropy)?;
+    // What opens nothing must not leave a file that looks like a key.
+    if to.is_some_and(|path| !path.exists()) && !service.opens_with(&old).await? {
+        let text = "the master key in the settings does not open the data".to_owned();
+        return Err(StartError::Configuration(text));
+    }
     let new = key_place.begin(to, entropy)?;
     service.rotate_master(Operator::command_line(), &old, &new).await?;
     key_place.finish()?;
@@ -258,7 +286,7 @@ async fn leave_by_socket(service: Data<Service<Database>>, leaving: Json<Leaving
     let service = service.get_ref().clone();
     match leave(service, Operator::command_line(), leaving.into_inner()).await {
         Ok(pieces) => HttpResponse::Ok().streaming(pieces),
-        Err(error) => HttpResponse::BadRequest().json(Outcome::Failed(failure(&error))),
+        Err(error) => HttpResponse::BadRequest().json(Outcome::of(&error)),
     }
 }
 
@@ -299,10 +327,9 @@ impl Remote {
         let failed = |error: reqwest::Error| unreachable(&self.path, &error);
         let answer = self.client.post("http://latchkey/leave").json(leaving).send().await.map_err(failed)?;
         if !answer.status().is_success() {
-            return Err(match answer.json().await.map_err(failed)? {
-                Outcome::Failed(reason) => StartError::Internal(reason),
-                Outcome::Done(_) => StartError::Internal("the server answered nonsense".to_owned()),
-            });
+            let outcome: Outcome = answer.json().await.map_err(failed)?;
+            let nonsense = || StartError::Internal("the server answered nonsense".to_owned());
+            return Err(outcome.done().err().unwrap_or_else(nonsense));
         }
         let path = self.path.clone();
         Ok(answer.bytes_stream().map_err(move |error| unreachable(&path, &error)))

@@ -25,6 +25,12 @@ pub(crate) enum Arriving {
     Users { app: String, users: Vec<UserRecord> },
     /// Look whether records of an archive can be brought in.
     Check { app: Box<AppRecord>, records: Vec<Record> },
+    /// Look whether an application has room for so many more.
+    CheckRoom { app: String, more: u32 },
+    /// Look whether an application can be brought in.
+    CheckImport(Box<ImportHead>),
+    /// Look whether app tokens of an old server can be taken.
+    CheckServer { pem: String },
     /// Begin to bring an application in.
     Begin(Box<ImportHead>),
     /// Bring its next records in.
@@ -49,6 +55,10 @@ pub(crate) async fn arrive<S: Store>(service: &Service<S>, what: Arriving) -> Re
         Arriving::CheckUsers { app, users } => told(service.check_users(id(&app)?, users).await?),
         Arriving::Users { app, users } => told(service.import_users(operator, id(&app)?, users).await?),
         Arriving::Check { app, records } => told(service.check_records(&app, &records).await?),
+        Arriving::CheckRoom { app, more } => service.check_room(id(&app)?, more).await.map(|()| Value::Null),
+        Arriving::CheckImport(head) => serde_json::to_value(service.check_import(*head).await?)
+            .map_err(|error| ServiceError::Internal(error.into())),
+        Arriving::CheckServer { pem } => Service::<S>::check_old_server(&pem).map(|_| Value::Null),
         Arriving::Begin(head) => serde_json::to_value(service.begin_import(operator, *head).await?)
             .map_err(|error| ServiceError::Internal(error.into())),
         Arriving::Batch { source, from, records } => {
@@ -100,12 +110,12 @@ pub(crate) async fn leave<S: Store>(
     operator: Operator,
     leaving: Leaving,
 ) -> Result<impl Stream<Item = Piece> + Unpin, ServiceError> {
-    let id = leaving.app.parse().map_err(|_| Refusal::UnknownApp)?;
+    let id: AppId = leaving.app.parse().map_err(|_| Refusal::UnknownApp)?;
     operator.reaches(id)?;
     let key = match leaving.passphrase {
         None => None,
         Some(text) => {
-            let (passphrase, app) = (SecretString::from(text), leaving.app.clone());
+            let (passphrase, app) = (SecretString::from(text), id.to_string());
             Some(service.run_on_pool(move || derive(&passphrase, &app)).await?)
         }
     };

@@ -18,11 +18,11 @@ pub(crate) const RACES: usize = 8;
 /// The longest life of a user's JWT, in hours.
 const MOST_JWT_HOURS: u32 = 720;
 /// The longest life of an access token, in days.
-const MOST_TOKEN_DAYS: u32 = 365;
+pub(crate) const MOST_TOKEN_DAYS: u32 = 365;
 /// The longest time for which a handle is held, and an unused anonymous user kept, in days.
-const MOST_HOLD_DAYS: u32 = 3_650;
+pub(crate) const MOST_HOLD_DAYS: u32 = 3_650;
 /// The most SMS of an application in a day.
-const MOST_SMS_A_DAY: u32 = 1_000_000;
+pub(crate) const MOST_SMS_A_DAY: u32 = 1_000_000;
 
 /// What becomes of an account.
 #[derive(Debug, Clone)]

@@ -249,14 +249,34 @@ impl<S: Store> Service<S> {
             .await
     }
 
+    /// Whether a master key opens the server's keys.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn opens_with(&self, master: &MasterKey) -> Result<bool, ServiceError> {
+        let keys = self
+            .inner
+            .store
+            .read("keys.list", |readers| readers.server_keys().list().map_err(ServiceError::from));
+        let keys = keys.await?;
+        Ok(KeyRing::open(master, &keys).is_ok())
+    }
+
+    /// Looks whether an old server's key could be trusted.
+    ///
+    /// # Errors
+    /// As [`Self::trust_old_server`].
+    pub fn check_old_server(pem: &str) -> Result<PublicKey, ServiceError> {
+        old_server_key(pem).map_err(|error| ServiceError::Explained(Refusal::InvalidData, error.to_string()))
+    }
+
     /// Takes app tokens of an old server from now on, which ship in clients, and nothing else that it signed.
     ///
     /// # Errors
     /// [`Refusal::InvalidData`], explained, when the text is no public key, or a published sample.
     pub async fn trust_old_server(&self, operator: Operator, pem: &str) -> Result<(), ServiceError> {
         operator.reaches_all()?;
-        let key = old_server_key(pem)
-            .map_err(|error| ServiceError::Explained(Refusal::InvalidData, error.to_string()))?;
+        let key = Self::check_old_server(pem)?;
         let mut act = Act::of_operator("trustOldServer", AppId::NONE, &operator);
         act.detail = Some(key.kid().to_owned());
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);

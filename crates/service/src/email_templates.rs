@@ -30,6 +30,23 @@ pub struct NewWords {
     pub link_text: Option<String>,
 }
 
+/// Why a message cannot be worded like this, if it cannot.
+pub(crate) fn wrong_words(subject: &str, reply_to: &str, html: &str) -> Option<&'static str> {
+    if has_forbidden_characters(subject) || subject.trim().is_empty() {
+        return Some("the subject is no line of text");
+    }
+    if subject.chars().count() > LONGEST_SUBJECT {
+        return Some("the subject is longer than 200 characters");
+    }
+    if !reply_to.is_empty() && MailAddress::parse(reply_to).is_err() {
+        return Some("the address for answers is none");
+    }
+    if html.trim().is_empty() || !is_plain_enough(html) {
+        return Some("the HTML is empty, or nested without end");
+    }
+    None
+}
+
 impl<S: Store> Service<S> {
     /// All messages of an application, by its locales: as it words them, or as they are built in.
     ///
@@ -70,16 +87,8 @@ impl<S: Store> Service<S> {
         operator: Operator,
         words: NewWords,
     ) -> Result<EmailTemplate, ServiceError> {
-        let is_line = !has_forbidden_characters(&words.subject);
-        let is_subject = !words.subject.trim().is_empty() && words.subject.chars().count() <= LONGEST_SUBJECT;
-        let is_address = words.reply_to.is_empty() || MailAddress::parse(&words.reply_to).is_ok();
-        if !is_line
-            || !is_subject
-            || !is_address
-            || words.html.trim().is_empty()
-            || !is_plain_enough(&words.html)
-        {
-            return Err(Refusal::InvalidData.into());
+        if let Some(what) = wrong_words(&words.subject, &words.reply_to, &words.html) {
+            return Err(ServiceError::Explained(Refusal::InvalidData, what.to_owned()));
         }
         let mut act = Act::of_operator("updateEmailTemplate", words.app_id, &operator);
         act.detail = Some(format!("{}-{}", words.name.as_str(), words.locale.as_str()));

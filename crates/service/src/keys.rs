@@ -18,7 +18,7 @@ use crate::{AppView, Caller, Operator, Refusal, Service, ServiceError};
 /// How long a super-user token lives.
 const SUPER_LIFE: Duration = Duration::hours(1);
 /// The most bytes that an application's data may have as JSON text.
-const MOST_APP_DATA: usize = 16 * 1024;
+pub(crate) const MOST_APP_DATA: usize = 16 * 1024;
 
 /// A key as its operator sees it.
 #[derive(Debug, Clone)]

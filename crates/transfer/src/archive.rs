@@ -117,7 +117,7 @@ impl<R: BufRead> ArchiveReader<R> {
     }
 
     fn read(&mut self) -> Result<Option<Numbered<Record>>, WrongLine> {
-        let Some(Numbered { line, record: text }) = self.lines.next().transpose()? else {
+        let Some(Numbered { line, size, record: text }) = self.lines.next().transpose()? else {
             return Err(WrongLine::new(
                 self.lines.number(),
                 "the archive is cut off: its last line is missing",
@@ -139,7 +139,7 @@ impl<R: BufRead> ArchiveReader<R> {
         }
         let record = serde_json::from_str(&text).map_err(|error| WrongLine::new(line, error.to_string()))?;
         self.records += 1;
-        Ok(Some(Numbered { line, record }))
+        Ok(Some(Numbered { line, size, record }))
     }
 }
 

@@ -30,4 +30,4 @@ pub use lines::{LONGEST_LINE, Lines, Numbered, WrongLine};
 pub use record::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, Record, Secrets, SignupRecord, TemplateRecord, UserRecord,
 };
-pub use users::{COLUMNS, CsvUsers, JsonUsers, csv_cell, write_users_csv};
+pub use users::{COLUMNS, CsvUsers, JsonUsers, UserLine, csv_cell, write_users_csv};

@@ -27,6 +27,8 @@ impl WrongLine {
 pub struct Numbered<T> {
     /// The line, from 1 on.
     pub line: u64,
+    /// How long it is, in bytes.
+    pub size: usize,
     /// What stands there.
     pub record: T,
 }
@@ -88,7 +90,7 @@ impl<R: BufRead> Iterator for Lines<R> {
             return None;
         }
         match self.read() {
-            Ok(Some(record)) => Some(Ok(Numbered { line: self.line, record })),
+            Ok(Some(record)) => Some(Ok(Numbered { line: self.line, size: record.len(), record })),
             Ok(None) => {
                 self.is_over = true;
                 None

@@ -32,6 +32,9 @@ const LONGEST_ROW: usize = 1024 * 1024;
 /// Characters with which a spreadsheet begins a formula.
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\0'];
 
+/// A user, or what is wrong with this line while the others may be good.
+pub type UserLine = Numbered<Result<UserRecord, String>>;
+
 /// Reads users from JSON lines: one object a line, in the names of [`UserRecord`].
 pub struct JsonUsers<R>(Lines<R>);
 
@@ -43,18 +46,15 @@ impl<R: BufRead> JsonUsers<R> {
 }
 
 impl<R: BufRead> Iterator for JsonUsers<R> {
-    type Item = Result<Numbered<UserRecord>, WrongLine>;
+    type Item = Result<UserLine, WrongLine>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Numbered { line, record } = match self.0.next()? {
+        let Numbered { line, size, record } = match self.0.next()? {
             Ok(line) => line,
             Err(wrong) => return Some(Err(wrong)),
         };
-        let user = serde_json::from_str(&record);
-        Some(
-            user.map(|record| Numbered { line, record })
-                .map_err(|error| WrongLine::new(line, error.to_string())),
-        )
+        let record = serde_json::from_str(&record).map_err(|error| error.to_string());
+        Some(Ok(Numbered { line, size, record }))
     }
 }
 
@@ -142,22 +142,18 @@ impl<R: Read> CsvUsers<R> {
 }
 
 impl<R: Read> Iterator for CsvUsers<R> {
-    type Item = Result<Numbered<UserRecord>, WrongLine>;
+    type Item = Result<UserLine, WrongLine>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_over {
             return None;
         }
         let mut row = csv::StringRecord::new();
-        match self.rows.read_record(&mut row) {
+        match next_row(&mut self.rows, &mut row) {
             Ok(false) => None,
             Ok(true) => {
                 let line = row.position().map_or(0, csv::Position::line);
-                let user = self.user(&row);
-                Some(
-                    user.map(|record| Numbered { line, record })
-                        .map_err(|reason| WrongLine::new(line, reason)),
-                )
+                Some(Ok(Numbered { line, size: row.as_slice().len(), record: self.user(&row) }))
             }
             Err(error) => {
                 self.is_over = true;
@@ -181,8 +177,18 @@ fn wrong(error: &csv::Error) -> WrongLine {
 
 /// The rows of a CSV text, none of them without end.
 pub(crate) fn bounded_rows<R: Read>(from: R) -> csv::Reader<Bounded<R>> {
-    let bounded = Bounded { from, since_break: 0, is_first: true };
+    let bounded = Bounded { from, since_row: 0, is_first: true };
     csv::ReaderBuilder::new().flexible(false).from_reader(bounded)
+}
+
+/// Reads the next row.
+pub(crate) fn next_row<R: Read>(
+    rows: &mut csv::Reader<Bounded<R>>,
+    row: &mut csv::StringRecord,
+) -> csv::Result<bool> {
+    let found = rows.read_record(row);
+    rows.get_mut().since_row = 0;
+    found
 }
 
 /// A cell as it was before [`csv_cell`].
@@ -193,7 +199,7 @@ pub(crate) fn unguarded(cell: &str) -> &str {
 /// A reader that gives up where a row has no end: a quote that is never closed, or a file that is no text.
 pub(crate) struct Bounded<R> {
     from: R,
-    since_break: usize,
+    since_row: usize,
     is_first: bool,
 }
 
@@ -208,11 +214,8 @@ impl<R: Read> Read for Bounded<R> {
             return Err(io::Error::other("this is a zip file"));
         }
         self.is_first = false;
-        match read.iter().rposition(|byte| *byte == b'\n') {
-            Some(at) => self.since_break = length - at,
-            None => self.since_break += length,
-        }
-        if self.since_break > LONGEST_ROW {
+        self.since_row += length;
+        if self.since_row > LONGEST_ROW {
             return Err(io::Error::other(format!("a row is longer than {LONGEST_ROW} bytes")));
         }
         Ok(length)
@@ -258,7 +261,11 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<UserRecord>, WrongLine> {
-        CsvUsers::new(text.as_bytes())?.map(|user| Ok(user?.record)).collect()
+        let user = |user: Result<UserLine, WrongLine>| {
+            let Numbered { line, record, .. } = user?;
+            record.map_err(|reason| WrongLine::new(line, reason))
+        };
+        CsvUsers::new(text.as_bytes())?.map(user).collect()
     }
 
     #[test]
@@ -296,6 +303,10 @@ mod tests {
         assert!(wrong(b"handle\n\0\n").contains("NUL"));
         let endless = format!("handle\n\"{}", "a".repeat(3_000_000));
         assert!(wrong(endless.as_bytes()).contains("longer than"));
+        let broken = format!("handle\n\"{}", "aaaaaaaaa\n".repeat(300_000));
+        assert!(wrong(broken.as_bytes()).contains("longer than"));
+        let many = format!("handle\n{}", "\"a\nb\"\n".repeat(500_000));
+        assert_eq!(CsvUsers::new(many.as_bytes()).unwrap().filter(Result::is_ok).count(), 500_000);
     }
 
     proptest! {

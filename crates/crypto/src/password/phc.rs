@@ -2,7 +2,8 @@
 //! checked before a byte of memory is taken.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, STANDARD_NO_PAD};
 
 use crate::error::CryptoError;
 
@@ -70,7 +71,11 @@ fn bcrypt<'a>(mut parts: impl Iterator<Item = &'a str>) -> Result<Phc, CryptoErr
     let (Some(cost), Some(rest), None) = (parts.next(), parts.next(), parts.next()) else {
         return Err(CryptoError::Hash("not a bcrypt hash"));
     };
-    if cost.len() != 2 || rest.len() != 53 {
+    // As strictly as it is read at a log-in: 16 bytes of salt, 23 of output, each in an alphabet of its own.
+    let decoder = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
+    let is_whole = |text: Option<&str>| text.is_some_and(|text| decoder.decode(text).is_ok());
+    let is_number = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number || rest.len() != 53 || !is_whole(rest.get(..22)) || !is_whole(rest.get(22..)) {
         return Err(CryptoError::Hash("not a bcrypt hash"));
     }
     match cost.parse::<u32>() {

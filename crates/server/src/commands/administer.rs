@@ -76,6 +76,11 @@ pub(super) fn keys(settings: &Settings, command: KeysCommand) -> Result<(), Star
             }
         }
         KeysCommand::RotateMaster { to } => {
+            // A running server has another working directory.
+            let to = to
+                .map(std::path::absolute)
+                .transpose()
+                .map_err(|error| StartError::Configuration(format!("--to is no path: {error}")))?;
             let rotated = perform(settings, Command::RotateMaster { to: to.clone() })?;
             say(&format!(
                 "The master key is now {}; the old one opens nothing any more.",

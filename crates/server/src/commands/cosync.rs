@@ -6,23 +6,23 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use latchkey_crypto::OldSeal;
-use latchkey_domain::{Clock as _, SystemClock};
 use latchkey_service::{Begun, CosyncReader, ImportHead, Mapped, ZipSource};
 use latchkey_transfer::cosync::{Collection, Documents, Dump, Export, ZipBytes, file_name};
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use secrecy::SecretString;
 
 use super::link::{Link, secret_in};
-use super::moving::{AT_ONCE, Batch, Progress, check_records};
-use super::report::Report;
+use super::moving::{Batch, Progress, check_records};
+use super::report::{Report, printable};
 use super::say;
 use crate::control::Command;
 use crate::settings::Settings;
 use crate::start::StartError;
 use crate::transfer::Arriving;
 
-/// How many records wait in memory, over all applications.
+/// How many records wait in memory over all applications, and of how many bytes.
 const MOST_WAITING: usize = 20_000;
+const MOST_WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// The most applications, and the most bytes that they and their messages may have together.
 const MOST_APPS: usize = 10_000;
 const MOST_HEAD_BYTES: usize = 48 * 1024 * 1024;
@@ -47,13 +47,16 @@ pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), Sta
     let key = wanted.encrypt_key_file.as_ref().map(secret_in).transpose()?.unwrap_or_default();
     let seal =
         OldSeal::new(&SecretString::from(key)).map_err(|error| StartError::Internal(error.to_string()))?;
-    let reader = CosyncReader::new(seal, settings.public_url(checked.listen), SystemClock.now());
+    let reader = CosyncReader::new(seal, settings.public_url(checked.listen));
     let server_key = wanted.server_public_key.as_ref().map(std::fs::read_to_string).transpose();
     let server_key = server_key
         .map_err(|error| StartError::Configuration(format!("--server-public-key cannot be read: {error}")))?;
 
     let mut moving =
         Moving { source, reader, heads: Vec::new(), by_id: HashMap::new(), refused: HashSet::new() };
+    if let Some(pem) = &server_key {
+        link.call(Command::Arrive(Arriving::CheckServer { pem: pem.clone() })).await?;
+    }
     moving.look(&link, &wanted.apps, &mut wanted.report).await?;
     wanted.report.print()?;
     wanted.report.stop_if_refused()?;
@@ -61,11 +64,12 @@ pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), Sta
         say("Nothing was changed: this was a dry run.");
         return Ok(());
     }
+    moving.bring(&link, &wanted.report).await?;
     if let Some(pem) = server_key {
         link.call(Command::Arrive(Arriving::TrustServer { pem })).await?;
         say("App tokens of the old server are taken from now on.");
     }
-    moving.bring(&link, &wanted.report).await
+    Ok(())
 }
 
 /// Where the documents are.
@@ -113,6 +117,26 @@ struct Moving {
     refused: HashSet<(&'static str, u64)>,
 }
 
+/// What may wait at most, over all applications, since all of it was handed on.
+#[derive(Default)]
+struct Load {
+    records: usize,
+    bytes: usize,
+}
+
+impl Load {
+    /// Adds one of so many bytes; `true` when it is time to hand all of them on.
+    fn add(&mut self, size: usize) -> bool {
+        self.records += 1;
+        self.bytes += size;
+        let is_full = self.records >= MOST_WAITING || self.bytes >= MOST_WAITING_BYTES;
+        if is_full {
+            *self = Self::default();
+        }
+        is_full
+    }
+}
+
 /// The records of one application that wait, and how far its import is.
 struct Waiting {
     batch: Batch<Record>,
@@ -129,38 +153,61 @@ impl Moving {
         let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
         self.read_apps(apps, report, &mut hash)?;
         let mut waiting: Vec<Batch<Record>> = self.heads.iter().map(|_| Batch::default()).collect();
+        let mut load = Load::default();
         for collection in [Collection::Users, Collection::Signups, Collection::Invites] {
             let progress = self.progress(collection, "looking at the dump")?;
             let mut documents = self.documents(collection, &progress)?;
             while let Some(document) =
                 documents.next().transpose().map_err(|wrong| self.wrong(collection, &wrong))?
             {
-                let Numbered { line, record: document } = document;
+                let Numbered { line, size, record: document } = document;
                 let mapped = self.mapped(collection, &document);
                 let Mapped::Record(app, record, lost) = mapped else {
-                    tell(report, collection, line, mapped)?;
+                    tell(report, collection, line, mapped);
                     continue;
                 };
                 hash.update(&serde_json::to_vec(&record).unwrap_or_default());
-                lost.iter().try_for_each(|lost| report.lost(lost))?;
+                lost.iter().for_each(|lost| report.lost(lost));
                 report.record(&record);
                 let Some(at) = self.by_id.get(&app).copied() else { continue };
                 let (Some(batch), Some(head)) = (waiting.get_mut(at), self.heads.get(at)) else { continue };
-                if batch.add(line, *record) {
+                let is_full = batch.add(line, size, *record);
+                if load.add(size) {
+                    self.check_all(link, collection, &mut waiting, report).await?;
+                } else if is_full {
                     let lines = check_records(link, Some(head), batch, report).await?;
                     self.refused.extend(lines.into_iter().map(|line| (collection.name(), line)));
                 }
             }
-            for (batch, head) in waiting.iter_mut().zip(&self.heads) {
-                let lines = check_records(link, Some(head), batch, report).await?;
-                self.refused.extend(lines.into_iter().map(|line| (collection.name(), line)));
-            }
+            self.check_all(link, collection, &mut waiting, report).await?;
             progress.end();
         }
         let whole = hash.finish();
         for head in &mut self.heads {
             let source = latchkey_crypto::sha256(&[whole.as_ref(), head.app.app_id.as_bytes()].concat());
             head.source = source;
+            let begun = link.call(Command::Arrive(Arriving::CheckImport(Box::new(head.clone())))).await;
+            begun.map_err(|error| match error {
+                StartError::BadInput(text) => {
+                    let (name, id) = (&head.app.name, &head.app.app_id);
+                    StartError::BadInput(printable(&format!("{name} ({id}): {text}; nothing was imported")))
+                }
+                other => other,
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn check_all(
+        &mut self,
+        link: &Link,
+        collection: Collection,
+        waiting: &mut [Batch<Record>],
+        report: &mut Report,
+    ) -> Result<(), StartError> {
+        for (batch, head) in waiting.iter_mut().zip(&self.heads) {
+            let lines = check_records(link, Some(head), batch, report).await?;
+            self.refused.extend(lines.into_iter().map(|line| (collection.name(), line)));
         }
         Ok(())
     }
@@ -174,24 +221,25 @@ impl Moving {
         let progress = self.progress(Collection::Apps, "looking at the dump")?;
         let mut bytes = 0;
         for document in self.documents(Collection::Apps, &progress)? {
-            let Numbered { line, record } = document.map_err(|wrong| self.wrong(Collection::Apps, &wrong))?;
+            let Numbered { line, record, .. } =
+                document.map_err(|wrong| self.wrong(Collection::Apps, &wrong))?;
             let id = record.text("appId").ok().flatten().unwrap_or_default();
             if !wanted.is_empty() && !wanted.contains(&id) {
-                report.left_away("applications that were not asked for")?;
+                report.left_away("applications that were not asked for");
                 continue;
             }
             let name = record.text("name").ok().flatten().unwrap_or_default();
             match self.reader.app(&record) {
                 Ok((head, notes)) if !self.by_id.contains_key(&head.app.app_id) => {
-                    notes.iter().try_for_each(|note| report.lost(&format!("{name}: {note}")))?;
+                    notes.iter().for_each(|note| report.lost(&format!("{name}: {note}")));
                     let text = serde_json::to_vec(&head).unwrap_or_default();
                     hash.update(&text);
                     bytes += text.len();
                     self.by_id.insert(head.app.app_id.clone(), self.heads.len());
                     self.heads.push(head);
                 }
-                Ok(_) => report.refused(line, &name, "an application of the same id stands before it")?,
-                Err(reason) => report.refused(line, &format!("the application {name:?}"), &reason)?,
+                Ok(_) => report.refused(line, &name, "an application of the same id stands before it"),
+                Err(reason) => report.refused(line, &format!("the application {name:?}"), &reason),
             }
             if self.heads.len() > MOST_APPS || bytes > MOST_HEAD_BYTES {
                 return Err(too_much());
@@ -201,11 +249,11 @@ impl Moving {
             return Err(StartError::BadInput(format!("the application {unknown} is not in the dump")));
         }
         for document in self.documents(Collection::EmailTemplates, &progress)? {
-            let Numbered { line, record } =
+            let Numbered { line, record, .. } =
                 document.map_err(|wrong| self.wrong(Collection::EmailTemplates, &wrong))?;
             let mapped = self.reader.template(&record);
             let Mapped::Record(app, record, _) = mapped else {
-                tell(report, Collection::EmailTemplates, line, mapped)?;
+                tell(report, Collection::EmailTemplates, line, mapped);
                 continue;
             };
             let head = self.by_id.get(&app).and_then(|at| self.heads.get_mut(*at));
@@ -221,7 +269,7 @@ impl Moving {
         }
         progress.end();
         for head in &self.heads {
-            report.app(head)?;
+            report.app(head);
         }
         Ok(())
     }
@@ -241,14 +289,14 @@ impl Moving {
             waiting.push(Waiting { batch: Batch::default(), at, done: at.unwrap_or(0), seen: 0 });
         }
         self.reader.start_again();
-        let mut number = 0;
+        let mut load = Load::default();
         for collection in [Collection::Users, Collection::Signups, Collection::Invites] {
             let progress = self.progress(collection, "importing")?;
             let mut documents = self.documents(collection, &progress)?;
             while let Some(document) =
                 documents.next().transpose().map_err(|wrong| self.wrong(collection, &wrong))?
             {
-                let Numbered { line, record: document } = document;
+                let Numbered { line, size, record: document } = document;
                 let Mapped::Record(app, record, _) = self.mapped(collection, &document) else { continue };
                 if self.refused.contains(&(collection.name(), line)) {
                     continue;
@@ -259,13 +307,13 @@ impl Moving {
                 if place.seen <= place.done {
                     continue;
                 }
-                number += 1;
-                if place.batch.add(line, *record) {
-                    number -= self.flush(link, at, &mut waiting).await?;
-                } else if number >= MOST_WAITING {
+                let is_full = place.batch.add(line, size, *record);
+                if load.add(size) {
                     for at in 0..waiting.len() {
-                        number -= self.flush(link, at, &mut waiting).await?;
+                        self.flush(link, at, &mut waiting).await?;
                     }
+                } else if is_full {
+                    self.flush(link, at, &mut waiting).await?;
                 }
             }
             progress.end();
@@ -281,24 +329,22 @@ impl Moving {
             link.call(Command::Arrive(finish)).await?;
             say(&format!("{} ({}) is there, with {records} records.", head.app.name, head.app.app_id));
         }
-        say(&format!("Moved in: {}.", report.counts()));
+        if waiting.iter().any(|place| place.at.is_some()) {
+            say(&format!("Moved in: {}.", report.counts()));
+        }
         Ok(())
     }
 
-    async fn flush(&self, link: &Link, at: usize, waiting: &mut [Waiting]) -> Result<usize, StartError> {
-        let (Some(place), Some(head)) = (waiting.get_mut(at), self.heads.get(at)) else { return Ok(0) };
-        let Some(from) = place.at else { return Ok(0) };
-        let mut flushed = 0;
+    async fn flush(&self, link: &Link, at: usize, waiting: &mut [Waiting]) -> Result<(), StartError> {
+        let (Some(place), Some(head)) = (waiting.get_mut(at), self.heads.get(at)) else { return Ok(()) };
+        let Some(from) = place.at else { return Ok(()) };
         let (_, records) = place.batch.take();
-        let mut from = from;
-        for part in records.chunks(AT_ONCE) {
-            let batch = Arriving::Batch { source: head.source, from, records: part.to_vec() };
-            link.call(Command::Arrive(batch)).await?;
-            from += i64::try_from(part.len()).unwrap_or(0);
-            flushed += part.len();
+        let number = i64::try_from(records.len()).unwrap_or(0);
+        if number > 0 {
+            link.call(Command::Arrive(Arriving::Batch { source: head.source, from, records })).await?;
         }
-        place.at = Some(from);
-        Ok(flushed)
+        place.at = Some(from + number);
+        Ok(())
     }
 
     fn mapped(&mut self, collection: Collection, document: &latchkey_transfer::cosync::Document) -> Mapped {
@@ -329,9 +375,9 @@ impl Moving {
     }
 }
 
-fn tell(report: &mut Report, collection: Collection, line: u64, mapped: Mapped) -> Result<(), StartError> {
+fn tell(report: &mut Report, collection: Collection, line: u64, mapped: Mapped) {
     match mapped {
-        Mapped::Record(..) => Ok(()),
+        Mapped::Record(..) => {}
         Mapped::LeftAway(why) => report.left_away(&why),
         Mapped::Refused(reason) => report.refused(line, collection.name(), &reason),
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::say;
 use crate::Server;
-use crate::control::{Command, Outcome, Remote};
+use crate::control::{Command, Remote};
 use crate::settings::Settings;
 use crate::start::StartError;
 
@@ -67,10 +67,8 @@ fn with_own_server() -> Result<(), StartError> {
             scopes: "everything".to_owned(),
             app: None,
         };
-        let secret = match Remote::new(&data)?.send(&mint).await? {
-            Outcome::Done(minted) => text(&minted, "secret")?.to_owned(),
-            Outcome::Failed(reason) => return Err(StartError::Internal(reason)),
-        };
+        let minted = Remote::new(&data)?.send(&mint).await?.done()?;
+        let secret = text(&minted, "secret")?.to_owned();
         let played = Demo::new(url, secret, data.join("mailbox"))?.play().await;
         handle.stop(true).await;
         played

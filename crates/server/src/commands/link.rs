@@ -9,7 +9,7 @@ use latchkey_service::{Operator, ServiceError};
 use latchkey_storage::diesel::DatabaseLocation;
 use serde_json::Value;
 
-use crate::control::{Command, Outcome, Remote, execute, failure};
+use crate::control::{Command, Remote, execute, failure};
 use crate::settings::Settings;
 use crate::start::{Opened, Purpose, StartError, is_served, location, open};
 use crate::transfer::{Leaving, leave};
@@ -52,10 +52,7 @@ impl Link {
                 execute(&opened.service, keys, command).await
             }
         };
-        match outcome {
-            Outcome::Done(value) => Ok(value),
-            Outcome::Failed(reason) => Err(StartError::Internal(reason)),
-        }
+        outcome.done()
     }
 
     /// Has something handed out, piece by piece.
@@ -63,7 +60,10 @@ impl Link {
         &self,
         leaving: Leaving,
     ) -> Result<impl Stream<Item = Result<Bytes, StartError>> + Unpin, StartError> {
-        let told = |error: ServiceError| StartError::Internal(failure(&error));
+        let told = |error: ServiceError| match error {
+            ServiceError::Refused(_) | ServiceError::Explained(..) => StartError::BadInput(failure(&error)),
+            _ => StartError::Internal(failure(&error)),
+        };
         Ok(match self {
             Self::Server(remote) => remote.leave(&leaving).await?.boxed_local(),
             Self::Own(opened) => {

@@ -3,6 +3,7 @@
 mod administer;
 mod cosync;
 mod demo;
+mod leaving;
 mod link;
 mod moving;
 mod report;
@@ -282,7 +283,7 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
         Command::Token(command) => administer::token(&load()?, command),
         Command::Keys(command) => administer::keys(&load()?, command),
         Command::Import(command) => moving::import(&load()?, command),
-        Command::Export(command) => moving::export(&load()?, command),
+        Command::Export(command) => leaving::export(&load()?, command),
         Command::Migrate => migrate(&load()?),
         Command::Config(ConfigCommand::Check) => settings::check(&load()?),
         Command::Config(ConfigCommand::Show) => settings::show(file.as_deref(), &environment),

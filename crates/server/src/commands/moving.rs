@@ -1,31 +1,34 @@
-//! `import` and `export`. A file is read twice: first all of it is looked at and a report is printed, then, if nothing is
+//! `import`. A file is read twice: first all of it is looked at and a report is printed, then, if nothing is
 //! wrong, it is brought in, some hundreds of records at a time. Memory holds one batch, whatever the file is.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, IsTerminal as _, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal as _, Read};
+use std::path::Path;
 
-use futures_util::StreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use latchkey_crypto::PassphraseKey;
-use latchkey_service::{Begun, ImportHead, Taken, opened};
+use latchkey_service::{Begun, ImportHead, Seen, Taken, opened};
 use latchkey_transfer::{
-    AppRecord, ArchiveReader, CsvUsers, JsonUsers, Numbered, Record, Secrets, UserRecord, WrongLine,
+    AppRecord, ArchiveReader, CsvUsers, JsonUsers, Numbered, Record, Secrets, UserLine, UserRecord, WrongLine,
 };
 use secrecy::SecretString;
 use serde_json::Value;
 
 use super::link::{Link, secret_in};
-use super::report::Report;
-use super::{ExportCommand, ImportCommand, cosync, say};
-use crate::control::Command;
+use super::report::{Report, printable};
+use super::{ImportCommand, cosync, say};
+use crate::control::{Command, failure};
 use crate::settings::Settings;
 use crate::start::StartError;
-use crate::transfer::{Arriving, Form, Leaving, derive};
+use crate::transfer::{Arriving, derive};
 
 /// How many records go in one unit of work.
 pub(super) const AT_ONCE: usize = 1_000;
+/// How many bytes of text they may have been, so that memory stays small whatever they are.
+const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
+/// The most bytes of an archive's application, its keys and its messages.
+const MOST_HEAD_BYTES: usize = 8 * 1024 * 1024;
 
 pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), StartError> {
     let system = actix_web::rt::System::new();
@@ -81,18 +84,31 @@ async fn users(
 ) -> Result<(), StartError> {
     let link = Link::open(settings).await?;
     let progress = Progress::over(file, "looking at the file")?;
-    let mut batch = Batch::default();
+    let (mut batch, mut seen, mut refused) = (Batch::default(), Seen::default(), HashSet::new());
     for user in users_in(file, &progress)? {
-        let Numbered { line, record } = user.map_err(|wrong| unreadable(file, &wrong))?;
-        report.user(&record);
-        if batch.add(line, record) {
-            check_users(&link, &app, &mut batch, &mut report).await?;
+        let Numbered { line, size, record } = user.map_err(|wrong| unreadable(file, &wrong))?;
+        let wrong = match &record {
+            Err(reason) => Some(("user", reason.clone())),
+            Ok(user) => {
+                report.user(user);
+                let repeated = seen.repeats(user).map(|what| format!("the {what} stands before it already"));
+                repeated.map(|reason| (user.handle.as_str(), reason))
+            }
+        };
+        if let Some((what, reason)) = wrong {
+            report.refused(line, what, &reason);
+            refused.insert(line);
+        } else if let Ok(user) = record
+            && batch.add(line, size, user)
+        {
+            refused.extend(check_users(&link, &app, &mut batch, &mut report).await?);
         }
     }
-    check_users(&link, &app, &mut batch, &mut report).await?;
+    refused.extend(check_users(&link, &app, &mut batch, &mut report).await?);
     progress.end();
     report.print()?;
     report.stop_if_refused()?;
+    link.call(Command::Arrive(Arriving::CheckRoom { app: app.clone(), more: report.new_users() })).await?;
     if dry_run {
         say("Nothing was changed: this was a dry run.");
         return Ok(());
@@ -100,8 +116,11 @@ async fn users(
     let progress = Progress::over(file, "importing")?;
     let (mut added, mut known) = (0_u64, 0_u64);
     for user in users_in(file, &progress)? {
-        let Numbered { line, record } = user.map_err(|wrong| unreadable(file, &wrong))?;
-        if batch.add(line, record) {
+        let Numbered { line, size, record } = user.map_err(|wrong| changed(file, &wrong))?;
+        if let Ok(user) = record
+            && !refused.contains(&line)
+            && batch.add(line, size, user)
+        {
             bring_users(&link, &app, &mut batch, (&mut added, &mut known), &mut report).await?;
         }
     }
@@ -111,25 +130,31 @@ async fn users(
     report.stop_if_refused()
 }
 
+/// Looks at users, reports what is wrong, and gives the lines of those that cannot be taken.
 async fn check_users(
     link: &Link,
     app: &str,
     batch: &mut Batch<UserRecord>,
     report: &mut Report,
-) -> Result<(), StartError> {
+) -> Result<Vec<u64>, StartError> {
     let (lines, users) = batch.take();
     if users.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let check = Arriving::CheckUsers { app: app.to_owned(), users: users.clone() };
-    for ((line, user), taken) in lines.into_iter().zip(users).zip(taken_in(link, check).await?) {
+    let handles: Vec<String> = users.iter().map(|user| user.handle.clone()).collect();
+    let check = Arriving::CheckUsers { app: app.to_owned(), users };
+    let mut refused = Vec::new();
+    for ((line, handle), taken) in lines.into_iter().zip(handles).zip(taken_in(link, check).await?) {
         match taken {
             Taken::Added => report.new_user(),
             Taken::Known => report.known_user(),
-            Taken::Refused(reason) => report.refused(line, &user.handle, &reason)?,
+            Taken::Refused(reason) => {
+                report.refused(line, &handle, &reason);
+                refused.push(line);
+            }
         }
     }
-    Ok(())
+    Ok(refused)
 }
 
 async fn bring_users(
@@ -149,7 +174,7 @@ async fn bring_users(
         match taken {
             Taken::Added => *added += 1,
             Taken::Known => *known += 1,
-            Taken::Refused(reason) => report.refused_late(line, &handle, &reason)?,
+            Taken::Refused(reason) => report.refused_late(line, &handle, &reason),
         }
     }
     Ok(())
@@ -161,7 +186,7 @@ async fn taken_in(link: &Link, what: Arriving) -> Result<Vec<Taken>, StartError>
 }
 
 /// What stands in a file of users, by its name.
-type Users = Box<dyn Iterator<Item = Result<Numbered<UserRecord>, WrongLine>>>;
+type Users = Box<dyn Iterator<Item = Result<UserLine, WrongLine>>>;
 
 fn users_in(file: &Path, progress: &Progress) -> Result<Users, StartError> {
     let reader = BufReader::with_capacity(64 * 1024, progress.read(open_file(file)?));
@@ -183,29 +208,31 @@ async fn archive(
 ) -> Result<(), StartError> {
     let link = Link::open(settings).await?;
     let progress = Progress::over(file, "looking at the archive")?;
-    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
-    let (mut head, mut batch) = (None, Batch::default());
+    let (mut head, mut head_size) = (None, 0);
+    let (mut batch, mut seen) = (Batch::default(), Seen::default());
     let mut records = Records::of(file, &progress, passphrase.as_deref())?;
-    while let Some(Numbered { line, record }) = records.next(file)? {
-        if let Some(text) = records.last_text() {
-            hash.update(text);
-        }
-        if !take_head(&mut head, &record).map_err(|reason| unreadable(file, &WrongLine::new(line, reason)))? {
-            report.record(&record);
-            if batch.add(line, record) {
-                check_records(&link, head.as_ref(), &mut batch, &mut report).await?;
+    while let Some(Numbered { line, size, record }) = records.next()? {
+        let wrong = |reason: String| unreadable(file, &WrongLine::new(line, reason));
+        if take_head(&mut head, &record).map_err(wrong)? {
+            head_size += size;
+            if head_size > MOST_HEAD_BYTES {
+                return Err(wrong(format!("keys and messages are longer than {MOST_HEAD_BYTES} bytes")));
             }
+            continue;
+        }
+        report.record(&record);
+        if let Some(what) = seen.repeats_of(&record) {
+            report.refused(line, record.kind(), &format!("the {what} stands before it already"));
+        } else if batch.add(line, size, record) {
+            check_records(&link, head.as_ref(), &mut batch, &mut report).await?;
         }
     }
     check_records(&link, head.as_ref(), &mut batch, &mut report).await?;
     progress.end();
     let mut head =
         head.ok_or_else(|| unreadable(file, &WrongLine::new(2, "the archive holds no application")))?;
-    // The same archive with its secrets and without are two imports.
-    hash.update(&[u8::from(passphrase.is_some())]);
-    for (to, from) in head.source.iter_mut().zip(hash.finish().as_ref()) {
-        *to = *from;
-    }
+    head.source = records.source();
+    link.call(Command::Arrive(Arriving::CheckImport(Box::new(head.clone())))).await?;
     report.head(&head, records.secrets, passphrase.is_some());
     report.print()?;
     report.stop_if_refused()?;
@@ -237,15 +264,18 @@ async fn bring_archive(
     let progress = Progress::over(file, "importing")?;
     let mut records = Records::of(file, &progress, passphrase.as_deref())?;
     let (mut batch, mut at, mut passed, mut skipped) = (Batch::default(), done, None, 0);
-    while let Some(Numbered { line, record }) = records.next(file)? {
+    while let Some(Numbered { line, size, record }) = records.next()? {
         if take_head(&mut passed, &record).unwrap_or(false) {
             continue;
         }
         if skipped < done {
             skipped += 1;
-        } else if batch.add(line, record) {
+        } else if batch.add(line, size, record) {
             at = bring_batch(link, &head, at, &mut batch).await?;
         }
+    }
+    if records.source() != head.source {
+        return Err(changed(file, &WrongLine::new(1, "it is not what was looked at")));
     }
     at = bring_batch(link, &head, at, &mut batch).await?;
     link.call(Command::Arrive(Arriving::Finish { head: Box::new(head.clone()), records: at })).await?;
@@ -283,7 +313,7 @@ pub(super) async fn check_records(
     let mut refused = Vec::new();
     for ((line, kind), taken) in lines.into_iter().zip(kinds).zip(taken_in(link, check).await?) {
         if let Taken::Refused(reason) = taken {
-            report.refused(line, kind, &reason)?;
+            report.refused(line, kind, &reason);
             refused.push(line);
         }
     }
@@ -295,7 +325,8 @@ fn take_head(head: &mut Option<ImportHead>, record: &Record) -> Result<bool, Str
     match (head, record) {
         (head @ None, Record::App(app)) => {
             let (keys, templates) = (Vec::new(), Vec::new());
-            *head = Some(ImportHead { source: [0; 32], app: app.clone(), keys, templates });
+            let (app, takes_old_app_tokens) = (app.clone(), false);
+            *head = Some(ImportHead { source: [0; 32], app, keys, templates, takes_old_app_tokens });
         }
         (None, other) => return Err(format!("a {} stands before the application", other.kind())),
         (Some(_), Record::App(_)) => return Err("there is a second application".to_owned()),
@@ -307,114 +338,77 @@ fn take_head(head: &mut Option<ImportHead>, record: &Record) -> Result<bool, Str
 }
 
 /// The records of an archive, their secrets opened.
-struct Records {
+struct Records<'f> {
+    file: &'f Path,
     archive: ArchiveReader<BufReader<Box<dyn Read>>>,
     secrets: Secrets,
     passphrase: Option<String>,
     key: Option<PassphraseKey>,
-    text: Vec<u8>,
+    hash: ring::digest::Context,
 }
 
-impl Records {
-    fn of(file: &Path, progress: &Progress, passphrase: Option<&str>) -> Result<Self, StartError> {
+impl<'f> Records<'f> {
+    fn of(file: &'f Path, progress: &Progress, passphrase: Option<&str>) -> Result<Self, StartError> {
         let reader: Box<dyn Read> = Box::new(progress.read(open_file(file)?));
         let archive = ArchiveReader::new(BufReader::with_capacity(64 * 1024, reader));
         let archive = archive.map_err(|wrong| unreadable(file, &wrong))?;
         let (secrets, passphrase) = (archive.secrets(), passphrase.map(str::to_owned));
-        Ok(Self { archive, secrets, passphrase, key: None, text: Vec::new() })
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        // The same archive with its secrets and without are two imports.
+        hash.update(&[u8::from(passphrase.is_some())]);
+        Ok(Self { file, archive, secrets, passphrase, key: None, hash })
     }
 
-    fn next(&mut self, file: &Path) -> Result<Option<Numbered<Record>>, StartError> {
+    fn next(&mut self) -> Result<Option<Numbered<Record>>, StartError> {
         let Some(record) = self.archive.next() else { return Ok(None) };
-        let Numbered { line, record } = record.map_err(|wrong| unreadable(file, &wrong))?;
-        self.text = serde_json::to_vec(&record).map_err(|error| StartError::Internal(error.to_string()))?;
+        let Numbered { line, size, record } = record.map_err(|wrong| unreadable(self.file, &wrong))?;
+        let text = serde_json::to_vec(&record).map_err(|error| StartError::Internal(error.to_string()))?;
+        self.hash.update(&text);
         if let (Record::App(app), Some(passphrase), None) = (&record, &self.passphrase, &self.key) {
             let passphrase = SecretString::from(passphrase.clone());
-            self.key = Some(derive(&passphrase, &app.app_id)?);
+            let key = derive(&passphrase, &app.app_id);
+            self.key = Some(key.map_err(|error| StartError::BadInput(failure(&error)))?);
         }
         let record = opened(record, self.key.as_ref())
-            .map_err(|reason| unreadable(file, &WrongLine::new(line, reason)))?;
-        Ok(Some(Numbered { line, record }))
+            .map_err(|reason| unreadable(self.file, &WrongLine::new(line, reason)))?;
+        Ok(Some(Numbered { line, size, record }))
     }
 
-    /// The text of the record that was read last, as far as it means something.
-    fn last_text(&self) -> Option<&[u8]> {
-        Some(self.text.as_slice())
-    }
-}
-
-pub(super) fn export(settings: &Settings, command: ExportCommand) -> Result<(), StartError> {
-    let (app, to, form, passphrase) = match command {
-        ExportCommand::Archive { app, to, passphrase_file } => {
-            (app, to, Form::Archive, passphrase_file.as_ref().map(secret_in).transpose()?)
+    /// SHA-256 of what was read so far, as far as it means something.
+    fn source(&self) -> [u8; 32] {
+        let mut source = [0; 32];
+        for (to, from) in source.iter_mut().zip(self.hash.clone().finish().as_ref()) {
+            *to = *from;
         }
-        ExportCommand::Users { app, to } => (app, to, Form::Users, None),
-    };
-    let system = actix_web::rt::System::new();
-    system.block_on(async {
-        let link = Link::open(settings).await?;
-        let mut pieces = link.leave(Leaving { app, form, passphrase }).await?;
-        let mut out = Out::new(to)?;
-        while let Some(piece) = pieces.next().await {
-            out.write(&piece?)?;
-        }
-        out.end()
-    })
-}
-
-/// Where an export goes: standard output, or a file that gets its name when it is whole.
-struct Out {
-    to: Box<dyn Write>,
-    file: Option<(PathBuf, PathBuf)>,
-}
-
-impl Out {
-    fn new(to: Option<PathBuf>) -> Result<Self, StartError> {
-        let Some(path) = to else { return Ok(Self { to: Box::new(io::stdout()), file: None }) };
-        if path.exists() {
-            return Err(StartError::CannotWrite(format!("{} is there already", path.display())));
-        }
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
-        let file = options.map_err(|error| cannot_write(&part, &error))?;
-        Ok(Self { to: Box::new(io::BufWriter::new(file)), file: Some((part, path)) })
-    }
-
-    fn write(&mut self, piece: &[u8]) -> Result<(), StartError> {
-        self.to.write_all(piece).map_err(|error| cannot_write(Path::new("the export"), &error))
-    }
-
-    fn end(mut self) -> Result<(), StartError> {
-        self.to.flush().map_err(|error| cannot_write(Path::new("the export"), &error))?;
-        if let Some((part, path)) = self.file {
-            std::fs::rename(&part, &path).map_err(|error| cannot_write(&path, &error))?;
-            let _ = writeln!(io::stderr(), "{} is written", path.display());
-        }
-        Ok(())
+        source
     }
 }
 
 /// Records, until there are enough for a unit of work.
-pub(super) struct Batch<T>(Vec<u64>, Vec<T>);
+pub(super) struct Batch<T> {
+    lines: Vec<u64>,
+    items: Vec<T>,
+    size: usize,
+}
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
-        Self(Vec::new(), Vec::new())
+        Self { lines: Vec::new(), items: Vec::new(), size: 0 }
     }
 }
 
 impl<T> Batch<T> {
-    /// Adds one; `true` when it is time to hand them on.
-    pub(super) fn add(&mut self, line: u64, item: T) -> bool {
-        self.0.push(line);
-        self.1.push(item);
-        self.1.len() >= AT_ONCE
+    /// Adds one of so many bytes; `true` when it is time to hand them on.
+    pub(super) fn add(&mut self, line: u64, size: usize, item: T) -> bool {
+        self.lines.push(line);
+        self.items.push(item);
+        self.size += size;
+        self.items.len() >= AT_ONCE || self.size >= MOST_BYTES_AT_ONCE
     }
 
     pub(super) fn take(&mut self) -> (Vec<u64>, Vec<T>) {
-        (std::mem::take(&mut self.0), std::mem::take(&mut self.1))
+        self.size = 0;
+        (std::mem::take(&mut self.lines), std::mem::take(&mut self.items))
     }
 }
 
@@ -447,14 +441,23 @@ impl Progress {
 }
 
 fn open_file(file: &Path) -> Result<File, StartError> {
-    File::open(file)
-        .map_err(|error| StartError::Configuration(format!("{} cannot be read: {error}", file.display())))
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> StartError {
-    StartError::CannotWrite(format!("{} cannot be written: {error}", path.display()))
+    let failed =
+        |error: io::Error| StartError::Configuration(format!("{} cannot be read: {error}", file.display()));
+    // Before it is opened: a pipe would wait for somebody who writes.
+    if !std::fs::metadata(file).map_err(failed)?.is_file() {
+        let text = format!("{} is no file: an import reads what it takes twice", file.display());
+        return Err(StartError::BadInput(text));
+    }
+    File::open(file).map_err(failed)
 }
 
 pub(super) fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
-    StartError::BadInput(format!("{}, {wrong}; nothing was imported", file.display()))
+    StartError::BadInput(printable(&format!("{}, {wrong}; nothing was imported", file.display())))
+}
+
+/// What was looked at and found good is read anew: it is something else now.
+fn changed(file: &Path, wrong: &WrongLine) -> StartError {
+    let text =
+        format!("{}, {wrong}; it was changed while it was imported, and is in up to there", file.display());
+    StartError::BadInput(printable(&text))
 }

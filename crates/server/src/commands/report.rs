@@ -1,8 +1,9 @@
 //! What an import is about to do, and what it cannot: counts first, then what stands in the way, with its line.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use latchkey_service::ImportHead;
@@ -41,10 +42,10 @@ struct Shown {
 }
 
 impl Shown {
-    fn add(&mut self, text: String) {
+    fn add(&mut self, text: &str) {
         self.number += 1;
         if self.some.len() < SHOWN {
-            self.some.push(text);
+            self.some.push(printable(text));
         }
     }
 
@@ -63,11 +64,26 @@ impl Shown {
     }
 }
 
+/// A text of a file, for a terminal: what would command it is written out.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 impl Report {
     /// A report that is also written to a file, if one is named.
     pub(super) fn new(file: Option<&Path>, skip_refused: bool) -> Result<Self, StartError> {
+        // It names users, and must not take the place of anything.
         let create = |path: &Path| {
-            File::create(path).map(BufWriter::new).map_err(|error| {
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            file.map(BufWriter::new).map_err(|error| {
                 StartError::CannotWrite(format!("{} cannot be written: {error}", path.display()))
             })
         };
@@ -107,7 +123,7 @@ impl Report {
             self.without_authenticator += 1;
         }
         if user.password.is_some() && user.password_over == DigestOver::Raw {
-            self.over_raw.add(user.handle.clone());
+            self.over_raw.add(&user.handle);
             self.write(&json!({"handle": user.handle, "note": "needs rawPassword at the next log-in"}));
         }
     }
@@ -116,31 +132,33 @@ impl Report {
         self.new += 1;
     }
 
+    /// How many of them are new.
+    pub(super) fn new_users(&self) -> u32 {
+        u32::try_from(self.new).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn known_user(&mut self) {
         self.known += 1;
     }
 
-    pub(super) fn refused(&mut self, line: u64, what: &str, reason: &str) -> Result<(), StartError> {
-        self.refused.add(format!("line {line}: {what}: {reason}"));
+    pub(super) fn refused(&mut self, line: u64, what: &str, reason: &str) {
+        self.refused.add(&format!("line {line}: {what}: {reason}"));
         self.write(&json!({"line": line, "what": what, "refused": reason}));
-        Ok(())
     }
 
     /// Something that has no place here.
-    pub(super) fn left_away(&mut self, what: &str) -> Result<(), StartError> {
+    pub(super) fn left_away(&mut self, what: &str) {
         *self.left_away.entry(what.to_owned()).or_default() += 1;
-        Ok(())
     }
 
     /// A value that is lost, of something that is taken.
-    pub(super) fn lost(&mut self, what: &str) -> Result<(), StartError> {
-        self.lost.add(what.to_owned());
+    pub(super) fn lost(&mut self, what: &str) {
+        self.lost.add(what);
         self.write(&json!({ "lost": what }));
-        Ok(())
     }
 
     /// An application of another server.
-    pub(super) fn app(&mut self, head: &ImportHead) -> Result<(), StartError> {
+    pub(super) fn app(&mut self, head: &ImportHead) {
         let key = if head.keys.iter().any(|key| key.private_key.is_some()) { "its key" } else { "a new key" };
         self.notes.push(format!(
             "The application {} ({}), with {key} and {} messages.",
@@ -148,13 +166,12 @@ impl Report {
             head.app.app_id,
             head.templates.len()
         ));
-        Ok(())
     }
 
     /// One that was refused when it was brought in, though nothing was wrong with it before.
-    pub(super) fn refused_late(&mut self, line: u64, what: &str, reason: &str) -> Result<(), StartError> {
-        say(&format!("line {line}: {what}: {reason}"));
-        self.refused(line, what, reason)
+    pub(super) fn refused_late(&mut self, line: u64, what: &str, reason: &str) {
+        say(&printable(&format!("line {line}: {what}: {reason}")));
+        self.refused(line, what, reason);
     }
 
     /// What there is to say of an application.
@@ -194,7 +211,7 @@ impl Report {
 
     pub(super) fn print(&mut self) -> Result<(), StartError> {
         for note in &self.notes {
-            say(note);
+            say(&printable(note));
         }
         if self.notes.is_empty() {
             say(&format!("{} users: {} new, {} there already", self.users, self.new, self.known));
@@ -214,7 +231,7 @@ impl Report {
             "have digests of the password itself: their next log-in must send rawPassword, and is upgraded then",
         );
         for (what, number) in &self.left_away {
-            say(&format!("{number} {what}: left away"));
+            say(&printable(&format!("{number} {what}: left away")));
         }
         self.lost.print("values are lost:");
         self.refused.print("cannot be imported:");

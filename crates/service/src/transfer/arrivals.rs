@@ -1,10 +1,12 @@
 //! What moves in: an application as a whole, which nobody sees until it is one, and users for an application that is
 //! there. Both go in batches, and can be gone on with where they were stopped.
 
+use latchkey_crypto::OLD_GENERATION;
 use latchkey_domain::{
-    App, AppId, AppKey, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, User, max_users, signing_key,
+    App, AppId, AppKey, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, SocialIdentity, User, max_users,
+    signing_key,
 };
-use latchkey_storage::{Brought, Repositories, Store};
+use latchkey_storage::{Brought, Readers, Repositories, Store};
 use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord, UserRecord};
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -25,6 +27,8 @@ pub struct ImportHead {
     pub keys: Vec<KeyRecord>,
     /// Its messages.
     pub templates: Vec<TemplateRecord>,
+    /// Whether it comes from an old server, whose app tokens are in its clients.
+    pub takes_old_app_tokens: bool,
 }
 
 /// How an import begins.
@@ -77,14 +81,49 @@ impl<S: Store> Service<S> {
                 for user in &users {
                     found.push(match user {
                         Err(reason) => Taken::Refused(reason.clone()),
-                        Ok(user) => match readers.users().find_by_handle(app_id, &user.handle)? {
-                            None => Taken::Added,
-                            Some(known) if known.id == user.id => Taken::Known,
-                            Some(_) => Taken::Refused("the handle is another user's".to_owned()),
-                        },
+                        Ok(user) => standing_of(readers, user)?,
                     });
                 }
                 Ok(found)
+            })
+            .await
+    }
+
+    /// Looks whether an application has room for so many more users.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::SignupOff`], explained, when it has not.
+    pub async fn check_room(&self, app_id: AppId, more: u32) -> Result<(), ServiceError> {
+        let mode = self.inner.settings.mode;
+        self.inner
+            .store
+            .read("import.room", move |readers| {
+                let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let Some(limit) = max_users(&app, mode).filter(|_| more > 0) else { return Ok(()) };
+                match limit.checked_sub(more) {
+                    Some(room) if !readers.users().are_at_least(app_id, room + 1)? => Ok(()),
+                    _ => Err(too_many(limit)),
+                }
+            })
+            .await
+    }
+
+    /// Looks whether an application could be brought in, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::begin_import`].
+    pub async fn check_import(&self, head: ImportHead) -> Result<Begun, ServiceError> {
+        let (app, _, _) = self.head_of(&head)?;
+        let source = head.source;
+        self.inner
+            .store
+            .transact("import.look", move |repos| {
+                let begun = begun_of(repos, &app, &source)?;
+                let is_others = |mark: &ImportMark| mark.app_id == app.id && mark.source != source;
+                if begun.is_none() && repos.imports().list()?.iter().any(is_others) {
+                    return Err(another_import());
+                }
+                Ok(begun.unwrap_or(Begun::At(0)))
             })
             .await
     }
@@ -111,7 +150,8 @@ impl<S: Store> Service<S> {
     }
 
     fn id_of(&self, app: &AppRecord) -> Result<AppId, ServiceError> {
-        app.app_id.parse().map_err(|_| explained("the application's id is not 32 hexadecimal digits"))
+        let id = app.app_id.parse().ok().filter(|id| *id != AppId::NONE);
+        id.ok_or_else(|| explained("the application's id is not 32 hexadecimal digits, or all of them are 0"))
     }
 
     /// Begins to bring an application in, or goes on.
@@ -128,16 +168,11 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .transact("import.begin", move |repos| {
-                if repos.apps().find(app.id)?.is_some() {
-                    return Ok(Begun::AlreadyThere);
-                }
-                name_is_free(repos, &app)?;
-                if let Some(begun) = repos.imports().find(&mark.source)? {
-                    return Ok(Begun::At(begun.done));
+                if let Some(begun) = begun_of(repos, &app, &mark.source)? {
+                    return Ok(begun);
                 }
                 if !repos.imports().begin(&app, &mark)? {
-                    let text = "another import makes this application: finish it, or discard it";
-                    return Err(ServiceError::Explained(Refusal::Conflict, text.to_owned()));
+                    return Err(another_import());
                 }
                 keys.iter().try_for_each(|key| repos.apps().put_key(key))?;
                 templates.iter().try_for_each(|template| repos.email_templates().put(template))?;
@@ -146,15 +181,14 @@ impl<S: Store> Service<S> {
             .await
     }
 
-    /// The application with its keys and messages. One whose private keys do not come along gets a new one, and the old
-    /// ones stay published for as long as their tokens can live.
-    async fn arriving(
-        &self,
-        head: &ImportHead,
-    ) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
+    /// The application with its keys and messages, as they stand in the source.
+    fn head_of(&self, head: &ImportHead) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
         let id = self.id_of(&head.app)?;
         let (mut app, mail, sms) = app_of(&head.app, id).map_err(|text| explained(&text))?;
         check_together(&app)?;
+        if head.takes_old_app_tokens {
+            app.token_generation = OLD_GENERATION;
+        }
         if let Some(mail) = mail {
             app.settings.mail_api_key = Some(self.seal_mail_key(id, &mail)?);
         }
@@ -164,8 +198,22 @@ impl<S: Store> Service<S> {
                 Some(self.inner.keys.seal(&context, sms.as_bytes(), &*self.inner.entropy)?);
         }
         let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(|text| explained(&text)));
-        let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let templates =
+            head.templates.iter().map(|record| template_of(record, id).map_err(|text| explained(&text)));
+        Ok((app, keys, templates.collect::<Result<_, _>>()?))
+    }
+
+    /// The same, so that it can work here. One whose private keys do not come along gets a new one, and the old ones stay
+    /// published for as long as their tokens can live.
+    async fn arriving(
+        &self,
+        head: &ImportHead,
+    ) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
+        let (mut app, mut keys, templates) = self.head_of(head)?;
         let now = self.inner.clock.now();
+        // An app token of the future would be refused.
+        app.token_issued_at = app.token_issued_at.min(now);
         let signs = signing_key(&keys, now).map(|key| key.kid.clone());
         let has_private = head
             .keys
@@ -179,11 +227,9 @@ impl<S: Store> Service<S> {
                 let before = key.signs_from.min(now - Duration::SECOND);
                 (key.signs_from, key.published_until) = (before, Some(until));
             }
-            keys.push(self.new_key(id, now).await?);
+            keys.push(self.new_key(app.id, now).await?);
         }
-        let templates =
-            head.templates.iter().map(|record| template_of(record, id).map_err(|text| explained(&text)));
-        Ok((app, keys, templates.collect::<Result<_, _>>()?))
+        Ok((app, keys, templates))
     }
 
     /// Brings the next records of an application in that is not whole yet. `from` is how many were before.
@@ -228,10 +274,10 @@ impl<S: Store> Service<S> {
                 for (number, arrival) in (from + 1..).zip(&arrivals) {
                     match arrival {
                         Arrival::User(user) => {
-                            if repos.imports().add_user(user)? == Brought::Taken {
+                            if repos.imports().add_user(user)? != Brought::Added {
                                 let name = user.handle.as_str();
                                 return Err(explained(&format!(
-                                    "record {number}: {name} has a handle, name, number or identity of another"
+                                    "record {number}: {name} has a handle, id, name, number or identity of another"
                                 )));
                             }
                         }
@@ -327,20 +373,13 @@ impl<S: Store> Service<S> {
         let now = self.inner.clock.now();
         let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
         let mode = self.inner.settings.mode;
-        let number = u32::try_from(users.len()).unwrap_or(u32::MAX);
         let mut act = Act::of_operator("importUsers", app_id, &operator);
-        act.detail = Some(format!("{number} records"));
+        act.detail = Some(format!("{} records", users.len()));
         let entry = self.done(&act)?;
         self.inner
             .store
             .transact("import.users", move |repos| {
                 let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                if let Some(limit) = max_users(&app, mode)
-                    && repos.users().are_at_least(app_id, limit.saturating_sub(number) + 1)?
-                {
-                    let text = format!("the application may have {limit} users");
-                    return Err(ServiceError::Explained(Refusal::SignupOff, text));
-                }
                 let mut taken = Vec::with_capacity(users.len());
                 for user in &users {
                     taken.push(match user {
@@ -349,10 +388,16 @@ impl<S: Store> Service<S> {
                             Brought::Added => Taken::Added,
                             Brought::Known => Taken::Known,
                             Brought::Taken => Taken::Refused(
-                                "handle, user name, number or identity are another user's".to_owned(),
+                                "handle, id, user name, number or identity are another user's".to_owned(),
                             ),
                         },
                     });
+                }
+                let limit = max_users(&app, mode).filter(|_| taken.contains(&Taken::Added));
+                if let Some(limit) = limit
+                    && repos.users().are_at_least(app_id, limit.saturating_add(1))?
+                {
+                    return Err(too_many(limit));
                 }
                 repos.audit().add(&entry)?;
                 Ok(taken)
@@ -361,12 +406,63 @@ impl<S: Store> Service<S> {
     }
 }
 
+/// Where an import is, if it was begun, or is not needed.
+fn begun_of(
+    repos: &mut dyn Repositories,
+    app: &App,
+    source: &[u8; 32],
+) -> Result<Option<Begun>, ServiceError> {
+    if repos.apps().find(app.id)?.is_some() {
+        return Ok(Some(Begun::AlreadyThere));
+    }
+    name_is_free(repos, app)?;
+    Ok(repos.imports().find(source)?.map(|begun| Begun::At(begun.done)))
+}
+
+/// Whether a user could be added: what is one user's alone must be nobody else's.
+fn standing_of(readers: &mut dyn Readers, user: &User) -> Result<Taken, ServiceError> {
+    let app_id = user.app_id;
+    let users = readers.users();
+    let others = |what: &str| Ok(Taken::Refused(format!("the {what} is another user's")));
+    match users.find_by_handle(app_id, &user.handle)? {
+        Some(known) if known.id == user.id => return Ok(Taken::Known),
+        Some(_) => return others("handle"),
+        None if users.find(app_id, user.id)?.is_some() => return others("id"),
+        None => {}
+    }
+    if let Some(name) = &user.user_name
+        && users.find_by_user_name(app_id, name)?.is_some()
+    {
+        return others("user name");
+    }
+    if let Some(phone) = &user.factors.verified_phone
+        && users.find_by_verified_phone(app_id, phone)?.is_some()
+    {
+        return others("verified number");
+    }
+    if let Some(SocialIdentity { provider, subject: Some(subject) }) = &user.social
+        && users.find_by_subject(app_id, *provider, subject)?.is_some()
+    {
+        return others("identity at a provider");
+    }
+    Ok(Taken::Added)
+}
+
+fn another_import() -> ServiceError {
+    let text = "another import makes this application: finish it, or discard it";
+    ServiceError::Explained(Refusal::Conflict, text.to_owned())
+}
+
 fn name_is_free(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceError> {
     if repos.apps().find_by_name(app.developer_id, &app.name)?.is_none() {
         return Ok(());
     }
     let text = format!("App '{}' already exists.", app.name.as_str());
     Err(ServiceError::Explained(Refusal::AppNameTaken, text))
+}
+
+fn too_many(limit: u32) -> ServiceError {
+    ServiceError::Explained(Refusal::SignupOff, format!("the application may have {limit} users"))
 }
 
 fn explained(text: &str) -> ServiceError {

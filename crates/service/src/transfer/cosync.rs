@@ -2,7 +2,6 @@
 //! file alone. What has none is told, not dropped in silence.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher as _, RandomState};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +10,7 @@ use latchkey_domain::{
     AppId, AppSettings, Audience, Handle, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
     Phone, Preset, SignupFlow, SocialLogin, TemplateName, TwoFactorMode, UserName,
 };
-use latchkey_notifiers::is_plain_enough;
+use latchkey_notifiers::MailAddress;
 use latchkey_storage::settings_to_json;
 use latchkey_transfer::cosync::Document;
 use latchkey_transfer::{
@@ -20,12 +19,10 @@ use latchkey_transfer::{
 use time::OffsetDateTime;
 
 use super::arrivals::ImportHead;
+use super::bounds::{MOST_JWT_HOURS, is_audience, is_fixed_audience, is_heading};
+use super::seen::Seen;
+use crate::email_templates::wrong_words;
 use crate::sms::account_json;
-
-/// The longest life of a JWT that an imported application keeps, in hours: ten years.
-const MOST_JWT_HOURS: i64 = 87_600;
-/// How many handles, names and numbers are remembered, to tell who has one twice.
-const MOST_REMEMBERED: usize = 4_000_000;
 
 /// What became of a document.
 #[derive(Debug)]
@@ -42,23 +39,20 @@ pub enum Mapped {
 pub struct CosyncReader {
     seal: OldSeal,
     public_url: String,
-    now: OffsetDateTime,
     apps: HashSet<String>,
-    taken: HashSet<u64>,
-    hasher: RandomState,
+    seen: Seen,
 }
 
 impl CosyncReader {
     /// A reader for a server that is reached at this address.
     #[must_use]
-    pub fn new(seal: OldSeal, public_url: String, now: OffsetDateTime) -> Self {
-        let (apps, taken, hasher) = (HashSet::new(), HashSet::new(), RandomState::new());
-        Self { seal, public_url, now, apps, taken, hasher }
+    pub fn new(seal: OldSeal, public_url: String) -> Self {
+        Self { seal, public_url, apps: HashSet::new(), seen: Seen::default() }
     }
 
     /// Forgets whom it has seen, to read the same documents again.
     pub fn start_again(&mut self) {
-        self.taken.clear();
+        self.seen.clear();
     }
 
     /// An application with its key, and what was lost on the way.
@@ -68,10 +62,14 @@ impl CosyncReader {
     pub fn app(&mut self, document: &Document) -> Result<(ImportHead, Vec<String>), String> {
         let mut notes = Vec::new();
         let app_id = required(document, "appId")?;
-        app_id.parse::<AppId>().map_err(|_| format!("appId {app_id:?} is not 32 hexadecimal digits"))?;
+        app_id
+            .parse::<AppId>()
+            .ok()
+            .filter(|id| *id != AppId::NONE)
+            .ok_or_else(|| format!("appId {app_id:?} is not 32 hexadecimal digits, or all of them are 0"))?;
         let (settings, lost) = self.settings(document, &app_id)?;
         notes.extend(lost);
-        let created_at = document.time("createdAt")?.unwrap_or(self.now);
+        let created_at = born(document)?;
         let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
         let status = match status.as_str() {
             "active" | "inactive" | "suspended" | "blocked" | "migrated" => status,
@@ -95,7 +93,14 @@ impl CosyncReader {
             app_id: app_id.clone(),
         };
         self.apps.insert(app_id);
-        Ok((ImportHead { source: [0; 32], app, keys: vec![key], templates: Vec::new() }, notes))
+        let head = ImportHead {
+            source: [0; 32],
+            app,
+            keys: vec![key],
+            templates: Vec::new(),
+            takes_old_app_tokens: true,
+        };
+        Ok((head, notes))
     }
 
     fn opened(&self, document: &Document, name: &str) -> Result<Option<String>, String> {
@@ -145,7 +150,7 @@ impl CosyncReader {
         settings.user_names = document.flag("userNamesEnabled")?;
         let audiences = |name: &str| -> Result<Vec<String>, String> {
             let text = document.text(name)?.unwrap_or_default();
-            Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
+            Ok(text.split(',').map(str::trim).filter(|part| is_audience(part)).map(str::to_owned).collect())
         };
         settings.apple = SocialLogin {
             enabled: document.flag("appleLoginEnabled")?,
@@ -167,7 +172,8 @@ impl CosyncReader {
             Some("phone") => TwoFactorMode::Phone,
             _ => TwoFactorMode::None,
         };
-        settings.authenticator_heading = document.text("googleAppName")?;
+        settings.authenticator_heading =
+            kept(document.text("googleAppName")?, "heading of authenticators", is_heading, &mut notes);
         let number = |name: &str, otherwise: u32, most: u32| -> Result<u32, String> {
             let number = document.number(name)?.unwrap_or(i64::from(otherwise)).clamp(0, i64::from(most));
             Ok(u32::try_from(number).unwrap_or(otherwise))
@@ -182,9 +188,10 @@ impl CosyncReader {
         password.min_digit = number("passwordMinDigit", 0, 128)?;
         password.min_special = number("passwordMinSpecial", 0, 128)?;
         // As the old server read it: nothing is a day, 0 is an hour.
-        let hours = document.number("userJWTExpiration")?.unwrap_or(24).clamp(1, MOST_JWT_HOURS);
+        let hours = document.number("userJWTExpiration")?.unwrap_or(24).clamp(1, i64::from(MOST_JWT_HOURS));
         settings.user_jwt_hours = u32::try_from(hours).unwrap_or(24);
-        settings.audience = match document.text("realmAppId")? {
+        let audience = kept(document.text("realmAppId")?, "realmAppId", is_fixed_audience, &mut notes);
+        settings.audience = match audience {
             None => Audience::None,
             Some(text) if text == "none" => Audience::None,
             Some(text) if text == app_id => Audience::AppId,
@@ -192,7 +199,9 @@ impl CosyncReader {
         };
         settings.metadata_email = document.flag("metaDataEmail")?;
         settings.own_mail_sender = document.flag("emailExtension")?;
-        settings.mail_sender_address = document.text("emailExtensionSenderEmail")?;
+        let is_address = |text: &str| MailAddress::parse(text).is_ok();
+        settings.mail_sender_address =
+            kept(document.text("emailExtensionSenderEmail")?, "sender of mail", is_address, &mut notes);
         for locale in document.texts("locales")? {
             match Locale::parse(&locale) {
                 Ok(locale) if !settings.locales.contains(&locale) => settings.locales.push(locale),
@@ -200,7 +209,7 @@ impl CosyncReader {
                 Err(_) => notes.push(format!("its locale {locale:?} is none")),
             }
         }
-        let data = document.object("appData")?;
+        let data = document.object("appData", &mut notes)?;
         settings.app_data = data.into_iter().filter(|(name, _)| !name.starts_with("Cosync")).collect();
         settings.metadata = fields(&document.documents("metaData")?, &[], &mut notes)?;
         let own: Vec<_> = settings.metadata.iter().cloned().collect();
@@ -213,7 +222,7 @@ impl CosyncReader {
     /// # Errors
     /// What is wrong.
     pub fn template(&self, document: &Document) -> Mapped {
-        self.map(document, |this| {
+        self.map(document, |_| {
             let name = required(document, "templateName")?;
             let locale = document.text("locale")?.unwrap_or_else(|| "EN".to_owned());
             let html = required(document, "htmlTemplate")?;
@@ -222,15 +231,17 @@ impl CosyncReader {
                 return left_away("there is none of this name");
             };
             let Ok(parsed) = Locale::parse(&locale) else { return left_away("there is no such locale") };
-            if !is_plain_enough(&html) {
-                return left_away("its HTML is nested without end; the built-in words are used");
+            let subject = document.text("subject")?.unwrap_or_else(|| "%APP_NAME%".to_owned());
+            let reply_to = document.text("replyTo")?.unwrap_or_default();
+            if let Some(what) = wrong_words(&subject, &reply_to, &html) {
+                return left_away(&format!("{what}; the built-in words are used"));
             }
-            let created_at = document.time("createdAt")?.unwrap_or(this.now);
+            let created_at = born(document)?;
             let record = TemplateRecord {
                 name: known.as_str().to_owned(),
                 locale: parsed.as_str().to_owned(),
-                subject: document.text("subject")?.unwrap_or_else(|| "%APP_NAME%".to_owned()),
-                reply_to: document.text("replyTo")?.unwrap_or_default(),
+                subject,
+                reply_to,
                 html,
                 link_text: document.text("localeLinkText")?.unwrap_or_default(),
                 created_at,
@@ -252,7 +263,7 @@ impl CosyncReader {
         let typed = required(document, "handle")?;
         let handle = Handle::parse_anonymous(&typed).or_else(|_| Handle::parse(&typed));
         let handle = handle.map_err(|error| format!("{typed:?}: {error}"))?;
-        if !self.is_new(&app_id, "handle", handle.key()) {
+        if !self.seen.is_new(&app_id, "handle", handle.key()) {
             return Err(format!("the handle {typed:?} stands twice"));
         }
         let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
@@ -262,7 +273,7 @@ impl CosyncReader {
         let mut user_name = document.text("userName")?;
         if let Some(name) = &user_name {
             let parsed = UserName::parse(name).ok();
-            let is_new = parsed.is_some_and(|name| self.is_new(&app_id, "name", name.as_str()));
+            let is_new = parsed.is_some_and(|name| self.seen.is_new(&app_id, "name", name.as_str()));
             if !is_new {
                 lost.push(format!("{typed}: the user name {name:?} is none, or another's"));
                 user_name = None;
@@ -276,7 +287,7 @@ impl CosyncReader {
         phone = parsed.as_ref().map(|phone| phone.as_str().to_owned());
         let mut verified = parsed.filter(|_| document.flag("phoneVerified") == Ok(true));
         if let Some(number) = &verified
-            && !self.is_new(&app_id, "phone", number.as_str())
+            && !self.seen.is_new(&app_id, "phone", number.as_str())
         {
             lost.push(format!("{typed}: another user verified the same number"));
             verified = None;
@@ -284,7 +295,7 @@ impl CosyncReader {
         let provider = document.text("loginProvider")?.filter(|name| name == "apple" || name == "google");
         let mut subject = document.text("socialUserId")?.filter(|_| provider.is_some());
         if let (Some(name), Some(text)) = (&provider, &subject)
-            && !self.is_new(&app_id, name, text)
+            && !self.seen.is_new(&app_id, name, text)
         {
             lost.push(format!("{typed}: another user has the same {name} account"));
             subject = None;
@@ -299,6 +310,9 @@ impl CosyncReader {
             }
         });
         let created_at = document.time("createdAt")?;
+        let mut values = Vec::new();
+        let meta_data = document.object("metaData", &mut values)?;
+        lost.extend(values.into_iter().map(|value| format!("{typed}: {value}")));
         Ok(UserRecord {
             handle: typed,
             id: None,
@@ -307,7 +321,7 @@ impl CosyncReader {
             password: document.text("password")?,
             password_over: DigestOver::Md5,
             locale: self.locale(document, lost)?,
-            meta_data: document.object("metaData")?,
+            meta_data,
             phone,
             phone_factor: document.flag("twoFactorPhoneVerification")? && verified.is_some(),
             verified_phone: verified.map(|number| number.as_str().to_owned()),
@@ -343,7 +357,7 @@ impl CosyncReader {
             let Some(password) = document.text("password")? else {
                 return Ok(Err("sign-ups without a password".to_owned()));
             };
-            let created_at = document.time("createdAt")?.unwrap_or(this.now);
+            let created_at = born(document)?;
             let mut lost = Vec::new();
             let app_id = required(document, "appId")?;
             let record = SignupRecord {
@@ -352,7 +366,7 @@ impl CosyncReader {
                 status: "pending".to_owned(),
                 password,
                 locale: this.locale(document, &mut lost)?.unwrap_or_else(|| "EN".to_owned()),
-                meta_data: document.object("metaData")?,
+                meta_data: document.object("metaData", &mut lost)?,
                 created_at,
                 updated_at: document.time("updatedAt")?.unwrap_or(created_at),
                 handle,
@@ -368,7 +382,8 @@ impl CosyncReader {
             if document.text("status")?.is_some_and(|status| status != "pending") {
                 return Ok(Err("invitations that are done".to_owned()));
             }
-            let created_at = document.time("createdAt")?.unwrap_or(this.now);
+            let created_at = born(document)?;
+            let mut lost = Vec::new();
             let sender = document.text("senderHandle")?.unwrap_or_else(|| "superuser".to_owned());
             let app_id = required(document, "appId")?;
             let record = InviteRecord {
@@ -378,12 +393,12 @@ impl CosyncReader {
                 sender_reference: document.text("senderUserId")?.unwrap_or_default(),
                 status: "pending".to_owned(),
                 locale: "EN".to_owned(),
-                meta_data: document.object("metaData")?,
+                meta_data: document.object("metaData", &mut lost)?,
                 created_at,
                 updated_at: document.time("updatedAt")?.unwrap_or(created_at),
                 handle,
             };
-            Ok(Ok((Record::Invite(record), Vec::new())))
+            Ok(Ok((Record::Invite(record), lost)))
         })
     }
 
@@ -416,15 +431,27 @@ impl CosyncReader {
             Err(reason) => Mapped::Refused(reason),
         }
     }
+}
 
-    /// Whether nobody of the application has this yet, as far as is remembered.
-    fn is_new(&mut self, app_id: &str, what: &str, value: &str) -> bool {
-        let mark = self.hasher.hash_one((app_id, what, value));
-        if self.taken.len() >= MOST_REMEMBERED {
-            return !self.taken.contains(&mark);
-        }
-        self.taken.insert(mark)
+/// When a document was made. One without a time says it by its id, and else has none: the same at every reading.
+fn born(document: &Document) -> Result<OffsetDateTime, String> {
+    let time = document.time("createdAt")?.or_else(|| document.time_of_id());
+    Ok(time.unwrap_or(OffsetDateTime::UNIX_EPOCH))
+}
+
+/// A text that is good here; another one is told.
+fn kept(
+    text: Option<String>,
+    what: &str,
+    is_good: impl Fn(&str) -> bool,
+    notes: &mut Vec<String>,
+) -> Option<String> {
+    let text = text?;
+    if is_good(&text) {
+        return Some(text);
     }
+    notes.push(format!("its {what} {text:?} is none"));
+    None
 }
 
 fn required(document: &Document, name: &str) -> Result<String, String> {

@@ -2,13 +2,16 @@
 //! `latchkey-transfer`'s.
 
 mod arrivals;
+mod bounds;
 mod cosync;
 mod departures;
+mod seen;
 mod values;
 mod zip_import;
 
 pub use arrivals::{Begun, ImportHead, Taken, TakenIn};
 pub use cosync::{CosyncReader, Mapped};
 pub use departures::Export;
+pub use seen::Seen;
 pub use values::opened;
 pub use zip_import::{FromZip, ZipSource};

@@ -7,7 +7,7 @@ use latchkey_domain::{
     App, AppId, AppKey, AppName, AppStatus, AppType, Authenticator, DeveloperId, EmailTemplate, Factors,
     Handle, Invite, InviteId, InviteState, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata,
     Phone, Provider, Sealed, Sessions, Signup, SignupId, SignupState, SocialIdentity, TemplateName, User,
-    UserId, UserName, UserStatus,
+    UserId, UserName, UserStatus, has_forbidden_characters,
 };
 use latchkey_storage::{Store, settings_from_json, settings_to_json};
 use latchkey_transfer::{
@@ -16,7 +16,9 @@ use latchkey_transfer::{
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use super::bounds::{is_storable, within_bounds};
 use super::departures::SecretForm;
+use crate::email_templates::wrong_words;
 use crate::outbox::mail_key_of;
 use crate::second_factor::authenticator_of;
 use crate::signing::private_key_of;
@@ -86,12 +88,13 @@ type AppParts = (App, Option<String>, Option<String>);
 
 /// An application from its record: without accounts, which are sealed for it later.
 pub(super) fn app_of(record: &AppRecord, id: AppId) -> Result<AppParts, String> {
-    let mut settings = settings_from_json(record.settings.clone())
+    let settings = settings_from_json(record.settings.clone())
         .map_err(|_| "the settings are none of this version".to_owned())?;
+    let mut settings = within_bounds(settings)?;
     (settings.mail_api_key, settings.sms_account) = (None, None);
     let name = AppName::parse(&record.name).map_err(|error| error.to_string())?;
-    if record.issuer.is_empty() || record.issuer.len() > 1_024 || record.issuer.chars().any(char::is_control)
-    {
+    let is_web = ["https://", "http://"].iter().any(|scheme| record.issuer.starts_with(scheme));
+    if !is_web || record.issuer.len() > 1_024 || has_forbidden_characters(&record.issuer) {
         return Err("the issuer is no address".to_owned());
     }
     let app = App {
@@ -113,6 +116,9 @@ pub(super) fn app_of(record: &AppRecord, id: AppId) -> Result<AppParts, String> 
 
 pub(super) fn template_of(record: &TemplateRecord, app_id: AppId) -> Result<EmailTemplate, String> {
     let wrong = |what: &str| format!("the message has no {what}");
+    if let Some(what) = wrong_words(&record.subject, &record.reply_to, &record.html) {
+        return Err(format!("the message {}: {what}", record.name));
+    }
     Ok(EmailTemplate {
         app_id,
         name: TemplateName::parse(&record.name).ok_or_else(|| wrong("name that is known"))?,
@@ -129,6 +135,9 @@ pub(super) fn template_of(record: &TemplateRecord, app_id: AppId) -> Result<Emai
 fn metadata_of(values: &Map<String, Value>) -> Result<Metadata, String> {
     if Value::Object(values.clone()).to_string().len() > MAX_METADATA_BYTES {
         return Err(format!("the metadata are longer than {MAX_METADATA_BYTES} bytes"));
+    }
+    if !is_storable(values) {
+        return Err("the metadata lie too deep in one another, or hold a NUL".to_owned());
     }
     Ok(Metadata::from_stored(values.clone()))
 }

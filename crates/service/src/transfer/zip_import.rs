@@ -65,8 +65,8 @@ impl ZipSource {
         };
         let documents = self.export.documents(collection)?;
         Ok(Box::new(documents.map(move |document| {
-            let Numbered { line, record } = document?;
-            Ok(Numbered { line, record: renamed(record) })
+            let Numbered { line, size, record } = document?;
+            Ok(Numbered { line, size, record: renamed(record) })
         })))
     }
 }
@@ -89,8 +89,7 @@ impl<S: Store> Service<S> {
     pub async fn import_zip(&self, operator: Operator, source: ZipSource) -> Result<FromZip, ServiceError> {
         operator.reaches_all()?;
         let seal = OldSeal::new(&SecretString::from(""))?;
-        let mut reader =
-            CosyncReader::new(seal, self.inner.settings.public_url.clone(), self.inner.clock.now());
+        let mut reader = CosyncReader::new(seal, self.inner.settings.public_url.clone());
         let (mut head, mut lost) = head_of(&mut reader, &source)?;
         let mut whole = serde_json::to_vec(&head).map_err(|error| ServiceError::Internal(error.into()))?;
         for collection in [Collection::Users, Collection::Signups, Collection::Invites] {
@@ -156,11 +155,11 @@ fn head_of(reader: &mut CosyncReader, source: &ZipSource) -> Result<(ImportHead,
     let Some(app) = documents(Collection::Apps)?.next() else {
         return Err(explained("app-collection.csv holds no application"));
     };
-    let Numbered { line, record } = app.map_err(|wrong| explained(&named(Collection::Apps, &wrong)))?;
+    let Numbered { line, record, .. } = app.map_err(|wrong| explained(&named(Collection::Apps, &wrong)))?;
     let app = reader.app(&record).map_err(|reason| told(Collection::Apps, line, reason))?;
     let (mut head, mut lost) = app;
     for document in documents(Collection::EmailTemplates)? {
-        let Numbered { line, record } =
+        let Numbered { line, record, .. } =
             document.map_err(|wrong| explained(&named(Collection::EmailTemplates, &wrong)))?;
         match reader.template(&record) {
             Mapped::Record(_, record, _) => {
@@ -187,7 +186,8 @@ fn batch(
     let (mut lines, mut records) = (Vec::new(), Vec::new());
     while records.len() < AT_ONCE {
         let Some(document) = documents.next() else { break };
-        let Numbered { line, record } = document.map_err(|wrong| explained(&named(collection, &wrong)))?;
+        let Numbered { line, record, .. } =
+            document.map_err(|wrong| explained(&named(collection, &wrong)))?;
         let mapped = match collection {
             Collection::Users => reader.user(&record),
             Collection::Signups => reader.signup(&record),

@@ -111,7 +111,8 @@ impl ImportRepository for Unit<'_> {
         if added == 1 {
             return Ok(Brought::Added);
         }
-        let is_known = UserReader::find(self, user.app_id, user.id)?.is_some();
+        let same = UserReader::find(self, user.app_id, user.id)?;
+        let is_known = same.is_some_and(|same| same.handle.key() == user.handle.key());
         Ok(if is_known { Brought::Known } else { Brought::Taken })
     }
 }

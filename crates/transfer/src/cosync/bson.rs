@@ -5,13 +5,16 @@ use std::io::Read;
 use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
 use serde_json::{Map, Value, json};
 
-/// The largest document that MongoDB keeps, and a little.
-const LARGEST: usize = 16 * 1024 * 1024 + 16 * 1024;
+/// The largest document that is taken, in bytes: far more than what an old server keeps in one.
+const LARGEST: usize = 1024 * 1024;
 /// How deep documents may lie in one another.
 const DEEPEST: usize = 64;
 
+/// A document's members, and its length in bytes.
+type Measured = (usize, Map<String, Value>);
+
 /// Reads the next document; none at the end.
-pub(super) fn next(from: &mut impl Read) -> Result<Option<Map<String, Value>>, String> {
+pub(super) fn next(from: &mut impl Read) -> Result<Option<Measured>, String> {
     let mut length = [0; 4];
     let mut read = 0;
     while read < 4 {
@@ -23,6 +26,9 @@ pub(super) fn next(from: &mut impl Read) -> Result<Option<Map<String, Value>>, S
         }
     }
     let size = usize::try_from(i32::from_le_bytes(length)).unwrap_or(0);
+    if (LARGEST + 1..=16 * 1024 * 1024).contains(&size) {
+        return Err(format!("a document of {size} bytes: at most {LARGEST} are taken"));
+    }
     if !(5..=LARGEST).contains(&size) {
         return Err("this is no BSON: a document has no such length".to_owned());
     }
@@ -34,7 +40,7 @@ pub(super) fn next(from: &mut impl Read) -> Result<Option<Map<String, Value>>, S
         return Err("the file is cut off".to_owned());
     }
     let document = RawDocumentBuf::from_bytes(bytes).map_err(|error| format!("this is no BSON: {error}"))?;
-    members(&document, 0).map(Some)
+    Ok(Some((size, members(&document, 0)?)))
 }
 
 fn members(document: &RawDocument, depth: usize) -> Result<Map<String, Value>, String> {
@@ -56,7 +62,10 @@ fn value_of(value: RawBsonRef<'_>, depth: usize) -> Result<Value, String> {
         RawBsonRef::Boolean(flag) => flag.into(),
         RawBsonRef::Int32(number) => number.into(),
         RawBsonRef::Int64(number) => number.into(),
-        RawBsonRef::Double(number) => number.into(),
+        RawBsonRef::Double(number) if number.is_finite() => number.into(),
+        RawBsonRef::Double(number) => json!({"$numberDouble": number.to_string()}),
+        RawBsonRef::Decimal128(number) => json!({"$numberDecimal": number.to_string()}),
+        RawBsonRef::Null => Value::Null,
         RawBsonRef::Document(document) => Value::Object(members(document, depth)?),
         RawBsonRef::Array(items) => {
             if depth > DEEPEST {
@@ -70,8 +79,9 @@ fn value_of(value: RawBsonRef<'_>, depth: usize) -> Result<Value, String> {
         }
         RawBsonRef::ObjectId(id) => json!({"$oid": id.to_hex()}),
         RawBsonRef::DateTime(time) => json!({"$date": time.timestamp_millis()}),
-        // Nothing of what is taken in has another kind.
-        _ => Value::Null,
+        // Kinds that JSON has no value for: whoever asks for such a member hears of it.
+        RawBsonRef::Binary(_) => json!({"$binary": null}),
+        other => json!({format!("${:?}", other.element_type()): null}),
     })
 }
 
@@ -91,7 +101,7 @@ mod tests {
             document.to_writer(&mut bytes).unwrap();
         }
         let mut from = bytes.as_slice();
-        let first = next(&mut from).unwrap().unwrap();
+        let (_, first) = next(&mut from).unwrap().unwrap();
         assert_eq!(
             Value::Object(first),
             json!({
@@ -99,7 +109,7 @@ mod tests {
                 "in": {"a": [1, 2.5, true, "x"]},
             })
         );
-        assert_eq!(next(&mut from).unwrap().unwrap()["n"], 1);
+        assert_eq!(next(&mut from).unwrap().unwrap().1["n"], 1);
         assert!(next(&mut from).unwrap().is_none());
     }
 

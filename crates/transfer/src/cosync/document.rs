@@ -85,16 +85,21 @@ impl Document {
         moment(value).map(Some).ok_or_else(|| format!("{name} is no time"))
     }
 
-    /// An object, its values plain; empty where there is none.
+    /// When MongoDB made the document's id, which begins with the seconds since 1970.
+    #[must_use]
+    pub fn time_of_id(&self) -> Option<OffsetDateTime> {
+        let seconds = oid(self.get("_id")?)?.get(..8)?;
+        OffsetDateTime::from_unix_timestamp(i64::from_str_radix(seconds, 16).ok()?).ok()
+    }
+
+    /// An object, its values plain; empty where there is none. `lost` hears of values that JSON has no place for.
     ///
     /// # Errors
     /// When it is something else.
-    pub fn object(&self, name: &str) -> Result<Map<String, Value>, String> {
+    pub fn object(&self, name: &str, lost: &mut Vec<String>) -> Result<Map<String, Value>, String> {
         match self.get(name) {
             None => Ok(Map::new()),
-            Some(Value::Object(members)) => {
-                Ok(members.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
-            }
+            Some(Value::Object(members)) => Ok(plain_members(members, name, lost)),
             Some(_) => Err(format!("{name} is no object")),
         }
     }
@@ -165,12 +170,15 @@ fn number(value: &Value) -> Option<i64> {
 }
 
 fn moment(value: &Value) -> Option<OffsetDateTime> {
+    any_moment(value).filter(|time| (1970..=9998).contains(&time.year()))
+}
+
+fn any_moment(value: &Value) -> Option<OffsetDateTime> {
     let inner = only(value, "$date").unwrap_or(value);
-    let time = match inner {
-        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| of_javascript(text))?,
-        other => OffsetDateTime::from_unix_timestamp_nanos(i128::from(number(other)?) * 1_000_000).ok()?,
-    };
-    (1970..=9998).contains(&time.year()).then_some(time)
+    match inner {
+        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| of_javascript(text)),
+        other => OffsetDateTime::from_unix_timestamp_nanos(i128::from(number(other)?) * 1_000_000).ok(),
+    }
 }
 
 /// A time as JavaScript writes it: `Tue Nov 24 2026 19:54:27 GMT+0000 (Coordinated Universal Time)`.
@@ -181,26 +189,41 @@ fn of_javascript(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text.split(" (").next()?.trim(), form).ok()
 }
 
-/// A value without MongoDB's own forms.
-fn plain(value: &Value) -> Value {
-    if let Some(id) = oid(value) {
-        return id.into();
-    }
-    if only(value, "$date").is_some() {
-        let text = moment(value).and_then(|time| time.format(&Rfc3339).ok());
-        return text.map_or(Value::Null, Value::from);
-    }
-    if value.is_object()
-        && let Some(number) = number(value)
-    {
-        return number.into();
-    }
+/// A value without MongoDB's own forms. Decimals stay exact as texts; what JSON has no form for becomes nothing, and
+/// `lost` hears of it.
+fn plain(value: &Value, path: &str, lost: &mut Vec<String>) -> Value {
     match value {
-        Value::Array(items) => items.iter().map(plain).collect(),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
-        }
+        Value::Array(items) => items.iter().map(|item| plain(item, path, lost)).collect(),
+        Value::Object(members) => match members.iter().next().filter(|_| members.len() == 1) {
+            Some((name, inner)) if name.starts_with('$') => {
+                own_form(value, name, inner).unwrap_or_else(|| {
+                    lost.push(format!("{path}: JSON has no value of the kind {name}"));
+                    Value::Null
+                })
+            }
+            _ => Value::Object(plain_members(members, path, lost)),
+        },
         other => other.clone(),
+    }
+}
+
+fn plain_members(members: &Map<String, Value>, path: &str, lost: &mut Vec<String>) -> Map<String, Value> {
+    let plain =
+        |(name, value): (&String, &Value)| (name.clone(), plain(value, &format!("{path}.{name}"), lost));
+    members.iter().map(plain).collect()
+}
+
+/// The value that one of MongoDB's own forms stands for, if JSON has one.
+fn own_form(value: &Value, name: &str, inner: &Value) -> Option<Value> {
+    match name {
+        "$oid" | "$numberDecimal" => inner.as_str().map(Value::from),
+        "$date" => any_moment(value)?.format(&Rfc3339).ok().map(Value::from),
+        "$numberInt" | "$numberLong" => number(value).map(Value::from),
+        "$numberDouble" => match number(value) {
+            Some(whole) => Some(whole.into()),
+            None => serde_json::Number::from_f64(inner.as_str()?.parse().ok()?).map(Value::Number),
+        },
+        _ => None,
     }
 }
 
@@ -216,7 +239,9 @@ mod tests {
             "id": {"$oid": "0123456789abcdef01234567"}, "n": {"$numberInt": "7"}, "m": {"$numberLong": "8"}, "f": 9.0,
             "digits": "10", "old": {"$date": 1_700_000_000_000_i64}, "iso": {"$date": "2023-11-14T22:13:20Z"},
             "long": {"$date": {"$numberLong": "1700000000000"}}, "on": true, "off": "false", "empty": "", "no": null,
-            "meta": {"a": {"$numberInt": "1"}, "b": [{"$date": 0}], "c": {"d": "x"}}, "list": [{"path": "x"}],
+            "meta": {"a": {"$numberInt": "1"}, "b": [{"$date": 0}], "c": {"d": "x"}, "old": {"$date": {"$numberLong": "-86400000"}},
+                "half": {"$numberDouble": "1.5"}, "exact": {"$numberDecimal": "2.50"}, "nan": {"$numberDouble": "NaN"},
+                "in": {"blob": {"$binary": {"base64": "AA==", "subType": "00"}}}, "none": null}, "list": [{"path": "x"}],
             "wrong": [1], "js": "Tue Nov 14 2023 22:13:20 GMT+0000 (Coordinated Universal Time)", "comma": "EN,FR",
         }) else {
             panic!("an object")
@@ -237,16 +262,31 @@ mod tests {
                 (Ok(None), Ok(None), Ok(None))
             );
         }
+        let mut lost = Vec::new();
         assert_eq!(
-            Value::Object(found.object("meta").unwrap()),
-            json!({"a": 1, "b": ["1970-01-01T00:00:00Z"], "c": {"d": "x"}})
+            Value::Object(found.object("meta", &mut lost).unwrap()),
+            json!({"a": 1, "b": ["1970-01-01T00:00:00Z"], "c": {"d": "x"}, "old": "1969-12-31T00:00:00Z", "half": 1.5,
+                "exact": "2.50", "nan": null, "in": {"blob": null}, "none": null})
         );
+        lost.sort();
+        assert_eq!(
+            lost,
+            [
+                "meta.in.blob: JSON has no value of the kind $binary",
+                "meta.nan: JSON has no value of the kind $numberDouble"
+            ]
+        );
+        assert_eq!(found.time_of_id(), None);
+        let with_id = Document::default().with("_id", "x");
+        assert_eq!(with_id.time_of_id(), None);
+        let Value::Object(members) = json!({"_id": {"$oid": "6553f10060000000000000ab"}}) else { panic!() };
+        assert_eq!(Document::new(members).time_of_id().unwrap().unix_timestamp(), 1_700_000_000);
         assert_eq!(found.documents("list").unwrap()[0].text("path").unwrap().unwrap(), "x");
         assert!(found.text("meta").is_err() && found.number("meta").is_err() && found.time("meta").is_err());
         assert!(
             found.documents("wrong").is_err()
                 && found.texts("wrong").is_err()
-                && found.object("wrong").is_err()
+                && found.object("wrong", &mut Vec::new()).is_err()
         );
         assert!(found.flag("n").is_err());
         assert_eq!(found.texts("comma").unwrap(), ["EN", "FR"]);

@@ -100,15 +100,19 @@ impl Dump {
                 let read = bson::next(&mut reader).transpose()?;
                 is_over = read.is_err();
                 Some(
-                    read.map(|members| Numbered { line: number, record: Document::new(members) })
-                        .map_err(|reason| WrongLine::new(number, reason)),
+                    read.map(|(size, members)| Numbered {
+                        line: number,
+                        size,
+                        record: Document::new(members),
+                    })
+                    .map_err(|reason| WrongLine::new(number, reason)),
                 )
             })));
         }
         Ok(Box::new(Lines::new(reader).map(|line| {
-            let Numbered { line, record } = line?;
+            let Numbered { line, size, record } = line?;
             match serde_json::from_str(&record) {
-                Ok(Value::Object(members)) => Ok(Numbered { line, record: Document::new(members) }),
+                Ok(Value::Object(members)) => Ok(Numbered { line, size, record: Document::new(members) }),
                 Ok(_) => Err(WrongLine::new(
                     line,
                     "it is no document: is this one array? export one document a line",

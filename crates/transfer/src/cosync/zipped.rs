@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::document::Document;
 use super::dump::{Collection, Documents};
 use crate::lines::{Numbered, WrongLine};
-use crate::users::bounded_rows;
+use crate::users::{bounded_rows, next_row};
 
 /// The most entries that a zip file may have: five are known.
 const MOST_ENTRIES: usize = 16;
@@ -141,7 +141,7 @@ impl Export {
                 return None;
             }
             let mut row = csv::StringRecord::new();
-            match rows.read_record(&mut row) {
+            match next_row(&mut rows, &mut row) {
                 Ok(false) => None,
                 Ok(true) => {
                     let line = row.position().map_or(0, csv::Position::line);
@@ -152,7 +152,7 @@ impl Export {
                             members.insert(name.clone(), value_of(cell));
                         }
                     }
-                    Some(Ok(Numbered { line, record: Document::new(members) }))
+                    Some(Ok(Numbered { line, size: row.as_slice().len(), record: Document::new(members) }))
                 }
                 Err(error) => {
                     is_over = true;
@@ -239,10 +239,10 @@ mod tests {
         let users: Vec<_> = export.documents(Collection::Users).unwrap().map(|user| user.unwrap()).collect();
         let [ana, bob] = users.as_slice() else { panic!("{users:?}") };
         assert_eq!((ana.line, bob.line), (2, 3));
-        assert_eq!(ana.record.object("metaData").unwrap().len(), 0);
+        assert_eq!(ana.record.object("metaData", &mut Vec::new()).unwrap().len(), 0);
         assert_eq!(ana.record.text("phone").unwrap().unwrap(), "+49151");
         assert_eq!(ana.record.texts("locales").unwrap(), ["EN", "FR"]);
-        assert_eq!(bob.record.object("metaData").unwrap()["a"], 1);
+        assert_eq!(bob.record.object("metaData", &mut Vec::new()).unwrap()["a"], 1);
     }
 
     #[test]

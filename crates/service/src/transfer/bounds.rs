@@ -1,0 +1,144 @@
+//! The bounds of what moves in: the same that hold for what is set over REST, so that nothing comes in that could not be
+//! made here. An old server's longer tokens are the one exception.
+
+use latchkey_domain::{AppSettings, Audience, Locale, SocialLogin, has_forbidden_characters};
+use latchkey_notifiers::MailAddress;
+use serde_json::{Map, Value};
+
+use crate::app_settings::{MOST_HOLD_DAYS, MOST_SMS_A_DAY, MOST_TOKEN_DAYS};
+use crate::keys::MOST_APP_DATA;
+
+/// The longest life of a JWT that an imported application keeps, in hours: ten years.
+pub(super) const MOST_JWT_HOURS: u32 = 87_600;
+/// How deep objects and lists may lie in metadata: as deep as in a request's body.
+const DEEPEST: usize = 32;
+
+/// Settings within their bounds; English is always among the locales.
+pub(super) fn within_bounds(mut settings: AppSettings) -> Result<AppSettings, String> {
+    if let Some(name) = settings.unknown.keys().next() {
+        return Err(format!("the setting {name:?} is none of this version"));
+    }
+    let policy = &settings.password;
+    let minima =
+        [policy.min_length, policy.min_upper, policy.min_lower, policy.min_digit, policy.min_special];
+    let numbers = [
+        ("user_jwt_hours", settings.user_jwt_hours, 1, MOST_JWT_HOURS),
+        ("access_token_days", settings.access_token_days, 1, MOST_TOKEN_DAYS),
+        ("handle_hold_days", settings.handle_hold_days, 0, MOST_HOLD_DAYS),
+        ("anonymous_purge_days", settings.anonymous_purge_days, 0, MOST_HOLD_DAYS),
+        ("sms_a_day", settings.sms_a_day, 0, MOST_SMS_A_DAY),
+        ("max_login_attempts", settings.max_login_attempts.unwrap_or(1), 1, 100),
+        ("the longest minimum of passwords", minima.into_iter().max().unwrap_or(0), 0, 128),
+    ];
+    for (name, value, least, most) in numbers {
+        if !(least..=most).contains(&value) {
+            return Err(format!("{name} is {least} to {most}, not {value}"));
+        }
+    }
+    if let Audience::Fixed(text) = &settings.audience
+        && !is_fixed_audience(text)
+    {
+        return Err("the audience is no text of at most 254 bytes".to_owned());
+    }
+    if settings.authenticator_heading.as_deref().is_some_and(|text| !is_heading(text)) {
+        return Err("the heading of authenticators is no text of at most 100 characters".to_owned());
+    }
+    if settings.mail_sender_address.as_deref().is_some_and(|text| MailAddress::parse(text).is_err()) {
+        return Err("the sender of mail is no address".to_owned());
+    }
+    if ![&settings.apple, &settings.google].into_iter().all(are_audiences) {
+        return Err("there are more than 50 client ids, or one that is none".to_owned());
+    }
+    let length = Value::Object(settings.app_data.clone()).to_string().len();
+    if length > MOST_APP_DATA || !is_storable(&settings.app_data) {
+        return Err(format!("the application's data are longer than {MOST_APP_DATA} bytes, or lie too deep"));
+    }
+    if !settings.locales.contains(&Locale::EN) {
+        settings.locales.insert(0, Locale::EN);
+    }
+    Ok(settings)
+}
+
+pub(super) fn is_fixed_audience(text: &str) -> bool {
+    (1..=254).contains(&text.len()) && !has_forbidden_characters(text)
+}
+
+pub(super) fn is_heading(text: &str) -> bool {
+    text.chars().count() <= 100 && !has_forbidden_characters(text)
+}
+
+/// Whether this is a client id as a provider's tokens carry it.
+pub(super) fn is_audience(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*')
+}
+
+fn are_audiences(login: &SocialLogin) -> bool {
+    login.audiences.len() <= 50 && login.audiences.iter().all(|text| is_audience(text))
+}
+
+/// Whether values can be stored everywhere, and leave again: no NUL, and not too deep.
+pub(super) fn is_storable(values: &Map<String, Value>) -> bool {
+    let mut open: Vec<(usize, &str, &Value)> =
+        values.iter().map(|(name, value)| (1, name.as_str(), value)).collect();
+    while let Some((depth, name, value)) = open.pop() {
+        let has_nul = name.contains('\0') || value.as_str().is_some_and(|text| text.contains('\0'));
+        if depth > DEEPEST || has_nul {
+            return false;
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (depth + 1, "", item))),
+            Value::Object(members) => {
+                open.extend(members.iter().map(|(name, value)| (depth + 1, name.as_str(), value)));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use latchkey_domain::Preset;
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut AppSettings)) -> String {
+        let mut settings = AppSettings::preset(Preset::Recommended);
+        change(&mut settings);
+        within_bounds(settings).unwrap_err()
+    }
+
+    #[test]
+    fn what_could_not_be_set_here_does_not_move_in() {
+        assert!(within_bounds(AppSettings::preset(Preset::Compatible)).is_ok());
+        assert!(refused(|settings| settings.user_jwt_hours = u32::MAX).contains("user_jwt_hours"));
+        assert!(refused(|settings| settings.user_jwt_hours = 0).contains("user_jwt_hours"));
+        assert!(refused(|settings| settings.access_token_days = 3_650_000).contains("access_token_days"));
+        assert!(refused(|settings| settings.handle_hold_days = u32::MAX).contains("handle_hold_days"));
+        assert!(refused(|settings| settings.anonymous_purge_days = u32::MAX).contains("anonymous"));
+        assert!(refused(|settings| settings.sms_a_day = u32::MAX).contains("sms_a_day"));
+        assert!(refused(|settings| settings.max_login_attempts = Some(0)).contains("max_login"));
+        assert!(refused(|settings| settings.password.min_upper = 129).contains("passwords"));
+        assert!(refused(|settings| settings.audience = Audience::Fixed("a\nb".into())).contains("audience"));
+        assert!(
+            refused(|settings| settings.mail_sender_address = Some("a@b.ch\r\nx".into())).contains("sender")
+        );
+        assert!(refused(|settings| settings.apple.audiences = vec!["*".into()]).contains("client ids"));
+        assert!(refused(|settings| drop(settings.unknown.insert("n".into(), json!(1)))).contains("\"n\""));
+        let mut without = AppSettings::preset(Preset::Recommended);
+        without.locales.clear();
+        assert_eq!(within_bounds(without).unwrap().locales, [Locale::EN]);
+    }
+
+    #[test]
+    fn metadata_that_could_not_leave_again_do_not_move_in() {
+        let nested = |depth: usize| {
+            let value = (1..depth).fold(json!(1), |inner, _| json!([inner]));
+            is_storable(&Map::from_iter([("a".to_owned(), value)]))
+        };
+        assert!(nested(DEEPEST) && !nested(DEEPEST + 1) && !nested(120));
+        let Value::Object(nul) = json!({"a": {"b": ["\0"]}}) else { panic!("an object") };
+        assert!(!is_storable(&nul));
+    }
+}

@@ -1,0 +1,88 @@
+//! What was seen of a source so far, so that what must be one user's alone is told before anything goes in. Whether
+//! somebody has it in the database already is the store's to say.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+
+use latchkey_domain::{Handle, Phone};
+use latchkey_transfer::{Record, UserRecord};
+
+/// How many values are remembered. Those of a longer source are found when they go in.
+const MOST_REMEMBERED: usize = 4_000_000;
+
+/// Values that were seen, as hashes of 64 bits.
+#[derive(Default)]
+pub struct Seen {
+    taken: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Seen {
+    /// Whether nobody of the application has this yet, as far as is remembered.
+    pub(super) fn is_new(&mut self, app_id: &str, what: &str, value: &str) -> bool {
+        let mark = self.hasher.hash_one((app_id, what, value));
+        if self.taken.len() >= MOST_REMEMBERED {
+            return !self.taken.contains(&mark);
+        }
+        self.taken.insert(mark)
+    }
+
+    /// What of a user stands at another one before, if anything does.
+    pub fn repeats(&mut self, user: &UserRecord) -> Option<&'static str> {
+        let handle = Handle::parse_anonymous(&user.handle).or_else(|_| Handle::parse(&user.handle));
+        let phone = user.verified_phone.as_deref().and_then(|text| Phone::from_stored(text).ok());
+        let subject = user.provider_subject.as_ref().filter(|subject| !subject.is_empty());
+        let provider = user.provider.as_deref().unwrap_or_default();
+        let own = [
+            ("handle", handle.ok().map(|handle| handle.key().to_owned())),
+            ("id", user.id.as_deref().map(str::to_ascii_lowercase)),
+            ("user name", user.user_name.clone()),
+            ("verified number", phone.map(|phone| phone.as_str().to_owned())),
+            ("identity at a provider", subject.map(|subject| format!("{provider} {subject}"))),
+        ];
+        let mut repeated = None;
+        for (what, value) in own {
+            if value.is_some_and(|value| !self.is_new("", what, &value)) {
+                repeated = repeated.or(Some(what));
+            }
+        }
+        repeated
+    }
+
+    /// The same for any record of one application.
+    pub fn repeats_of(&mut self, record: &Record) -> Option<&'static str> {
+        let (what, id) = match record {
+            Record::User(user) => return self.repeats(user),
+            Record::Signup(signup) => ("id of a sign-up", &signup.id),
+            Record::Invite(invite) => ("id of an invitation", &invite.id),
+            Record::App(_) | Record::Key(_) | Record::Template(_) => return None,
+        };
+        (!self.is_new("", what, &id.to_ascii_lowercase())).then_some(what)
+    }
+
+    /// Forgets all of it, to read the same source again.
+    pub(super) fn clear(&mut self) {
+        self.taken.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_one_users_alone_is_seen_once() {
+        let user = |handle: &str| UserRecord { handle: handle.to_owned(), ..UserRecord::default() };
+        let mut seen = Seen::default();
+        assert_eq!(seen.repeats(&user("ok@example.com")), None);
+        assert_eq!(seen.repeats(&user("OK@example.com")), Some("handle"));
+        let named = |handle: &str| UserRecord { user_name: Some("ann".into()), ..user(handle) };
+        assert_eq!(seen.repeats(&named("a@example.com")), None);
+        assert_eq!(seen.repeats(&named("b@example.com")), Some("user name"));
+        let with_id = |handle: &str, id: &str| UserRecord { id: Some(id.into()), ..user(handle) };
+        assert_eq!(seen.repeats(&with_id("c@example.com", "AB")), None);
+        assert_eq!(seen.repeats(&with_id("d@example.com", "ab")), Some("id"));
+        seen.clear();
+        assert_eq!(seen.repeats(&with_id("d@example.com", "ab")), None);
+    }
+}

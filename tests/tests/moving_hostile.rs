@@ -1,0 +1,230 @@
+//! Files that were made to go wrong, moved in with the real binary: each is refused as a whole, with its line, or comes in as
+//! it is. What a good file becomes is in `moving.rs`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use latchkey_tests::Place;
+
+fn app_id_in(printed: &str) -> String {
+    printed.lines().find_map(|line| line.strip_prefix("app id")).unwrap().trim().to_owned()
+}
+
+fn shop() -> (Place, String) {
+    let place = Place::sqlite();
+    let app = app_id_in(&place.printed(&["app", "create", "Shop"]));
+    (place, app)
+}
+
+fn written(place: &Place, name: &str, text: &str) -> PathBuf {
+    let path = place.data().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs what must be refused as bad input.
+fn refused(place: &Place, arguments: &[&str], words: &[&str]) {
+    let output = place.run(arguments);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(65), "{arguments:?}: {said}");
+    assert!(words.iter().all(|word| said.contains(word)), "{words:?} in {said}");
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+fn users_of(place: &Place, app: &str) -> usize {
+    place.printed(&["export", "users", app]).lines().count() - 1
+}
+
+#[test]
+fn what_is_one_users_alone_stands_once() {
+    let (place, app) = shop();
+    let id = "0123456789abcdef0123456789abcdef";
+    let text = format!(
+        "handle,userName,id\nok1@x.com,ann,\nok2@x.com,ann,\nok3@x.com,bob,{id}\nok4@x.com,carl,{id}\nOK1@x.com,,\n"
+    );
+    let file = written(&place, "dup.csv", &text);
+    let import = ["import", "users", &app, path(&file)];
+    let words = [
+        "3 cannot be imported",
+        "line 3: ok2@x.com: the user name",
+        "line 5: ok4@x.com: the id",
+        "line 6: OK1@x.com: the handle",
+    ];
+    refused(&place, &[&import[..], &["--dry-run"]].concat(), &words);
+    refused(&place, &import, &words);
+    assert_eq!(users_of(&place, &app), 0);
+    assert!(place.printed(&[&import[..], &["--skip-refused"]].concat()).contains("2 users were imported"));
+    assert_eq!(users_of(&place, &app), 2);
+    // And against those who are there.
+    let others =
+        format!("handle,userName,id\nnew1@x.com,ann,\nnew2@x.com,,{id}\nok1@x.com,,{}\n", "f".repeat(32));
+    let file = written(&place, "others.csv", &others);
+    let words =
+        ["line 2: new1@x.com: the user name", "line 3: new2@x.com: the id", "line 4: ok1@x.com: the handle"];
+    refused(&place, &["import", "users", &app, path(&file), "--dry-run"], &words);
+}
+
+#[test]
+fn a_wrong_cell_is_told_with_all_the_others_and_can_be_left_away() {
+    let (place, app) = shop();
+    let text = "handle,administrator,createdAt,metaData\nok@x.com,yes,,\na@x.com,,1969-01-01T00:00:00Z,\n\
+        b@x.com,,,[1]\n\u{1b}]0;pwned\u{7}x@x.com,,,\ngood@x.com,true,,\n";
+    let file = written(&place, "cells.csv", text);
+    let import = ["import", "users", &app, path(&file)];
+    refused(&place, &import, &["4 cannot be imported", "line 2", "line 3", "line 4", "\\u{1b}]0;pwned"]);
+    let output = place.run(&[&import[..], &["--skip-refused"]].concat());
+    let said = said(&output);
+    assert!(output.status.success() && said.contains("1 users were imported"), "{said}");
+    assert!(!said.contains('\u{1b}') && !said.contains('\u{7}'), "a terminal is not commanded: {said:?}");
+    let lines =
+        format!("{{\"handle\":\"c@x.com\"}}\n{{\n{{\"handle\":\"d@x.com\",\"metaData\":{}}}\n", nested(100));
+    let file = written(&place, "lines.jsonl", &lines);
+    let import = ["import", "users", &app, path(&file)];
+    refused(&place, &import, &["2 cannot be imported", "line 2", "line 3"]);
+    assert!(place.printed(&[&import[..], &["--skip-refused"]].concat()).contains("1 users were imported"));
+}
+
+fn nested(depth: usize) -> String {
+    format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth))
+}
+
+#[test]
+fn numbers_in_metadata_leave_as_they_came() {
+    let (place, app) = shop();
+    let numbers =
+        ["10928588.983213553", "5e-324", "1.7976931348623157e308", "-0.1", "18446744073709551615", "0.1"];
+    let lines: String = numbers
+        .iter()
+        .enumerate()
+        .map(|(n, number)| format!("{{\"handle\":\"u{n}@x.com\",\"metaData\":{{\"n\":{number}}}}}\n"))
+        .collect();
+    let file = written(&place, "numbers.jsonl", &lines);
+    let _ = place.printed(&["import", "users", &app, path(&file)]);
+    let first = place.printed(&["export", "archive", &app]);
+    let other = Place::sqlite();
+    let file = written(&place, "a.jsonl", &first);
+    let _ = other.printed(&["import", "archive", path(&file)]);
+    let people = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with("{\"user\"")).map(str::to_owned).collect()
+    };
+    let again = other.printed(&["export", "archive", &app]);
+    assert_eq!(people(&again), people(&first));
+    assert!(first.contains("10928588.983213553"));
+}
+
+#[test]
+fn an_archive_opens_however_its_application_was_typed() {
+    let (place, app) = shop();
+    let passphrase = written(&place, "passphrase", "correct horse battery staple\n");
+    let to = place.data().join("up.jsonl");
+    // Whatever stood under the name of the unfinished file is not written to, and does not say who may read.
+    let victim = written(&place, "victim", "untouched");
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o666)).unwrap();
+    std::os::unix::fs::symlink(&victim, place.data().join("up.jsonl.part")).unwrap();
+    let upper = app.to_uppercase();
+    let export = ["export", "archive", &upper, "--to", path(&to), "--passphrase-file", path(&passphrase)];
+    let _ = place.printed(&export);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+    let about = fs::symlink_metadata(&to).unwrap();
+    assert!(about.is_file() && about.permissions().mode() & 0o777 == 0o600);
+    let other = Place::sqlite();
+    let told = other.printed(&["import", "archive", path(&to), "--passphrase-file", path(&passphrase)]);
+    assert!(told.contains("is there, with"), "{told}");
+    let short = written(&place, "short", "x\n");
+    refused(&Place::sqlite(), &["import", "archive", path(&to), "--passphrase-file", path(&short)], &[]);
+    refused(&place, &["export", "archive", &app, "--passphrase-file", path(&short)], &[]);
+}
+
+#[test]
+fn an_archive_holds_nothing_that_could_not_be_set_here() {
+    let (place, app) = shop();
+    let archive = place.printed(&["export", "archive", &app]);
+    let other = Place::sqlite();
+    let _ = other.printed(&["app", "create", "Another"]);
+    let zeros = "0".repeat(32);
+    for (n, (from, to, word)) in [
+        ("\"user_jwt_hours\":24", "\"user_jwt_hours\":4294967295", "user_jwt_hours"),
+        ("\"access_token_days\":30", "\"access_token_days\":3650000", "access_token_days"),
+        ("\"handle_hold_days\":0", "\"handle_hold_days\":4294967295", "handle_hold_days"),
+        ("\"min_length\":8", "\"min_length\":4294967295", "passwords"),
+        ("\"settings\":{", "\"settings\":{\"surprise\":1,", "surprise"),
+        ("\"issuer\":\"http", "\"issuer\":\"javascript:alert(1)//http", "issuer"),
+        (app.as_str(), zeros.as_str(), "id"),
+        ("\"name\":\"Shop\"", "\"name\":\"Another\"", "already exists"),
+        ("\"status\":\"active\"", "\"status\":\"none\"", "status"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(archive.contains(from), "{from} in {archive}");
+        let file = written(&other, &format!("{n}.jsonl"), &archive.replace(from, to));
+        refused(&other, &["import", "archive", path(&file), "--dry-run"], &[word]);
+        refused(&other, &["import", "archive", path(&file)], &[word]);
+        assert_eq!(other.printed(&["import", "list"]), "");
+    }
+    let records = archive.lines().count() - 2;
+    let template = "{\"template\":{\"name\":\"signUp\",\"locale\":\"EN\",\"subject\":\"a\\r\\nBcc: x@y.ch\",\"replyTo\":\"\",\
+        \"html\":\"<p>x</p>\",\"linkText\":\"\",\"createdAt\":\"2024-01-02T03:04:05Z\",\"updatedAt\":\"2024-01-02T03:04:05Z\"}}";
+    let end = format!("{{\"end\":{{\"records\":{records}}}}}");
+    let with = archive.replace(&end, &format!("{template}\n{{\"end\":{{\"records\":{}}}}}", records + 1));
+    let file = written(&other, "template.jsonl", &with);
+    refused(&other, &["import", "archive", path(&file)], &["the subject is no line"]);
+    let user =
+        |handle: &str| format!("{{\"user\":{{\"handle\":\"{handle}\",\"id\":\"{}\"}}}}\n", "a".repeat(32));
+    let end_of_two =
+        format!("{}{}{{\"end\":{{\"records\":{}}}}}", user("a@x.com"), user("b@x.com"), records + 2);
+    let file = written(&other, "twice.jsonl", &archive.replace(&end, &end_of_two));
+    refused(&other, &["import", "archive", path(&file)], &["the id stands before it already"]);
+    assert_eq!(other.printed(&["import", "list"]), "");
+}
+
+#[test]
+fn the_limit_of_users_holds_and_running_again_changes_nothing() {
+    let (place, app) = shop();
+    let limited = place.printed(&["export", "archive", &app]).replace("\"max_users\":0", "\"max_users\":5");
+    let other = Place::sqlite();
+    let file = written(&place, "limited.jsonl", &limited);
+    let _ = other.printed(&["import", "archive", path(&file)]);
+    let list = |number: usize| {
+        let users: String = (0..number).map(|n| format!("user{n}@x.com\n")).collect();
+        format!("handle\n{users}")
+    };
+    let file = written(&other, "many.csv", &list(900));
+    let import = ["import", "users", &app, path(&file)];
+    refused(&other, &[&import[..], &["--dry-run"]].concat(), &["may have 5 users"]);
+    refused(&other, &import, &["may have 5 users"]);
+    assert_eq!(users_of(&other, &app), 0);
+    let file = written(&other, "few.csv", &list(5));
+    assert!(other.printed(&["import", "users", &app, path(&file)]).contains("5 users were imported"));
+    assert!(other.printed(&["import", "users", &app, path(&file)]).contains("5 were there already"));
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once_and_a_report_replaces_nothing() {
+    let (place, app) = shop();
+    let pipe = place.data().join("pipe.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    refused(&place, &["import", "users", &app, path(&pipe)], &["is no file"]);
+    refused(&place, &["import", "archive", path(&pipe)], &["is no file"]);
+    refused(&place, &["import", "archive", "/dev/stdin"], &["is no file"]);
+    let file = written(&place, "users.csv", "handle\na@x.com\n");
+    let output = place.run(&["import", "users", &app, path(&file), "--report", path(&file)]);
+    assert_eq!(output.status.code(), Some(73), "{}", said(&output));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "handle\na@x.com\n");
+    let report = place.data().join("report.jsonl");
+    let _ = place.printed(&["import", "users", &app, path(&file), "--report", path(&report)]);
+    assert_eq!(fs::metadata(&report).unwrap().permissions().mode() & 0o777, 0o600);
+    let endless = format!("handle\n\"{}", "aaaaaaaaa\n".repeat(300_000));
+    let file = written(&place, "endless.csv", &endless);
+    refused(&place, &["import", "users", &app, path(&file)], &["a row is longer than"]);
+}
