@@ -288,7 +288,8 @@ impl MetadataFields {
     }
 
     /// The metadata after an operator replaced them: every field of the user's own and of invitations is theirs to set,
-    /// and none is demanded. Values that no field declares stay as they are; new ones of that kind are refused.
+    /// and none is demanded. Values that no field declares stay as they are, at every depth; new ones of that kind are
+    /// refused.
     ///
     /// # Errors
     /// [`InvalidMetadata`] names the field.
@@ -302,12 +303,14 @@ impl MetadataFields {
         }
         let extra = invited.0.iter().filter(|field| own.0.iter().all(|own| own.path != field.path));
         let fields: Vec<_> = own.0.iter().chain(extra).filter(|field| !field.is_email()).collect();
-        let is_declared = |root: &str| fields.iter().any(|field| field.path.root() == root);
-        if let Some(root) = sent.keys().find(|root| !is_declared(root) && !current.0.contains_key(*root)) {
-            return Err(InvalidMetadata::Unknown(root.clone()));
+        let paths: Vec<_> = fields.iter().map(|field| field.path.to_string()).collect();
+        for (root, value) in sent {
+            if let Some(path) = undeclared(&paths, root, value, current.0.get(root)) {
+                return Err(InvalidMetadata::Unknown(path));
+            }
         }
         let mut replaced = current.0.clone();
-        replaced.retain(|root, _| !is_declared(root));
+        fields.iter().for_each(|field| remove_at(&mut replaced, &field.path.0));
         for field in &fields {
             if let Some(value) = field.sent(sent)? {
                 field.path.put(&mut replaced, value);
@@ -347,6 +350,42 @@ impl Metadata {
     #[must_use]
     pub fn values(&self) -> &Map<String, Value> {
         &self.0
+    }
+}
+
+/// The first place in a value that no path leads to, or where one leads on and no object is. What stands there already may
+/// be sent along.
+fn undeclared(paths: &[String], at: &str, value: &Value, now: Option<&Value>) -> Option<String> {
+    if paths.iter().any(|path| path == at) || now == Some(value) {
+        return None;
+    }
+    let below = format!("{at}.");
+    let leads_on = paths.iter().any(|path| path.starts_with(&below));
+    match value {
+        Value::Object(members) if leads_on => members.iter().find_map(|(name, value)| {
+            let now = now.and_then(|now| now.get(name));
+            undeclared(paths, &format!("{below}{name}"), value, now)
+        }),
+        Value::Null if leads_on => None,
+        _ => Some(at.to_owned()),
+    }
+}
+
+/// Takes away what stands at a path, and the objects on the way that are empty then.
+fn remove_at(values: &mut Map<String, Value>, path: &[String]) {
+    match path {
+        [] => {}
+        [last] => {
+            values.remove(last);
+        }
+        [first, rest @ ..] => {
+            if let Some(Value::Object(inner)) = values.get_mut(first) {
+                remove_at(inner, rest);
+                if inner.is_empty() {
+                    values.remove(first);
+                }
+            }
+        }
     }
 }
 

@@ -186,10 +186,12 @@ impl<S: Store> Service<S> {
             .await?;
         let kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();
         self.inner.signing.forget(&kids);
+        self.inner.totals.forget(id);
         Ok(())
     }
 
-    /// Removes an application's users, sign-ups, invitations and log. Settings, keys and messages as worded stay.
+    /// Removes an application's users, sign-ups and invitations. Settings, keys, messages as worded, the log and what was
+    /// counted stay.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].
@@ -202,7 +204,9 @@ impl<S: Store> Service<S> {
                 repos.apps().remove_content(id)?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
-            .await
+            .await?;
+        self.inner.totals.forget(id);
+        Ok(())
     }
 }
 

@@ -163,6 +163,11 @@ impl Totals {
         totals.retain(|_, (until, _)| now < *until);
         totals.insert(key, (now + KEPT_FOR, total));
     }
+
+    /// Forgets an application that was emptied.
+    pub(crate) fn forget(&self, app_id: AppId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _), _| *id != app_id);
+    }
 }
 
 impl<S: Store> Service<S> {

@@ -40,7 +40,8 @@ pub struct Waiting {
 }
 
 impl<S: Store> Service<S> {
-    /// A page of an application's log, newest first, and how many entries there are in all.
+    /// A page of an application's log, newest first, and how many entries there are in all. The server's own entries stand
+    /// under [`AppId::NONE`].
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].
@@ -54,7 +55,9 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .read("log.search", move |readers| {
-                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                if app_id != AppId::NONE {
+                    readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                }
                 let entries = readers.audit().search(app_id, &filter, start, limit)?;
                 Ok((entries, readers.audit().count(app_id, &filter)?))
             })
@@ -76,7 +79,9 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .read("log.next", move |readers| {
-                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                if app_id != AppId::NONE {
+                    readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                }
                 Ok(readers.audit().search(app_id, &filter, start, limit)?)
             })
             .await
@@ -91,7 +96,9 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .transact("log.export", move |repos| {
-                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                if app_id != AppId::NONE {
+                    repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                }
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await
@@ -245,7 +252,8 @@ impl<S: Store> Service<S> {
         let mut act = Act::of_operator("retryMessage", app_id, &operator);
         act.detail = Some(id.to_string());
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
-        self.inner
+        let revived = self
+            .inner
             .store
             .transact("outbox.revive", move |repos| {
                 repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
@@ -254,7 +262,8 @@ impl<S: Store> Service<S> {
                 }
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
-            .await?;
+            .await;
+        self.note(Some(act), revived).await?;
         self.outbox_has_messages();
         Ok(())
     }

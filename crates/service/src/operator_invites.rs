@@ -11,6 +11,7 @@ use crate::caller::gate;
 use crate::codes::{CodeSubject, NewCode};
 use crate::mail::{Slot, is_mailable, worded};
 use crate::new_user::offered_locale;
+use crate::users::not_sent;
 use crate::{Operator, Refusal, Service, ServiceError};
 
 /// The most handles that are invited at once.
@@ -25,6 +26,15 @@ pub struct Invited {
     pub invites: Vec<Invite>,
     /// Those who are users, or invited already.
     pub exists: Vec<Handle>,
+    /// Those whom too many mails reached already: nobody invited them.
+    pub not_sent: Vec<Handle>,
+}
+
+/// What became of one invitation.
+enum Fate {
+    Sent,
+    Exists,
+    NotSent,
 }
 
 /// Which sign-up attempts or invitations of a handle.
@@ -79,37 +89,19 @@ impl<S: Store> Service<S> {
         }
         let mut seen = std::collections::HashSet::new();
         handles.retain(|handle| seen.insert(handle.key().to_owned()));
-        let (wanted, now) = (handles.clone(), self.inner.clock.now());
-        let (app, is_there) = self
-            .inner
-            .store
-            .read("invites.find", move |readers| {
-                let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                gate(&app)?;
-                let mut is_there = Vec::new();
-                for handle in &wanted {
-                    let is_pending = |invite: &Invite| invite.state == InviteState::Pending;
-                    is_there.push(
-                        readers.users().find_by_handle(app_id, handle)?.is_some()
-                            || readers.users().is_held(app_id, handle, now)?
-                            || readers.invites().list(app_id, handle)?.iter().any(is_pending),
-                    );
-                }
-                Ok::<_, ServiceError>((app, is_there))
-            })
-            .await?;
+        let app = self.find_app(app_id).await?.app;
+        gate(&app)?;
         let locale = offered_locale(&app, locale.as_deref())?;
-        let (mut invites, mut exists) = (Vec::new(), Vec::new());
-        for (handle, is_there) in handles.into_iter().zip(is_there) {
-            if is_there {
-                exists.push(handle);
-            } else {
-                let invite = self.operator_invite(&app, handle, locale)?;
-                self.send_invite(&app, invite.clone(), act).await?;
-                invites.push(invite);
+        let mut invited = Invited { invites: Vec::new(), exists: Vec::new(), not_sent: Vec::new() };
+        for handle in handles {
+            let invite = self.operator_invite(&app, handle.clone(), locale)?;
+            match self.send_invite(&app, invite.clone(), (act, true)).await? {
+                Fate::Sent => invited.invites.push(invite),
+                Fate::Exists => invited.exists.push(handle),
+                Fate::NotSent => invited.not_sent.push(handle),
             }
         }
-        Ok(Invited { invites, exists })
+        Ok(invited)
     }
 
     fn operator_invite(&self, app: &App, handle: Handle, locale: Locale) -> Result<Invite, ServiceError> {
@@ -131,23 +123,47 @@ impl<S: Store> Service<S> {
         })
     }
 
-    /// Keeps an invitation and promises its mail, with a new code.
-    async fn send_invite(&self, app: &App, invite: Invite, act: &Act) -> Result<(), ServiceError> {
+    /// Keeps an invitation and promises its mail with a new code, both or neither. A new one must be nobody's who is there;
+    /// an old one must still be open.
+    async fn send_invite(
+        &self,
+        app: &App,
+        invite: Invite,
+        (act, is_new): (&Act, bool),
+    ) -> Result<Fate, ServiceError> {
         let (slot, new_code, mail) = self.invite_mail(app, &invite).await?;
         let mut act = act.clone();
         (act.handle, act.detail) = (Some(masked(&invite.handle)), None);
         let (entry, rules) = (self.done(&act)?, self.inner.settings.codes);
-        let is_sent = self
+        let fate = self
             .inner
             .store
             .transact("invite.operator", move |repos| {
-                repos.apps().find(invite.app_id)?.ok_or(Refusal::UnknownApp)?;
+                let (app_id, handle) = (invite.app_id, &invite.handle);
+                gate(&repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?)?;
+                let mut open = repos.invites().list(app_id, handle)?;
+                open.retain(|invite| invite.state == InviteState::Pending);
+                let exists = if is_new {
+                    !open.is_empty()
+                        || repos.users().find_by_handle(app_id, handle)?.is_some()
+                        || repos.users().is_held(app_id, handle, invite.created_at)?
+                } else {
+                    open.iter().all(|open| open.id != invite.id)
+                };
+                if exists {
+                    return Ok(Fate::Exists);
+                }
+                if !new_code.place_and_send(repos, &rules, false, mail.as_ref())? {
+                    return Ok(Fate::NotSent);
+                }
                 repos.invites().put(&invite)?;
                 repos.audit().add(&entry)?;
-                new_code.place_and_send(repos, &rules, false, mail.as_ref())
+                Ok(Fate::Sent)
             })
             .await;
-        self.settle_message(slot, is_sent).await
+        let is_sent = fate.as_ref().map(|fate| matches!(fate, Fate::Sent));
+        self.settle_message(slot, Ok(is_sent.unwrap_or(false))).await?;
+        fate
     }
 
     async fn invite_mail(
@@ -176,14 +192,26 @@ impl<S: Store> Service<S> {
     /// Mails the open invitations of a handle again, each with a new code.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`], what an application that is not active refuses; [`Refusal::Unknown`], explained.
+    /// [`Refusal::UnknownApp`], what an application that is not active refuses; [`Refusal::Unknown`], explained;
+    /// [`ServiceError::TooMany`] when none of them may be mailed now.
     pub async fn resend_invites(
         &self,
         operator: Operator,
         app_id: AppId,
-        (handle, which): (Handle, Which<InviteId>),
+        wanted: (Handle, Which<InviteId>),
     ) -> Result<(), ServiceError> {
-        let act = Act::of_operator("resendAppInvite", app_id, &operator);
+        let mut act = Act::of_operator("resendAppInvite", app_id, &operator);
+        act.handle = Some(masked(&wanted.0));
+        let sent = self.resend_all(app_id, wanted, &act).await;
+        self.note(Some(act), sent).await
+    }
+
+    async fn resend_all(
+        &self,
+        app_id: AppId,
+        (handle, which): (Handle, Which<InviteId>),
+        act: &Act,
+    ) -> Result<(), ServiceError> {
         let (app, mut invites) = self.invites_of(app_id, handle).await?;
         gate(&app)?;
         invites.retain(|invite| invite.state == InviteState::Pending && which.is(&invite.id));
@@ -191,10 +219,19 @@ impl<S: Store> Service<S> {
             return Err(unknown("Invalid Invite"));
         }
         let now = self.inner.clock.now();
+        let (mut sent, mut withheld) = (0, 0);
         for invite in invites {
-            self.send_invite(&app, Invite { updated_at: now, ..invite }, &act).await?;
+            match self.send_invite(&app, Invite { updated_at: now, ..invite }, (act, false)).await? {
+                Fate::Sent => sent += 1,
+                Fate::Exists => {}
+                Fate::NotSent => withheld += 1,
+            }
         }
-        Ok(())
+        match (sent, withheld) {
+            (0, 0) => Err(unknown("Invalid Invite")),
+            (0, _) => Err(not_sent()),
+            _ => Ok(()),
+        }
     }
 
     /// Removes invitations of a handle with their codes, and gives the newest of them.
@@ -210,7 +247,8 @@ impl<S: Store> Service<S> {
         let mut act = Act::of_operator("removeAppInvite", app_id, &operator);
         act.handle = Some(masked(&handle));
         let entry = self.done(&act)?;
-        self.inner
+        let removed = self
+            .inner
             .store
             .transact("invites.remove", move |repos| {
                 repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
@@ -224,7 +262,8 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry)?;
                 Ok(newest)
             })
-            .await
+            .await;
+        self.note(Some(act), removed).await
     }
 
     /// Removes sign-up attempts of a handle with their codes, and gives the newest of them.
@@ -240,7 +279,8 @@ impl<S: Store> Service<S> {
         let mut act = Act::of_operator("removeAppSignup", app_id, &operator);
         act.handle = Some(masked(&handle));
         let entry = self.done(&act)?;
-        self.inner
+        let removed = self
+            .inner
             .store
             .transact("signups.remove", move |repos| {
                 repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
@@ -254,7 +294,8 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry)?;
                 Ok(newest)
             })
-            .await
+            .await;
+        self.note(Some(act), removed).await
     }
 
     async fn invites_of(&self, app_id: AppId, handle: Handle) -> Result<(App, Vec<Invite>), ServiceError> {

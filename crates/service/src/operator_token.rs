@@ -3,7 +3,7 @@
 use latchkey_crypto::ServerSecretToken;
 use latchkey_domain::{AppId, MAX_TOKEN_LIFE, OperatorToken, Scope, Scopes, Source, TokenId, TokenName};
 use latchkey_storage::Store;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::audit::Act;
 use crate::{Call, Caller, Refusal, Service, ServiceError};
@@ -15,13 +15,21 @@ pub struct Operator {
     pub(crate) source: Option<Source>,
     scopes: Scopes,
     only_app: Option<AppId>,
+    /// When the token ends; the command line does not.
+    until: Option<OffsetDateTime>,
 }
 
 impl Operator {
     /// Whoever may run commands on the server's machine: everything is theirs.
     #[must_use]
     pub fn command_line() -> Self {
-        Self { name: "command line".to_owned(), source: None, scopes: Scopes::everything(), only_app: None }
+        Self {
+            name: "command line".to_owned(),
+            source: None,
+            scopes: Scopes::everything(),
+            only_app: None,
+            until: None,
+        }
     }
 
     /// Whether something that needs this scope is open.
@@ -114,10 +122,11 @@ impl<S: Store> Service<S> {
             source: Some(call.source),
             scopes: known.scopes,
             only_app: known.only_app,
+            until: Some(known.expires_at),
         })
     }
 
-    /// Makes a server secret. Nobody makes one that reaches further than they do.
+    /// Makes a server secret. Nobody makes one that reaches further than they do, or that outlives them.
     ///
     /// # Errors
     /// [`Refusal::InvalidData`] when it would live too long; [`Refusal::UnknownApp`] when the one application
@@ -126,6 +135,18 @@ impl<S: Store> Service<S> {
         &self,
         operator: Operator,
         new: NewOperatorToken,
+    ) -> Result<MintedToken, ServiceError> {
+        let mut act = Act::of_operator("createOperatorToken", new.only_app.unwrap_or(AppId::NONE), &operator);
+        act.detail = Some(format!("{} ({})", new.name.as_str(), new.scopes));
+        let minted = self.mint_now(operator, new, &act).await;
+        self.note(Some(act), minted).await
+    }
+
+    async fn mint_now(
+        &self,
+        operator: Operator,
+        new: NewOperatorToken,
+        act: &Act,
     ) -> Result<MintedToken, ServiceError> {
         match new.only_app {
             Some(id) => operator.reaches(id)?,
@@ -142,7 +163,7 @@ impl<S: Store> Service<S> {
             scopes: new.scopes,
             only_app: new.only_app,
             created_at: now,
-            expires_at: now + new.life,
+            expires_at: operator.until.map_or(now + new.life, |until| until.min(now + new.life)),
             revoked_at: None,
             last_used_at: None,
         };
@@ -152,7 +173,7 @@ impl<S: Store> Service<S> {
             issued_at: now,
             expires_at: token.expires_at,
         })?;
-        let entry = self.done(&about(&operator, "createOperatorToken", &token))?;
+        let entry = self.done(act)?;
         let added = token.clone();
         self.inner
             .store
@@ -202,7 +223,11 @@ impl<S: Store> Service<S> {
         let is_in_reach =
             |token: &OperatorToken| operator.only_app.is_none() || token.only_app == operator.only_app;
         let token = found.filter(is_in_reach).ok_or(Refusal::Unknown)?;
-        let entry = self.done(&about(&operator, "revokeOperatorToken", &token))?;
+        // What reaches all applications has its entries under none.
+        let mut act =
+            Act::of_operator("revokeOperatorToken", token.only_app.unwrap_or(AppId::NONE), &operator);
+        act.detail = Some(format!("{} ({})", token.name.as_str(), token.scopes));
+        let entry = self.done(&act)?;
         self.inner
             .store
             .transact("operator_token.revoke", move |repos| {
@@ -213,11 +238,4 @@ impl<S: Store> Service<S> {
             })
             .await
     }
-}
-
-/// What reaches all applications has its entries under none.
-fn about(operator: &Operator, action: &'static str, token: &OperatorToken) -> Act {
-    let mut act = Act::of_operator(action, token.only_app.unwrap_or(AppId::NONE), operator);
-    act.detail = Some(format!("{} ({})", token.name.as_str(), token.scopes));
-    act
 }

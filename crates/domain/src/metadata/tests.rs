@@ -1,5 +1,7 @@
 //! Fields, values, limits, and what users may set.
 
+use serde_json::json;
+
 use super::*;
 
 fn field(path: &str, required: bool) -> MetadataField {
@@ -138,4 +140,40 @@ fn an_invitation_wins_and_nothing_else_is_lost() {
     let own = of(serde_json::json!({"a":{"x":1,"y":2},"b":1}));
     let merged = own.merged_with(&of(serde_json::json!({"a":{"y":3},"c":4})));
     assert_eq!(Value::Object(merged.0), serde_json::json!({"a":{"x":1,"y":3},"b":1,"c":4}));
+}
+
+#[test]
+fn an_operator_sets_what_is_declared_and_loses_nothing() {
+    let fields = fields(&[("profile.city", false), ("plan", false)]);
+    let object = |value: Value| match value {
+        Value::Object(members) => members,
+        other => panic!("{other}"),
+    };
+    let current = Metadata::from_stored(object(
+        json!({"profile": {"city": "Bern", "imported": {"a": 1}}, "other": [1], "plan": "free"}),
+    ));
+    let set = |sent: Value| {
+        MetadataFields::set_by_operator((&fields, &MetadataFields::default()), &current, &object(sent))
+            .map(|metadata| Value::Object(metadata.values().clone()))
+    };
+    assert_eq!(
+        set(json!({"profile": {"city": "Basel"}})).unwrap(),
+        json!({"profile": {"city": "Basel", "imported": {"a": 1}}, "other": [1]})
+    );
+    // What is read can be sent back.
+    let all = Value::Object(current.values().clone());
+    assert_eq!(set(all.clone()).unwrap(), all);
+    assert_eq!(
+        set(json!({"profile": null})).unwrap(),
+        json!({"profile": {"imported": {"a": 1}}, "other": [1]})
+    );
+    for (sent, path) in [
+        (json!({"profile": {"town": "x"}}), "profile.town"),
+        (json!({"profile": "x"}), "profile"),
+        (json!({"profile": {"imported": {"a": 2}}}), "profile.imported"),
+        (json!({"other": [2]}), "other"),
+        (json!({"role": "admin"}), "role"),
+    ] {
+        assert_eq!(set(sent), Err(InvalidMetadata::Unknown(path.to_owned())));
+    }
 }

@@ -168,12 +168,23 @@ const FIELDS_OF_SETTINGS: [(&str, &[&str]); 34] = [
     ("metaDataEmail", &["metaDataEmail"]),
     ("emailExtension", &["emailExtension"]),
     ("emailExtensionAPIKey", &["emailExtensionAPIKey"]),
-    ("twoFactorVerification", &["twoFactorVerification"]),
-    ("googleAppName", &["googleAppName"]),
+    // To where SMS go first: the mode and its account are checked against them.
+    ("smsCountries", &["smsCountries"]),
+    (
+        "twoFactorVerification",
+        &[
+            "twoFactorVerification",
+            "TWILIOAccountSid",
+            "TWILIOToken",
+            "TWILIOPhoneNumber",
+            "TWILIOMessagingServiceSid",
+            "removeSmsAccount",
+        ],
+    ),
+    ("googleAppName", &["googleAppName", "googleAPP_NAME"]),
     ("twoFactorConfirm", &["twoFactorConfirm"]),
     ("qrCodeMail", &["qrCodeMail"]),
     ("factorChangeNeedsLogin", &["factorChangeNeedsLogin"]),
-    ("smsCountries", &["smsCountries"]),
     ("smsADay", &["smsADay"]),
     ("appleLogin", &["appleLoginEnabled"]),
     ("googleLogin", &["googleLoginEnabled"]),
@@ -455,7 +466,8 @@ pub(crate) async fn set_locales<S: Store>(
     });
     let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;
     let service = state.service.clone();
-    run(Family::Admin, async move { service.set_locales(operator, id, locales).await }).await?;
+    let view = run(Family::Admin, async move { service.set_locales(operator, id, locales).await }).await?;
+    let stored: Vec<_> = view.app.settings.locales.iter().map(Locale::as_str).collect();
     let templates = templates_of(&state, id).await?;
-    Ok(json(&object!({"appId": id.to_string(), "locales": sent, "localesTemplate": templates})))
+    Ok(json(&object!({"appId": id.to_string(), "locales": stored, "localesTemplate": templates})))
 }

@@ -70,6 +70,9 @@ async fn listed<S: Store>(
     filter: AppFilter,
     query: &Fields,
 ) -> Answer {
+    if query.is_sent("after") {
+        return Err(ApiError::admin(explained("applications are paged by offset".to_owned())));
+    }
     let page = page_of(query, APPS_ON_A_PAGE, 1).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let listing = async move { service.list_apps(operator, filter, page).await };

@@ -55,6 +55,7 @@ pub(crate) async fn create_invites<S: Store>(
     Ok(json(&object!({
         "invites": invited.invites.iter().map(invited_json).collect::<Vec<_>>(),
         "exists": invited.exists.iter().map(Handle::as_str).collect::<Vec<_>>(),
+        "notSent": invited.not_sent.iter().map(Handle::as_str).collect::<Vec<_>>(),
     })))
 }
 

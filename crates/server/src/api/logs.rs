@@ -7,20 +7,22 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of};
-use latchkey_service::{MOST_ON_A_PAGE, MOST_SKIPPED, Refusal, ServiceError};
+use latchkey_service::{MOST_ON_A_PAGE, MOST_SKIPPED, Operator, Refusal, ServiceError};
 use latchkey_storage::{AuditStart, Store};
 use serde_json::{Map, Value, json as object};
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
-use super::operator::{explained, operator_and_app};
+use super::operator::{authorize, explained, operator_and_app};
 use super::{AppState, run};
 use crate::dto::{entry_json, waiting_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, csv_row, json, ok_true};
 
 /// The least and the usual number of entries on a page, as at the reference.
 const LOG_PAGE: u32 = 25;
+/// What stands for the application where the server's own entries are asked for.
+const OF_THE_SERVER: &str = "server";
 /// How many entries of an export are read at once.
 const EXPORTED_AT_ONCE: u32 = 1_000;
 /// How many days statistics cover where nobody says which.
@@ -32,7 +34,7 @@ pub(crate) async fn logs<S: Store>(
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let (_, id) = operator_and_log(&state, caller, &query).await?;
     let filter = filter_of(&query).map_err(ApiError::admin)?;
     let (start, limit) = page_of_log(&query).map_err(ApiError::admin)?;
     let service = state.service.clone();
@@ -42,6 +44,20 @@ pub(crate) async fn logs<S: Store>(
     let next = entries.last().filter(|_| is_full).map(|last| last.id.to_string());
     let logs: Vec<_> = entries.iter().map(entry_json).collect();
     Ok(json(&object!({ "totalLog": total, "logs": logs, "next": next })))
+}
+
+/// Whose log: an application's, or the server's own for whoever reaches all of them.
+async fn operator_and_log<S: Store>(
+    state: &AppState<S>,
+    caller: OperatorCall,
+    query: &Fields,
+) -> Result<(Operator, AppId), ApiError> {
+    if query.text("appId").map_err(ApiError::admin)? != Some(OF_THE_SERVER) {
+        return operator_and_app(state, caller, query).await;
+    }
+    let operator = authorize(state, caller).await?;
+    operator.reaches_all().map_err(ApiError::admin)?;
+    Ok((operator, AppId::NONE))
 }
 
 fn page_of_log(query: &Fields) -> Result<(AuditStart, u32), ServiceError> {
@@ -113,7 +129,7 @@ pub(crate) async fn export<S: Store>(
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (operator, id) = operator_and_app(&state, caller, &query).await?;
+    let (operator, id) = operator_and_log(&state, caller, &query).await?;
     let filter = filter_of(&query).map_err(ApiError::admin)?;
     let format = match query.text("format").map_err(ApiError::admin)? {
         None | Some("csv") => LogFormat::Csv,

@@ -32,7 +32,8 @@ pub(crate) async fn operator_and_app<S: Store>(
 
 /// The application of this id, if it is within reach.
 pub(crate) fn app_within(operator: &Operator, id: &str) -> Result<AppId, ApiError> {
-    let id = id.parse().map_err(|_| ApiError::admin(Refusal::UnknownApp))?;
+    let id = id.parse().ok().filter(|id| *id != AppId::NONE);
+    let id = id.ok_or_else(|| ApiError::admin(Refusal::UnknownApp))?;
     operator.reaches(id).map_err(ApiError::admin)?;
     Ok(id)
 }

@@ -39,6 +39,12 @@ fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, A
     let scopes = Scopes::parse(scopes).map_err(|error| ApiError::admin(explained(error.to_string())))?;
     let days = fields.number("days").map_err(ApiError::admin)?;
     let only_app = fields.text("appId").map_err(ApiError::admin)?;
+    // An id that got lost on its way must not mean all applications.
+    if only_app.is_none() && fields.is_blank("appId") {
+        return Err(ApiError::admin(explained(
+            "appId is empty: leave it away for all applications".to_owned(),
+        )));
+    }
     Ok(NewOperatorToken {
         name,
         scopes,

@@ -141,6 +141,11 @@ impl Fields {
         !matches!(self.0.get(name), None | Some(Value::Null)) && self.text(name) != Ok(None)
     }
 
+    /// Whether a field was sent as a text with nothing in it.
+    pub(crate) fn is_blank(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_str).is_some_and(|text| text.trim().is_empty())
+    }
+
     /// Whether a field was sent, whatever is in it.
     pub(crate) fn is_sent(&self, name: &str) -> bool {
         self.0.contains_key(name)

@@ -11,6 +11,7 @@ on_every_store!(
     an_operator_invites_several_and_hears_who_is_there,
     what_cannot_be_invited_invites_nobody,
     an_invitation_is_sent_again_with_a_new_code,
+    sec_110_who_cannot_be_mailed_now_is_not_invited,
     invitations_and_attempts_are_removed_with_their_codes,
     sec_088_nothing_of_another_application_is_found,
 );
@@ -91,6 +92,25 @@ async fn an_invitation_is_sent_again_with_a_new_code<S: Store>(app: TestApp<S>) 
     ] {
         assert_eq!(resend(body.clone()).await.error(), error, "{body}");
     }
+}
+
+async fn sec_110_who_cannot_be_mailed_now_is_not_invited<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    for n in 0..10 {
+        let other = app.app(&format!("App {n}")).await;
+        let body = json!({"appId": other.id, "handle": "bob@example.com"});
+        assert_eq!(app.admin("createAppInvite", body).await.json()["notSent"], json!([]));
+    }
+    let mails = app.mails().await.len();
+    let body = json!({"appId": shop.id, "handle": "bob@example.com,cyd@example.com"});
+    let answer = app.admin("createAppInvite", body).await.json();
+    assert_eq!(answer["notSent"], json!(["bob@example.com"]), "{answer}");
+    assert_eq!((&answer["invites"][0]["handle"], &answer["exists"]), (&json!("cyd@example.com"), &json!([])));
+    assert_eq!(app.mails().await.len(), mails + 1);
+    let found = app.admin_get(&format!("searchInvite?appId={}&value=bob", shop.id)).await.json();
+    assert_eq!(found, json!([]), "nobody is invited without hearing of it");
+    let told = app.audit(&shop).await;
+    assert_eq!(told.iter().filter(|entry| entry.action == "createAppInvite").count(), 1);
 }
 
 async fn invitations_and_attempts_are_removed_with_their_codes<S: Store>(app: TestApp<S>) {

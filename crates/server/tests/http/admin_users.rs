@@ -312,9 +312,17 @@ async fn super_user_tokens_are_administrators_alone<S: Store>(app: TestApp<S>) {
     ] {
         assert_eq!(set(&access, data).await.error(), error);
     }
+    // As a text it is read as strictly: what is too deep to be read again is not stored.
+    let deep = format!("{}1{}", "{\"a\":".repeat(127), "}".repeat(127));
+    assert_eq!(set(&access, json!(deep)).await.error(), (400, 602));
+    assert_eq!(app.admin_get("allApps").await.status, 200);
+    assert_eq!(set(&access, json!("{\"theme\":\"light\"}")).await.text(), "true");
     promote(false).await;
     assert_eq!(set(&access, json!({})).await.error(), (400, 405), "her rights end at once");
     promote(true).await;
+    assert_eq!(set(&access, json!({})).await.error(), (400, 405), "and do not come back");
+    let access = app.admin("superUserToken", user.clone()).await.field("access-token");
+    assert_eq!(set(&access, json!({})).await.status, 200);
     assert_eq!(app.admin("signOutUser", user.clone()).await.status, 200);
     assert_eq!(set(&access, json!({})).await.error(), (400, 405));
     let access = app.admin("superUserToken", user.clone()).await.field("access-token");

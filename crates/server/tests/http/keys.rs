@@ -13,6 +13,7 @@ on_every_store!(
     a_second_rotation_waits_for_the_first,
     a_leaked_key_goes_at_once,
     a_longer_life_of_tokens_keeps_the_old_key,
+    sec_066_a_shorter_life_of_tokens_keeps_the_key_of_long_ones,
     a_new_app_token_ends_the_old_one,
 );
 
@@ -109,6 +110,18 @@ async fn a_longer_life_of_tokens_keeps_the_old_key<S: Store>(app: TestApp<S>) {
     app.set(&shop, "userJWTExpiration", "userJWTExpiration", json!(100)).await;
     let token = jwt(&app, &shop).await;
     app.clock.advance(Duration::hours(99));
+    assert!(kids(&app, &shop).await.contains(&kid_of(&token)));
+    app.claims(&shop, &token).await;
+}
+
+async fn sec_066_a_shorter_life_of_tokens_keeps_the_key_of_long_ones<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    app.set(&shop, "userJWTExpiration", "userJWTExpiration", json!(720)).await;
+    let token = jwt(&app, &shop).await;
+    app.set(&shop, "userJWTExpiration", "userJWTExpiration", json!(1)).await;
+    app.admin("rotateAppKey", json!({"appId": shop.id})).await;
+    app.clock.advance(Duration::hours(719));
     assert!(kids(&app, &shop).await.contains(&kid_of(&token)));
     app.claims(&shop, &token).await;
 }

@@ -1,5 +1,7 @@
 //! The log, its export, statistics, and messages that have not left.
 
+use latchkey_domain::{Scopes, TokenName};
+use latchkey_service::{NewOperatorToken, Operator};
 use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
@@ -9,6 +11,7 @@ use crate::on_every_store;
 
 on_every_store!(
     the_log_is_filtered_and_paged,
+    the_servers_own_log_is_for_who_reaches_all,
     the_log_leaves_as_csv_and_json_lines,
     days_are_counted_and_stay_when_the_log_goes,
     a_message_that_was_given_up_is_tried_again,
@@ -73,6 +76,22 @@ async fn the_log_is_filtered_and_paged<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin_get("logs?appId=x").await.error(), (404, 401));
 }
 
+async fn the_servers_own_log_is_for_who_reaches_all<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let bound = json!({"name": "bound", "scopes": "everything", "appId": shop.id});
+    let bound = app.admin("createOperatorToken", bound).await.field("secret");
+    app.admin("createOperatorToken", json!({"name": "free", "scopes": "read"})).await;
+    let found = app.admin_get("logs?appId=server").await.json();
+    let actions: Vec<_> =
+        found["logs"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
+    assert!(actions.contains(&json!("createOperatorToken")), "{found}");
+    assert!(app.admin_get("exportLogs?appId=server").await.text().contains("createOperatorToken"));
+    let refused = app.get("/api/app/logs?appId=server", ("server-secret", &bound)).await;
+    assert_eq!(refused.error(), (403, 400));
+    let none = format!("logs?appId={}", "0".repeat(32));
+    assert_eq!(app.admin_get(&none).await.error(), (404, 401));
+}
+
 async fn the_log_leaves_as_csv_and_json_lines<S: Store>(app: TestApp<S>) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
@@ -100,8 +119,13 @@ async fn the_log_leaves_as_csv_and_json_lines<S: Store>(app: TestApp<S>) {
 async fn days_are_counted_and_stay_when_the_log_goes<S: Store>(app: TestApp<S>) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
-    let long = json!({"name": "long", "scopes": "read", "days": 365});
-    let secret = app.admin("createOperatorToken", long).await.field("secret");
+    let long = NewOperatorToken {
+        name: TokenName::parse("long").unwrap(),
+        life: Duration::days(365),
+        scopes: Scopes::parse("read").unwrap(),
+        only_app: None,
+    };
+    let secret = app.service.mint_operator_token(Operator::command_line(), long).await.unwrap().secret;
     let statistics = async |query: &str| {
         app.get(&format!("/api/app/statistics?appId={}{query}", shop.id), ("server-secret", &secret)).await
     };

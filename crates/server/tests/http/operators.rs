@@ -15,6 +15,7 @@ on_every_store!(
     sec_089_a_revoked_token_opens_nothing,
     a_token_is_told_once_and_shows_its_use,
     a_token_makes_none_that_reaches_further,
+    sec_089_a_token_makes_none_that_outlives_it,
     tokens_that_cannot_be_are_not_made,
 );
 
@@ -152,6 +153,17 @@ async fn a_token_makes_none_that_reaches_further<S: Store>(app: TestApp<S>) {
     assert_eq!(revoke(&own.field("tokenId")).await.status, 200);
     assert_eq!(revoke(&id).await.status, 200, "one may give one's own away");
     assert_eq!(make(Some(&shop.id)).await.error(), (403, 500));
+}
+
+async fn sec_089_a_token_makes_none_that_outlives_it<S: Store>(app: TestApp<S>) {
+    let maker = json!({"name": "maker", "scopes": "everything", "days": 2});
+    let maker = app.admin("createOperatorToken", maker).await.json();
+    let secret = maker["secret"].as_str().unwrap();
+    let body = json!({"name": "longer", "scopes": "everything", "days": 300});
+    let made = sent(&app, "POST", "/api/app/createOperatorToken", secret, &body).await.json();
+    assert_eq!(made["expiresAt"], maker["expiresAt"]);
+    let lost = json!({"name": "lost", "scopes": "read", "appId": ""});
+    assert_eq!(app.admin("createOperatorToken", lost).await.error(), (400, 602), "not all applications");
 }
 
 async fn tokens_that_cannot_be_are_not_made<S: Store>(app: TestApp<S>) {

@@ -118,8 +118,13 @@ macro_rules! listing {
                     }),
                     _ => None,
                 };
+                // Anonymous handles are kept as they were sent.
+                let lower = text.to_lowercase();
                 let has_text = |handle: &String, name: &Option<String>| {
-                    handle.contains(text) || name.as_ref().is_some_and(|name| name.contains(text))
+                    handle.contains(text)
+                        || name.as_ref().is_some_and(|name| name.contains(text))
+                        || handle.starts_with(latchkey_domain::ANONYMOUS_PREFIX)
+                            && handle.to_lowercase().contains(&lower)
                 };
                 let mut found = Vec::new();
                 for (id, _, handle, name) in &passed {
