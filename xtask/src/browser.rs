@@ -25,6 +25,7 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
         shell.push_env("LATCHKEY_SHOTS", shell.current_dir().join("target/browser")),
     ];
     cmd!(shell, "node {scripts}/confirmation.mjs").run()?;
+    cmd!(shell, "node {scripts}/docs.mjs").run()?;
     say("browser: the pages hold");
     Ok(())
 }

@@ -21,6 +21,7 @@ pub mod commands;
 mod control;
 mod dto;
 mod http;
+pub mod openapi;
 pub mod routes;
 mod server;
 pub mod settings;

@@ -1,5 +1,7 @@
 //! The table of URLs: the one place that says which path leads where, and with which token. Tests walk it,
-//! so that no route escapes them.
+//! so that no route escapes them, and so does the API's description.
+
+mod administration;
 
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -9,11 +11,11 @@ use latchkey_domain::Scope;
 use latchkey_storage::Store;
 
 use crate::api::{
-    account, app_settings, apps, confirmation, health, invites, keys, login, logs, moving, operator_tokens,
-    password, second_factor, signup, social, unknown_path, users, well_known, wrong_method,
-    wrong_method_or_path,
+    account, confirmation, health, keys, login, password, second_factor, signup, social, unknown_path,
+    well_known, wrong_method, wrong_method_or_path,
 };
 use crate::http::OperatorScopes;
+use crate::openapi::{self, Operation, user_api as user};
 
 /// Where the user API begins: the part that pages of other origins may call.
 const USER_API: &str = "/api/appuser";
@@ -45,13 +47,15 @@ pub struct Entry {
     pub path: &'static str,
     /// Which tokens it takes.
     pub takes: Takes,
+    /// What the API's description says of it.
+    pub(crate) says: &'static Operation,
     route: Route,
 }
 
 /// All routes.
 pub fn table<S: Store>() -> Vec<Entry> {
     let mut table = public_routes::<S>();
-    table.extend(operator_routes::<S>());
+    table.extend(administration::table::<S>());
     table.extend(user_routes::<S>());
     table
 }
@@ -59,135 +63,132 @@ pub fn table<S: Store>() -> Vec<Entry> {
 /// What needs no token.
 fn public_routes<S: Store>() -> Vec<Entry> {
     vec![
-        get("/health/live", Takes::Nothing, health::live),
-        get("/health/ready", Takes::Nothing, health::ready::<S>),
-        get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks::<S>),
-        get("/apps/{app_id}/.well-known/openid-configuration", Takes::Nothing, well_known::discovery::<S>),
-    ]
-}
-
-/// The administration API.
-fn operator_routes<S: Store>() -> Vec<Entry> {
-    use Scope::{Everything, Export, Keys, Read, Settings, Users};
-    vec![
-        by_operator("POST", Everything, "/api/app", apps::create::<S>),
-        by_operator("GET", Read, "/api/app/connection", apps::connection::<S>),
-        by_operator("GET", Read, "/api/app/allApps", apps::all::<S>),
-        by_operator("GET", Read, "/api/app/search", apps::search::<S>),
-        by_operator("GET", Read, "/api/app/appId/{app_id}", apps::one::<S>),
-        by_operator("GET", Read, "/api/app/getCosyncVersions", apps::versions::<S>),
-        by_operator("POST", Settings, "/api/app/update", apps::update::<S>),
-        by_operator("POST", Settings, "/api/app/updateAppSetting", app_settings::update_setting::<S>),
-        by_operator("POST", Settings, "/api/app/updateAppMetaData", app_settings::update_metadata::<S>),
-        by_operator(
-            "POST",
-            Settings,
-            "/api/app/updateAppInviteMetaData",
-            app_settings::update_invite_metadata::<S>,
+        get("/health/live", Takes::Nothing, health::live, &user::LIVE),
+        get("/openapi.json", Takes::Nothing, openapi::document_json::<S>, &user::DOCUMENT),
+        get("/docs", Takes::Nothing, openapi::docs, &user::DOCS),
+        get("/docs/{file}", Takes::Nothing, openapi::docs_file, &user::DOCS_FILE),
+        get("/health/ready", Takes::Nothing, health::ready::<S>, &user::READY),
+        get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks::<S>, &user::JWKS),
+        get(
+            "/apps/{app_id}/.well-known/openid-configuration",
+            Takes::Nothing,
+            well_known::discovery::<S>,
+            &user::DISCOVERY,
         ),
-        by_operator("POST", Settings, "/api/app/deleteMetadata", apps::delete_metadata::<S>),
-        by_operator("POST", Settings, "/api/app/patchAppLocales", apps::patch_locales::<S>),
-        by_operator("POST", Everything, "/api/app/reset", apps::reset::<S>),
-        by_operator("DELETE", Everything, "/api/app/{app_id}", apps::remove::<S>),
-        by_operator("GET", Read, "/api/app/emailTemplates", app_settings::email_templates::<S>),
-        by_operator(
-            "POST",
-            Settings,
-            "/api/app/updateEmailTemplate",
-            app_settings::update_email_template::<S>,
-        ),
-        by_operator("POST", Settings, "/api/app/addRemoveAppLocale", app_settings::set_locales::<S>),
-        by_operator("POST", Settings, "/api/app/testEmailExtension", app_settings::send_test_mail::<S>),
-        by_operator("POST", Settings, "/api/app/testAppTwilio", app_settings::send_test_sms::<S>),
-        by_operator("GET", Read, "/api/app/stat", users::stat::<S>),
-        by_operator("GET", Read, "/api/app/searchUser", users::search_users::<S>),
-        by_operator("GET", Read, "/api/app/previewClaims", users::preview_claims::<S>),
-        by_operator("POST", Users, "/api/app/addUser", users::add_user::<S>),
-        by_operator("POST", Users, "/api/app/removeUser", users::remove_user::<S>),
-        by_operator("POST", Users, "/api/app/user", users::set_user_status::<S>),
-        by_operator("POST", Users, "/api/app/resetUserPassword", users::reset_user_password::<S>),
-        by_operator("POST", Users, "/api/app/updateAppUserMetaData", users::update_user_metadata::<S>),
-        by_operator("POST", Users, "/api/app/setAdministrator", users::set_administrator::<S>),
-        by_operator("POST", Users, "/api/app/signOutUser", users::sign_out_user::<S>),
-        by_operator("POST", Users, "/api/app/unlockUser", users::unlock_user::<S>),
-        by_operator("POST", Users, "/api/app/resetSecondFactor", users::reset_second_factor::<S>),
-        by_operator("GET", Read, "/api/app/searchSingUp", invites::search_signups::<S>),
-        by_operator("POST", Users, "/api/app/removeAppSignup", invites::remove_signup::<S>),
-        by_operator("GET", Read, "/api/app/searchInvite", invites::search_invites::<S>),
-        by_operator("POST", Users, "/api/app/createAppInvite", invites::create_invites::<S>),
-        by_operator("POST", Users, "/api/app/resendAppInvite", invites::resend_invite::<S>),
-        by_operator("POST", Users, "/api/app/removeAppInvite", invites::remove_invite::<S>),
-        by_operator("GET", Read, "/api/app/appKeys", keys::list::<S>),
-        by_operator("POST", Keys, "/api/app/rotateAppKey", keys::rotate::<S>),
-        by_operator("POST", Keys, "/api/app/regenerateAppKey", keys::regenerate::<S>),
-        by_operator("POST", Keys, "/api/app/regenerateAppToken", keys::regenerate_app_token::<S>),
-        by_operator("POST", Keys, "/api/app/superUserToken", keys::super_user_token::<S>),
-        by_operator("GET", Read, "/api/app/logs", logs::logs::<S>),
-        by_operator("GET", Export, "/api/app/exportLogs", logs::export::<S>),
-        by_operator("GET", Read, "/api/app/statistics", logs::statistics::<S>),
-        by_operator("GET", Read, "/api/app/outbox", logs::outbox::<S>),
-        by_operator("POST", Users, "/api/app/retryMessage", logs::retry_message::<S>),
-        by_operator("GET", Export, "/api/app/export", moving::export_zip::<S>),
-        by_operator("GET", Export, "/api/app/exportArchive", moving::export_archive::<S>),
-        by_operator("GET", Export, "/api/app/exportUsers", moving::export_users::<S>),
-        by_operator("POST", Everything, "/api/app/importDatabase", moving::import_database::<S>),
-        by_operator("POST", Everything, "/api/app/createOperatorToken", operator_tokens::create::<S>),
-        by_operator("GET", Everything, "/api/app/operatorTokens", operator_tokens::list::<S>),
-        by_operator("POST", Everything, "/api/app/revokeOperatorToken", operator_tokens::revoke::<S>),
-        by_operator("POST", Everything, "/api/app/initCosyncJWT", apps::set_up_elsewhere::<S>),
-        by_operator("POST", Everything, "/api/app/reinitCosyncJWT", apps::set_up_elsewhere::<S>),
-        by_operator("POST", Everything, "/api/app/removeCosyncJWT", apps::set_up_elsewhere::<S>),
-        by_operator("POST", Everything, "/api/app/initCosyncEngine", apps::set_up_elsewhere::<S>),
-        by_operator("POST", Everything, "/api/app/reinitCosyncEngine", apps::set_up_elsewhere::<S>),
-        by_operator("POST", Everything, "/api/app/removeCosyncEngine", apps::set_up_elsewhere::<S>),
-        by_operator("POST", Everything, "/api/app/saveUserSchema", apps::set_up_elsewhere::<S>),
-        by_operator("POST", Everything, "/api/app/remoteNotification", apps::push::<S>),
     ]
 }
 
 /// The user API.
 fn user_routes<S: Store>() -> Vec<Entry> {
     vec![
-        get("/api/appuser/getApplication", Takes::Either, account::get_application::<S>),
-        post("/api/appuser/signup", Takes::AppToken, signup::signup::<S>),
-        post("/api/appuser/completeSignup", Takes::Either, signup::complete_signup::<S>),
-        get("/api/appuser/completeSignup", Takes::Page, confirmation::ask::<S>),
-        post("/api/appuser/completeSignup/confirm", Takes::Page, confirmation::confirm::<S>),
-        post("/api/appuser/invite", Takes::AccessToken, signup::invite::<S>),
-        post("/api/appuser/register", Takes::Either, signup::register::<S>),
-        post("/api/appuser/login", Takes::AppToken, login::login::<S>),
-        post("/api/appuser/loginAnonymous", Takes::AppToken, login::login_anonymous::<S>),
-        post("/api/appuser/loginComplete", Takes::Either, second_factor::login_complete::<S>),
-        post("/api/appuser/socialLogin", Takes::Either, social::social_login::<S>),
-        post("/api/appuser/socialSignup", Takes::AppToken, social::social_signup::<S>),
-        post("/api/appuser/forgotPassword", Takes::Either, password::forgot_password::<S>),
-        post("/api/appuser/resetPassword", Takes::Either, password::reset_password::<S>),
-        get("/api/appuser/getUser", Takes::AccessToken, account::get_user::<S>),
-        post("/api/appuser/changePassword", Takes::AccessToken, password::change_password::<S>),
-        get("/api/appuser/userNameAvailable", Takes::AccessToken, account::user_name_available::<S>),
-        post("/api/appuser/setUserName", Takes::AccessToken, account::set_user_name::<S>),
-        post("/api/appuser/setLocale", Takes::AccessToken, account::set_locale::<S>),
-        post("/api/appuser/setUserMetadata", Takes::AccessToken, account::set_user_metadata::<S>),
-        post("/api/appuser/setPhone", Takes::AccessToken, second_factor::set_phone::<S>),
-        post("/api/appuser/verifyPhone", Takes::AccessToken, second_factor::verify_phone::<S>),
+        get(
+            "/api/appuser/getApplication",
+            Takes::Either,
+            account::get_application::<S>,
+            &user::GET_APPLICATION,
+        ),
+        post("/api/appuser/signup", Takes::AppToken, signup::signup::<S>, &user::SIGNUP),
+        post(
+            "/api/appuser/completeSignup",
+            Takes::Either,
+            signup::complete_signup::<S>,
+            &user::COMPLETE_SIGNUP,
+        ),
+        get("/api/appuser/completeSignup", Takes::Page, confirmation::ask::<S>, &user::CONFIRMATION),
+        post("/api/appuser/completeSignup/confirm", Takes::Page, confirmation::confirm::<S>, &user::CONFIRM),
+        post("/api/appuser/invite", Takes::AccessToken, signup::invite::<S>, &user::INVITE),
+        post("/api/appuser/register", Takes::Either, signup::register::<S>, &user::REGISTER),
+        post("/api/appuser/login", Takes::AppToken, login::login::<S>, &user::LOGIN),
+        post(
+            "/api/appuser/loginAnonymous",
+            Takes::AppToken,
+            login::login_anonymous::<S>,
+            &user::LOGIN_ANONYMOUS,
+        ),
+        post(
+            "/api/appuser/loginComplete",
+            Takes::Either,
+            second_factor::login_complete::<S>,
+            &user::LOGIN_COMPLETE,
+        ),
+        post("/api/appuser/socialLogin", Takes::Either, social::social_login::<S>, &user::SOCIAL_LOGIN),
+        post("/api/appuser/socialSignup", Takes::AppToken, social::social_signup::<S>, &user::SOCIAL_SIGNUP),
+        post(
+            "/api/appuser/forgotPassword",
+            Takes::Either,
+            password::forgot_password::<S>,
+            &user::FORGOT_PASSWORD,
+        ),
+        post(
+            "/api/appuser/resetPassword",
+            Takes::Either,
+            password::reset_password::<S>,
+            &user::RESET_PASSWORD,
+        ),
+        get("/api/appuser/getUser", Takes::AccessToken, account::get_user::<S>, &user::GET_USER),
+        post(
+            "/api/appuser/changePassword",
+            Takes::AccessToken,
+            password::change_password::<S>,
+            &user::CHANGE_PASSWORD,
+        ),
+        get(
+            "/api/appuser/userNameAvailable",
+            Takes::AccessToken,
+            account::user_name_available::<S>,
+            &user::USER_NAME_AVAILABLE,
+        ),
+        post(
+            "/api/appuser/setUserName",
+            Takes::AccessToken,
+            account::set_user_name::<S>,
+            &user::SET_USER_NAME,
+        ),
+        post("/api/appuser/setLocale", Takes::AccessToken, account::set_locale::<S>, &user::SET_LOCALE),
+        post(
+            "/api/appuser/setUserMetadata",
+            Takes::AccessToken,
+            account::set_user_metadata::<S>,
+            &user::SET_USER_METADATA,
+        ),
+        post("/api/appuser/setPhone", Takes::AccessToken, second_factor::set_phone::<S>, &user::SET_PHONE),
+        post(
+            "/api/appuser/verifyPhone",
+            Takes::AccessToken,
+            second_factor::verify_phone::<S>,
+            &user::VERIFY_PHONE,
+        ),
         post(
             "/api/appuser/setTwoFactorGoogleVerification",
             Takes::AccessToken,
             second_factor::set_google::<S>,
+            &user::SET_FACTOR,
         ),
         post(
             "/api/appuser/confirmTwoFactorGoogleVerification",
             Takes::AccessToken,
             second_factor::confirm_google::<S>,
+            &user::CONFIRM_GOOGLE,
         ),
         post(
             "/api/appuser/setTwoFactorPhoneVerification",
             Takes::AccessToken,
             second_factor::set_phone_factor::<S>,
+            &user::SET_FACTOR,
         ),
-        post("/api/appuser/newRecoveryCodes", Takes::AccessToken, second_factor::new_recovery_codes::<S>),
-        post("/api/appuser/setAppData", Takes::SuperUser, keys::set_app_data::<S>),
-        post("/api/appuser/deleteAccount", Takes::AccessToken, account::delete_account::<S>),
+        post(
+            "/api/appuser/newRecoveryCodes",
+            Takes::AccessToken,
+            second_factor::new_recovery_codes::<S>,
+            &user::NEW_RECOVERY_CODES,
+        ),
+        post("/api/appuser/setAppData", Takes::SuperUser, keys::set_app_data::<S>, &user::SET_APP_DATA),
+        post(
+            "/api/appuser/deleteAccount",
+            Takes::AccessToken,
+            account::delete_account::<S>,
+            &user::DELETE_ACCOUNT,
+        ),
     ]
 }
 
@@ -195,31 +196,18 @@ fn get<A: FromRequest + 'static>(
     path: &'static str,
     takes: Takes,
     handler: impl Handler<A, Output: Responder + 'static>,
+    says: &'static Operation,
 ) -> Entry {
-    Entry { method: "GET", path, takes, route: web::get().to(handler) }
-}
-
-/// A route of the administration API.
-fn by_operator<A: FromRequest + 'static>(
-    method: &'static str,
-    scope: Scope,
-    path: &'static str,
-    handler: impl Handler<A, Output: Responder + 'static>,
-) -> Entry {
-    let route = match method {
-        "GET" => web::get(),
-        "DELETE" => web::delete(),
-        _ => web::post(),
-    };
-    Entry { method, path, takes: Takes::Operator(scope), route: route.to(handler) }
+    Entry { method: "GET", path, takes, says, route: web::get().to(handler) }
 }
 
 fn post<A: FromRequest + 'static>(
     path: &'static str,
     takes: Takes,
     handler: impl Handler<A, Output: Responder + 'static>,
+    says: &'static Operation,
 ) -> Entry {
-    Entry { method: "POST", path, takes, route: web::post().to(handler) }
+    Entry { method: "POST", path, takes, says, route: web::post().to(handler) }
 }
 
 /// Mounts all routes. `origins` are those whose pages may call the user API; empty for all.
@@ -227,7 +215,7 @@ pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]
     let mut user_api = web::scope(USER_API);
     let mut by_path: Vec<(&'static str, Vec<Route>)> = Vec::new();
     let mut scopes = OperatorScopes::default();
-    for Entry { method, path, takes, route } in table::<S>() {
+    for Entry { method, path, takes, route, .. } in table::<S>() {
         if let Takes::Operator(scope) = takes {
             scopes.insert(method, plain(path), scope);
         }

@@ -5,11 +5,10 @@ use actix_web::web::Data;
 use latchkey_domain::UserName;
 use latchkey_service::{DeleteAccount, Refusal};
 use latchkey_storage::Store;
-use serde_json::json as object;
 
 use super::login::{name_of, password_or_none};
 use super::{AppState, run};
-use crate::dto::{application_json, own_user_json};
+use crate::dto::{Available, application_json, own_user_json};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
 
 pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
@@ -35,7 +34,7 @@ pub(crate) async fn user_name_available<S: Store>(
     let name = user_name_of(&query)?;
     let service = state.service.clone();
     let is_free = run(Family::User, async move { service.is_user_name_free(identity.0, name).await }).await?;
-    Ok(json(&object!({ "available": is_free })))
+    Ok(json(&Available { available: is_free }))
 }
 
 pub(crate) async fn set_user_name<S: Store>(

@@ -10,12 +10,12 @@ use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
 use latchkey_service::{AccountChange, NewWords, Refusal, ServiceError, SettingChange, TestSms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
-use serde_json::{Map, Value, json as object};
+use serde_json::{Map, Value};
 
 use super::operator::{explained, one_of, operator_and_app};
 use super::second_factor::phone_of;
 use super::{AppState, run};
-use crate::dto::{admin_app_json, template_json};
+use crate::dto::{Locales, TestCode, admin_app_json, template_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
 
 pub(crate) async fn update_setting<S: Store>(
@@ -327,8 +327,8 @@ pub(crate) async fn send_test_sms<S: Store>(
     let test = test_sms(&fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let code = run(Family::Admin, async move { service.send_test_sms(operator, id, test).await }).await?;
-    let code: u32 = code.expose().parse().map_err(|_| ApiError::internal(Family::Admin, "a code"))?;
-    Ok(json(&object!({ "twoFactorCode": code })))
+    let code = code.expose().parse().map_err(|_| ApiError::internal(Family::Admin, "a code"))?;
+    Ok(json(&TestCode { two_factor_code: code }))
 }
 
 fn test_sms(fields: &Fields) -> Result<TestSms, ServiceError> {
@@ -467,7 +467,7 @@ pub(crate) async fn set_locales<S: Store>(
     let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;
     let service = state.service.clone();
     let view = run(Family::Admin, async move { service.set_locales(operator, id, locales).await }).await?;
-    let stored: Vec<_> = view.app.settings.locales.iter().map(Locale::as_str).collect();
-    let templates = templates_of(&state, id).await?;
-    Ok(json(&object!({"appId": id.to_string(), "locales": stored, "localesTemplate": templates})))
+    let locales = view.app.settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect();
+    let locales_template = templates_of(&state, id).await?;
+    Ok(json(&Locales { app_id: id.to_string(), locales, locales_template }))
 }

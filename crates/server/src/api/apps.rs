@@ -5,12 +5,12 @@ use actix_web::web::{Data, Path};
 use latchkey_domain::{AppName, AppType, Preset, SignupFlow};
 use latchkey_service::{AppFilter, AppUpdate, FieldList, NewApp, Operator, Refusal, ServiceError};
 use latchkey_storage::Store;
-use serde_json::{Value, json as object};
+use serde_json::Value;
 
 use super::app_settings::{changes_of, more_fields};
 use super::operator::{app_within, authorize, explained, one_of, operator_and_app, page_of, paged};
 use super::{AppState, run};
-use crate::dto::{admin_app_json, created_app_json};
+use crate::dto::{Version, admin_app_json, created_app_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
 
 /// How many applications an answer lists where nobody says how many: consoles that know no pages see all of most
@@ -158,13 +158,13 @@ pub(crate) async fn reset<S: Store>(
 /// What consoles look at before they set something up: one version, this server's.
 pub(crate) async fn versions<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
     authorize(&state, caller).await?;
-    Ok(json(&object!([{
-        "name": "CosyncJWT",
-        "service": "latchkey",
-        "desc": "A self-hosted JWT authentication server",
-        "versionNumber": env!("CARGO_PKG_VERSION"),
-        "status": "active",
-    }])))
+    Ok(json(&[Version {
+        name: "CosyncJWT",
+        service: "latchkey",
+        desc: "A self-hosted JWT authentication server",
+        version_number: env!("CARGO_PKG_VERSION"),
+        status: "active",
+    }]))
 }
 
 /// Messages that are missing are the built-in ones here, so that there is nothing to patch.

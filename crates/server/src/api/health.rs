@@ -5,14 +5,15 @@ use actix_web::web::Data;
 use latchkey_storage::Store;
 
 use super::{AppState, run};
+use crate::dto::Health;
 use crate::http::{Answer, Family, json};
 
 pub(crate) async fn live() -> HttpResponse {
-    json(&serde_json::json!({"status": "live"}))
+    json(&Health { status: "live" })
 }
 
 pub(crate) async fn ready<S: Store>(state: Data<AppState<S>>) -> Answer {
     let service = state.service.clone();
     run(Family::User, async move { service.check_database().await }).await?;
-    Ok(json(&serde_json::json!({"status": "ready"})))
+    Ok(json(&Health { status: "ready" }))
 }

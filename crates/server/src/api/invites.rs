@@ -2,16 +2,15 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
-use latchkey_domain::{Handle, Invite, InviteState, Signup};
+use latchkey_domain::{Handle, Invite, Signup};
 use latchkey_service::{Refusal, ServiceError, Which};
 use latchkey_storage::Store;
-use serde_json::{Value, json as object};
 
 use super::operator::{explained, operator_and_app};
 use super::users::{search, stored_handle_of};
 use super::{AppState, run};
-use crate::dto::{invite_json, signup_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, iso, json, ok_true};
+use crate::dto::{Invited, invite_json, invited_body, signup_json};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
 
 pub(crate) async fn search_signups<S: Store>(
     state: Data<AppState<S>>,
@@ -52,11 +51,12 @@ pub(crate) async fn create_invites<S: Store>(
     let service = state.service.clone();
     let inviting = async move { service.invite_as_operator(operator, id, (handles, locale)).await };
     let invited = run(Family::Admin, inviting).await?;
-    Ok(json(&object!({
-        "invites": invited.invites.iter().map(invited_json).collect::<Vec<_>>(),
-        "exists": invited.exists.iter().map(Handle::as_str).collect::<Vec<_>>(),
-        "notSent": invited.not_sent.iter().map(Handle::as_str).collect::<Vec<_>>(),
-    })))
+    let texts = |handles: &[Handle]| handles.iter().map(|handle| handle.as_str().to_owned()).collect();
+    Ok(json(&Invited {
+        invites: invited.invites.iter().map(invited_body).collect(),
+        exists: texts(&invited.exists),
+        not_sent: texts(&invited.not_sent),
+    }))
 }
 
 /// One handle, or several with commas between them.
@@ -67,24 +67,6 @@ fn handles_of(fields: &Fields) -> Result<Vec<Handle>, ServiceError> {
     });
     let handles = parsed.collect::<Result<Vec<_>, _>>()?;
     if handles.is_empty() { Err(Refusal::MissingParameter.into()) } else { Ok(handles) }
-}
-
-/// An invitation as its making is answered.
-fn invited_json(invite: &Invite) -> Value {
-    object!({
-        "_id": invite.id.to_string(),
-        "handle": invite.handle.as_str(),
-        "appId": invite.app_id.to_string(),
-        "senderHandle": invite.sender_handle.as_str(),
-        "senderUserId": invite.sender_reference,
-        "status": match invite.state {
-            InviteState::Pending => "pending",
-            InviteState::Verified => "verified",
-        },
-        "locale": invite.locale.as_str(),
-        "createdAt": iso(invite.created_at),
-        "updatedAt": iso(invite.updated_at),
-    })
 }
 
 pub(crate) async fn resend_invite<S: Store>(

@@ -4,16 +4,15 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_service::{KeyView, Refusal};
 use latchkey_storage::Store;
-use serde_json::{Value, json as object};
 
 use super::operator::{operator_and_app, operator_and_user};
 use super::users::object_of;
 use super::{AppState, run};
-use crate::dto::{admin_app_json, key_json};
+use crate::dto::{Keys, SuperTokens, admin_app_json, key_json};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, OperatorCall, iso, json, ok_true};
 
-fn keys_json(keys: &[KeyView]) -> Value {
-    object!({ "keys": keys.iter().map(key_json).collect::<Vec<_>>() })
+fn keys_body(keys: &[KeyView]) -> Keys {
+    Keys { keys: keys.iter().map(key_json).collect() }
 }
 
 pub(crate) async fn list<S: Store>(
@@ -24,7 +23,7 @@ pub(crate) async fn list<S: Store>(
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (_, id) = operator_and_app(&state, caller, &query).await?;
     let service = state.service.clone();
-    Ok(json(&keys_json(&run(Family::Admin, async move { service.list_keys(id).await }).await?)))
+    Ok(json(&keys_body(&run(Family::Admin, async move { service.list_keys(id).await }).await?)))
 }
 
 pub(crate) async fn rotate<S: Store>(
@@ -35,7 +34,7 @@ pub(crate) async fn rotate<S: Store>(
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let service = state.service.clone();
     let rotating = async move { service.rotate_key(operator, id).await };
-    Ok(json(&keys_json(&run(Family::Admin, rotating).await?)))
+    Ok(json(&keys_body(&run(Family::Admin, rotating).await?)))
 }
 
 pub(crate) async fn regenerate<S: Store>(
@@ -46,7 +45,7 @@ pub(crate) async fn regenerate<S: Store>(
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let service = state.service.clone();
     let regenerating = async move { service.regenerate_key(operator, id).await };
-    Ok(json(&keys_json(&run(Family::Admin, regenerating).await?)))
+    Ok(json(&keys_body(&run(Family::Admin, regenerating).await?)))
 }
 
 pub(crate) async fn regenerate_app_token<S: Store>(
@@ -68,11 +67,11 @@ pub(crate) async fn super_user_token<S: Store>(
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
     let service = state.service.clone();
     let tokens = run(Family::Admin, async move { service.make_super_tokens(operator, user).await }).await?;
-    Ok(json(&object!({
-        "jwt": tokens.jwt,
-        "access-token": tokens.access_token,
-        "expiresAt": iso(tokens.expires_at),
-    })))
+    Ok(json(&SuperTokens {
+        jwt: tokens.jwt,
+        access_token: tokens.access_token,
+        expires_at: iso(tokens.expires_at),
+    }))
 }
 
 /// `POST /api/appuser/setAppData`.

@@ -6,6 +6,7 @@ use latchkey_service::{AnonymousLogIn, LogIn, LoggedIn, LoginName, Refusal, Serv
 use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
+use crate::dto::{self, LoginToken};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, json};
 
 pub(crate) async fn login<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
@@ -16,7 +17,7 @@ pub(crate) async fn login<S: Store>(state: Data<AppState<S>>, identity: Identity
     let logged_in = run(Family::User, async move { service.log_in(identity.0, login).await }).await?;
     Ok(json(&match logged_in {
         LoggedIn::Tokens(tokens) => tokens_json(&tokens),
-        LoggedIn::SecondFactor(token) => serde_json::json!({ "login-token": token }),
+        LoggedIn::SecondFactor(login_token) => dto::value(&LoginToken { login_token }),
     }))
 }
 

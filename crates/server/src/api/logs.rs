@@ -1,6 +1,6 @@
 //! `/api/app`: the log, its export, statistics, and messages that have not left.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
@@ -9,14 +9,14 @@ use futures_util::stream;
 use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of};
 use latchkey_service::{MOST_ON_A_PAGE, MOST_SKIPPED, Operator, Refusal, ServiceError};
 use latchkey_storage::{AuditStart, Store};
-use serde_json::{Map, Value, json as object};
+use serde_json::Value;
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
 use super::operator::{authorize, explained, operator_and_app};
 use super::{AppState, run};
-use crate::dto::{entry_json, waiting_json};
+use crate::dto::{Day, LogPage, Outbox, Statistics, entry_json, waiting_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, csv_row, json, ok_true};
 
 /// The least and the usual number of entries on a page, as at the reference.
@@ -42,8 +42,8 @@ pub(crate) async fn logs<S: Store>(
         run(Family::Admin, async move { service.search_log(id, filter, start, limit).await }).await?;
     let is_full = entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = entries.last().filter(|_| is_full).map(|last| last.id.to_string());
-    let logs: Vec<_> = entries.iter().map(entry_json).collect();
-    Ok(json(&object!({ "totalLog": total, "logs": logs, "next": next })))
+    let logs = entries.iter().map(entry_json).collect();
+    Ok(json(&LogPage { total_log: total, logs, next }))
 }
 
 /// Whose log: an application's, or the server's own for whoever reaches all of them.
@@ -239,20 +239,17 @@ pub(crate) async fn statistics<S: Store>(
     let last = day("toDate").map_err(ApiError::admin)?.unwrap_or(today);
     let first = day("fromDate").map_err(ApiError::admin)?.unwrap_or(last - USUAL_DAYS + 1);
     let days = run(Family::Admin, async move { service.statistics(id, (first, last)).await }).await?;
-    let mut totals: Map<String, Value> = Map::new();
-    let mut rows = VecDeque::new();
+    let mut answer = Statistics { days: Vec::new(), totals: BTreeMap::new() };
     for (day, usage) in days {
-        let mut row = Map::new();
-        row.insert("day".to_owned(), day_text(day).into());
+        let mut numbers = BTreeMap::new();
         for (kind, name) in UsageKind::ALL {
             let number: u64 = usage.iter().filter(|usage| usage.kind == kind).map(|usage| usage.number).sum();
-            row.insert(name.to_owned(), number.into());
-            let before = totals.get(name).and_then(Value::as_u64).unwrap_or(0);
-            totals.insert(name.to_owned(), (before + number).into());
+            numbers.insert(name, number);
+            *answer.totals.entry(name).or_default() += number;
         }
-        rows.push_back(Value::Object(row));
+        answer.days.push(Day { day: day_text(day), numbers });
     }
-    Ok(json(&object!({ "days": rows, "totals": totals })))
+    Ok(json(&answer))
 }
 
 fn day_text(day: i64) -> String {
@@ -276,8 +273,8 @@ pub(crate) async fn outbox<S: Store>(
     let waiting = run(Family::Admin, listing).await?;
     let is_full = waiting.len() >= usize::try_from(MOST_ON_A_PAGE).unwrap_or(usize::MAX);
     let next = waiting.last().filter(|_| is_full).map(|last| last.id.to_string());
-    let messages: Vec<_> = waiting.iter().map(waiting_json).collect();
-    Ok(json(&object!({ "messages": messages, "next": next })))
+    let messages = waiting.iter().map(waiting_json).collect();
+    Ok(json(&Outbox { messages, next }))
 }
 
 pub(crate) async fn retry_message<S: Store>(

@@ -26,6 +26,7 @@ use actix_web::web::Path;
 use latchkey_domain::AppId;
 use latchkey_service::{Service, ServiceError, Tokens};
 
+use crate::dto::{self, TokensBody};
 use crate::http::{Answer, ApiError, ErrorKind, Family, family_of};
 
 /// What handlers share.
@@ -49,7 +50,7 @@ pub(crate) async fn run<T: Send + 'static>(
 
 /// The tokens of a sign-in, as all three SDKs read them.
 pub(crate) fn tokens_json(tokens: &Tokens) -> serde_json::Value {
-    serde_json::json!({"jwt": tokens.jwt, "access-token": tokens.access_token})
+    dto::value(&TokensBody { jwt: tokens.jwt.clone(), access_token: tokens.access_token.clone() })
 }
 
 pub(crate) async fn unknown_path(request: HttpRequest) -> Answer {

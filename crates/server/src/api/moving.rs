@@ -9,12 +9,11 @@ use latchkey_domain::Scope;
 use latchkey_service::{Operator, Refusal, ServiceError, ZipSource};
 use latchkey_storage::Store;
 use latchkey_transfer::cosync::{Export, ZipBytes};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::operator::{app_within, authorize, explained};
 use super::{AppState, run};
-use crate::dto::admin_app_json;
+use crate::dto::{ImportedApp, admin_app_json};
 use crate::http::{Answer, ApiError, ErrorKind, Family, Fields, OperatorCall, json};
 use crate::transfer::{Form, Leaving, leave};
 use crate::zip_export::zip_of;
@@ -120,11 +119,7 @@ pub(crate) async fn import_database<S: Store>(
     let source = opening.await.map_err(ApiError::admin)?;
     let importing = async move { service.import_zip(operator, source).await };
     let imported = run(Family::Admin, importing).await?;
-    let mut body = admin_app_json(&imported.view);
-    if let Value::Object(members) = &mut body {
-        members.insert("lost".to_owned(), imported.lost.into());
-    }
-    Ok(json(&body))
+    Ok(json(&ImportedApp { app: admin_app_json(&imported.view), lost: imported.lost }))
 }
 
 #[derive(Default)]

@@ -10,7 +10,7 @@ use time::Duration;
 
 use super::operator::{app_within, authorize, explained};
 use super::{AppState, run};
-use crate::dto::operator_token_json;
+use crate::dto::{MintedBody, operator_token_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
 
 /// The longest list.
@@ -25,11 +25,7 @@ pub(crate) async fn create<S: Store>(
     let new = new_token(&operator, &fields)?;
     let service = state.service.clone();
     let minted = run(Family::Admin, async move { service.mint_operator_token(operator, new).await }).await?;
-    let mut body = operator_token_json(&minted.token);
-    if let Some(members) = body.as_object_mut() {
-        members.insert("secret".to_owned(), minted.secret.into());
-    }
-    Ok(json(&body))
+    Ok(json(&MintedBody::of(&minted)))
 }
 
 fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, ApiError> {

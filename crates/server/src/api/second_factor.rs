@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use latchkey_domain::{Factor, Phone};
 use latchkey_service::{ChangeFactor, CompleteLogIn, Enrolled, Refusal};
 use latchkey_storage::Store;
-use serde_json::json as object;
 
 use super::{AppState, run, tokens_json};
+use crate::dto::{FactorSecret, RecoveryCodes};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
 
 pub(crate) async fn login_complete<S: Store>(
@@ -61,10 +61,10 @@ async fn set_factor<S: Store>(
     let enrolled = run(Family::User, async move { service.change_factor(identity.0, change).await }).await?;
     Ok(match enrolled {
         Enrolled::Done => ok_true(),
-        Enrolled::Secret(key, picture) => json(&object!({
-            "googleSecretKey": key,
-            "QRDataImage": format!("data:image/png;base64,{}", STANDARD.encode(picture)),
-        })),
+        Enrolled::Secret(secret, picture) => json(&FactorSecret {
+            secret,
+            picture: format!("data:image/png;base64,{}", STANDARD.encode(picture)),
+        }),
     })
 }
 
@@ -89,8 +89,8 @@ pub(crate) async fn new_recovery_codes<S: Store>(
     let code = fields.factor_code("code").map_err(ApiError::user)?;
     let service = state.service.clone();
     let codes = run(Family::User, async move { service.new_recovery_codes(identity.0, code).await }).await?;
-    let codes: Vec<_> = codes.iter().map(latchkey_domain::RecoveryCode::to_groups).collect();
-    Ok(json(&object!({ "recoveryCodes": codes })))
+    let recovery_codes = codes.iter().map(latchkey_domain::RecoveryCode::to_groups).collect();
+    Ok(json(&RecoveryCodes { recovery_codes }))
 }
 
 pub(crate) async fn set_phone<S: Store>(

@@ -5,11 +5,11 @@ use actix_web::web::Data;
 use latchkey_domain::{AppId, Handle, Invite, MetadataPath, Signup, User, UserStatus};
 use latchkey_service::{AddUser, Listed, Member, NewPassword, Refusal, ServiceError};
 use latchkey_storage::Store;
-use serde_json::{Map, Value, json as object};
+use serde_json::{Map, Value};
 
 use super::operator::{explained, one_of, operator_and_app, operator_and_user, page_of, paged};
 use super::{AppState, run};
-use crate::dto::{invite_json, signup_json, user_json};
+use crate::dto::{self, Claims, Stat, invite_json, signup_json, user_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
 
 /// The least and the usual size of a page of `/stat`, as at the reference.
@@ -24,7 +24,7 @@ pub(crate) async fn stat<S: Store>(
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (_, id) = operator_and_app(&state, caller, &query).await?;
     let target = query.owned("target").map_err(ApiError::admin)?;
-    let (mut body, mut next, mut total) = (Map::new(), None, 0);
+    let (mut body, mut next, mut total) = (Stat::default(), None, 0);
     let is_wanted = |name: &str| target.as_deref().is_none_or(|target| target == name);
     if !["users", "invites", "signups"].into_iter().any(is_wanted) {
         return Err(ApiError::admin(explained("target is one of users, invites, signups".to_owned())));
@@ -33,24 +33,23 @@ pub(crate) async fn stat<S: Store>(
     if is_wanted("users") {
         let hide = query.is_true("hideAnonUser");
         let listed = list::<S, User>(&state, id, &query, hide).await?;
-        body.insert("users".to_owned(), listed.items.iter().map(user_json).collect());
-        body.insert("totalUser".to_owned(), listed.total.into());
-        body.insert("totalAnonUser".to_owned(), listed.anonymous.into());
+        body.users = Some(listed.items.iter().map(user_json).collect());
+        (body.total_user, body.total_anon_user) = (Some(listed.total), Some(listed.anonymous));
         (next, total) = (listed.next, listed.total);
     }
     if is_wanted("invites") {
         let listed = list::<S, Invite>(&state, id, &query, false).await?;
-        body.insert("invites".to_owned(), listed.items.iter().map(invite_json).collect());
-        body.insert("totalInvite".to_owned(), listed.total.into());
+        body.invites = Some(listed.items.iter().map(invite_json).collect());
+        body.total_invite = Some(listed.total);
         (next, total) = (listed.next, listed.total);
     }
     if is_wanted("signups") {
         let listed = list::<S, Signup>(&state, id, &query, false).await?;
-        body.insert("signups".to_owned(), listed.items.iter().map(signup_json).collect());
-        body.insert("totalSignup".to_owned(), listed.total.into());
+        body.signups = Some(listed.items.iter().map(signup_json).collect());
+        body.total_signup = Some(listed.total);
         (next, total) = (listed.next, listed.total);
     }
-    let answer = json(&Value::Object(body));
+    let answer = json(&body);
     Ok(if target.is_some() { paged(answer, total, next.as_deref()) } else { answer })
 }
 
@@ -86,7 +85,7 @@ pub(super) async fn search<S: Store, T: Member>(
     let hide = query.is_true("hideAnonUser");
     let service = state.service.clone();
     let found = run(Family::Admin, async move { service.search::<T>(id, &text, hide).await }).await?;
-    let answer = json(&found.items.iter().map(render).collect());
+    let answer = json(&found.items.iter().map(render).collect::<Vec<_>>());
     let total = u64::try_from(found.items.len()).unwrap_or(u64::MAX);
     let mut answer = paged(answer, total, None);
     let is_complete = if found.is_complete { "true" } else { "false" };
@@ -259,7 +258,7 @@ pub(crate) async fn preview_claims<S: Store>(
     let (_, user) = operator_and_user(&state, caller, &query).await?;
     let service = state.service.clone();
     let claims = run(Family::Admin, async move { service.preview_claims(user).await }).await?;
-    Ok(json(&object!({ "claims": claims })))
+    Ok(json(&Claims { claims: dto::value(&claims) }))
 }
 
 fn handle_of(fields: &Fields) -> Result<Handle, ServiceError> {

@@ -6,9 +6,10 @@ use actix_web::http::header;
 use actix_web::web::{Data, Path};
 use latchkey_service::{Refusal, ServiceError};
 use latchkey_storage::Store;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{AppState, run};
+use crate::dto::{self, Discovery};
 use crate::http::{Answer, ApiError, ErrorKind, Family};
 
 pub(crate) async fn jwks<S: Store>(state: Data<AppState<S>>, id: Path<String>) -> Answer {
@@ -23,12 +24,12 @@ pub(crate) async fn discovery<S: Store>(state: Data<AppState<S>>, id: Path<Strin
     let service = state.service.clone();
     let found = run(Family::User, async move { service.discovery(id).await }).await.map_err(unknown_app)?;
     Ok(public(
-        &json!({
-            "issuer": found.issuer,
-            "jwks_uri": found.jwks_uri,
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "subject_types_supported": ["public"],
-            "response_types_supported": ["id_token"],
+        &dto::value(&Discovery {
+            issuer: found.issuer,
+            jwks_uri: found.jwks_uri,
+            id_token_signing_alg_values_supported: ["RS256"],
+            subject_types_supported: ["public"],
+            response_types_supported: ["id_token"],
         }),
         state.service.key_set_life(),
     ))

@@ -5,157 +5,332 @@ use latchkey_domain::{
     UserIdFormat,
 };
 use latchkey_service::AppView;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::macros::format_description;
+use utoipa::ToSchema;
 
 use crate::http::iso;
 
-/// What a client may know. Keys, tokens, senders and credentials are not among it.
-pub(crate) fn application_json(app: &App) -> Value {
-    let settings = &app.settings;
-    let mut body = json!({
-        "name": app.name.as_str(),
-        "status": status(app.status),
-        "handle": "email",
-        "signupFlow": match settings.signup_flow {
-            SignupFlow::None => "none",
-            SignupFlow::Code => "code",
-            SignupFlow::Link => "link",
-        },
-        "signupEnabled": settings.signup_enabled,
-        "invitationEnabled": settings.invitation_enabled,
-        "anonymousLoginEnabled": settings.anonymous_login,
-        "userNamesEnabled": settings.user_names,
-        "jwtEnabled": settings.jwt_enabled,
-        "appleLoginEnabled": settings.apple.enabled,
-        "googleLoginEnabled": settings.google.enabled,
-        "twoFactorVerification": match settings.two_factor {
-            TwoFactorMode::None => "none",
-            TwoFactorMode::Authenticator => "google",
-            TwoFactorMode::Phone => "phone",
-        },
-        "passwordFilter": settings.password.filter,
-        "passwordMinLength": settings.password.min_length,
-        "passwordMinUpper": settings.password.min_upper,
-        "passwordMinLower": settings.password.min_lower,
-        "passwordMinDigit": settings.password.min_digit,
-        "passwordMinSpecial": settings.password.min_special,
-        "userJWTExpiration": settings.user_jwt_hours,
-        "maxUsers": settings.max_users,
-        "metaData": settings.metadata.iter().map(|field| field_json(field, true)).collect::<Vec<_>>(),
-        "metaDataInvite": settings.invite_metadata.iter().map(|field| field_json(field, false)).collect::<Vec<_>>(),
-        "metaDataEmail": settings.metadata_email,
-        "locales": settings.locales.iter().map(latchkey_domain::Locale::as_str).collect::<Vec<_>>(),
-        "emailExtension": settings.own_mail_sender,
-        "createdAt": iso(app.created_at),
-        "updatedAt": iso(app.updated_at),
-    });
-    let mut optional = Map::new();
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            optional.insert(name.to_owned(), value);
-        }
-    };
-    let list = |audiences: &[String]| (!audiences.is_empty()).then(|| audiences.join(",").into());
-    set("appleBundleId", list(&settings.apple.audiences));
-    set("googleClientId", list(&settings.google.audiences));
-    set("googleAppName", settings.authenticator_heading.clone().map(Value::from));
-    // The reference keeps this number as text.
-    set("maxLoginAttempts", settings.max_login_attempts.map(|number| number.to_string().into()));
-    set(
-        "realmAppId",
-        match &settings.audience {
-            Audience::None => None,
-            Audience::AppId => Some(app.id.to_string().into()),
-            Audience::Fixed(text) => Some(text.clone().into()),
-        },
-    );
-    set("appData", (!settings.app_data.is_empty()).then(|| Value::Object(settings.app_data.clone())));
-    with(body.take(), optional)
+/// An application as its clients see it. Keys, tokens, senders and credentials are not among it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Application {
+    #[schema(example = "Shop")]
+    name: String,
+    /// All but `active` refuse every call of users.
+    #[schema(pattern = "^(active|inactive|suspended|blocked|migrated)$", example = "active")]
+    status: &'static str,
+    /// What handles are: kept for clients that read it.
+    #[schema(pattern = "^email$", example = "email")]
+    handle: &'static str,
+    /// How people prove their handle.
+    #[schema(pattern = "^(none|code|link)$", example = "code")]
+    signup_flow: &'static str,
+    signup_enabled: bool,
+    invitation_enabled: bool,
+    anonymous_login_enabled: bool,
+    user_names_enabled: bool,
+    /// Kept for consoles; it decides nothing.
+    jwt_enabled: bool,
+    apple_login_enabled: bool,
+    google_login_enabled: bool,
+    #[schema(pattern = "^(none|google|phone)$", example = "none")]
+    two_factor_verification: &'static str,
+    /// Whether the minima below are asked of passwords.
+    password_filter: bool,
+    #[schema(example = 8)]
+    password_min_length: u32,
+    password_min_upper: u32,
+    password_min_lower: u32,
+    password_min_digit: u32,
+    password_min_special: u32,
+    /// Life of a user's JWT in hours.
+    #[serde(rename = "userJWTExpiration")]
+    #[schema(example = 24)]
+    user_jwt_expiration: u32,
+    /// The most users; 0 for no limit.
+    max_users: u32,
+    /// Fields of users' metadata.
+    meta_data: Vec<MetadataFieldBody>,
+    /// Fields that whoever invites sets for the invited.
+    meta_data_invite: Vec<MetadataFieldBody>,
+    /// Whether the JWT carries the handle as claim `email`.
+    meta_data_email: bool,
+    #[schema(example = json!(["EN", "DE"]))]
+    locales: Vec<String>,
+    /// Whether mail goes out under the application's own sender.
+    email_extension: bool,
+    #[schema(format = DateTime, example = "2026-11-25T10:00:00.000Z")]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+    /// The audiences of Apple's tokens, with commas between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apple_bundle_id: Option<String>,
+    /// The audiences of Google's tokens, with commas between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    google_client_id: Option<String>,
+    /// What authenticator apps show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    google_app_name: Option<String>,
+    /// Failed log-ins before waiting begins: a number, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_login_attempts: Option<String>,
+    /// The claim `aud` of users' JWTs; `none` where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    realm_app_id: Option<String>,
+    /// What administrators of the application keep with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, additional_properties)]
+    app_data: Option<Map<String, Value>>,
 }
 
-/// What an operator sees: all of the above, and the public halves of its keys.
+/// A field of metadata.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = MetadataField)]
+pub(crate) struct MetadataFieldBody {
+    /// Where the value stands, with dots between names.
+    #[schema(example = "profile.city")]
+    path: String,
+    /// What the consumer's user object calls it.
+    #[schema(example = "city")]
+    field_name: String,
+    required: bool,
+    #[serde(rename = "type")]
+    #[schema(pattern = "^(text|number|boolean|array)$", example = "text")]
+    kind: &'static str,
+    /// Whether users may set it at all.
+    user_settable: bool,
+    /// Whether users may change it later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    can_edit: Option<bool>,
+}
+
+/// An application as operators see it: what clients see, and the public halves of its keys.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = App)]
+pub(crate) struct AdminApplication {
+    #[serde(flatten)]
+    application: Application,
+    #[schema(pattern = "^[0-9a-f]{32}$", example = "0123456789abcdef0123456789abcdef")]
+    app_id: String,
+    /// What clients ship with.
+    app_token: String,
+    /// The public key that signs now: PEM, as one line of base64.
+    app_public_key: String,
+    #[serde(rename = "type")]
+    #[schema(pattern = "^(development|commercial)$", example = "development")]
+    kind: &'static str,
+    /// The claim `iss` of users' JWTs.
+    #[schema(example = "https://auth.example.com/apps/0123456789abcdef0123456789abcdef")]
+    issuer: String,
+    /// What the claim `sub` holds.
+    #[schema(pattern = "^(handle|handle_underscore|uid)$", example = "uid")]
+    user_id_format: &'static str,
+    access_token_days: u32,
+    refuse_common_passwords: bool,
+    /// How many days the handle of a deleted user stays taken.
+    handle_hold_days: u32,
+    /// Whether sign-up and reset answer alike for known and unknown handles.
+    neutral_answers: bool,
+    /// After how many days anonymous users go who never came back; 0 for never.
+    anonymous_purge_days: u32,
+    two_factor_confirm: bool,
+    qr_code_mail: bool,
+    factor_change_needs_login: bool,
+    /// Calling codes to which SMS go.
+    #[schema(example = json!(["41", "49"]))]
+    sms_countries: Vec<String>,
+    sms_a_day: u32,
+    /// Whether there is an account at the SMS provider; what it is stays here.
+    has_sms_account: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_extension_sender_email: Option<String>,
+}
+
+/// A new application, with dates as the reference writes them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreatedApp {
+    #[schema(example = "Shop")]
+    name: String,
+    #[schema(pattern = "^[0-9a-f]{32}$", example = "0123456789abcdef0123456789abcdef")]
+    app_id: String,
+    app_token: String,
+    app_public_key: String,
+    #[schema(example = "email")]
+    handle: &'static str,
+    #[schema(example = "active")]
+    status: &'static str,
+    #[schema(example = json!(["EN"]))]
+    locales: Vec<&'static str>,
+    invitation_enabled: bool,
+    signup_enabled: bool,
+    meta_data_email: bool,
+    jwt_enabled: bool,
+    #[schema(example = "none")]
+    two_factor_verification: &'static str,
+    #[schema(example = "Wed, 25 Nov 2026 10:00:00 GMT")]
+    created_at: String,
+    updated_at: String,
+}
+
+/// A message as operators see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = EmailTemplate)]
+pub(crate) struct TemplateBody {
+    /// Its name and locale.
+    #[serde(rename = "_id")]
+    #[schema(example = "signUp-EN")]
+    id: String,
+    app_id: String,
+    #[schema(example = "signUp")]
+    template_name: &'static str,
+    #[schema(example = "EN")]
+    locale: String,
+    subject: String,
+    reply_to: String,
+    html_template: String,
+    locale_link_text: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl Application {
+    fn of(app: &App) -> Self {
+        let settings = &app.settings;
+        let list = |audiences: &[String]| (!audiences.is_empty()).then(|| audiences.join(","));
+        Self {
+            name: app.name.as_str().to_owned(),
+            status: status(app.status),
+            handle: "email",
+            signup_flow: match settings.signup_flow {
+                SignupFlow::None => "none",
+                SignupFlow::Code => "code",
+                SignupFlow::Link => "link",
+            },
+            signup_enabled: settings.signup_enabled,
+            invitation_enabled: settings.invitation_enabled,
+            anonymous_login_enabled: settings.anonymous_login,
+            user_names_enabled: settings.user_names,
+            jwt_enabled: settings.jwt_enabled,
+            apple_login_enabled: settings.apple.enabled,
+            google_login_enabled: settings.google.enabled,
+            two_factor_verification: match settings.two_factor {
+                TwoFactorMode::None => "none",
+                TwoFactorMode::Authenticator => "google",
+                TwoFactorMode::Phone => "phone",
+            },
+            password_filter: settings.password.filter,
+            password_min_length: settings.password.min_length,
+            password_min_upper: settings.password.min_upper,
+            password_min_lower: settings.password.min_lower,
+            password_min_digit: settings.password.min_digit,
+            password_min_special: settings.password.min_special,
+            user_jwt_expiration: settings.user_jwt_hours,
+            max_users: settings.max_users,
+            meta_data: settings.metadata.iter().map(|field| field_body(field, true)).collect(),
+            meta_data_invite: settings.invite_metadata.iter().map(|field| field_body(field, false)).collect(),
+            meta_data_email: settings.metadata_email,
+            locales: settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect(),
+            email_extension: settings.own_mail_sender,
+            created_at: iso(app.created_at),
+            updated_at: iso(app.updated_at),
+            apple_bundle_id: list(&settings.apple.audiences),
+            google_client_id: list(&settings.google.audiences),
+            google_app_name: settings.authenticator_heading.clone(),
+            // The reference keeps this number as text.
+            max_login_attempts: settings.max_login_attempts.map(|number| number.to_string()),
+            realm_app_id: match &settings.audience {
+                Audience::None => None,
+                Audience::AppId => Some(app.id.to_string()),
+                Audience::Fixed(text) => Some(text.clone()),
+            },
+            app_data: Some(settings.app_data.clone()).filter(|data| !data.is_empty()),
+        }
+    }
+}
+
+/// What a client may know.
+pub(crate) fn application_json(app: &App) -> Value {
+    super::value(&Application::of(app))
+}
+
+/// What an operator sees.
 pub(crate) fn admin_app_json(view: &AppView) -> Value {
     let app = &view.app;
-    let more = json!({
-        "appId": app.id.to_string(),
-        "appToken": view.app_token,
-        "appPublicKey": view.public_key.to_one_line(),
-        "type": match app.kind {
+    super::value(&AdminApplication {
+        application: Application::of(app),
+        app_id: app.id.to_string(),
+        app_token: view.app_token.clone(),
+        app_public_key: view.public_key.to_one_line(),
+        kind: match app.kind {
             AppType::Development => "development",
             AppType::Commercial => "commercial",
         },
-        "issuer": app.issuer,
-        "userIdFormat": match app.settings.user_id_format {
+        issuer: app.issuer.clone(),
+        user_id_format: match app.settings.user_id_format {
             UserIdFormat::Handle => "handle",
             UserIdFormat::HandleUnderscore => "handle_underscore",
             UserIdFormat::Uid => "uid",
         },
-        "accessTokenDays": app.settings.access_token_days,
-        "refuseCommonPasswords": app.settings.password.refuse_common,
-        "handleHoldDays": app.settings.handle_hold_days,
-        "neutralAnswers": app.settings.neutral_answers,
-        "anonymousPurgeDays": app.settings.anonymous_purge_days,
-        "twoFactorConfirm": app.settings.two_factor_confirm,
-        "qrCodeMail": app.settings.qr_code_mail,
-        "factorChangeNeedsLogin": app.settings.factor_change_needs_login,
-        "smsCountries": app.settings.sms_countries.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
-        "smsADay": app.settings.sms_a_day,
-        "hasSmsAccount": app.settings.sms_account.is_some(),
-    });
-    let mut more = if let Value::Object(more) = more { more } else { Map::new() };
-    if let Some(sender) = &app.settings.mail_sender_address {
-        more.insert("emailExtensionSenderEmail".to_owned(), sender.clone().into());
-    }
-    with(application_json(app), more)
+        access_token_days: app.settings.access_token_days,
+        refuse_common_passwords: app.settings.password.refuse_common,
+        handle_hold_days: app.settings.handle_hold_days,
+        neutral_answers: app.settings.neutral_answers,
+        anonymous_purge_days: app.settings.anonymous_purge_days,
+        two_factor_confirm: app.settings.two_factor_confirm,
+        qr_code_mail: app.settings.qr_code_mail,
+        factor_change_needs_login: app.settings.factor_change_needs_login,
+        sms_countries: app.settings.sms_countries.iter().map(|code| code.as_str().to_owned()).collect(),
+        sms_a_day: app.settings.sms_a_day,
+        has_sms_account: app.settings.sms_account.is_some(),
+        email_extension_sender_email: app.settings.mail_sender_address.clone(),
+    })
 }
 
-/// What creating an application answers, with the reference's dates.
+/// What creating an application answers.
 pub(crate) fn created_app_json(view: &AppView) -> Value {
     let (app, settings) = (&view.app, &view.app.settings);
-    json!({
-        "name": app.name.as_str(),
-        "appId": app.id.to_string(),
-        "appToken": view.app_token,
-        "appPublicKey": view.public_key.to_one_line(),
-        "handle": "email",
-        "status": status(app.status),
-        "locales": ["EN"],
-        "invitationEnabled": settings.invitation_enabled,
-        "signupEnabled": settings.signup_enabled,
-        "metaDataEmail": settings.metadata_email,
-        "jwtEnabled": settings.jwt_enabled,
-        "twoFactorVerification": "none",
-        "createdAt": http_date(app.created_at),
-        "updatedAt": http_date(app.updated_at),
+    super::value(&CreatedApp {
+        name: app.name.as_str().to_owned(),
+        app_id: app.id.to_string(),
+        app_token: view.app_token.clone(),
+        app_public_key: view.public_key.to_one_line(),
+        handle: "email",
+        status: status(app.status),
+        locales: vec!["EN"],
+        invitation_enabled: settings.invitation_enabled,
+        signup_enabled: settings.signup_enabled,
+        meta_data_email: settings.metadata_email,
+        jwt_enabled: settings.jwt_enabled,
+        two_factor_verification: "none",
+        created_at: http_date(app.created_at),
+        updated_at: http_date(app.updated_at),
     })
 }
 
-/// A message as operators see it. Its id is its name and locale.
+/// A message.
 pub(crate) fn template_json(template: &EmailTemplate) -> Value {
-    json!({
-        "_id": format!("{}-{}", template.name.as_str(), template.locale.as_str()),
-        "appId": template.app_id.to_string(),
-        "templateName": template.name.as_str(),
-        "locale": template.locale.as_str(),
-        "subject": template.subject,
-        "replyTo": template.reply_to,
-        "htmlTemplate": template.html,
-        "localeLinkText": template.link_text,
-        "createdAt": iso(template.created_at),
-        "updatedAt": iso(template.updated_at),
+    super::value(&TemplateBody {
+        id: format!("{}-{}", template.name.as_str(), template.locale.as_str()),
+        app_id: template.app_id.to_string(),
+        template_name: template.name.as_str(),
+        locale: template.locale.as_str().to_owned(),
+        subject: template.subject.clone(),
+        reply_to: template.reply_to.clone(),
+        html_template: template.html.clone(),
+        locale_link_text: template.link_text.clone(),
+        created_at: iso(template.created_at),
+        updated_at: iso(template.updated_at),
     })
-}
-
-fn with(body: Value, mut more: Map<String, Value>) -> Value {
-    match body {
-        Value::Object(mut fields) => {
-            fields.append(&mut more);
-            Value::Object(fields)
-        }
-        other => other,
-    }
 }
 
 fn status(status: AppStatus) -> &'static str {
@@ -168,23 +343,20 @@ fn status(status: AppStatus) -> &'static str {
     }
 }
 
-fn field_json(field: &MetadataField, with_can_edit: bool) -> Value {
-    let mut json = json!({
-        "path": field.path.to_string(),
-        "fieldName": field.field_name,
-        "required": field.required,
-        "type": match field.kind {
+fn field_body(field: &MetadataField, with_can_edit: bool) -> MetadataFieldBody {
+    MetadataFieldBody {
+        path: field.path.to_string(),
+        field_name: field.field_name.clone(),
+        required: field.required,
+        kind: match field.kind {
             MetadataKind::Text => "text",
             MetadataKind::Number => "number",
             MetadataKind::Boolean => "boolean",
             MetadataKind::Array => "array",
         },
-        "userSettable": field.user_settable,
-    });
-    if with_can_edit && let Value::Object(members) = &mut json {
-        members.insert("canEdit".to_owned(), field.can_edit.into());
+        user_settable: field.user_settable,
+        can_edit: with_can_edit.then_some(field.can_edit),
     }
-    json
 }
 
 /// RFC 9110 section 5.6.7.

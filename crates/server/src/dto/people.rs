@@ -1,92 +1,189 @@
 //! Users, sign-up attempts and invitations. Digests, secrets and codes are not among it.
 
 use latchkey_domain::{Factor, Invite, InviteState, Signup, SignupState, User, UserStatus};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::http::iso;
 
-/// What a user is told of themselves. What is not set is absent.
-pub(crate) fn own_user_json(user: &User) -> Value {
-    let status = match user.status {
-        UserStatus::Active => "active",
-        UserStatus::Suspended => "suspend",
-    };
-    let mut body = json!({
-        "status": status,
-        "createdAt": iso(user.created_at),
-        "updatedAt": iso(user.updated_at),
-        "handle": user.handle.as_str(),
-        "locale": user.locale.as_str(),
-        "twoFactorPhoneVerification": user.factors.has(Factor::Phone),
-        "twoFactorGoogleVerification": user.factors.has(Factor::Authenticator),
-        "appId": user.app_id.to_string(),
-        "loginProvider": user.social.as_ref().map_or("", |social| social.provider.name()),
-    });
-    let mut optional = Map::new();
-    if let Some(name) = &user.user_name {
-        optional.insert("userName".to_owned(), name.as_str().into());
-    }
-    if let Some(phone) = &user.factors.given_phone {
-        optional.insert("phone".to_owned(), phone.as_str().into());
-        optional.insert("phoneVerified".to_owned(), user.factors.is_phone_verified().into());
-    }
-    if !user.metadata.values().is_empty() {
-        optional.insert("metaData".to_owned(), Value::Object(user.metadata.values().clone()));
-    }
-    if let Some(time) = user.last_login_at {
-        optional.insert("lastLogin".to_owned(), iso(time).into());
-    }
-    if let Value::Object(fields) = &mut body {
-        fields.append(&mut optional);
-    }
-    body
+/// A user as they see themselves. What is not set is absent.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OwnUser {
+    #[schema(pattern = "^(active|suspend)$", example = "active")]
+    status: &'static str,
+    #[schema(format = DateTime, example = "2026-11-25T10:00:00.000Z")]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+    #[schema(example = "ana@example.com")]
+    handle: String,
+    #[schema(example = "EN")]
+    locale: String,
+    two_factor_phone_verification: bool,
+    two_factor_google_verification: bool,
+    #[schema(pattern = "^[0-9a-f]{32}$", example = "0123456789abcdef0123456789abcdef")]
+    app_id: String,
+    /// Empty for none.
+    #[schema(pattern = "^(|apple|google)$", example = "")]
+    login_provider: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_verified: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, additional_properties)]
+    meta_data: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    last_login: Option<String>,
 }
 
-/// What an operator sees of a user: what they see themselves, their id, and who they are to a provider.
-pub(crate) fn user_json(user: &User) -> Value {
-    let mut body = own_user_json(user);
-    if let Value::Object(fields) = &mut body {
-        fields.insert("_id".to_owned(), user.id.to_string().into());
-        fields.insert("administrator".to_owned(), user.is_administrator.into());
-        if let Some(subject) = user.social.as_ref().and_then(|social| social.subject.clone()) {
-            fields.insert("socialUserId".to_owned(), subject.into());
-        }
+/// A user as operators see them: what they see themselves, their id, and who they are to a provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = User)]
+pub(crate) struct UserBody {
+    #[serde(flatten)]
+    user: OwnUser,
+    #[serde(rename = "_id")]
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    id: String,
+    /// Whether they administer the application.
+    administrator: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    social_user_id: Option<String>,
+}
+
+/// A sign-up attempt.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Signup)]
+pub(crate) struct SignupBody {
+    #[serde(rename = "_id")]
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    id: String,
+    app_id: String,
+    #[schema(example = "ana@example.com")]
+    handle: String,
+    #[schema(pattern = "^(pending|verified)$", example = "pending")]
+    status: &'static str,
+    locale: String,
+    #[schema(value_type = Object, additional_properties)]
+    meta_data: Map<String, Value>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+/// An invitation.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Invite)]
+pub(crate) struct InviteBody {
+    #[serde(rename = "_id")]
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    id: String,
+    app_id: String,
+    #[schema(example = "bob@example.com")]
+    handle: String,
+    /// `superuser` for invitations of operators.
+    #[schema(example = "ana@example.com")]
+    sender_handle: String,
+    /// What whoever invited sent as their id.
+    sender_user_id: String,
+    #[schema(pattern = "^(pending|verified)$", example = "pending")]
+    status: &'static str,
+    locale: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, additional_properties)]
+    meta_data: Option<Map<String, Value>>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+fn own_user(user: &User) -> OwnUser {
+    let phone = user.factors.given_phone.as_ref();
+    OwnUser {
+        status: match user.status {
+            UserStatus::Active => "active",
+            UserStatus::Suspended => "suspend",
+        },
+        created_at: iso(user.created_at),
+        updated_at: iso(user.updated_at),
+        handle: user.handle.as_str().to_owned(),
+        locale: user.locale.as_str().to_owned(),
+        two_factor_phone_verification: user.factors.has(Factor::Phone),
+        two_factor_google_verification: user.factors.has(Factor::Authenticator),
+        app_id: user.app_id.to_string(),
+        login_provider: user.social.as_ref().map_or("", |social| social.provider.name()),
+        user_name: user.user_name.as_ref().map(|name| name.as_str().to_owned()),
+        phone: phone.map(|phone| phone.as_str().to_owned()),
+        phone_verified: phone.map(|_| user.factors.is_phone_verified()),
+        meta_data: Some(user.metadata.values().clone()).filter(|values| !values.is_empty()),
+        last_login: user.last_login_at.map(iso),
     }
-    body
+}
+
+/// What a user is told of themselves.
+pub(crate) fn own_user_json(user: &User) -> Value {
+    super::value(&own_user(user))
+}
+
+/// What an operator sees of a user.
+pub(crate) fn user_json(user: &User) -> Value {
+    super::value(&UserBody {
+        user: own_user(user),
+        id: user.id.to_string(),
+        administrator: user.is_administrator,
+        social_user_id: user.social.as_ref().and_then(|social| social.subject.clone()),
+    })
 }
 
 /// A sign-up attempt.
 pub(crate) fn signup_json(signup: &Signup) -> Value {
-    json!({
-        "_id": signup.id.to_string(),
-        "appId": signup.app_id.to_string(),
-        "handle": signup.handle.as_str(),
-        "status": match signup.state {
+    super::value(&SignupBody {
+        id: signup.id.to_string(),
+        app_id: signup.app_id.to_string(),
+        handle: signup.handle.as_str().to_owned(),
+        status: match signup.state {
             SignupState::Pending => "pending",
             SignupState::Verified => "verified",
         },
-        "locale": signup.locale.as_str(),
-        "metaData": signup.metadata.values(),
-        "createdAt": iso(signup.created_at),
-        "updatedAt": iso(signup.updated_at),
+        locale: signup.locale.as_str().to_owned(),
+        meta_data: signup.metadata.values().clone(),
+        created_at: iso(signup.created_at),
+        updated_at: iso(signup.updated_at),
     })
 }
 
 /// An invitation.
 pub(crate) fn invite_json(invite: &Invite) -> Value {
-    json!({
-        "_id": invite.id.to_string(),
-        "appId": invite.app_id.to_string(),
-        "handle": invite.handle.as_str(),
-        "senderHandle": invite.sender_handle.as_str(),
-        "senderUserId": invite.sender_reference,
-        "status": match invite.state {
+    let meta_data = Some(invite.metadata.values().clone());
+    super::value(&InviteBody { meta_data, ..invited_body(invite) })
+}
+
+/// An invitation as its making is answered.
+pub(crate) fn invited_body(invite: &Invite) -> InviteBody {
+    InviteBody {
+        id: invite.id.to_string(),
+        app_id: invite.app_id.to_string(),
+        handle: invite.handle.as_str().to_owned(),
+        sender_handle: invite.sender_handle.as_str().to_owned(),
+        sender_user_id: invite.sender_reference.clone(),
+        status: match invite.state {
             InviteState::Pending => "pending",
             InviteState::Verified => "verified",
         },
-        "locale": invite.locale.as_str(),
-        "metaData": invite.metadata.values(),
-        "createdAt": iso(invite.created_at),
-        "updatedAt": iso(invite.updated_at),
-    })
+        locale: invite.locale.as_str().to_owned(),
+        meta_data: None,
+        created_at: iso(invite.created_at),
+        updated_at: iso(invite.updated_at),
+    }
 }

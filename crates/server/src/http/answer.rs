@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -11,11 +12,11 @@ use super::wire_error::ApiError;
 pub(crate) type Answer = Result<HttpResponse, ApiError>;
 
 /// A JSON answer that nobody may keep: it is about somebody.
-pub(crate) fn json(value: &serde_json::Value) -> HttpResponse {
+pub(crate) fn json(value: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(value.to_string())
+        .body(crate::dto::value(value).to_string())
 }
 
 /// The four bytes `true`, which the Swift SDK compares as text.

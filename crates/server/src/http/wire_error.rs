@@ -65,6 +65,14 @@ impl ApiError {
         wire(self.family, &self.kind)
     }
 
+    /// What a refusal says where nothing more is known.
+    pub(crate) fn message(&self) -> &'static str {
+        match &self.kind {
+            ErrorKind::Service(ServiceError::Refused(refusal)) => refused(*refusal).1,
+            _ => "",
+        }
+    }
+
     /// After how many seconds it is worth trying again, if that helps.
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match (&self.kind, self.wire().status) {

@@ -19,6 +19,7 @@ use latchkey_notifiers::{Email, MemorySender, Sms};
 use latchkey_server::{HttpContext, Settings, observe};
 use latchkey_service::{NewApp, NewOperatorToken, Operator, Outside, Service, ServiceParts};
 
+use crate::described;
 use crate::provider::FakeProvider;
 use latchkey_storage::Store;
 use serde_json::{Value, json};
@@ -146,7 +147,9 @@ impl<S: Store> TestApp<S> {
         let answering: Answering = Rc::new(move |request| {
             let app = Rc::clone(&app);
             Box::pin(async move {
-                match app.call(request.to_request()).await {
+                let request = request.to_request();
+                let (method, path) = (request.method().to_string(), request.path().to_owned());
+                let answer = match app.call(request).await {
                     Ok(response) => read(response).await,
                     Err(error) => {
                         let response = error.error_response();
@@ -157,7 +160,10 @@ impl<S: Store> TestApp<S> {
                             body: to_bytes(response.into_body()).await.unwrap().to_vec(),
                         }
                     }
-                }
+                };
+                let kind = answer.headers.get("content-type").map_or("", |kind| kind.to_str().unwrap());
+                described::check(&method, &path, answer.status, kind, &answer.body);
+                answer
             })
         });
         Self { store, service, clock, server_secret: secret, messages, provider, answering }

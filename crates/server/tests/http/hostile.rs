@@ -154,7 +154,7 @@ fn header_of(entry: &Entry, tokens: &Tokens) -> (&'static str, String) {
 /// A client error with a body that says so, whatever was sent.
 fn is_clean(answer: &Answer, what: &str) {
     let status = answer.status.as_u16();
-    if status == 200 {
+    if matches!(status, 200 | 303) {
         // Nothing that was wrong was looked at, for instance a field that the endpoint does not know.
         return;
     }

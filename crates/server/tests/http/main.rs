@@ -8,6 +8,7 @@
     reason = "tests: a failure is a panic"
 )]
 
+mod described;
 mod harness;
 
 mod account;

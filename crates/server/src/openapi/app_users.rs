@@ -1,0 +1,162 @@
+//! What is said of the administration API: users, sign-ups and invitations.
+
+use latchkey_service::Refusal;
+
+use super::app_api::{APP_ID, LIMIT, OFFSET, TOTAL};
+use super::operation::{Answers, Field, OPERATION, Operation, choice, flag, items, list, object, one, text};
+use crate::dto::{Claims, InviteBody, Invited, SignupBody, Stat, UserBody};
+
+pub(super) const USER_ID: Field =
+    text("userId", "018bcfe5680074dfbb7eac258b172229", "The user's `_id`.").required();
+const HANDLE: Field = text("handle", "ana@example.com", "").required();
+const VALUE: Field =
+    text("value", "ana", "What the handle or user name holds, in any case. No pattern.").required();
+const WHICH: Field = text("_id", "018bcfe5680074dfbb7eac258b172229", "This one; all of the handle if none.");
+const HIDE: Field = flag("hideAnonUser", "Whether anonymous users are left away.");
+const USER: Answers = Answers::Json(&[one::<UserBody>]);
+const COMPLETE: (&str, &str) = ("X-Search-Complete", "`true` when these are all.");
+
+pub(crate) const STAT: Operation = Operation {
+    summary: "Users, sign-ups and invitations, with their totals",
+    about: "Without a target, the first page of each.",
+    fields: &[
+        APP_ID,
+        choice("target", &["users", "invites", "signups"], ""),
+        LIMIT,
+        OFFSET,
+        text("after", "AAYHN8kMAACUmp", "What `X-Next` of the page before said."),
+        HIDE,
+    ],
+    answers: Answers::Json(&[one::<Stat>]),
+    headers: &[TOTAL, ("X-Next", "What `after` is for the next page.")],
+    ..OPERATION
+};
+pub(crate) const SEARCH_USERS: Operation = Operation {
+    summary: "Users whose handle or user name holds a text",
+    about: "Those that begin with it are found among all, others among the newest 100,000; at most 200.",
+    fields: &[APP_ID, VALUE, HIDE],
+    answers: Answers::Json(&[list::<UserBody>]),
+    headers: &[TOTAL, COMPLETE],
+    ..OPERATION
+};
+pub(crate) const SEARCH_SIGNUPS: Operation = Operation {
+    summary: "Sign-ups whose handle holds a text",
+    fields: &[APP_ID, VALUE],
+    answers: Answers::Json(&[list::<SignupBody>]),
+    ..SEARCH_USERS
+};
+pub(crate) const SEARCH_INVITES: Operation = Operation {
+    summary: "Invitations whose handle holds a text",
+    answers: Answers::Json(&[list::<InviteBody>]),
+    ..SEARCH_SIGNUPS
+};
+pub(crate) const PREVIEW_CLAIMS: Operation = Operation {
+    summary: "What a user's JWT would hold now",
+    fields: &[APP_ID, USER_ID],
+    answers: Answers::Json(&[one::<Claims>]),
+    refuses: &[Refusal::UnknownUser, Refusal::MetadataInvalid],
+    ..OPERATION
+};
+pub(crate) const ADD_USER: Operation = Operation {
+    summary: "Add a user",
+    fields: &[
+        APP_ID,
+        HANDLE,
+        text(
+            "password",
+            "482c811da5d5b4bc6d497ffa98491e38",
+            "The lower-case hexadecimal MD5 of the password.",
+        )
+        .shown(),
+        text("rawPassword", "correct horse battery staple", "The password itself: one of the two is needed."),
+        text("locale", "EN", ""),
+        object("metaData", "Declared fields."),
+        flag("administrator", ""),
+    ],
+    answers: USER,
+    refuses: &[Refusal::HandleTaken, Refusal::MetadataInvalid, Refusal::SignupOff],
+    ..OPERATION
+};
+pub(crate) const REMOVE_USER: Operation = Operation {
+    summary: "Remove a user with everything that is theirs",
+    fields: &[APP_ID, HANDLE],
+    answers: USER,
+    refuses: &[Refusal::UnknownUser],
+    ..OPERATION
+};
+const OF_A_USER: Operation =
+    Operation { fields: &[APP_ID, USER_ID], refuses: &[Refusal::UnknownUser], ..OPERATION };
+pub(crate) const SET_STATUS: Operation = Operation {
+    summary: "Suspend a user, which ends all sessions, or let them in again",
+    fields: &[APP_ID, USER_ID, choice("status", &["active", "suspend"], "").required()],
+    ..OF_A_USER
+};
+pub(crate) const RESET_PASSWORD: Operation = Operation {
+    summary: "Set a user's password, or have a code mailed to them",
+    about: "With a password all sessions end, and the user is told that it was changed, not to what.",
+    fields: &[
+        APP_ID,
+        USER_ID,
+        text(
+            "hashValue",
+            "9cc2ae8a1ba7a93da39b46fc1019c481",
+            "The lower-case hexadecimal MD5 of the new password.",
+        ),
+        text("rawValue", "another horse battery staple", "The new password itself."),
+    ],
+    ..OF_A_USER
+};
+pub(crate) const UPDATE_METADATA: Operation = Operation {
+    summary: "Replace a user's metadata",
+    about: "Every declared field is the operator's to set. What no field declares stays, and cannot be added.",
+    fields: &[
+        APP_ID,
+        HANDLE,
+        object("metaData", "").required(),
+        items("addedMetadata", "Single values: objects with `path` and `value`."),
+    ],
+    refuses: &[Refusal::UnknownUser, Refusal::MetadataInvalid],
+    ..OPERATION
+};
+pub(crate) const SET_ADMINISTRATOR: Operation = Operation {
+    summary: "Make a user an administrator of the application, or end that",
+    fields: &[APP_ID, USER_ID, flag("administrator", "").required()],
+    ..OF_A_USER
+};
+pub(crate) const SIGN_OUT: Operation = Operation { summary: "End all of a user's sessions", ..OF_A_USER };
+pub(crate) const UNLOCK: Operation = Operation { summary: "Forget a user's failed log-ins", ..OF_A_USER };
+pub(crate) const RESET_FACTOR: Operation = Operation {
+    summary: "Take a user's second factors away",
+    about: "For who has lost them. The user is told by mail.",
+    ..OF_A_USER
+};
+pub(crate) const CREATE_INVITES: Operation = Operation {
+    summary: "Invite people",
+    fields: &[
+        APP_ID,
+        text("handle", "bob@example.com", "One, or several with commas between them: at most 100.")
+            .required(),
+        text("locale", "EN", ""),
+    ],
+    answers: Answers::Json(&[one::<Invited>]),
+    refuses: &[Refusal::AppSuspended, Refusal::AppMigrated],
+    ..OPERATION
+};
+pub(crate) const RESEND_INVITE: Operation = Operation {
+    summary: "Mail open invitations again, each with a new code",
+    fields: &[APP_ID, HANDLE, WHICH],
+    refuses: &[Refusal::Unknown, Refusal::AppSuspended, Refusal::AppMigrated],
+    ..OPERATION
+};
+pub(crate) const REMOVE_INVITE: Operation = Operation {
+    summary: "Remove invitations of a handle",
+    fields: &[APP_ID, HANDLE, WHICH],
+    answers: Answers::Json(&[one::<InviteBody>]),
+    refuses: &[Refusal::Unknown],
+    ..OPERATION
+};
+pub(crate) const REMOVE_SIGNUP: Operation = Operation {
+    summary: "Remove sign-ups of a handle",
+    answers: Answers::Json(&[one::<SignupBody>]),
+    ..REMOVE_INVITE
+};

@@ -1,0 +1,300 @@
+//! The description of the API (OpenAPI 3.1), made from the table of routes, from what is said of each, from the types that are
+//! answered with and from the table of errors. And the page that shows it, from this binary alone.
+
+pub(crate) mod app_api;
+pub(crate) mod app_users;
+mod components;
+mod operation;
+pub(crate) mod user_api;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use actix_web::http::header;
+use actix_web::web::Path;
+use actix_web::{HttpRequest, HttpResponse};
+use components::Components;
+use latchkey_service::{Refusal, ServiceError};
+use latchkey_storage::Store;
+use operation::{Answers, Field};
+use serde_json::{Map, Value, json};
+use utoipa_swagger_ui::Config;
+
+pub(crate) use operation::Operation;
+
+use crate::api::unknown_path;
+use crate::http::{Answer, ApiError, ErrorKind, family_of};
+use crate::routes::{Entry, Takes, table};
+
+/// Scripts and pictures of its own; no other server is asked for anything.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET /openapi.json`.
+pub(crate) async fn document_json<S: Store>() -> HttpResponse {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| document::<S>().to_string());
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .body(text.as_str())
+}
+
+/// `GET /docs`: to the page, whose scripts lie beside it.
+pub(crate) async fn docs() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/index.html")).finish()
+}
+
+/// `GET /docs/{file}`.
+pub(crate) async fn docs_file(request: HttpRequest, file: Path<String>) -> Answer {
+    // Without a validator: the badge would be fetched from somewhere else.
+    let config = Config::new(["/openapi.json"]).validator_url("none").use_base_layout();
+    let found = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten();
+    let Some(found) = found.filter(|_| !file.ends_with(".map")) else { return unknown_path(request).await };
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, found.content_type))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, DOCS_POLICY))
+        .body(found.bytes.into_owned()))
+}
+
+/// The description of all routes.
+pub fn document<S: Store>() -> Value {
+    let mut components = Components::default();
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut codes: BTreeMap<u16, &str> = BTreeMap::new();
+    for entry in table::<S>() {
+        let described = describe(&entry, &mut components, &mut codes);
+        paths.entry(entry.path).or_default().insert(entry.method.to_ascii_lowercase(), described);
+    }
+    let table: String = codes.iter().map(|(code, text)| format!("| {code} | {text} |\n")).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Latchkey",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "MIT OR Apache-2.0"},
+            "description": format!(
+                "A self-hosted JWT authentication server, wire-compatible with Cosync JWT.\n\nBodies are JSON or forms; \
+                 letter case of paths does not matter. Errors are `{{\"code\",\"message\"}}` with status 400 in the user \
+                 API, `{{\"status\":\"Fails\",\"code\",\"message\"}}` with a fitting status in the administration API.\n\n\
+                 | code | means |\n|---|---|\n{table}"
+            ),
+        },
+        "tags": [
+            {"name": "user API", "description": "What clients call."},
+            {"name": "administration", "description": "What operators call, with a server secret."},
+            {"name": "public", "description": "What needs no token."},
+        ],
+        "paths": paths,
+        "components": components.into_value(),
+    })
+}
+
+fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16, &'static str>) -> Value {
+    let operation = entry.says;
+    let tag = match entry.takes {
+        Takes::Operator(_) => "administration",
+        _ if entry.path.starts_with("/api/") => "user API",
+        _ => "public",
+    };
+    let mut about = operation.about.to_owned();
+    if let Takes::Operator(scope) = entry.takes {
+        about = format!("{about}\n\nScope: `{}`.", scope.name()).trim_start().to_owned();
+    }
+    let mut described = Map::new();
+    described.insert("tags".to_owned(), json!([tag]));
+    described.insert("summary".to_owned(), operation.summary.into());
+    described.insert("operationId".to_owned(), operation_id(entry).into());
+    if !about.is_empty() {
+        described.insert("description".to_owned(), about.into());
+    }
+    let security = match entry.takes {
+        Takes::Nothing | Takes::Page => json!([]),
+        Takes::Operator(_) => json!([{"serverSecret": []}]),
+        Takes::AppToken => json!([{"appToken": []}]),
+        Takes::AccessToken | Takes::SuperUser => json!([{"accessToken": []}]),
+        Takes::Either => json!([{"appToken": []}, {"accessToken": []}]),
+    };
+    described.insert("security".to_owned(), security);
+    let mut parameters: Vec<Value> = entry.path.split('/').filter_map(path_parameter).collect();
+    if entry.method == "POST" {
+        if !operation.fields.is_empty() {
+            described.insert("requestBody".to_owned(), body_of(operation.fields));
+        }
+    } else {
+        parameters.extend(operation.fields.iter().map(query_parameter));
+    }
+    if !parameters.is_empty() {
+        described.insert("parameters".to_owned(), parameters.into());
+    }
+    described.insert("responses".to_owned(), responses(entry, components, codes));
+    Value::Object(described)
+}
+
+fn operation_id(entry: &Entry) -> String {
+    let words = entry.path.split(['/', '.', '{', '}', '-', '_']).filter(|word| !word.is_empty());
+    std::iter::once(entry.method.to_ascii_lowercase().as_str()).chain(words).collect::<Vec<_>>().join("_")
+}
+
+fn path_parameter(segment: &str) -> Option<Value> {
+    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+    let schema = match name {
+        "app_id" => json!({"type": "string", "example": "0123456789abcdef0123456789abcdef"}),
+        _ => json!({"type": "string", "example": "index.html"}),
+    };
+    Some(json!({"name": name, "in": "path", "required": true, "schema": schema}))
+}
+
+fn query_parameter(field: &Field) -> Value {
+    json!({"name": field.name, "in": "query", "required": field.is_required, "schema": field.schema(true)})
+}
+
+fn body_of(fields: &[Field]) -> Value {
+    let object = |is_form: bool| {
+        let properties: Map<String, Value> =
+            fields.iter().map(|field| (field.name.to_owned(), field.schema(is_form))).collect();
+        let required: Vec<_> =
+            fields.iter().filter(|field| field.is_required).map(|field| field.name).collect();
+        json!({"schema": {"type": "object", "properties": properties, "required": required}})
+    };
+    let is_upload = fields.iter().any(|field| matches!(field.kind, operation::Kind::File));
+    let content = if is_upload {
+        json!({"multipart/form-data": object(true)})
+    } else {
+        let example: Map<String, Value> =
+            fields.iter().filter_map(Field::example).map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut json = object(false);
+        if let Some(members) = json.as_object_mut() {
+            members.insert("example".to_owned(), Value::Object(example));
+        }
+        json!({"application/json": json, "application/x-www-form-urlencoded": object(true)})
+    };
+    json!({"required": fields.iter().any(|field| field.is_required), "content": content})
+}
+
+/// What is refused because of the token, the fields and the path, whatever the route is for.
+fn common_refusals(entry: &Entry) -> Vec<Refusal> {
+    if matches!(entry.takes, Takes::Nothing | Takes::Page) {
+        return Vec::new();
+    }
+    // A token of another kind is told so.
+    let mut found = vec![Refusal::ServerSecretInvalid, Refusal::AppTokenInvalid, Refusal::AccessTokenInvalid];
+    let fields = entry.says.fields;
+    if !matches!(entry.takes, Takes::Operator(_)) {
+        found.extend([Refusal::AppGone, Refusal::AppSuspended, Refusal::AppMigrated]);
+        found.extend([Refusal::MissingParameter, Refusal::InvalidData]);
+        if entry.takes != Takes::AppToken {
+            found.push(Refusal::UserSuspended);
+        }
+        return found;
+    }
+    found.push(Refusal::ServerScopeNeeded);
+    if !fields.is_empty() || entry.method != "GET" {
+        found.push(Refusal::InvalidData);
+    }
+    if fields.iter().any(|field| field.is_required) {
+        found.push(Refusal::MissingParameter);
+    }
+    if fields.iter().any(|field| field.name == "appId") || entry.path.contains("{app_id}") {
+        found.push(Refusal::UnknownApp);
+    }
+    found
+}
+
+fn responses(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16, &'static str>) -> Value {
+    let operation = entry.says;
+    let family = family_of(entry.path);
+    let is_page = matches!(operation.answers, Answers::Page);
+    let mut found = Map::new();
+    if let Some(content) = content_of(operation.answers, components) {
+        let mut answer = json!({"description": "All is well.", "content": content});
+        if let Some(members) = answer.as_object_mut()
+            && !operation.headers.is_empty()
+        {
+            let headers = operation.headers.iter().map(|(name, about)| {
+                ((*name).to_owned(), json!({"description": about, "schema": {"type": "string"}}))
+            });
+            members.insert("headers".to_owned(), Value::Object(headers.collect()));
+        }
+        found.insert("200".to_owned(), answer);
+    }
+    if matches!(operation.answers, Answers::Redirect) {
+        found.insert("303".to_owned(), json!({"description": "To the page."}));
+    }
+    let mut errors: Vec<ErrorKind> = Vec::new();
+    let mut refusals = common_refusals(entry);
+    refusals.extend(operation.refuses);
+    errors.extend(refusals.into_iter().map(|refusal| ErrorKind::Service(refusal.into())));
+    if !matches!(entry.path, "/health/live" | "/openapi.json" | "/docs") {
+        errors.push(ErrorKind::Service(ServiceError::Unavailable(String::new())));
+    }
+    errors.push(ErrorKind::Service(ServiceError::TooMany { seconds: 1 }));
+    errors.push(ErrorKind::Panicked);
+    errors.push(ErrorKind::TooLarge);
+    if entry.method == "POST" {
+        errors.push(ErrorKind::TooSlow);
+    }
+    if entry.path.contains('{') && !matches!(entry.takes, Takes::Operator(_)) {
+        errors.push(ErrorKind::UnknownPath);
+    }
+    let mut by_status: BTreeMap<u16, BTreeMap<u16, String>> = BTreeMap::new();
+    for kind in errors {
+        let error = ApiError::new(family, kind);
+        let wire = error.wire();
+        if let ErrorKind::Service(ServiceError::Refused(refusal)) = &error.kind {
+            codes.entry(wire.code).or_insert_with(|| meaning(*refusal));
+        }
+        by_status
+            .entry(wire.status.as_u16())
+            .or_default()
+            .entry(wire.code)
+            .or_insert(wire.message.into_owned());
+    }
+    for (status, by_code) in by_status {
+        found.insert(status.to_string(), components.error(family, status, is_page, &by_code));
+    }
+    if is_page && entry.path.starts_with("/api/") {
+        found.insert("400".to_owned(), json!({"description": "A page that says what is wrong.", "content": {"text/html": {"schema": {"type": "string"}}}}));
+    }
+    Value::Object(found)
+}
+
+fn meaning(refusal: Refusal) -> &'static str {
+    // 400 and 500 mean two things each, as at the reference.
+    match refusal {
+        Refusal::AppTokenInvalid | Refusal::ServerScopeNeeded => {
+            "invalid app token; in the administration API: no server secret, or one without the scope"
+        }
+        Refusal::ServerSecretInvalid | Refusal::MailFailed | Refusal::SmsFailed | Refusal::NotOffered => {
+            "invalid server secret; what could not be done: a message, too many requests, the server itself"
+        }
+        Refusal::InvalidData | Refusal::Unknown | Refusal::Conflict | Refusal::AppNameTaken => {
+            "invalid data; in the administration API also: no such thing, a name that is taken"
+        }
+        Refusal::AccountUnknown | Refusal::UnknownUser => "account does not exist",
+        Refusal::AppGone | Refusal::UnknownApp => "app does not exist",
+        other => ApiError::user(other).message(),
+    }
+}
+
+fn content_of(answers: Answers, components: &mut Components) -> Option<Value> {
+    let mut json_of = |shapes: &[operation::Shape]| {
+        let mut shapes: Vec<Value> = shapes.iter().map(|shape| shape(components)).collect();
+        if shapes.len() == 1 { shapes.remove(0) } else { json!({ "oneOf": shapes }) }
+    };
+    let text = json!({"schema": {"type": "string"}});
+    Some(match answers {
+        Answers::Json(shapes) => json!({"application/json": {"schema": json_of(shapes)}}),
+        Answers::JsonOrPage(shapes) => {
+            json!({"application/json": {"schema": json_of(shapes)}, "text/html": text})
+        }
+        Answers::Page => json!({ "text/html": text }),
+        Answers::File(types) => {
+            Value::Object(types.iter().map(|kind| ((*kind).to_owned(), json!({}))).collect())
+        }
+        Answers::Redirect | Answers::Never => return None,
+    })
+}
