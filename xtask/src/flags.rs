@@ -16,6 +16,11 @@ xflags::xflags! {
         cmd tidy {}
         /// Verify a fresh token with libraries that nobody here wrote.
         cmd interop {}
+        /// Ask a release binary whatever its description of the API allows, and more.
+        cmd fuzz-api {
+            /// For so long, instead of a bounded number of requests.
+            optional --seconds seconds: u32
+        }
         /// Look at the pages in headless Chromium.
         cmd browser {}
         /// Print every security requirement with the tests that prove it.

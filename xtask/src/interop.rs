@@ -4,26 +4,18 @@
 
 use xshell::{Shell, cmd};
 
+use crate::python::python;
 use crate::run::{has, install, say};
 use crate::served::Server;
 
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     cmd!(shell, "cargo build --quiet --locked -p latchkey-server").run()?;
     let scripts = shell.current_dir().join("tests/interop");
-    let venv = shell.current_dir().join("target/interop-venv");
     if !has("node") || !has("npm") {
         install("Node", &["nodejs", "npm"])?;
     }
-    if !has("python3") {
-        install("Python", &["python3", "python3-venv"])?;
-    }
     cmd!(shell, "npm ci --silent --no-audit --no-fund --prefix {scripts}").run()?;
-    if !venv.join("bin/python").exists() {
-        cmd!(shell, "python3 -m venv {venv}").quiet().run()?;
-    }
-    let python = venv.join("bin/python");
-    let requirements = scripts.join("requirements.txt");
-    cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check -r {requirements}").run()?;
+    let python = python(shell, "interop")?;
 
     // Consumers may keep key sets for ten seconds here, so that a new key signs after forty.
     let server = Server::start_with(shell, &[("LATCHKEY__KEYS__KEY_SET_SECONDS", "10")])?;

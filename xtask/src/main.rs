@@ -4,8 +4,9 @@ mod browser;
 mod ci;
 mod cluster;
 mod flags;
+mod fuzz_api;
 mod interop;
-mod mail;
+mod python;
 mod run;
 mod security;
 mod served;
@@ -25,6 +26,7 @@ fn main() -> anyhow::Result<()> {
         flags::XtaskCmd::Tidy(_) => tidy::run(&shell),
         flags::XtaskCmd::Browser(_) => browser::run(&shell),
         flags::XtaskCmd::Interop(_) => interop::run(&shell),
+        flags::XtaskCmd::FuzzApi(fuzz) => fuzz_api::run(&shell, fuzz.seconds),
         flags::XtaskCmd::Security(_) => security::run(&shell),
     }
 }

@@ -21,8 +21,13 @@ impl Server {
 
     /// Starts it with settings of its own.
     pub(crate) fn start_with(shell: &Shell, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_binary("target/debug/latchkey", shell, settings)
+    }
+
+    /// Starts this one of the binaries that were built.
+    pub(crate) fn start_binary(path: &str, shell: &Shell, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let binary = shell.current_dir().join("target/debug/latchkey");
+        let binary = shell.current_dir().join(path);
         let mut child = command(&binary, &folder)
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())

@@ -22,7 +22,7 @@ pub(crate) fn run(shell: &Shell, sqlite_only: bool, arguments: &[String]) -> any
         xshell::cmd!(shell, "cargo build --quiet -p latchkey-server").run()?;
     }
     let with_nextest = has("cargo-nextest");
-    let mail_python = crate::mail::python(shell)?;
+    let mail_python = crate::python::python(shell, "mail")?;
     let mut tests = cargo(shell, cluster.as_ref());
     tests.env("LATCHKEY_TEST_MAIL_PYTHON", mail_python);
     if with_nextest {
