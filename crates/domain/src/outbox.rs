@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::id::{AppId, MessageId};
-use crate::secret::Sealed;
+use crate::secret::{KeyedDigest, Sealed};
 
 /// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +32,8 @@ pub struct OutboxMessage {
     pub id: MessageId,
     /// How it travels.
     pub channel: Channel,
+    /// Whose it is: a digest of their handle, so that it goes when they do. None if it was written before there were any.
+    pub recipient: Option<KeyedDigest>,
     /// What to send to whom, sealed, since it may carry a code.
     pub payload: Sealed,
     /// How often it was claimed.

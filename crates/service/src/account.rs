@@ -1,7 +1,9 @@
 //! What a user may know and change of themselves, and the end of an account.
 
 use latchkey_crypto::Verdict;
-use latchkey_domain::{App, ClientPassword, Handle, InvalidMetadata, Locale, User, UserChange, UserName};
+use latchkey_domain::{
+    App, ClientPassword, Handle, InvalidMetadata, KeyedDigest, Locale, User, UserChange, UserName,
+};
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
 
@@ -220,13 +222,13 @@ impl<S: Store> Service<S> {
             return Err(Refusal::CredentialsWrong.into());
         }
         let entry = self.done(&act)?;
-        let hold = Duration::days(i64::from(app.settings.handle_hold_days));
+        let recipient = self.recipient(&user.handle)?;
         let deleted = self
             .inner
             .store
             .transact("user.delete", move |repos| {
                 let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
-                remove_user(repos, &user, hold, now)?;
+                remove_user(repos, (&app, &user), &recipient, now)?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
@@ -237,16 +239,17 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// Removes a user with their codes, attempts and invitations; the handle stays taken for as long as the
+/// Removes a user with their codes, attempts, invitations and waiting messages; the handle stays taken for as long as the
 /// application says.
 pub(crate) fn remove_user(
     repos: &mut dyn Repositories,
-    user: &User,
-    hold: Duration,
+    (app, user): (&App, &User),
+    recipient: &KeyedDigest,
     now: OffsetDateTime,
 ) -> Result<(), ServiceError> {
     let (app_id, handle): (_, &Handle) = (user.app_id, &user.handle);
     repos.users().remove(app_id, user.id)?;
+    let hold = Duration::days(i64::from(app.settings.handle_hold_days));
     if hold.is_positive() {
         repos.users().hold(app_id, handle, now + hold)?;
     }
@@ -260,5 +263,6 @@ pub(crate) fn remove_user(
     }
     repos.codes().remove_all(app_id, user.id.as_bytes())?;
     repos.factors().replace_recovery_codes(app_id, user.id, &[])?;
+    repos.outbox().remove_of(app_id, recipient)?;
     Ok(())
 }

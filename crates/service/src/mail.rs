@@ -1,7 +1,8 @@
 //! Composing mail: which wording, for whom, under whose name. Sending it is the outbox's.
 
 use latchkey_domain::{
-    App, AppId, Channel, Handle, Locale, MessageId, MessageState, OutboxMessage, SourceMark, TemplateName,
+    App, AppId, Channel, Handle, KeyedDigest, Locale, MessageId, MessageState, OutboxMessage, SourceMark,
+    TemplateName,
 };
 use latchkey_notifiers::{Language, Link, MailAddress, MessageKind, Template, Values, render};
 use latchkey_storage::{EmailTemplateReader, QuotaKey, Store};
@@ -95,6 +96,7 @@ pub(crate) fn is_mailable(handle: &Handle) -> bool {
 #[derive(Clone)]
 pub(crate) struct Slot {
     pub(crate) address: MailAddress,
+    recipient: KeyedDigest,
     counters: Vec<QuotaKey>,
 }
 
@@ -119,6 +121,7 @@ impl<S: Store> Service<S> {
         about: Notice,
     ) -> Result<Option<Slot>, ServiceError> {
         let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
+        let recipient = self.recipient(handle)?;
         let everywhere = AppId::NONE;
         let (day, key, most) =
             (Duration::days(1), handle.key().as_bytes(), self.inner.settings.mail_limits.notices_a_day);
@@ -130,7 +133,7 @@ impl<S: Store> Service<S> {
         let full =
             self.inner.store.transact("mail.notice", move |repos| reserve_all(repos.quotas(), &taking));
         let counters = wanted.into_iter().map(|(counter, _)| counter).collect();
-        Ok(full.await?.is_none().then_some(Slot { address, counters }))
+        Ok(full.await?.is_none().then_some(Slot { address, recipient, counters }))
     }
 
     /// As [`Service::mail_slot`]; a source from which the user logs in has some of its own, which nobody else can use up.
@@ -140,6 +143,7 @@ impl<S: Store> Service<S> {
         known: Option<SourceMark>,
     ) -> Result<Option<Slot>, ServiceError> {
         let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
+        let recipient = self.recipient(handle)?;
         let everywhere = AppId::NONE;
         let parts = [handle.key().as_bytes()];
         let an_hour = self.counter(everywhere, "mail.hour", &parts, Duration::hours(1))?;
@@ -170,7 +174,7 @@ impl<S: Store> Service<S> {
         if counters.is_none() {
             tracing::warn!("a mail was withheld: its address has had enough");
         }
-        Ok(counters.map(|counters| Slot { address, counters }))
+        Ok(counters.map(|counters| Slot { address, recipient, counters }))
     }
 
     /// Gives the right back: nothing was sent.
@@ -203,6 +207,11 @@ impl<S: Store> Service<S> {
         }
     }
 
+    /// Whose a message is, for when they are removed.
+    pub(crate) fn recipient(&self, handle: &Handle) -> Result<KeyedDigest, ServiceError> {
+        Ok(self.inner.keys.digests().digest("recipient", &[handle.key().as_bytes()])?)
+    }
+
     /// A message to be added within the unit of work that promises it.
     fn mail(
         &self,
@@ -228,6 +237,7 @@ impl<S: Store> Service<S> {
             app_id: app.id,
             id,
             channel: Channel::Mail,
+            recipient: Some(slot.recipient.clone()),
             payload: self.inner.keys.seal(&payload_of(app.id, &id), &json, entropy)?,
             attempts: 0,
             due_at: now,

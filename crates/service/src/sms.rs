@@ -256,6 +256,7 @@ impl<S: Store> Service<S> {
             app_id: app.id,
             id,
             channel: Channel::Sms,
+            recipient: Some(self.recipient(handle)?),
             payload: self.inner.keys.seal(&payload_of(app.id, &id), &json, entropy)?,
             attempts: 0,
             due_at: now,

@@ -311,12 +311,12 @@ impl<S: Store> Service<S> {
                 return Err(Refusal::ProviderTokenInvalid.into());
             }
             let entry = self.done(&act)?;
-            let hold = Duration::days(i64::from(app.settings.handle_hold_days));
+            let recipient = self.recipient(&user.handle)?;
             self.inner
                 .store
                 .transact("social.delete", move |repos| {
                     let user = accepted(repos.users().find(access.app_id, access.user_id)?, &access)?;
-                    remove_user(repos, &user, hold, now)?;
+                    remove_user(repos, (&app, &user), &recipient, now)?;
                     repos.audit().add(&entry).map_err(ServiceError::from)
                 })
                 .await

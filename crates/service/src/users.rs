@@ -7,7 +7,7 @@ use latchkey_domain::{
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::{Repositories, Store};
 use serde_json::{Map, Value};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::account::remove_user;
 use crate::app_settings::RACES;
@@ -107,13 +107,14 @@ impl<S: Store> Service<S> {
         let mut act = Act::of_operator("removeUser", app_id, &operator);
         act.handle = Some(masked(&handle));
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        let recipient = self.recipient(&handle)?;
         let removed = self
             .inner
             .store
             .transact("user.remove", move |repos| {
                 let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
                 let user = repos.users().find_by_handle(app_id, &handle)?.ok_or(Refusal::UnknownUser)?;
-                remove_user(repos, &user, Duration::days(i64::from(app.settings.handle_hold_days)), now)?;
+                remove_user(repos, (&app, &user), &recipient, now)?;
                 repos.audit().add(&entry)?;
                 Ok(user)
             })

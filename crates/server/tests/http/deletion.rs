@@ -12,6 +12,7 @@ on_every_store!(
     checks_are_made_in_order,
     sec_038_a_deleted_handle_passes_nothing_on,
     sec_038_a_deleted_handle_can_stay_taken,
+    sec_091_a_removed_user_takes_waiting_messages_along,
 );
 
 async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
@@ -80,4 +81,24 @@ async fn sec_038_a_deleted_handle_can_stay_taken<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "signup", look_alike).await.error(), (400, 601));
     app.clock.advance(Duration::days(30));
     assert_eq!(app.as_app(&shop, "signup", own).await.status, 200);
+}
+
+async fn sec_091_a_removed_user_takes_waiting_messages_along<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    for handle in ["bob@example.com", "eve@example.com"] {
+        app.user(&shop, handle).await;
+    }
+    let sent = app.mails().await.len();
+    for handle in ["ana@example.com", "bob@example.com", "eve@example.com"] {
+        let asked = app.as_app(&shop, "forgotPassword", json!({ "handle": handle })).await;
+        assert_eq!(asked.text(), "true", "{handle}");
+    }
+    let own = json!({"handle": "ana@example.com", "password": PASSWORD});
+    assert_eq!(app.as_user(&ana, "deleteAccount", own).await.text(), "true");
+    let removed = app.admin("removeUser", json!({"appId": shop.id, "handle": "BOB@example.com"})).await;
+    assert_eq!(removed.status, 200);
+    let mails = app.mails().await;
+    let to: Vec<_> = mails.iter().skip(sent).map(|mail| mail.to.bare()).collect();
+    assert_eq!(to, ["eve@example.com"]);
 }

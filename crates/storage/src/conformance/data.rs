@@ -108,6 +108,7 @@ pub(super) fn message(app_id: AppId, number: u8) -> OutboxMessage {
         app_id,
         id: MessageId::from_bytes([number; 16]),
         channel: Channel::Mail,
+        recipient: Some(KeyedDigest::from_bytes([number; 32])),
         payload: Sealed::from_bytes(vec![number; 80]),
         attempts: 0,
         due_at: at(i64::from(number)),

@@ -87,3 +87,16 @@ pub async fn the_dead_can_be_revived(store: impl Store) {
     let message = due(&store, at(9)).await.into_iter().find(|message| message.id == id).unwrap();
     assert_eq!((message.attempts, message.due_at), (0, at(9)));
 }
+
+/// Who is removed takes their messages along, of this application, and nobody else's.
+pub async fn goes_with_its_recipient(store: impl Store) {
+    let (first, second) = (stored(&store, 1).await, stored(&store, 2).await);
+    let mut elsewhere = message(app(2).0.id, 1);
+    elsewhere.due_at = at(3);
+    let (also, recipient) = (elsewhere.clone(), first.recipient.clone().unwrap());
+    write(&store, move |repos| repos.outbox().add(&also)).await;
+    write(&store, move |repos| repos.outbox().remove_of(first.app_id, &recipient)).await;
+    let left: Vec<_> =
+        due(&store, at(9)).await.into_iter().map(|message| (message.app_id, message.id)).collect();
+    assert_eq!(left, [(second.app_id, second.id), (elsewhere.app_id, elsewhere.id)]);
+}

@@ -1,7 +1,7 @@
 //! Rows and queries of the outbox.
 
 use diesel::prelude::*;
-use latchkey_domain::{AppId, Channel, MessageId, MessageState, OutboxMessage, Sealed};
+use latchkey_domain::{AppId, Channel, KeyedDigest, MessageId, MessageState, OutboxMessage, Sealed};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
@@ -25,13 +25,17 @@ struct MessageRow {
     state: String,
     last_error: Option<String>,
     created_at: PrimitiveDateTime,
+    recipient: Option<Vec<u8>>,
 }
 
 impl MessageRow {
     fn into_message(self) -> Result<OutboxMessage, StorageError> {
+        let recipient = self.recipient.as_deref();
+        let recipient = recipient.map(|bytes| Column("outbox", "recipient").bytes(bytes)).transpose()?;
         Ok(OutboxMessage {
             app_id: AppId::from_bytes(Column("outbox", "app_id").bytes(&self.app_id)?),
             id: MessageId::from_bytes(Column("outbox", "id").bytes(&self.id)?),
+            recipient: recipient.map(KeyedDigest::from_bytes),
             channel: Column("outbox", "channel").named(&CHANNELS, &self.channel)?,
             payload: Sealed::from_bytes(self.payload),
             attempts: self.attempts,
@@ -93,6 +97,7 @@ impl OutboxRepository for Unit<'_> {
             state: name_of(&STATES, &message.state).to_owned(),
             last_error: message.last_error.clone(),
             created_at: to_stored_time(message.created_at),
+            recipient: message.recipient.as_ref().map(|digest| digest.as_bytes().to_vec()),
         };
         on_backend!(self, conn => diesel::insert_into(outbox::table)
             .values(&row)
@@ -124,6 +129,14 @@ impl OutboxRepository for Unit<'_> {
             .filter(outbox::due_at.eq(to_stored_time(claimed_until)))
             .execute(conn))?;
         Ok(removed == 1)
+    }
+
+    fn remove_of(&mut self, app_id: AppId, recipient: &KeyedDigest) -> Result<(), StorageError> {
+        on_backend!(self, conn => diesel::delete(outbox::table)
+            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(outbox::recipient.eq(recipient.as_bytes().as_slice()))
+            .execute(conn))?;
+        Ok(())
     }
 
     fn revive(&mut self, app_id: AppId, id: MessageId, now: OffsetDateTime) -> Result<bool, StorageError> {

@@ -142,6 +142,7 @@
         state -> Text,
         last_error -> Nullable<Text>,
         created_at -> Timestamp,
+        recipient -> Nullable<Binary>,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The outbox: messages that were promised.
 
-use latchkey_domain::{AppId, Channel, MessageId, OutboxMessage};
+use latchkey_domain::{AppId, Channel, KeyedDigest, MessageId, OutboxMessage};
 use time::OffsetDateTime;
 
 use crate::StorageError;
@@ -54,6 +54,12 @@ pub trait OutboxRepository: OutboxReader {
         id: MessageId,
         claimed_until: OffsetDateTime,
     ) -> Result<bool, StorageError>;
+
+    /// Removes all messages for one person.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove_of(&mut self, app_id: AppId, recipient: &KeyedDigest) -> Result<(), StorageError>;
 
     /// Makes a dead message due again, as if it had never been tried. `false` when there is no dead one of this id.
     ///
