@@ -97,7 +97,8 @@ def run(what, operations, amount, headers):
         + amount
         + chosen
         + sent,
-        cwd=HERE,
+        # What it remembers between runs is no part of the repository.
+        cwd=pathlib.Path(sys.prefix),
     ).returncode
 
 
