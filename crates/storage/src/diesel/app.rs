@@ -140,7 +140,7 @@ impl AppReader for Unit<'_> {
             .filter(apps::id.eq(id.as_bytes().as_slice()))
             .filter(apps::status.ne(IMPORTING))
             .select(AppRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(AppRow::into_app).transpose()
     }
@@ -155,7 +155,7 @@ impl AppReader for Unit<'_> {
             .filter(apps::name.eq(name.as_str()))
             .filter(apps::status.ne(IMPORTING))
             .select(AppRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(AppRow::into_app).transpose()
     }

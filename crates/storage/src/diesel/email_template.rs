@@ -52,7 +52,7 @@ impl EmailTemplateReader for Unit<'_> {
             .filter(email_templates::name.eq(name.as_str()))
             .filter(email_templates::locale.eq(locale.as_str()))
             .select(TemplateRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(TemplateRow::into_template).transpose()
     }

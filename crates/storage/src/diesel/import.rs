@@ -39,7 +39,7 @@ impl ImportRepository for Unit<'_> {
         let row: Option<ImportRow> = on_backend!(self, conn => imports::table
             .filter(imports::source.eq(source.as_slice()))
             .select(ImportRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(ImportRow::into_mark).transpose()
     }

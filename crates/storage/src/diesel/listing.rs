@@ -133,7 +133,7 @@ macro_rules! listing {
                             .filter($table::app_id.eq(app_id.as_bytes().as_slice()))
                             .filter($table::id.eq(id))
                             .select(<$row>::as_select())
-                            .first(conn)
+                            .get_result(conn)
                             .optional())?;
                         found.extend(row.map($into).transpose()?);
                     }

@@ -44,7 +44,7 @@ impl OperatorTokenReader for Unit<'_> {
         let row: Option<OperatorTokenRow> = on_backend!(self, conn => operator_tokens::table
             .filter(operator_tokens::id.eq(id.as_bytes().as_slice()))
             .select(OperatorTokenRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(OperatorTokenRow::into_token).transpose()
     }

@@ -44,7 +44,7 @@ impl QuotaRepository for Unit<'_> {
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))
             .select(quotas::used)
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         Ok(u32::try_from(used.unwrap_or(0)).unwrap_or(u32::MAX))
     }

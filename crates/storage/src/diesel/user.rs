@@ -147,7 +147,7 @@ impl UserReader for Unit<'_> {
             .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .select(UserRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(UserRow::into_user).transpose()
     }
@@ -157,7 +157,7 @@ impl UserReader for Unit<'_> {
             .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(users::handle_key.eq(handle.key()))
             .select(UserRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(UserRow::into_user).transpose()
     }
@@ -167,7 +167,7 @@ impl UserReader for Unit<'_> {
             .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(users::user_name.eq(name.as_str()))
             .select(UserRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(UserRow::into_user).transpose()
     }
@@ -177,7 +177,7 @@ impl UserReader for Unit<'_> {
             .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(users::verified_phone.eq(phone.as_str()))
             .select(UserRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(UserRow::into_user).transpose()
     }
@@ -193,7 +193,7 @@ impl UserReader for Unit<'_> {
             .filter(users::provider.eq(provider.name()))
             .filter(users::provider_subject.eq(subject))
             .select(UserRow::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         row.map(UserRow::into_user).transpose()
     }
@@ -203,7 +203,7 @@ impl UserReader for Unit<'_> {
             .filter(held_handles::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(held_handles::handle_key.eq(handle.key()))
             .select(held_handles::held_until)
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         Ok(until.is_some_and(|until| now < from_stored_time(until)))
     }
@@ -215,7 +215,8 @@ impl UserReader for Unit<'_> {
             .order(users::id)
             .select(users::id)
             .offset(i64::from(before))
-            .first(conn)
+            .limit(1)
+            .get_result(conn)
             .optional())?;
         Ok(found.is_some())
     }
