@@ -9,12 +9,11 @@ use latchkey_storage::{Repositories, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::audit::Act;
+use crate::context::RACES;
 use crate::keys::{publish_for_longer, remember_tokens};
 use crate::sms::countries;
 use crate::{AppView, Operator, Refusal, Service, ServiceError};
 
-/// How often a change may lose its race before it is given up.
-pub(crate) const RACES: usize = 8;
 /// The longest life of a user's JWT, in hours.
 const MOST_JWT_HOURS: u32 = 720;
 /// The longest life of an access token, in days.

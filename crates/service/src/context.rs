@@ -22,6 +22,9 @@ use crate::sms::SmsLimits;
 use crate::throttle::InFlight;
 use crate::{Operator, Refusal, ServiceError};
 
+/// How often a change may lose its race before it is given up.
+pub(crate) const RACES: usize = 8;
+
 /// What the operator decides.
 #[derive(Debug, Clone)]
 pub struct ServiceSettings {

@@ -12,13 +12,12 @@ use time::{Duration, OffsetDateTime};
 
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_user, gate};
+use crate::context::RACES;
 use crate::limits::Rate;
 use crate::mail::{Notice, built_in, worded};
 use crate::second_factor::{FactorCode, authenticator_of};
 use crate::{Operator, Refusal, Service, ServiceError};
 
-/// How often a change may lose its race before it is given up.
-const RACES: usize = 8;
 /// How long a mailed picture may wait for a mail server.
 const PICTURE_LIFE: Duration = Duration::hours(1);
 /// Wrong first codes of a new authenticator in a day.

@@ -9,9 +9,9 @@ use latchkey_storage::{Repositories, Store};
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
-use crate::app_settings::RACES;
 use crate::audit::{Act, Call};
 use crate::caller::gate;
+use crate::context::RACES;
 use crate::signing::private_key_of;
 use crate::{AppView, Caller, Operator, Refusal, Service, ServiceError};
 

@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::account::remove_user;
-use crate::app_settings::RACES;
 use crate::audit::Act;
 use crate::codes::CodeSubject;
+use crate::context::RACES;
 use crate::mail::{Notice, built_in, is_mailable, worded};
 use crate::new_user::{add_within_limit, new_user, offered_locale};
 use crate::{NewPassword, Operator, Refusal, Service, ServiceError};

@@ -11,8 +11,8 @@ use latchkey_transfer::cosync::{Collection, Documents, Dump, Export, ZipBytes, f
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use secrecy::SecretString;
 
+use super::batches::{Batch, Progress, check_records, unreadable};
 use super::link::{Link, secret_in};
-use super::moving::{Batch, Progress, check_records};
 use super::report::{Report, printable};
 use super::say;
 use crate::control::Command;
@@ -381,10 +381,6 @@ fn tell(report: &mut Report, collection: Collection, line: u64, mapped: Mapped) 
         Mapped::LeftAway(why) => report.left_away(&why),
         Mapped::Refused(reason) => report.refused(line, collection.name(), &reason),
     }
-}
-
-fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
-    super::moving::unreadable(file, wrong)
 }
 
 fn too_much() -> StartError {

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what it does. Wrong flags are errors that name the right ones.
 
 mod administer;
+mod batches;
 mod cosync;
 mod demo;
 mod leaving;

@@ -2,6 +2,7 @@
 
 use latchkey_service::Refusal;
 
+use super::fields::{APP_ID, LIMIT, OFFSET, TOTAL, USER_ID};
 use super::operation::{
     Answers, Field, OPERATION, Operation, choice, file, flag, items, list, lists_by_name, number, one, text,
     texts,
@@ -11,11 +12,6 @@ use crate::dto::{
     TemplateBody, TestCode, TokenBody, Version,
 };
 
-pub(super) const APP_ID: Field =
-    text("appId", "0123456789abcdef0123456789abcdef", "The application.").required();
-pub(super) const LIMIT: Field = number("limit", 25, "How many on a page.");
-pub(super) const OFFSET: Field = number("offset", 0, "Which page, from 0 on.");
-pub(super) const TOTAL: (&str, &str) = ("X-Total-Count", "How many there are in all.");
 const AFTER: Field = text("after", "018bcfe5680074dfbb7eac258b172229", "Where the page before ended.");
 const NAME: Field = text("name", "Shop", "Unique.");
 
@@ -238,7 +234,7 @@ pub(crate) const REGENERATE_APP_TOKEN: Operation = Operation {
 };
 pub(crate) const SUPER_USER_TOKEN: Operation = Operation {
     summary: "Tokens of an administrator of the application",
-    fields: &[APP_ID, super::app_users::USER_ID],
+    fields: &[APP_ID, USER_ID],
     answers: Answers::Json(&[one::<SuperTokens>]),
     refuses: &[Refusal::UnknownUser, Refusal::UserSuspended, Refusal::AppSuspended, Refusal::AppMigrated],
     ..OPERATION

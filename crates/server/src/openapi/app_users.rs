@@ -2,12 +2,10 @@
 
 use latchkey_service::Refusal;
 
-use super::app_api::{APP_ID, LIMIT, OFFSET, TOTAL};
+use super::fields::{APP_ID, LIMIT, OFFSET, TOTAL, USER_ID};
 use super::operation::{Answers, Field, OPERATION, Operation, choice, flag, items, list, object, one, text};
 use crate::dto::{Claims, InviteBody, Invited, SignupBody, Stat, UserBody};
 
-pub(super) const USER_ID: Field =
-    text("userId", "018bcfe5680074dfbb7eac258b172229", "The user's `_id`.").required();
 const HANDLE: Field = text("handle", "ana@example.com", "").required();
 const VALUE: Field =
     text("value", "ana", "What the handle or user name holds, in any case. No pattern.").required();

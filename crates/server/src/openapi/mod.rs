@@ -4,6 +4,7 @@
 pub(crate) mod app_api;
 pub(crate) mod app_users;
 mod components;
+mod fields;
 mod operation;
 pub(crate) mod user_api;
 

@@ -17,13 +17,17 @@ use crate::on_every_store;
 on_every_store!(the_description_needs_no_token_and_no_other_server);
 
 struct Described {
+    /// What schemas refer to.
+    components: Value,
     /// Method and path, both in lower case, the path by segments.
     routes: Vec<(String, Vec<String>, HashMap<u16, Answer>)>,
 }
 
 struct Answer {
     types: Vec<String>,
-    json: Option<Validator>,
+    schema: Option<Value>,
+    /// Made when it is first needed: a test sees few answers of all.
+    validator: OnceLock<Validator>,
 }
 
 fn described() -> &'static Described {
@@ -38,11 +42,8 @@ fn described() -> &'static Described {
                     let answer = shared.unwrap_or(answer);
                     let content = answer.get("content").and_then(Value::as_object);
                     let types = content.map(|content| content.keys().cloned().collect()).unwrap_or_default();
-                    let schema = answer.pointer("/content/application~1json/schema").map(|schema| {
-                        let whole = json!({"allOf": [schema], "components": document["components"]});
-                        jsonschema::validator_for(&whole).unwrap()
-                    });
-                    (status.parse().unwrap(), Answer { types, json: schema })
+                    let schema = answer.pointer("/content/application~1json/schema").cloned();
+                    (status.parse().unwrap(), Answer { types, schema, validator: OnceLock::new() })
                 });
                 let segments: Vec<String> = path.to_lowercase().split('/').map(str::to_owned).collect();
                 routes.push((method.clone(), segments, answers.collect()));
@@ -50,7 +51,7 @@ fn described() -> &'static Described {
         }
         // What has no parameter goes first, as in the table of routes.
         routes.sort_by_key(|(_, segments, _)| segments.iter().any(|segment| segment.starts_with('{')));
-        Described { routes }
+        Described { components: json!({"schemas": document["components"]["schemas"]}), routes }
     })
 }
 
@@ -78,8 +79,12 @@ pub(crate) fn check(method: &str, path: &str, status: StatusCode, content_type: 
     let plain = content_type.split(';').next().unwrap();
     assert!(answer.types.iter().any(|known| known == plain), "not of type {plain}: {}", what());
     if plain == "application/json"
-        && let Some(validator) = &answer.json
+        && let Some(schema) = &answer.schema
     {
+        let validator = answer.validator.get_or_init(|| {
+            let whole = json!({"allOf": [schema], "components": described().components});
+            jsonschema::validator_for(&whole).unwrap()
+        });
         let value: Value = serde_json::from_slice(body).unwrap_or_else(|_| panic!("no JSON: {}", what()));
         if let Err(error) = validator.validate(&value) {
             panic!("{error} at {}: {}", error.instance_path(), what());

@@ -7,6 +7,7 @@ use latchkey_domain::{AppId, Invite, Signup, User};
 use latchkey_storage::{PageStart, Position, Store};
 use latchkey_transfer::Record;
 
+use super::secret_form::SecretForm;
 use super::values::{invite_record, template_record};
 use crate::audit::Act;
 use crate::listing::Member;
@@ -14,32 +15,6 @@ use crate::{Operator, Refusal, Service, ServiceError};
 
 /// How many members are read at once.
 const AT_ONCE: u32 = 500;
-
-/// What becomes of what must stay secret.
-#[derive(Debug, Clone)]
-pub(super) enum SecretForm {
-    /// It stays here.
-    Absent,
-    /// It is sealed to a passphrase.
-    Sealed(Arc<PassphraseKey>),
-    /// It leaves as it is.
-    Clear,
-}
-
-impl SecretForm {
-    /// A secret that stands in a place, as it leaves.
-    pub(super) fn of(&self, place: &str, text: &[u8]) -> Result<Option<String>, ServiceError> {
-        Ok(match self {
-            Self::Absent => None,
-            Self::Sealed(key) => Some(key.seal(place, text)?),
-            Self::Clear => Some(String::from_utf8_lossy(text).into_owned()),
-        })
-    }
-
-    pub(super) fn leaves(&self) -> bool {
-        !matches!(self, Self::Absent)
-    }
-}
 
 /// An export under way.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ mod arrivals;
 mod bounds;
 mod cosync;
 mod departures;
+mod secret_form;
 mod seen;
 mod values;
 mod zip_import;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::bounds::{is_storable, within_bounds};
-use super::departures::SecretForm;
+use super::secret_form::SecretForm;
 use crate::email_templates::wrong_words;
 use crate::outbox::mail_key_of;
 use crate::second_factor::authenticator_of;

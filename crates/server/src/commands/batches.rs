@@ -1,0 +1,120 @@
+//! What all imports go by: batches that are bounded by number and by bytes, and a bar that shows how far a file was read.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read};
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use latchkey_service::{ImportHead, Taken};
+use latchkey_transfer::{Record, WrongLine};
+
+use super::link::Link;
+use super::report::{Report, printable};
+use crate::control::Command;
+use crate::start::StartError;
+use crate::transfer::Arriving;
+
+/// How many records go in one unit of work.
+const AT_ONCE: usize = 1_000;
+/// How many bytes of text they may have been, so that memory stays small whatever they are.
+const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
+
+/// Records, until there are enough for a unit of work.
+pub(super) struct Batch<T> {
+    lines: Vec<u64>,
+    items: Vec<T>,
+    size: usize,
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self { lines: Vec::new(), items: Vec::new(), size: 0 }
+    }
+}
+
+impl<T> Batch<T> {
+    /// Adds one of so many bytes; `true` when it is time to hand them on.
+    pub(super) fn add(&mut self, line: u64, size: usize, item: T) -> bool {
+        self.lines.push(line);
+        self.items.push(item);
+        self.size += size;
+        self.items.len() >= AT_ONCE || self.size >= MOST_BYTES_AT_ONCE
+    }
+
+    pub(super) fn take(&mut self) -> (Vec<u64>, Vec<T>) {
+        self.size = 0;
+        (std::mem::take(&mut self.lines), std::mem::take(&mut self.items))
+    }
+}
+
+/// How far a file was read, on a terminal.
+pub(super) struct Progress(ProgressBar);
+
+impl Progress {
+    pub(super) fn over(file: &Path, what: &'static str) -> Result<Self, StartError> {
+        let length = open_file(file)?.metadata().map_or(0, |metadata| metadata.len());
+        let bar = if io::stderr().is_terminal() { ProgressBar::new(length) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        Ok(Self(bar))
+    }
+
+    /// Where there is no file.
+    pub(super) fn over_nothing() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    pub(super) fn read(&self, file: File) -> impl Read + Send + use<> {
+        self.0.wrap_read(file)
+    }
+
+    pub(super) fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A file that is read twice.
+pub(super) fn open_file(file: &Path) -> Result<File, StartError> {
+    let failed =
+        |error: io::Error| StartError::Configuration(format!("{} cannot be read: {error}", file.display()));
+    // Before it is opened: a pipe would wait for somebody who writes.
+    if !std::fs::metadata(file).map_err(failed)?.is_file() {
+        let text = format!("{} is no file: an import reads what it takes twice", file.display());
+        return Err(StartError::BadInput(text));
+    }
+    File::open(file).map_err(failed)
+}
+
+/// A line that nothing can be made of.
+pub(super) fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
+    StartError::BadInput(printable(&format!("{}, {wrong}; nothing was imported", file.display())))
+}
+
+/// Hands something on, and hears what became of it.
+pub(super) async fn taken_in(link: &Link, what: Arriving) -> Result<Vec<Taken>, StartError> {
+    let answer = link.call(Command::Arrive(what)).await?;
+    serde_json::from_value(answer).map_err(|error| StartError::Internal(error.to_string()))
+}
+
+/// Looks at records, reports what is wrong, and gives the lines of those that cannot be taken.
+pub(super) async fn check_records(
+    link: &Link,
+    head: Option<&ImportHead>,
+    batch: &mut Batch<Record>,
+    report: &mut Report,
+) -> Result<Vec<u64>, StartError> {
+    let (lines, records) = batch.take();
+    let Some(head) = head.filter(|_| !records.is_empty()) else { return Ok(Vec::new()) };
+    let kinds: Vec<&str> = records.iter().map(Record::kind).collect();
+    let check = Arriving::Check { app: Box::new(head.app.clone()), records };
+    let mut refused = Vec::new();
+    for ((line, kind), taken) in lines.into_iter().zip(kinds).zip(taken_in(link, check).await?) {
+        if let Taken::Refused(reason) = taken {
+            report.refused(line, kind, &reason);
+            refused.push(line);
+        }
+    }
+    Ok(refused)
+}

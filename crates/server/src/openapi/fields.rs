@@ -1,0 +1,11 @@
+//! Fields and headers that many routes of the administration have.
+
+use super::operation::{Field, number, text};
+
+pub(super) const APP_ID: Field =
+    text("appId", "0123456789abcdef0123456789abcdef", "The application.").required();
+pub(super) const LIMIT: Field = number("limit", 25, "How many on a page.");
+pub(super) const OFFSET: Field = number("offset", 0, "Which page, from 0 on.");
+pub(super) const TOTAL: (&str, &str) = ("X-Total-Count", "How many there are in all.");
+pub(super) const USER_ID: Field =
+    text("userId", "018bcfe5680074dfbb7eac258b172229", "The user's `_id`.").required();
