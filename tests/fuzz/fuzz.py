@@ -64,7 +64,7 @@ def prepare():
         "appToken": {"app-token": APP_TOKEN},
         # Of somebody whom the operators' requests do not name.
         "accessToken": {"access-token": as_app("login", handle="eve@example.com", password=PASSWORD)["access-token"]},
-        "superUser": {"access-token": as_operator("superUserToken", userId=root["_id"])["access-token"]},
+        "superUserToken": {"access-token": as_operator("superUserToken", userId=root["_id"])["access-token"]},
     }, {
         "appId": [APP],
         "userId": [user["_id"] for user in users],
@@ -81,8 +81,6 @@ def prepare():
 def kind_of(operation):
     if not operation["security"]:
         return "nothing"
-    if operation["operationId"].endswith("setAppData"):
-        return "superUser"
     return next(iter(operation["security"][0]))
 
 

@@ -4,6 +4,7 @@
 mod administration;
 
 use actix_cors::Cors;
+use actix_web::guard;
 use actix_web::http::header;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route};
@@ -198,7 +199,12 @@ fn get<A: FromRequest + 'static>(
     handler: impl Handler<A, Output: Responder + 'static>,
     says: &'static Operation,
 ) -> Entry {
-    Entry { method: "GET", path, takes, says, route: web::get().to(handler) }
+    // What everybody may read, monitors and link checkers ask for without its body (RFC 9110 section 9.3.2).
+    let route = match takes {
+        Takes::Nothing => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
+        _ => web::get(),
+    };
+    Entry { method: "GET", path, takes, says, route: route.to(handler) }
 }
 
 fn post<A: FromRequest + 'static>(
@@ -213,25 +219,30 @@ fn post<A: FromRequest + 'static>(
 /// Mounts all routes. `origins` are those whose pages may call the user API; empty for all.
 pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]) {
     let mut user_api = web::scope(USER_API);
-    let mut by_path: Vec<(&'static str, Vec<Route>)> = Vec::new();
+    let mut by_path: Vec<(&'static str, Vec<&'static str>, Vec<Route>)> = Vec::new();
     let mut scopes = OperatorScopes::default();
     for Entry { method, path, takes, route, .. } in table::<S>() {
         if let Takes::Operator(scope) = takes {
             scopes.insert(method, plain(path), scope);
         }
-        match by_path.iter_mut().find(|(known, _)| *known == path) {
-            Some((_, routes)) => routes.push(route),
-            None => by_path.push((path, vec![route])),
+        let methods = if takes == Takes::Nothing { "GET, HEAD" } else { method };
+        match by_path.iter_mut().find(|(known, ..)| *known == path) {
+            Some((_, allowed, routes)) => {
+                allowed.push(methods);
+                routes.push(route);
+            }
+            None => by_path.push((path, vec![methods], vec![route])),
         }
     }
     config.app_data(Data::new(scopes));
     // A path with a parameter takes what no other path takes.
-    by_path.sort_by_key(|(path, _)| path.contains('{'));
-    for (path, routes) in by_path {
+    by_path.sort_by_key(|(path, ..)| path.contains('{'));
+    for (path, allowed, routes) in by_path {
+        let allowed = allowed.join(", ");
         match path.strip_prefix(USER_API) {
-            Some(path) => user_api = user_api.service(resource(path, routes)),
+            Some(path) => user_api = user_api.service(resource(path, routes, allowed)),
             None => {
-                config.service(resource(path, routes));
+                config.service(resource(path, routes, allowed));
             }
         }
     }
@@ -245,13 +256,14 @@ fn plain(path: &str) -> String {
     path.to_ascii_lowercase()
 }
 
-fn resource(path: &str, routes: Vec<Route>) -> actix_web::Resource {
+fn resource(path: &str, routes: Vec<Route>, allowed: String) -> actix_web::Resource {
     let resource = routes.into_iter().fold(web::resource(plain(path)), actix_web::Resource::route);
     // What lies directly below a scope may be anything: with another method it is no path that is known.
     if path == "/api/app/{app_id}" {
-        return resource.default_service(web::to(wrong_method_or_path));
+        return resource
+            .default_service(web::to(move |request, id| wrong_method_or_path(request, id, allowed.clone())));
     }
-    resource.default_service(web::to(wrong_method))
+    resource.default_service(web::to(move |request| wrong_method(request, allowed.clone())))
 }
 
 /// Browsers' pages: no credentials, so cookies mean nothing here.

@@ -51,7 +51,7 @@ impl<S: Store> Service<S> {
     /// All messages of an application, by its locales: as it words them, or as they are built in.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`], and what an application that is not active refuses.
+    /// [`Refusal::UnknownApp`].
     pub async fn email_templates(
         &self,
         id: AppId,

@@ -48,7 +48,7 @@ impl Page {
             ),
             None => {
                 PageStart::Skip(u32::try_from(skipped).ok().filter(|rows| *rows <= MOST_SKIPPED).ok_or_else(
-                    || explained(format!("a page begins within {MOST_SKIPPED} rows; further on, send after")),
+                    || explained(format!("a page begins within {MOST_SKIPPED} rows; further on, send after, where the list takes it")),
                 )?)
             }
         };

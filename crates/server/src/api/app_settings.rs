@@ -140,7 +140,7 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
 }
 
 /// Which setting a field of `/update` belongs to; the first field that is sent stands for its setting.
-const FIELDS_OF_SETTINGS: [(&str, &[&str]); 34] = [
+pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 34] = [
     ("status", &["status"]),
     ("invite", &["invitationEnabled"]),
     ("signup", &["signupEnabled"]),

@@ -19,9 +19,12 @@ pub(crate) mod social;
 pub(crate) mod users;
 pub(crate) mod well_known;
 
+pub(crate) use app_settings::FIELDS_OF_SETTINGS;
+
 use std::future::Future;
 
 use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Path;
 use latchkey_domain::AppId;
 use latchkey_service::{Service, ServiceError, Tokens};
@@ -58,10 +61,19 @@ pub(crate) async fn unknown_path(request: HttpRequest) -> Answer {
 }
 
 /// Directly below the administration API: a wrong method for an application, else no path that is known.
-pub(crate) async fn wrong_method_or_path(request: HttpRequest, id: Path<String>) -> Answer {
-    if id.parse::<AppId>().is_ok() { wrong_method(request).await } else { unknown_path(request).await }
+pub(crate) async fn wrong_method_or_path(request: HttpRequest, id: Path<String>, allowed: String) -> Answer {
+    if id.parse::<AppId>().is_ok() {
+        wrong_method(request, allowed).await
+    } else {
+        unknown_path(request).await
+    }
 }
 
-pub(crate) async fn wrong_method(request: HttpRequest) -> Answer {
-    Err(ApiError::new(family_of(request.path()), ErrorKind::WrongMethod))
+/// Names the methods that the path takes (RFC 9110 section 15.5.6).
+pub(crate) async fn wrong_method(request: HttpRequest, allowed: String) -> Answer {
+    let mut answer = ApiError::new(family_of(request.path()), ErrorKind::WrongMethod).response(None);
+    let allowed =
+        HeaderValue::from_str(&allowed).map_err(|_| ApiError::internal(Family::User, "a method"))?;
+    answer.headers_mut().insert(header::ALLOW, allowed);
+    Ok(answer)
 }

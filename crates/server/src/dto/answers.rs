@@ -200,11 +200,31 @@ pub(crate) struct Discovery {
     pub(crate) response_types_supported: [&'static str; 1],
 }
 
+/// A public key (RFC 7517 section 4, RFC 7518 section 6.3.1), as it is described: it comes ready from where keys are.
+#[derive(ToSchema)]
+#[schema(as = PublicKey)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct PublicKey {
+    #[schema(pattern = "^RSA$", example = "RSA")]
+    kty: String,
+    #[schema(rename = "use", pattern = "^sig$", example = "sig")]
+    usage: String,
+    #[schema(pattern = "^RS256$", example = "RS256")]
+    alg: String,
+    /// Its thumbprint (RFC 7638), which tokens name in their header.
+    #[schema(example = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")]
+    kid: String,
+    /// The modulus.
+    n: String,
+    #[schema(example = "AQAB")]
+    e: String,
+}
+
 /// Public keys (RFC 7517 section 5).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = KeySet)]
 pub(crate) struct KeySet {
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<PublicKey>)]
     pub(crate) keys: Vec<Map<String, Value>>,
 }
 

@@ -2,10 +2,10 @@
 
 use latchkey_service::Refusal;
 
-use super::fields::{APP_ID, LIMIT, OFFSET, TOTAL, USER_ID};
+use super::fields::{APP_ID, LIMIT, LIMIT_OF_APPS, OFFSET, TOTAL, USER_ID};
 use super::operation::{
-    Answers, Field, OPERATION, Operation, choice, file, flag, items, list, lists_by_name, number, one, text,
-    texts,
+    Answers, Field, OPERATION, Operation, choice, file, flag, items, list, lists_by_name, number, one,
+    setting, text, texts,
 };
 use crate::dto::{
     AdminApplication, CreatedApp, ImportedApp, Keys, LogPage, MintedBody, Outbox, Statistics, SuperTokens,
@@ -29,26 +29,30 @@ const SETTINGS: &[Field] = &[
     flag("jwtEnabled", ""),
     flag("userNamesEnabled", ""),
     flag("anonymousLoginEnabled", ""),
-    number("maxUsers", 0, "0 for no limit."),
+    number("maxUsers", (0, u32::MAX), "0 for no limit."),
     number(
         "maxLoginAttempts",
-        10,
-        "Failed log-ins before waiting begins: 1 to 100; 0 for the server's own number.",
+        (0, 100),
+        "Failed log-ins before waiting begins; 0 for the server's own number.",
     ),
     text("realmAppId", "none", "The claim `aud`: `none`, the application's id, or any text."),
-    number("userJWTExpiration", 24, "Life of a user's JWT in hours: 1 to 720."),
-    number("accessTokenDays", 30, "1 to 365."),
+    number("userJWTExpiration", (1, 720), "Life of a user's JWT in hours."),
+    number("accessTokenDays", (1, 365), ""),
     flag("passwordFilter", "Whether the minima below are asked of passwords."),
-    number("passwordMinLength", 8, "0 to 128, as the others."),
-    number("passwordMinUpper", 0, ""),
-    number("passwordMinLower", 0, ""),
-    number("passwordMinDigit", 0, ""),
-    number("passwordMinSpecial", 0, ""),
+    number("passwordMinLength", (0, 128), ""),
+    number("passwordMinUpper", (0, 128), ""),
+    number("passwordMinLower", (0, 128), ""),
+    number("passwordMinDigit", (0, 128), ""),
+    number("passwordMinSpecial", (0, 128), ""),
     flag("refuseCommonPasswords", ""),
     flag("metaDataEmail", "Whether the JWT carries the handle as claim `email`."),
     flag("emailExtension", "Whether mail goes out under the application's own sender."),
-    text("emailExtensionAPIKey", "SG.key", "Of its account at SendGrid: sealed, never told again."),
-    text("emailExtensionSenderEmail", "shop@example.com", ""),
+    text(
+        "emailExtensionAPIKey",
+        "SG.key",
+        "Of its account at SendGrid, together with the sender: sealed, never told again.",
+    ),
+    text("emailExtensionSenderEmail", "shop@example.com", "Looked at with the key only."),
     choice("twoFactorVerification", &["none", "google", "phone"], ""),
     text(
         "TWILIOAccountSid",
@@ -60,30 +64,30 @@ const SETTINGS: &[Field] = &[
     text("TWILIOMessagingServiceSid", "MG0123", ""),
     flag("removeSmsAccount", ""),
     text("googleAppName", "Shop", "What authenticator apps show."),
+    text("googleAPP_NAME", "Shop", "The same."),
     flag("twoFactorConfirm", "Whether a new authenticator must prove its first code."),
     flag("qrCodeMail", "Whether the picture of a new authenticator is mailed too."),
     flag("factorChangeNeedsLogin", ""),
-    texts("smsCountries", "Calling codes."),
-    number("smsADay", 200, ""),
+    texts("smsCountries", "49", "Calling codes."),
+    number("smsADay", (0, 1_000_000), ""),
     flag("appleLoginEnabled", ""),
     flag("googleLoginEnabled", ""),
-    texts("appleBundleId", "The audiences that Apple's tokens may carry."),
-    texts("appleAudiences", "The same."),
-    texts("googleClientId", "The audiences that Google's tokens may carry."),
+    texts("appleBundleId", "com.example.shop", "The audiences that Apple's tokens may carry."),
+    texts("appleAudiences", "com.example.shop", "The same."),
+    texts(
+        "googleClientId",
+        "123-abc.apps.googleusercontent.com",
+        "The audiences that Google's tokens may carry.",
+    ),
     choice("userIdFormat", &["handle", "handle_underscore", "uid"], "What the claim `sub` holds."),
-    number("handleHoldDays", 0, "How many days the handle of a deleted user stays taken."),
+    number("handleHoldDays", (0, 3_650), "How many days the handle of a deleted user stays taken."),
     flag("neutralAnswers", "Whether sign-up and reset answer alike for known and unknown handles."),
-    number("anonymousPurgeDays", 30, "0 for never."),
-    NAME,
-    choice("type", &["development", "commercial"], ""),
-    items("metaData", "Fields to be added: objects with `path`, and what `MetadataField` says."),
-    items("metaDataInvite", "The same for fields that whoever invites sets."),
-    text("setting", "signupFlow", "For `updateAppSetting`: the one setting that is changed.").shown(),
+    number("anonymousPurgeDays", (0, 3_650), "0 for never."),
 ];
 
 pub(crate) const CREATE: Operation = Operation {
     summary: "Create an application",
-    about: "With a key pair and an app token, in the preset that clients of the reference expect.",
+    about: "With a key pair and an app token, in the preset that clients of the reference expect. Needs a secret for all applications.",
     fields: &[NAME.required(), flag("jwtEnabled", "")],
     answers: Answers::Json(&[one::<CreatedApp>]),
     refuses: &[Refusal::AppNameTaken],
@@ -93,7 +97,7 @@ pub(crate) const CONNECTION: Operation =
     Operation { summary: "Whether the server is there, and the secret good", ..OPERATION };
 pub(crate) const ALL: Operation = Operation {
     summary: "Applications, newest first",
-    fields: &[LIMIT, OFFSET],
+    fields: &[LIMIT_OF_APPS, OFFSET],
     answers: APPS,
     headers: &[TOTAL],
     ..OPERATION
@@ -104,7 +108,7 @@ pub(crate) const SEARCH: Operation = Operation {
     fields: &[
         text("name", "shop", ""),
         flag("case", "Whether it is the whole name, in this case."),
-        LIMIT,
+        LIMIT_OF_APPS,
         OFFSET,
     ],
     ..ALL
@@ -116,14 +120,23 @@ pub(crate) const UPDATE: Operation = Operation {
     summary: "Change several settings at once",
     about: "All that are sent, or none. What is empty changes nothing; fields that are not named here are not looked at.",
     fields: SETTINGS,
+    more: &[
+        NAME,
+        choice("type", &["development", "commercial"], ""),
+        items("metaData", "Fields to be added: objects with `path`, and what `MetadataField` says."),
+        items("metaDataInvite", "The same for fields that whoever invites sets."),
+    ],
     answers: APP,
     refuses: &[Refusal::MissingParameter, Refusal::AppNameTaken],
     ..OPERATION
 };
 pub(crate) const UPDATE_SETTING: Operation = Operation {
     summary: "Change one setting",
-    about: "`setting` says which one, the fields of its name what it becomes.",
-    ..UPDATE
+    about: "`setting` says which one, its fields what it becomes. Other fields are not looked at.",
+    fields: SETTINGS,
+    more: &[setting("setting", "The one setting that is changed.").required()],
+    answers: APP,
+    ..OPERATION
 };
 pub(crate) const UPDATE_METADATA: Operation = Operation {
     summary: "Replace the fields of users' metadata",
@@ -145,7 +158,7 @@ pub(crate) const DELETE_METADATA: Operation = Operation {
     fields: &[
         APP_ID,
         choice("type", &["metaData", "metaDataInvite"], "Of which list.").required(),
-        number("index", 0, "Which one, from 0 on.").required(),
+        number("index", (0, u32::MAX), "Which one, from 0 on.").required(),
     ],
     answers: APP,
     refuses: &[Refusal::Unknown],
@@ -236,13 +249,23 @@ pub(crate) const SUPER_USER_TOKEN: Operation = Operation {
     summary: "Tokens of an administrator of the application",
     fields: &[APP_ID, USER_ID],
     answers: Answers::Json(&[one::<SuperTokens>]),
-    refuses: &[Refusal::UnknownUser, Refusal::UserSuspended, Refusal::AppSuspended, Refusal::AppMigrated],
+    refuses: &[
+        Refusal::UnknownUser,
+        Refusal::UserSuspended,
+        Refusal::AppSuspended,
+        Refusal::AppMigrated,
+        Refusal::MetadataInvalid,
+    ],
     ..OPERATION
 };
 
 const LOG_FIELDS: [Field; 10] = [
-    text("appId", "0123456789abcdef0123456789abcdef", "The application; `server` for entries of none.")
-        .required(),
+    text(
+        "appId",
+        "0123456789abcdef0123456789abcdef",
+        "The application; `server` for entries of none, with a secret for all applications.",
+    )
+    .required(),
     choice("type", &["app", "user", "all"], ""),
     choice("status", &["success", "error", "all"], ""),
     text("filterAction", "login,signup", "Actions, with commas between them."),
@@ -274,6 +297,7 @@ pub(crate) const EXPORT_LOGS: Operation = Operation {
     ],
     answers: Answers::File(&["text/csv", "application/jsonl"]),
     refuses: &[Refusal::UnknownUser],
+    headers: &[("Content-Disposition", "With the name of the file.")],
     ..OPERATION
 };
 pub(crate) const STATISTICS: Operation = Operation {
@@ -305,19 +329,21 @@ pub(crate) const EXPORT_ZIP: Operation = Operation {
         ),
     ],
     answers: Answers::File(&["application/zip"]),
+    headers: &[("Content-Disposition", "With the name of the file.")],
     ..OPERATION
 };
 pub(crate) const EXPORT_ARCHIVE: Operation = Operation {
     summary: "The application as JSON lines, without secrets",
     fields: &[APP_ID],
     answers: Answers::File(&["application/jsonl"]),
+    headers: &[("Content-Disposition", "With the name of the file.")],
     ..OPERATION
 };
 pub(crate) const EXPORT_USERS: Operation =
     Operation { summary: "The users as CSV", answers: Answers::File(&["text/csv"]), ..EXPORT_ARCHIVE };
 pub(crate) const IMPORT: Operation = Operation {
     summary: "An application from the reference's zip file",
-    about: "At most 64 MiB. Nothing is imported while something is wrong.",
+    about: "At most 64 MiB. Nothing is imported while something is wrong. Needs a secret for all applications.",
     fields: &[file("file", "The zip file.").required(), text("appName", "Shop", "").required()],
     answers: Answers::Json(&[one::<ImportedApp>]),
     refuses: &[Refusal::AppNameTaken, Refusal::Conflict],
@@ -326,12 +352,12 @@ pub(crate) const IMPORT: Operation = Operation {
 
 pub(crate) const CREATE_TOKEN: Operation = Operation {
     summary: "Make an operator token",
-    about: "Its secret is told once. It reaches no further than the token that makes it, and does not outlive it.",
+    about: "Its secret is told once. It reaches no further than the token that makes it, and does not outlive it: one for a single application makes none for all.",
     fields: &[
         text("name", "ci", "").required(),
         text("scopes", "read,users", "Of `read`, `users`, `settings`, `keys`, `export`, `everything`.")
             .required(),
-        number("days", 90, "1 to 365."),
+        number("days", (1, 365), ""),
         text(
             "appId",
             "0123456789abcdef0123456789abcdef",

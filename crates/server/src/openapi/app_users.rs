@@ -2,7 +2,7 @@
 
 use latchkey_service::Refusal;
 
-use super::fields::{APP_ID, LIMIT, OFFSET, TOTAL, USER_ID};
+use super::fields::{APP_ID, LIMIT, MD5, OFFSET, TOTAL, USER_ID};
 use super::operation::{Answers, Field, OPERATION, Operation, choice, flag, items, list, object, one, text};
 use crate::dto::{Claims, InviteBody, Invited, SignupBody, Stat, UserBody};
 
@@ -16,7 +16,7 @@ const COMPLETE: (&str, &str) = ("X-Search-Complete", "`true` when these are all.
 
 pub(crate) const STAT: Operation = Operation {
     summary: "Users, sign-ups and invitations, with their totals",
-    about: "Without a target, the first page of each.",
+    about: "Without a target, the first page of each, whatever else is sent.",
     fields: &[
         APP_ID,
         choice("target", &["users", "invites", "signups"], ""),
@@ -65,7 +65,8 @@ pub(crate) const ADD_USER: Operation = Operation {
             "482c811da5d5b4bc6d497ffa98491e38",
             "The lower-case hexadecimal MD5 of the password.",
         )
-        .shown(),
+        .shown()
+        .like(MD5),
         text("rawPassword", "correct horse battery staple", "The password itself: one of the two is needed."),
         text("locale", "EN", ""),
         object("metaData", "Declared fields."),
@@ -91,7 +92,7 @@ pub(crate) const SET_STATUS: Operation = Operation {
 };
 pub(crate) const RESET_PASSWORD: Operation = Operation {
     summary: "Set a user's password, or have a code mailed to them",
-    about: "With a password all sessions end, and the user is told that it was changed, not to what.",
+    about: "Without one a code is mailed. With a password all sessions end, and the user is told that it was changed, not to what.",
     fields: &[
         APP_ID,
         USER_ID,
@@ -99,7 +100,8 @@ pub(crate) const RESET_PASSWORD: Operation = Operation {
             "hashValue",
             "9cc2ae8a1ba7a93da39b46fc1019c481",
             "The lower-case hexadecimal MD5 of the new password.",
-        ),
+        )
+        .like(MD5),
         text("rawValue", "another horse battery staple", "The new password itself."),
     ],
     ..OF_A_USER

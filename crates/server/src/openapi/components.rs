@@ -63,7 +63,11 @@ impl Components {
         {
             members.insert("text/html".to_owned(), json!({"schema": {"type": "string"}}));
         }
-        let response = json!({"description": description.join("; "), "content": content});
+        let mut response = json!({"description": description.join("; "), "content": content});
+        if let (429 | 503, Some(members)) = (status, response.as_object_mut()) {
+            let header = json!({"Retry-After": {"description": "In seconds.", "schema": {"type": "string"}}});
+            members.insert("headers".to_owned(), header);
+        }
         // What any route may answer. The others each have their own.
         if matches!(status, 408 | 413 | 429 | 500 | 503) {
             return shared(&mut self.responses, "responses", format!("{error}{status}"), response);
@@ -92,8 +96,9 @@ impl Components {
         json!({
             "securitySchemes": {
                 "serverSecret": token("server-secret", "An operator token, of the scope that the route says."),
-                "appToken": token("app-token", "The app token, which clients ship with."),
+                "appToken": token("app-token", "The app token, which clients ship with. Where no header can be sent, the query may carry it as `appToken`."),
                 "accessToken": token("access-token", "The access token of a signed-in user."),
+                "superUserToken": token("access-token", "What `superUserToken` answers as `access-token`: it opens nothing else."),
             },
             "schemas": self.schemas,
             "responses": self.responses,
@@ -118,7 +123,7 @@ fn looks(name: &str) -> Option<&'static str> {
         "appPublicKey" | "publicKey" => "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0=",
         "userName" => "ana",
         "phone" => "+4915112345678",
-        "googleSecretKey" => "JBSWY3DPEHPK3PXP",
+        "googleSecretKey" => "jbsw y3dp ehpk 3pxp jbsw y3dp ehpk 3pxp",
         "QRDataImage" => "data:image/png;base64,iVBORw0KGgo=",
         "locale" => "EN",
         _ if name.ends_with("At") || name == "signsFrom" || name == "publishedUntil" => {

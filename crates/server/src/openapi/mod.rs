@@ -79,8 +79,11 @@ pub fn document<S: Store>() -> Value {
             "license": {"name": "MIT OR Apache-2.0"},
             "description": format!(
                 "A self-hosted JWT authentication server, wire-compatible with Cosync JWT.\n\nBodies are JSON or forms; \
-                 letter case of paths does not matter. Errors are `{{\"code\",\"message\"}}` with status 400 in the user \
-                 API, `{{\"status\":\"Fails\",\"code\",\"message\"}}` with a fitting status in the administration API.\n\n\
+                 letter case of paths does not matter. What is refused is `{{\"code\",\"message\"}}` with status 400 in \
+                 the user API, `{{\"status\":\"Fails\",\"code\",\"message\"}}` with a fitting status in the \
+                 administration API. Other statuses are the transport's: 404 and 405 for a path or method that is none, \
+                 408, 413, 429, 500, 503. Every answer has an `X-Request-Id`. Of several tokens in one request one counts, \
+                 in this order: `server-secret`, `app-token`, `access-token`.\n\n\
                  | code | means |\n|---|---|\n{table}"
             ),
         },
@@ -116,17 +119,18 @@ fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16
         Takes::Nothing | Takes::Page => json!([]),
         Takes::Operator(_) => json!([{"serverSecret": []}]),
         Takes::AppToken => json!([{"appToken": []}]),
-        Takes::AccessToken | Takes::SuperUser => json!([{"accessToken": []}]),
+        Takes::AccessToken => json!([{"accessToken": []}]),
+        Takes::SuperUser => json!([{"superUserToken": []}]),
         Takes::Either => json!([{"appToken": []}, {"accessToken": []}]),
     };
     described.insert("security".to_owned(), security);
     let mut parameters: Vec<Value> = entry.path.split('/').filter_map(path_parameter).collect();
     if entry.method == "POST" {
         if !operation.fields.is_empty() {
-            described.insert("requestBody".to_owned(), body_of(operation.fields));
+            described.insert("requestBody".to_owned(), body_of(operation));
         }
     } else {
-        parameters.extend(operation.fields.iter().map(query_parameter));
+        parameters.extend(operation.all_fields().map(query_parameter));
     }
     if !parameters.is_empty() {
         described.insert("parameters".to_owned(), parameters.into());
@@ -153,27 +157,28 @@ fn query_parameter(field: &Field) -> Value {
     json!({"name": field.name, "in": "query", "required": field.is_required, "schema": field.schema(true)})
 }
 
-fn body_of(fields: &[Field]) -> Value {
+fn body_of(operation: &Operation) -> Value {
+    let fields = operation.all_fields();
     let object = |is_form: bool| {
         let properties: Map<String, Value> =
-            fields.iter().map(|field| (field.name.to_owned(), field.schema(is_form))).collect();
+            fields.clone().map(|field| (field.name.to_owned(), field.schema(is_form))).collect();
         let required: Vec<_> =
-            fields.iter().filter(|field| field.is_required).map(|field| field.name).collect();
+            fields.clone().filter(|field| field.is_required).map(|field| field.name).collect();
         json!({"schema": {"type": "object", "properties": properties, "required": required}})
     };
-    let is_upload = fields.iter().any(|field| matches!(field.kind, operation::Kind::File));
+    let is_upload = fields.clone().any(|field| matches!(field.kind, operation::Kind::File));
     let content = if is_upload {
         json!({"multipart/form-data": object(true)})
     } else {
         let example: Map<String, Value> =
-            fields.iter().filter_map(Field::example).map(|(name, value)| (name.to_owned(), value)).collect();
+            fields.clone().filter_map(Field::example).map(|(name, value)| (name.to_owned(), value)).collect();
         let mut json = object(false);
         if let Some(members) = json.as_object_mut() {
             members.insert("example".to_owned(), Value::Object(example));
         }
         json!({"application/json": json, "application/x-www-form-urlencoded": object(true)})
     };
-    json!({"required": fields.iter().any(|field| field.is_required), "content": content})
+    json!({"required": fields.clone().any(Field::is_needed), "content": content})
 }
 
 /// What is refused because of the token, the fields and the path, whatever the route is for.
@@ -183,7 +188,7 @@ fn common_refusals(entry: &Entry) -> Vec<Refusal> {
     }
     // A token of another kind is told so.
     let mut found = vec![Refusal::ServerSecretInvalid, Refusal::AppTokenInvalid, Refusal::AccessTokenInvalid];
-    let fields = entry.says.fields;
+    let mut fields = entry.says.all_fields();
     if !matches!(entry.takes, Takes::Operator(_)) {
         found.extend([Refusal::AppGone, Refusal::AppSuspended, Refusal::AppMigrated]);
         found.extend([Refusal::MissingParameter, Refusal::InvalidData]);
@@ -193,13 +198,13 @@ fn common_refusals(entry: &Entry) -> Vec<Refusal> {
         return found;
     }
     found.push(Refusal::ServerScopeNeeded);
-    if !fields.is_empty() || entry.method != "GET" {
+    if fields.clone().next().is_some() || entry.method != "GET" {
         found.push(Refusal::InvalidData);
     }
-    if fields.iter().any(|field| field.is_required) {
+    if fields.clone().any(|field| field.is_required) {
         found.push(Refusal::MissingParameter);
     }
-    if fields.iter().any(|field| field.name == "appId") || entry.path.contains("{app_id}") {
+    if fields.any(|field| field.name == "appId") || entry.path.contains("{app_id}") {
         found.push(Refusal::UnknownApp);
     }
     found
@@ -223,7 +228,10 @@ fn responses(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u1
         found.insert("200".to_owned(), answer);
     }
     if matches!(operation.answers, Answers::Redirect) {
-        found.insert("303".to_owned(), json!({"description": "To the page."}));
+        found.insert(
+            "303".to_owned(),
+            json!({"description": "To the page.", "headers": {"Location": {"schema": {"type": "string"}}}}),
+        );
     }
     let mut errors: Vec<ErrorKind> = Vec::new();
     let mut refusals = common_refusals(entry);

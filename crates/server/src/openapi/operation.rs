@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::components::Components;
+use crate::api::FIELDS_OF_SETTINGS;
 
 /// What is said of a route.
 #[derive(Clone, Copy)]
@@ -16,6 +17,8 @@ pub(crate) struct Operation {
     pub(crate) about: &'static str,
     /// Of the body, or of the query where there is no body.
     pub(crate) fields: &'static [Field],
+    /// More of them, where several routes share the others.
+    pub(crate) more: &'static [Field],
     /// What it answers when all is well: one of these.
     pub(crate) answers: Answers,
     /// Headers of that answer.
@@ -29,10 +32,17 @@ pub(crate) const OPERATION: Operation = Operation {
     summary: "",
     about: "",
     fields: &[],
+    more: &[],
     answers: Answers::Json(&[truth]),
     headers: &[],
     refuses: &[],
 };
+
+impl Operation {
+    pub(super) fn all_fields(&self) -> impl Iterator<Item = &'static Field> + Clone + use<> {
+        self.fields.iter().chain(self.more)
+    }
+}
 
 /// What a route answers.
 #[derive(Clone, Copy)]
@@ -83,6 +93,8 @@ pub(crate) struct Field {
     pub(crate) about: &'static str,
     /// Whether a request may be made with it as it stands: not one of two ways to say the same.
     is_shown: bool,
+    /// What a text must look like.
+    pattern: Option<&'static str>,
 }
 
 /// What a field holds.
@@ -92,16 +104,18 @@ pub(crate) enum Kind {
     Text(&'static str),
     /// One of these texts.
     Choice(&'static [&'static str]),
-    /// A whole number, or its digits.
-    Number(u32),
+    /// A whole number of at least and at most so much, or its digits.
+    Number(u32, u32),
+    /// The name of a setting.
+    Setting,
     /// `true` or `false`, or the text of it.
     Flag,
     /// An object, or its JSON as text.
     Object,
     /// A list, or its JSON as text.
     List,
-    /// A list of texts, or one text with commas.
-    Texts,
+    /// A list of texts such as this one, or one text with commas.
+    Texts(&'static str),
     /// A code: digits, as text or as a number. Some take a recovery code in its place.
     Code,
     /// A file, in a form of type `multipart/form-data`.
@@ -110,7 +124,7 @@ pub(crate) enum Kind {
 
 impl Field {
     const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
-        Self { name, kind, is_required: false, about, is_shown: false }
+        Self { name, kind, is_required: false, about, is_shown: false, pattern: None }
     }
 
     /// The same, but it must be there.
@@ -125,17 +139,29 @@ impl Field {
         self
     }
 
+    /// The same, as a text of this form.
+    pub(crate) const fn like(mut self, pattern: &'static str) -> Self {
+        self.pattern = Some(pattern);
+        self
+    }
+
+    /// Whether a request may be made with it, and hardly without it.
+    pub(super) const fn is_needed(&self) -> bool {
+        self.is_required || self.is_shown
+    }
+
     /// What the example of a request holds of it.
     pub(crate) fn example(&self) -> Option<(&'static str, Value)> {
         let example = match self.kind {
-            _ if !(self.is_required || self.is_shown) => return None,
+            _ if !self.is_needed() => return None,
             Kind::Text(example) => example.into(),
             Kind::Choice(values) => values.first().copied().into(),
-            Kind::Number(example) => example.into(),
+            Kind::Number(least, _) => least.into(),
+            Kind::Setting => "signupFlow".into(),
             Kind::Flag => true.into(),
             Kind::Object => json!({}),
             Kind::List => json!([]),
-            Kind::Texts => json!(["DE"]),
+            Kind::Texts(example) => json!([example]),
             Kind::Code => "123456".into(),
             Kind::File => return None,
         };
@@ -144,49 +170,83 @@ impl Field {
 
     /// Its schema. In a form everything is text.
     pub(crate) fn schema(&self, is_form: bool) -> Value {
+        let digits = json!({"type": "string", "pattern": "^[0-9]+$"});
         let mut schema = match self.kind {
-            Kind::Text(example) => json!({"type": "string", "example": example}),
+            Kind::Text(_) => json!({"type": "string"}),
             Kind::Choice(values) => json!({"type": "string", "enum": values}),
-            Kind::Number(example) if is_form => {
-                json!({"type": "string", "pattern": "^[0-9]+$", "example": example.to_string()})
+            Kind::Setting => {
+                json!({"type": "string", "enum": settings().map(|(name, _)| name).collect::<Vec<_>>()})
             }
-            Kind::Number(example) => json!({
-                "anyOf": [{"type": "integer", "minimum": 0, "maximum": u32::MAX}, {"type": "string", "pattern": "^[0-9]+$"}],
-                "example": example,
-            }),
+            Kind::Number(..) if is_form => digits,
+            Kind::Number(least, most) => {
+                json!({"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, digits]})
+            }
             Kind::Flag if is_form => json!({"type": "string", "enum": ["true", "false"]}),
-            Kind::Flag => json!({"enum": [true, false, "true", "false"]}),
-            Kind::Object if is_form => json!({"type": "string", "description": "JSON", "example": "{}"}),
-            Kind::Object => json!({"anyOf": [{"type": "object"}, {"type": "string"}], "example": {}}),
-            Kind::List if is_form => json!({"type": "string", "description": "JSON", "example": "[]"}),
-            Kind::List => {
-                json!({"anyOf": [{"type": "array", "items": {}}, {"type": "string"}], "example": []})
+            Kind::Flag => {
+                json!({"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["true", "false"]}]})
             }
-            Kind::Texts if is_form => json!({"type": "string"}),
-            Kind::Texts => json!({
+            Kind::Object | Kind::List | Kind::Texts(_) | Kind::Code if is_form => json!({"type": "string"}),
+            Kind::Object => json!({"anyOf": [{"type": "object"}, {"type": "string"}]}),
+            Kind::List => json!({"anyOf": [{"type": "array", "items": {}}, {"type": "string"}]}),
+            Kind::Texts(_) => json!({
                 "anyOf": [{"type": "array", "items": {"type": ["string", "number"]}}, {"type": "string"}],
             }),
-            Kind::Code if is_form => json!({"type": "string", "example": "123456"}),
-            Kind::Code => {
-                json!({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}], "example": "123456"})
-            }
+            Kind::Code => json!({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
             Kind::File => json!({"type": "string", "contentMediaType": "application/zip"}),
         };
-        if let Some(members) = schema.as_object_mut()
-            && !self.about.is_empty()
+        let Some(members) = schema.as_object_mut() else { return schema };
+        if let Some(pattern) = self.pattern {
+            members.insert("pattern".to_owned(), pattern.into());
+        }
+        // A page that tries a request out sends every example that it is given.
+        if let Some((_, example)) =
+            self.example().filter(|_| !matches!(self.kind, Kind::Choice(_) | Kind::Flag))
         {
-            members.insert("description".to_owned(), self.about.into());
+            members.insert("example".to_owned(), if is_form { text_of(&example).into() } else { example });
+        }
+        let about = self.words(is_form);
+        if !about.is_empty() {
+            members.insert("description".to_owned(), about.into());
         }
         // Nothing and null are the same here.
         if self.is_required || is_form {
             return schema;
         }
-        match (self.kind, schema.as_object_mut()) {
-            (Kind::Text(_), Some(members)) => members.insert("type".to_owned(), json!(["string", "null"])),
-            _ => return json!({"anyOf": [schema, {"type": "null"}]}),
-        };
-        schema
+        match self.kind {
+            Kind::Text(_) => {
+                members.insert("type".to_owned(), json!(["string", "null"]));
+                schema
+            }
+            _ => json!({"anyOf": [schema, {"type": "null"}]}),
+        }
     }
+
+    fn words(&self, is_form: bool) -> String {
+        let mut words = vec![self.about.to_owned()];
+        match self.kind {
+            Kind::Text(example) if !self.is_needed() => words.push(format!("Such as `{example}`.")),
+            Kind::Texts(example) if !self.is_needed() => words.push(format!("Such as `{example}`.")),
+            Kind::Number(least, most) => words.push(format!("{least} to {most}.")),
+            Kind::Object | Kind::List if is_form => words.push("As JSON.".to_owned()),
+            Kind::Setting => words.extend(settings().map(|(name, fields)| {
+                let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+                format!("`{name}` takes {}.", fields.join(", "))
+            })),
+            _ => {}
+        }
+        words.retain(|part| !part.is_empty());
+        words.join(" ")
+    }
+}
+
+/// An example as a form carries it.
+fn text_of(example: &Value) -> String {
+    example.as_str().map_or_else(|| example.to_string(), str::to_owned)
+}
+
+/// The settings by their names, with the fields that each takes.
+fn settings() -> impl Iterator<Item = &'static (&'static str, &'static [&'static str])> {
+    FIELDS_OF_SETTINGS.iter()
 }
 
 pub(crate) const fn text(name: &'static str, example: &'static str, about: &'static str) -> Field {
@@ -201,8 +261,13 @@ pub(crate) const fn choice(
     Field::new(name, Kind::Choice(values), about)
 }
 
-pub(crate) const fn number(name: &'static str, example: u32, about: &'static str) -> Field {
-    Field::new(name, Kind::Number(example), about)
+/// Least and most stand in what is said of it.
+pub(crate) const fn number(name: &'static str, (least, most): (u32, u32), about: &'static str) -> Field {
+    Field::new(name, Kind::Number(least, most), about)
+}
+
+pub(crate) const fn setting(name: &'static str, about: &'static str) -> Field {
+    Field::new(name, Kind::Setting, about)
 }
 
 pub(crate) const fn flag(name: &'static str, about: &'static str) -> Field {
@@ -217,8 +282,8 @@ pub(crate) const fn items(name: &'static str, about: &'static str) -> Field {
     Field::new(name, Kind::List, about)
 }
 
-pub(crate) const fn texts(name: &'static str, about: &'static str) -> Field {
-    Field::new(name, Kind::Texts, about)
+pub(crate) const fn texts(name: &'static str, example: &'static str, about: &'static str) -> Field {
+    Field::new(name, Kind::Texts(example), about)
 }
 
 pub(crate) const fn code(name: &'static str, about: &'static str) -> Field {

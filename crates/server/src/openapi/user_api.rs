@@ -2,6 +2,7 @@
 
 use latchkey_service::Refusal;
 
+use super::fields::MD5;
 use super::operation::{Answers, Field, OPERATION, Operation, choice, code, flag, object, one, text, truth};
 use crate::dto::{
     Application, Available, Discovery, FactorSecret, Health, KeySet, LoginToken, OwnUser, RecoveryCodes,
@@ -15,7 +16,8 @@ const PASSWORD: Field = text(
     "482c811da5d5b4bc6d497ffa98491e38",
     "The lower-case hexadecimal MD5 of the password, as the SDKs send it.",
 )
-.shown();
+.shown()
+.like(MD5);
 const RAW_PASSWORD: Field =
     text("rawPassword", "correct horse battery staple", "The password itself: one of the two is needed.");
 const META_DATA: Field = object("metaData", "Values of the fields that the application declares.");
@@ -114,7 +116,7 @@ pub(crate) const REGISTER: Operation = Operation {
     summary: "Accept an invitation",
     fields: &[HANDLE, PASSWORD, RAW_PASSWORD, CODE, META_DATA, LOCALE],
     answers: TOKENS,
-    refuses: &[Refusal::InvitationsOff, Refusal::HandleTaken, Refusal::CodeExpired, Refusal::MetadataInvalid],
+    refuses: &[Refusal::InvitationsOff, Refusal::SignupOff, Refusal::HandleTaken, Refusal::MetadataInvalid],
     ..OPERATION
 };
 pub(crate) const LOGIN: Operation = Operation {
@@ -128,7 +130,6 @@ pub(crate) const LOGIN: Operation = Operation {
         Refusal::UserSuspended,
         Refusal::NoUserNames,
         Refusal::MetadataInvalid,
-        Refusal::SmsFailed,
     ],
     ..OPERATION
 };
@@ -188,7 +189,6 @@ pub(crate) const SOCIAL_SIGNUP: Operation = Operation {
         Refusal::HandleAccountExists,
         Refusal::AppleAccountExists,
         Refusal::GoogleAccountExists,
-        Refusal::HandleTaken,
         Refusal::MetadataInvalid,
     ],
     ..OPERATION
@@ -203,7 +203,7 @@ pub(crate) const RESET_PASSWORD: Operation = Operation {
     summary: "Set a new password with a reset code",
     about: "All sessions end. Second factors stay. The app token may also stand in `access-token`, as the Kotlin SDK sends it.",
     fields: &[NAME, PASSWORD, RAW_PASSWORD, CODE],
-    refuses: &[Refusal::CodeExpired, Refusal::AccountUnknown, Refusal::UserSuspended, Refusal::NoUserNames],
+    refuses: &[Refusal::UserSuspended, Refusal::NoUserNames],
     ..OPERATION
 };
 pub(crate) const GET_USER: Operation =
@@ -214,7 +214,7 @@ pub(crate) const CHANGE_PASSWORD: Operation = Operation {
     fields: &[
         PASSWORD,
         RAW_PASSWORD,
-        text("newPassword", "9cc2ae8a1ba7a93da39b46fc1019c481", "As `password`.").shown(),
+        text("newPassword", "9cc2ae8a1ba7a93da39b46fc1019c481", "As `password`.").shown().like(MD5),
         text("newRawPassword", "another horse battery staple", "As `rawPassword`."),
     ],
     refuses: &[Refusal::InvalidData],
@@ -233,8 +233,11 @@ pub(crate) const SET_USER_NAME: Operation = Operation {
     refuses: &[Refusal::NoUserNames, Refusal::UserNameTaken],
     ..OPERATION
 };
-pub(crate) const SET_LOCALE: Operation =
-    Operation { summary: "Choose the language of mails", fields: &[LOCALE.required()], ..OPERATION };
+pub(crate) const SET_LOCALE: Operation = Operation {
+    summary: "Choose the language of mails",
+    fields: &[LOCALE.required().like("^[A-Z]{2}$")],
+    ..OPERATION
+};
 pub(crate) const SET_USER_METADATA: Operation = Operation {
     summary: "Change metadata, as far as the application lets users",
     fields: &[META_DATA.required()],
@@ -247,19 +250,13 @@ pub(crate) const SET_PHONE: Operation = Operation {
         text("phone", "+4915112345678", "With `+` and the code of its country.").required(),
         FACTOR_CODE,
     ],
-    refuses: &[
-        Refusal::NoPhoneFactor,
-        Refusal::PhoneTaken,
-        Refusal::SmsFailed,
-        Refusal::CredentialsWrong,
-        Refusal::CodeExpired,
-    ],
+    refuses: &[Refusal::NoPhoneFactor, Refusal::PhoneTaken, Refusal::SmsFailed, Refusal::CredentialsWrong],
     ..OPERATION
 };
 pub(crate) const VERIFY_PHONE: Operation = Operation {
     summary: "Verify the telephone number with the code",
     fields: &[CODE],
-    refuses: &[Refusal::NoPhoneFactor, Refusal::PhoneTaken, Refusal::CodeExpired],
+    refuses: &[Refusal::NoPhoneFactor, Refusal::PhoneTaken],
     ..OPERATION
 };
 pub(crate) const SET_FACTOR: Operation = Operation {
@@ -276,14 +273,13 @@ pub(crate) const SET_FACTOR: Operation = Operation {
         Refusal::NoPhoneFactor,
         Refusal::PhoneNotVerified,
         Refusal::CredentialsWrong,
-        Refusal::CodeExpired,
     ],
     ..OPERATION
 };
 pub(crate) const CONFIRM_GOOGLE: Operation = Operation {
     summary: "Prove a new authenticator with its first code",
     fields: &[CODE],
-    refuses: &[Refusal::NoAuthenticator, Refusal::CodeExpired],
+    refuses: &[Refusal::NoAuthenticator],
     ..OPERATION
 };
 pub(crate) const NEW_RECOVERY_CODES: Operation = Operation {
@@ -291,12 +287,7 @@ pub(crate) const NEW_RECOVERY_CODES: Operation = Operation {
     about: "The old ones end. Each works once in the place of a second factor.",
     fields: &[FACTOR_CODE],
     answers: Answers::Json(&[one::<RecoveryCodes>]),
-    refuses: &[
-        Refusal::NoAuthenticator,
-        Refusal::NoPhoneFactor,
-        Refusal::CredentialsWrong,
-        Refusal::CodeExpired,
-    ],
+    refuses: &[Refusal::CredentialsWrong],
     ..OPERATION
 };
 pub(crate) const SET_APP_DATA: Operation = Operation {
@@ -322,7 +313,6 @@ pub(crate) const DELETE_ACCOUNT: Operation = Operation {
         Refusal::NoAppleLogin,
         Refusal::NoGoogleLogin,
         Refusal::ProviderTokenInvalid,
-        Refusal::AccountUnknown,
     ],
     ..OPERATION
 };

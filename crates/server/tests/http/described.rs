@@ -113,6 +113,9 @@ async fn the_description_needs_no_token_and_no_other_server<S: Store>(app: TestA
         let policy = header(&answer, "content-security-policy");
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("http"), "{policy}");
     }
+    for path in ["/openapi.json", "/docs/index.html", "/health/live"] {
+        assert_eq!(app.send(request("HEAD", path)).await.status, 200, "{path}");
+    }
     let page = app.send(request("GET", "/docs/index.html")).await.text();
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("//cdn"), "{page}");
     for missing in ["nothing.js", "swagger-ui.css.map", "..%2fCargo.toml"] {

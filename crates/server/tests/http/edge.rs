@@ -31,6 +31,11 @@ async fn every_route_answers_every_method<S: Store>(app: TestApp<S>) {
                 assert_ne!(answer.status, 405, "{method} {path}");
             } else {
                 assert_eq!(answer.error(), (405, 602), "{method} {path}");
+                let allowed = answer.headers.get("allow").unwrap().to_str().unwrap();
+                assert!(
+                    all.iter().filter(|e| e.path == entry.path).all(|e| allowed.contains(e.method)),
+                    "{allowed}"
+                );
             }
             for header in ["server", "x-powered-by"] {
                 assert!(!answer.headers.contains_key(header), "{header}");
