@@ -27,10 +27,10 @@ try {
     for (const part of ["user_API", "administration", "public"]) {
       check((await page.locator(`[id^="operations-${part}-"]`).count()) > 2, `nothing of ${part}`);
     }
-    await login.locator("button.opblock-summary-control").click();
-    await login.getByText("invalid login credentials").first().waitFor();
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     check(overflow <= 0, `${overflow} pixels too wide at ${width}`);
+    await login.locator("button.opblock-summary-control").click();
+    await login.getByText("invalid login credentials").first().waitFor();
     check(wrong.length === 0, wrong.join("\n"));
     await login.screenshot({ path: join(shots, `docs-${width}.png`) });
     await page.close();
