@@ -1,9 +1,9 @@
-//! What SQLite alone must show: a commit that fails answers nobody with success.
+//! What SQLite alone must show: a commit that fails answers nobody with success, and what is deleted is gone.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests: a failure is a panic")]
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use latchkey_domain::{AppId, KeyedDigest};
+use latchkey_domain::{AppId, Channel, KeyedDigest, MessageId, MessageState, OutboxMessage, Sealed};
 use latchkey_storage::diesel::DatabaseLocation;
 use latchkey_storage::{QuotaKey, StorageError, Store};
 use latchkey_test_support::TestDatabase;
@@ -79,4 +79,46 @@ fn sqlite_connections_that_lose_their_log_are_refused() {
     let location = DatabaseLocation::File(":memory:".into());
     let error = latchkey_storage::diesel::Database::open(&location, &Default::default()).unwrap_err();
     assert!(error.to_string().contains("write-ahead log"), "{error}");
+}
+
+/// What was deleted is overwritten, not only forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_keeps_nothing_of_what_was_deleted() {
+    let database = TestDatabase::sqlite();
+    let store = database.store();
+    let (marker, recipient) = (*b"a mark that stands nowhere else", KeyedDigest::from_bytes([7; 32]));
+    let messages: Vec<_> = (1..=20).map(|number| message(number, &marker, &recipient)).collect();
+    let added = store
+        .transact("test", move |repos| messages.iter().try_for_each(|message| repos.outbox().add(message)));
+    added.await.unwrap();
+    assert!(holds(&database, &marker), "it was stored");
+    let removed: Result<(), StorageError> = store
+        .transact("test", move |repos| repos.outbox().remove_of(AppId::from_bytes([1; 16]), &recipient))
+        .await;
+    removed.unwrap();
+    assert!(!holds(&database, &marker));
+}
+
+fn message(number: u8, payload: &[u8], recipient: &KeyedDigest) -> OutboxMessage {
+    OutboxMessage {
+        app_id: AppId::from_bytes([1; 16]),
+        id: MessageId::from_bytes([number; 16]),
+        channel: Channel::Mail,
+        recipient: Some(recipient.clone()),
+        payload: Sealed::from_bytes(payload.to_vec()),
+        attempts: 0,
+        due_at: time::OffsetDateTime::UNIX_EPOCH,
+        expires_at: None,
+        state: MessageState::Due,
+        last_error: None,
+        created_at: time::OffsetDateTime::UNIX_EPOCH,
+    }
+}
+
+/// Whether the database's file holds these bytes, once all that was written is in it.
+fn holds(database: &TestDatabase, bytes: &[u8]) -> bool {
+    use diesel::connection::SimpleConnection as _;
+    connection(database).batch_execute("PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
+    let DatabaseLocation::File(path) = database.location() else { panic!("a file") };
+    std::fs::read(path).unwrap().windows(bytes.len()).any(|window| window == bytes)
 }
