@@ -142,3 +142,26 @@ fn a_key_in_the_settings_is_replaced_by_its_operator() {
     let place = place.with("LATCHKEY__KEYS__MASTER_KEY", new.trim());
     assert!(place.printed(&["app", "list"]).contains("Shop"));
 }
+
+/// Until everything is wrapped anew, the old key is the key: it keeps its name when the database refuses.
+#[test]
+fn a_change_that_fails_leaves_the_old_key_in_its_place() {
+    use diesel::connection::SimpleConnection as _;
+
+    let place = Place::sqlite();
+    let _ = place.printed(&["app", "create", "Shop"]);
+    let key = || std::fs::read_to_string(place.data().join("master.key")).unwrap();
+    let on_database = |sql: &str| {
+        let path = place.data().join("latchkey.db");
+        SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
+    };
+    let before = key();
+    on_database("CREATE TRIGGER refuses BEFORE UPDATE ON server_keys BEGIN SELECT RAISE(ABORT, 'no'); END;");
+    assert_ne!(place.run(&["keys", "rotate-master"]).status.code(), Some(0));
+    assert_eq!(key(), before);
+    on_database("DROP TRIGGER refuses;");
+    assert!(place.printed(&["app", "list"]).contains("Shop"));
+    let _ = place.printed(&["keys", "rotate-master"]);
+    assert_ne!(key(), before);
+    assert!(place.printed(&["app", "list"]).contains("Shop"));
+}
