@@ -198,7 +198,7 @@ fn common_refusals(entry: &Entry) -> Vec<Refusal> {
         return found;
     }
     found.push(Refusal::ServerScopeNeeded);
-    if fields.clone().next().is_some() || entry.method != "GET" {
+    if fields.clone().next().is_some() {
         found.push(Refusal::InvalidData);
     }
     if fields.clone().any(|field| field.is_required) {

@@ -335,6 +335,9 @@ async fn test_mails_go_to_the_own_sender_five_an_hour<S: Store>(app: TestApp<S>)
     );
     app.clock.advance(time::Duration::hours(1));
     assert_eq!(test().await.text(), "true");
+    app.refuse_mail(true);
+    assert_eq!(test().await.error(), (400, 500), "what the provider says is told");
+    app.refuse_mail(false);
     assert_eq!(app.admin("testEmailExtension", json!({})).await.error(), (400, 403));
     assert_eq!(app.admin("testEmailExtension", json!({"appId": "x"})).await.error(), (404, 401));
 }

@@ -110,6 +110,7 @@ async fn the_log_leaves_as_csv_and_json_lines<S: Store>(app: TestApp<S>) {
     assert_eq!((parsed.len(), &parsed[0]["action"]), (1, &json!("create")));
     for (query, error) in [
         ("exportLogs".to_owned(), (400, 403)),
+        (format!("exportLogs?appId={}&userId=x", shop.id), (404, 603)),
         (format!("exportLogs?appId={}&format=xml", shop.id), (400, 602)),
     ] {
         assert_eq!(app.admin_get(&query).await.error(), error, "{query}");

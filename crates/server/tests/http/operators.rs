@@ -6,10 +6,11 @@ use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::harness::{Answer, TestApp, request};
+use crate::harness::{Answer, PASSWORD, TestApp, request};
 use crate::on_every_store;
 
 on_every_store!(
+    what_an_inactive_application_does_not_do_for_operators,
     sec_086_every_route_asks_for_its_scope,
     sec_088_a_token_of_one_app_finds_no_other,
     sec_089_a_revoked_token_opens_nothing,
@@ -183,4 +184,27 @@ async fn tokens_that_cannot_be_are_not_made<S: Store>(app: TestApp<S>) {
     }
     let list = app.get("/api/app/operatorTokens?after=x", ("server-secret", &app.server_secret)).await;
     assert_eq!(list.error(), (400, 602));
+}
+
+async fn what_an_inactive_application_does_not_do_for_operators<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let root =
+        json!({"appId": shop.id, "handle": "root@example.com", "password": PASSWORD, "administrator": true});
+    let root = app.admin("addUser", root).await.field("_id");
+    let invited = app.admin("createAppInvite", json!({"appId": shop.id, "handle": "bob@example.com"})).await;
+    assert_eq!(invited.status, 200);
+    let tokens = async || app.admin("superUserToken", json!({"appId": shop.id, "userId": root})).await;
+    for (status, code) in [("suspended", 402), ("inactive", 402), ("blocked", 402), ("migrated", 413)] {
+        app.set(&shop, "status", "status", json!(status)).await;
+        let invite = json!({"appId": shop.id, "handle": "cyd@example.com"});
+        assert_eq!(app.admin("createAppInvite", invite).await.error(), (400, code), "{status}");
+        let again = json!({"appId": shop.id, "handle": "bob@example.com"});
+        assert_eq!(app.admin("resendAppInvite", again).await.error(), (400, code), "{status}");
+        assert_eq!(tokens().await.error(), (400, code), "{status}");
+    }
+    app.set(&shop, "status", "status", json!("active")).await;
+    assert_eq!(tokens().await.status, 200);
+    let needed = json!([{"path": "city", "fieldName": "city", "required": true}]);
+    app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": needed})).await;
+    assert_eq!(tokens().await.error(), (400, 604), "no JWT lacks a required field");
 }
