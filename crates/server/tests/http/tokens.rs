@@ -1,5 +1,6 @@
 //! Every route with every token: generated from the table of routes, so that no route escapes.
 
+use latchkey_server::openapi::document;
 use latchkey_server::routes::{Takes, table};
 use latchkey_storage::Store;
 use serde_json::json;
@@ -11,6 +12,7 @@ use crate::on_every_store;
 on_every_store!(
     sec_054_only_the_right_kind_in_the_right_carrier_passes,
     sec_055_tokens_of_one_app_reach_nothing_of_another,
+    who_is_not_active_is_refused_by_every_route,
     sec_089_no_token_or_an_expired_one_is_refused_everywhere,
 );
 
@@ -130,4 +132,48 @@ async fn sec_089_no_token_or_an_expired_one_is_refused_everywhere<S: Store>(app:
         let answered = status_of(&app, entry.method, entry.path, &shop.id, header).await;
         assert!(is_refusal_of_token(entry.takes, answered), "{} {answered:?}", entry.path);
     }
+}
+
+/// Asks every route of the user API for what the API's description shows as its example.
+async fn who_is_not_active_is_refused_by_every_route<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    for (setting, field) in [
+        ("anonLogin", "anonymousLoginEnabled"),
+        ("userNamesEnabled", "userNamesEnabled"),
+        ("appleLogin", "appleLoginEnabled"),
+        ("googleLogin", "googleLoginEnabled"),
+    ] {
+        app.set(&shop, setting, field, json!(true)).await;
+    }
+    let access = app.user(&shop, "ana@example.com").await;
+    let superuser = app.super_token(&shop, "root@example.com").await;
+    let described = document::<S>();
+    let codes = async |wanted: i64, as_user: bool| {
+        for entry in table::<S>().iter().filter(|entry| entry.path.starts_with("/api/appuser/")) {
+            let header = match entry.takes {
+                Takes::AppToken | Takes::Either if !as_user => ("app-token", &shop.token),
+                Takes::AccessToken | Takes::Either => ("access-token", &access),
+                Takes::SuperUser if !as_user => ("access-token", &superuser),
+                _ => continue,
+            };
+            let operation = &described["paths"][entry.path][entry.method.to_lowercase()];
+            let example = &operation["requestBody"]["content"]["application/json"]["example"];
+            let query = if entry.path.ends_with("userNameAvailable") { "?userName=ana" } else { "" };
+            let mut sent = request(entry.method, &format!("{}{query}", entry.path))
+                .insert_header((header.0, header.1.as_str()));
+            if entry.method == "POST" {
+                sent = sent.set_json(example);
+            }
+            assert_eq!(app.send(sent).await.error(), (400, wanted), "{} {example}", entry.path);
+        }
+    };
+    for (status, code) in [("suspended", 402), ("migrated", 413)] {
+        app.set(&shop, "status", "status", json!(status)).await;
+        codes(code, false).await;
+    }
+    app.set(&shop, "status", "status", json!("active")).await;
+    let id = app.user_id(&shop, "ana@example.com").await;
+    app.admin("user", json!({"appId": shop.id, "userId": id, "status": "suspend"})).await;
+    // Their sessions end with it.
+    codes(405, true).await;
 }
