@@ -89,6 +89,14 @@ impl Place {
         self.folder.path().join("data")
     }
 
+    /// A new file in the data folder.
+    #[must_use]
+    pub fn written(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.data().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
     /// The PostgreSQL database, if there is one.
     #[must_use]
     pub fn database(&self) -> Option<&TestDatabase> {
@@ -377,10 +385,16 @@ impl Drop for MailServer {
 /// The app token that `latchkey app create` printed.
 #[must_use]
 pub fn app_token_in(printed: &str) -> String {
-    printed
-        .lines()
-        .find_map(|line| line.strip_prefix("app token"))
-        .unwrap_or_else(|| panic!("no app token in {printed}"))
-        .trim()
-        .to_owned()
+    labelled("app token", printed)
+}
+
+/// The id of the application that it made.
+#[must_use]
+pub fn app_id_in(printed: &str) -> String {
+    labelled("app id", printed)
+}
+
+fn labelled(label: &str, printed: &str) -> String {
+    let found = printed.lines().find_map(|line| line.strip_prefix(label));
+    found.unwrap_or_else(|| panic!("no {label} in {printed}")).trim().to_owned()
 }

@@ -5,22 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use latchkey_tests::{PASSWORD, Place, app_token_in};
+use latchkey_tests::{PASSWORD, Place, app_id_in, app_token_in};
 use serde_json::{Value, json};
 
 /// The digest of [`PASSWORD`] as the reference would keep it, at a cost that tests can afford.
 fn bcrypt_digest() -> String {
     bcrypt::hash(PASSWORD, 4).unwrap()
-}
-
-fn app_id_in(printed: &str) -> String {
-    printed.lines().find_map(|line| line.strip_prefix("app id")).unwrap().trim().to_owned()
-}
-
-fn written(place: &Place, name: &str, text: &str) -> PathBuf {
-    let path = place.data().join(name);
-    fs::write(&path, text).unwrap();
-    path
 }
 
 fn path(path: &Path) -> &str {
@@ -51,7 +41,7 @@ fn exported(place: &Place, app: &str, passphrase: Option<&Path>) -> String {
 async fn users_move_in(place: Place, served: bool) {
     let printed = place.printed(&["app", "create", "Shop", "--signup-flow", "none"]);
     let (app, token) = (app_id_in(&printed), app_token_in(&printed));
-    let file = written(&place, "users.csv", &list_of_users(1_500));
+    let file = place.written("users.csv", &list_of_users(1_500));
     let server = served.then(|| place.start());
     let dry = place.printed(&["import", "users", &app, path(&file), "--dry-run"]);
     assert!(dry.contains("1500 users: 1500 new, 0 there already") && dry.contains("dry run"), "{dry}");
@@ -142,10 +132,10 @@ async fn archive_of_a_shop(place: &Place) -> (String, PathBuf, String) {
         .unwrap();
     assert_eq!(enrolled.0, 200, "{}", enrolled.1);
     drop(server);
-    let list = written(place, "more.csv", &list_of_users(2_300));
+    let list = place.written("more.csv", &list_of_users(2_300));
     let told = place.printed(&["import", "users", &app, path(&list)]);
     assert!(told.contains("2300 users were imported"), "{told}");
-    let passphrase = written(place, "passphrase", "correct horse battery staple\n");
+    let passphrase = place.written("passphrase", "correct horse battery staple\n");
     let archive = exported(place, &app, Some(&passphrase));
     assert!(!archive.contains("SG.canary") && !archive.contains("PRIVATE KEY"));
     (app, passphrase, archive)
@@ -156,7 +146,7 @@ async fn an_archive_moves(from: Place, to: Place) {
     assert_eq!(exported(&from, &app, Some(&passphrase)), archive, "the same at every time");
     let _ = to.printed(&["app", "list"]);
     let _ = to.printed(&["app", "create", "Another"]);
-    let file = written(&to, "shop.jsonl", &archive);
+    let file = to.written("shop.jsonl", &archive);
     let import = ["import", "archive", path(&file), "--passphrase-file", path(&passphrase)];
 
     // Killed at a few moments: nobody sees it, and it goes on where it was.
@@ -202,7 +192,7 @@ async fn without_its_passphrase_an_application_gets_a_new_key() {
     let (from, to) = (Place::sqlite(), Place::sqlite());
     let (app, passphrase, archive) = archive_of_a_shop(&from).await;
     let _ = to.printed(&["app", "create", "Another"]);
-    let file = written(&to, "shop.jsonl", &archive);
+    let file = to.written("shop.jsonl", &archive);
     let dry = to.printed(&["import", "archive", path(&file), "--dry-run"]);
     assert!(dry.contains("gets a new key") && dry.contains("1 lose their authenticator"), "{dry}");
     let told = to.printed(&["import", "archive", path(&file)]);
@@ -214,7 +204,7 @@ async fn without_its_passphrase_an_application_gets_a_new_key() {
         lines.filter(|line| !line.contains("u0@example.com")).map(str::to_owned).collect()
     };
     assert_eq!(people(&again), people(&archive));
-    let wrong = written(&to, "wrong", "another horse battery staple\n");
+    let wrong = to.written("wrong", "another horse battery staple\n");
     let refused = Place::sqlite();
     let _ = refused.printed(&["app", "create", "Another"]);
     let output = refused.run(&["import", "archive", path(&file), "--passphrase-file", path(&wrong)]);
@@ -291,7 +281,7 @@ async fn a_digest_of_the_password_itself_is_upgraded_by_the_password_itself() {
     let raw = "correct horse battery staple";
     let digest = bcrypt::hash(raw, 4).unwrap();
     let line = json!({"handle": "ana@example.com", "password": digest, "passwordOver": "raw"});
-    let file = written(&place, "raw.jsonl", &format!("{line}\n"));
+    let file = place.written("raw.jsonl", &format!("{line}\n"));
     let report = place.data().join("report.jsonl");
     let told = place.printed(&["import", "users", &app, path(&file), "--report", path(&report)]);
     assert!(

@@ -3,25 +3,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 
-use latchkey_tests::Place;
-
-fn app_id_in(printed: &str) -> String {
-    printed.lines().find_map(|line| line.strip_prefix("app id")).unwrap().trim().to_owned()
-}
+use latchkey_tests::{Place, app_id_in};
 
 fn shop() -> (Place, String) {
     let place = Place::sqlite();
     let app = app_id_in(&place.printed(&["app", "create", "Shop"]));
     (place, app)
-}
-
-fn written(place: &Place, name: &str, text: &str) -> PathBuf {
-    let path = place.data().join(name);
-    fs::write(&path, text).unwrap();
-    path
 }
 
 fn path(path: &Path) -> &str {
@@ -52,7 +42,7 @@ fn what_is_one_users_alone_stands_once() {
     let text = format!(
         "handle,userName,id\nok1@x.com,ann,\nok2@x.com,ann,\nok3@x.com,bob,{id}\nok4@x.com,carl,{id}\nOK1@x.com,,\n"
     );
-    let file = written(&place, "dup.csv", &text);
+    let file = place.written("dup.csv", &text);
     let import = ["import", "users", &app, path(&file)];
     let words = [
         "3 cannot be imported",
@@ -68,7 +58,7 @@ fn what_is_one_users_alone_stands_once() {
     // And against those who are there.
     let others =
         format!("handle,userName,id\nnew1@x.com,ann,\nnew2@x.com,,{id}\nok1@x.com,,{}\n", "f".repeat(32));
-    let file = written(&place, "others.csv", &others);
+    let file = place.written("others.csv", &others);
     let words =
         ["line 2: new1@x.com: the user name", "line 3: new2@x.com: the id", "line 4: ok1@x.com: the handle"];
     refused(&place, &["import", "users", &app, path(&file), "--dry-run"], &words);
@@ -79,7 +69,7 @@ fn a_wrong_cell_is_told_with_all_the_others_and_can_be_left_away() {
     let (place, app) = shop();
     let text = "handle,administrator,createdAt,metaData\nok@x.com,yes,,\na@x.com,,1969-01-01T00:00:00Z,\n\
         b@x.com,,,[1]\n\u{1b}]0;pwned\u{7}x@x.com,,,\ngood@x.com,true,,\n";
-    let file = written(&place, "cells.csv", text);
+    let file = place.written("cells.csv", text);
     let import = ["import", "users", &app, path(&file)];
     refused(&place, &import, &["4 cannot be imported", "line 2", "line 3", "line 4", "\\u{1b}]0;pwned"]);
     let output = place.run(&[&import[..], &["--skip-refused"]].concat());
@@ -88,7 +78,7 @@ fn a_wrong_cell_is_told_with_all_the_others_and_can_be_left_away() {
     assert!(!said.contains('\u{1b}') && !said.contains('\u{7}'), "a terminal is not commanded: {said:?}");
     let lines =
         format!("{{\"handle\":\"c@x.com\"}}\n{{\n{{\"handle\":\"d@x.com\",\"metaData\":{}}}\n", nested(100));
-    let file = written(&place, "lines.jsonl", &lines);
+    let file = place.written("lines.jsonl", &lines);
     let import = ["import", "users", &app, path(&file)];
     refused(&place, &import, &["2 cannot be imported", "line 2", "line 3"]);
     assert!(place.printed(&[&import[..], &["--skip-refused"]].concat()).contains("1 users were imported"));
@@ -108,11 +98,11 @@ fn numbers_in_metadata_leave_as_they_came() {
         .enumerate()
         .map(|(n, number)| format!("{{\"handle\":\"u{n}@x.com\",\"metaData\":{{\"n\":{number}}}}}\n"))
         .collect();
-    let file = written(&place, "numbers.jsonl", &lines);
+    let file = place.written("numbers.jsonl", &lines);
     let _ = place.printed(&["import", "users", &app, path(&file)]);
     let first = place.printed(&["export", "archive", &app]);
     let other = Place::sqlite();
-    let file = written(&place, "a.jsonl", &first);
+    let file = place.written("a.jsonl", &first);
     let _ = other.printed(&["import", "archive", path(&file)]);
     let people = |text: &str| -> Vec<String> {
         text.lines().filter(|line| line.starts_with("{\"user\"")).map(str::to_owned).collect()
@@ -125,10 +115,10 @@ fn numbers_in_metadata_leave_as_they_came() {
 #[test]
 fn an_archive_opens_however_its_application_was_typed() {
     let (place, app) = shop();
-    let passphrase = written(&place, "passphrase", "correct horse battery staple\n");
+    let passphrase = place.written("passphrase", "correct horse battery staple\n");
     let to = place.data().join("up.jsonl");
     // Whatever stood under the name of the unfinished file is not written to, and does not say who may read.
-    let victim = written(&place, "victim", "untouched");
+    let victim = place.written("victim", "untouched");
     fs::set_permissions(&victim, fs::Permissions::from_mode(0o666)).unwrap();
     std::os::unix::fs::symlink(&victim, place.data().join("up.jsonl.part")).unwrap();
     let upper = app.to_uppercase();
@@ -140,7 +130,7 @@ fn an_archive_opens_however_its_application_was_typed() {
     let other = Place::sqlite();
     let told = other.printed(&["import", "archive", path(&to), "--passphrase-file", path(&passphrase)]);
     assert!(told.contains("is there, with"), "{told}");
-    let short = written(&place, "short", "x\n");
+    let short = place.written("short", "x\n");
     refused(&Place::sqlite(), &["import", "archive", path(&to), "--passphrase-file", path(&short)], &[]);
     refused(&place, &["export", "archive", &app, "--passphrase-file", path(&short)], &[]);
 }
@@ -167,7 +157,7 @@ fn an_archive_holds_nothing_that_could_not_be_set_here() {
     .enumerate()
     {
         assert!(archive.contains(from), "{from} in {archive}");
-        let file = written(&other, &format!("{n}.jsonl"), &archive.replace(from, to));
+        let file = other.written(&format!("{n}.jsonl"), &archive.replace(from, to));
         refused(&other, &["import", "archive", path(&file), "--dry-run"], &[word]);
         refused(&other, &["import", "archive", path(&file)], &[word]);
         assert_eq!(other.printed(&["import", "list"]), "");
@@ -177,13 +167,13 @@ fn an_archive_holds_nothing_that_could_not_be_set_here() {
         \"html\":\"<p>x</p>\",\"linkText\":\"\",\"createdAt\":\"2024-01-02T03:04:05Z\",\"updatedAt\":\"2024-01-02T03:04:05Z\"}}";
     let end = format!("{{\"end\":{{\"records\":{records}}}}}");
     let with = archive.replace(&end, &format!("{template}\n{{\"end\":{{\"records\":{}}}}}", records + 1));
-    let file = written(&other, "template.jsonl", &with);
+    let file = other.written("template.jsonl", &with);
     refused(&other, &["import", "archive", path(&file)], &["the subject is no line"]);
     let user =
         |handle: &str| format!("{{\"user\":{{\"handle\":\"{handle}\",\"id\":\"{}\"}}}}\n", "a".repeat(32));
     let end_of_two =
         format!("{}{}{{\"end\":{{\"records\":{}}}}}", user("a@x.com"), user("b@x.com"), records + 2);
-    let file = written(&other, "twice.jsonl", &archive.replace(&end, &end_of_two));
+    let file = other.written("twice.jsonl", &archive.replace(&end, &end_of_two));
     refused(&other, &["import", "archive", path(&file)], &["the id stands before it already"]);
     assert_eq!(other.printed(&["import", "list"]), "");
 }
@@ -193,18 +183,18 @@ fn the_limit_of_users_holds_and_running_again_changes_nothing() {
     let (place, app) = shop();
     let limited = place.printed(&["export", "archive", &app]).replace("\"max_users\":0", "\"max_users\":5");
     let other = Place::sqlite();
-    let file = written(&place, "limited.jsonl", &limited);
+    let file = place.written("limited.jsonl", &limited);
     let _ = other.printed(&["import", "archive", path(&file)]);
     let list = |number: usize| {
         let users: String = (0..number).map(|n| format!("user{n}@x.com\n")).collect();
         format!("handle\n{users}")
     };
-    let file = written(&other, "many.csv", &list(900));
+    let file = other.written("many.csv", &list(900));
     let import = ["import", "users", &app, path(&file)];
     refused(&other, &[&import[..], &["--dry-run"]].concat(), &["may have 5 users"]);
     refused(&other, &import, &["may have 5 users"]);
     assert_eq!(users_of(&other, &app), 0);
-    let file = written(&other, "few.csv", &list(5));
+    let file = other.written("few.csv", &list(5));
     assert!(other.printed(&["import", "users", &app, path(&file)]).contains("5 users were imported"));
     assert!(other.printed(&["import", "users", &app, path(&file)]).contains("5 were there already"));
 }
@@ -217,7 +207,7 @@ fn what_is_no_file_is_refused_at_once_and_a_report_replaces_nothing() {
     refused(&place, &["import", "users", &app, path(&pipe)], &["is no file"]);
     refused(&place, &["import", "archive", path(&pipe)], &["is no file"]);
     refused(&place, &["import", "archive", "/dev/stdin"], &["is no file"]);
-    let file = written(&place, "users.csv", "handle\na@x.com\n");
+    let file = place.written("users.csv", "handle\na@x.com\n");
     let output = place.run(&["import", "users", &app, path(&file), "--report", path(&file)]);
     assert_eq!(output.status.code(), Some(73), "{}", said(&output));
     assert_eq!(fs::read_to_string(&file).unwrap(), "handle\na@x.com\n");
@@ -225,6 +215,6 @@ fn what_is_no_file_is_refused_at_once_and_a_report_replaces_nothing() {
     let _ = place.printed(&["import", "users", &app, path(&file), "--report", path(&report)]);
     assert_eq!(fs::metadata(&report).unwrap().permissions().mode() & 0o777, 0o600);
     let endless = format!("handle\n\"{}", "aaaaaaaaa\n".repeat(300_000));
-    let file = written(&place, "endless.csv", &endless);
+    let file = place.written("endless.csv", &endless);
     refused(&place, &["import", "users", &app, path(&file)], &["a row is longer than"]);
 }

@@ -46,7 +46,7 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     migrations(&root, &mut found)?;
     found.extend(unexplained(&std::fs::read_to_string(root.join("Cargo.toml"))?));
     words(shell, &mut found)?;
-    limits(shell, &mut found)?;
+    look_ups(shell, &mut found)?;
     if found.is_empty() {
         say("tidy: nothing to tidy");
         return Ok(());
@@ -189,7 +189,7 @@ fn words(shell: &Shell, found: &mut Vec<String>) -> anyhow::Result<()> {
 
 /// `first` binds a limit, and SQLite plans a statement anew at each run in which a limit is bound. One row that is
 /// looked up by its key is `get_result`.
-fn limits(shell: &Shell, found: &mut Vec<String>) -> anyhow::Result<()> {
+fn look_ups(shell: &Shell, found: &mut Vec<String>) -> anyhow::Result<()> {
     let hits =
         cmd!(shell, "git grep -nF .first(conn) -- crates/storage/src").quiet().ignore_status().read()?;
     found.extend(hits.lines().map(|hit| format!("{hit}: a look-up by key is get_result")));

@@ -12,11 +12,11 @@ use latchkey_domain::Scope;
 use latchkey_storage::Store;
 
 use crate::api::{
-    account, confirmation, health, keys, login, password, second_factor, signup, social, unknown_path,
-    well_known, wrong_method, wrong_method_or_path,
+    account, confirmation, description, health, keys, login, password, second_factor, signup, social,
+    unknown_path, well_known, wrong_method, wrong_method_or_path,
 };
 use crate::http::OperatorScopes;
-use crate::openapi::{self, Operation, user_api as user};
+use crate::openapi::{Operation, user_api as user};
 
 /// Where the user API begins: the part that pages of other origins may call.
 const USER_API: &str = "/api/appuser";
@@ -65,10 +65,10 @@ pub fn table<S: Store>() -> Vec<Entry> {
 fn public_routes<S: Store>() -> Vec<Entry> {
     vec![
         get("/health/live", Takes::Nothing, health::live, &user::LIVE),
-        get("/openapi.json", Takes::Nothing, openapi::document_json::<S>, &user::DOCUMENT),
-        get("/docs", Takes::Nothing, openapi::docs, &user::DOCS),
-        get("/docs/{file}", Takes::Nothing, openapi::docs_file, &user::DOCS_FILE),
         get("/health/ready", Takes::Nothing, health::ready::<S>, &user::READY),
+        get("/openapi.json", Takes::Nothing, description::document::<S>, &user::DOCUMENT),
+        get("/docs", Takes::Nothing, description::page, &user::DOCS),
+        get("/docs/{file}", Takes::Nothing, description::page_file, &user::DOCS_FILE),
         get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks::<S>, &user::JWKS),
         get(
             "/apps/{app_id}/.well-known/openid-configuration",

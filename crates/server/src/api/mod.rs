@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod app_settings;
 pub(crate) mod apps;
 pub(crate) mod confirmation;
+pub(crate) mod description;
 pub(crate) mod health;
 pub(crate) mod invites;
 pub(crate) mod keys;

@@ -1,5 +1,5 @@
 //! The description of the API (OpenAPI 3.1), made from the table of routes, from what is said of each, from the types that are
-//! answered with and from the table of errors. And the page that shows it, from this binary alone.
+//! answered with and from the table of errors. Not here: answering with it.
 
 pub(crate) mod app_api;
 pub(crate) mod app_users;
@@ -9,57 +9,17 @@ mod operation;
 pub(crate) mod user_api;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 
-use actix_web::http::header;
-use actix_web::web::Path;
-use actix_web::{HttpRequest, HttpResponse};
 use components::Components;
 use latchkey_service::{Refusal, ServiceError};
 use latchkey_storage::Store;
 use operation::{Answers, Field};
 use serde_json::{Map, Value, json};
-use utoipa_swagger_ui::Config;
 
 pub(crate) use operation::Operation;
 
-use crate::api::unknown_path;
-use crate::http::{Answer, ApiError, ErrorKind, family_of};
+use crate::http::{ApiError, ErrorKind, family_of};
 use crate::routes::{Entry, Takes, table};
-
-/// Scripts and pictures of its own; no other server is asked for anything.
-const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// `GET /openapi.json`.
-pub(crate) async fn document_json<S: Store>() -> HttpResponse {
-    static TEXT: OnceLock<String> = OnceLock::new();
-    let text = TEXT.get_or_init(|| document::<S>().to_string());
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(text.as_str())
-}
-
-/// `GET /docs`: to the page, whose scripts lie beside it.
-pub(crate) async fn docs() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/index.html")).finish()
-}
-
-/// `GET /docs/{file}`.
-pub(crate) async fn docs_file(request: HttpRequest, file: Path<String>) -> Answer {
-    // Without a validator: the badge would be fetched from somewhere else.
-    let config = Config::new(["/openapi.json"]).validator_url("none").use_base_layout();
-    let found = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten();
-    let Some(found) = found.filter(|_| !file.ends_with(".map")) else { return unknown_path(request).await };
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, found.content_type))
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, DOCS_POLICY))
-        .body(found.bytes.into_owned()))
-}
 
 /// The description of all routes.
 pub fn document<S: Store>() -> Value {

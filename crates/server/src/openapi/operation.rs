@@ -175,7 +175,7 @@ impl Field {
             Kind::Text(_) => json!({"type": "string"}),
             Kind::Choice(values) => json!({"type": "string", "enum": values}),
             Kind::Setting => {
-                json!({"type": "string", "enum": settings().map(|(name, _)| name).collect::<Vec<_>>()})
+                json!({"type": "string", "enum": FIELDS_OF_SETTINGS.iter().map(|(name, _)| name).collect::<Vec<_>>()})
             }
             Kind::Number(..) if is_form => digits,
             Kind::Number(least, most) => {
@@ -224,11 +224,12 @@ impl Field {
     fn words(&self, is_form: bool) -> String {
         let mut words = vec![self.about.to_owned()];
         match self.kind {
-            Kind::Text(example) if !self.is_needed() => words.push(format!("Such as `{example}`.")),
-            Kind::Texts(example) if !self.is_needed() => words.push(format!("Such as `{example}`.")),
+            Kind::Text(example) | Kind::Texts(example) if !self.is_needed() => {
+                words.push(format!("Such as `{example}`."));
+            }
             Kind::Number(least, most) => words.push(format!("{least} to {most}.")),
             Kind::Object | Kind::List if is_form => words.push("As JSON.".to_owned()),
-            Kind::Setting => words.extend(settings().map(|(name, fields)| {
+            Kind::Setting => words.extend(FIELDS_OF_SETTINGS.iter().map(|(name, fields)| {
                 let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
                 format!("`{name}` takes {}.", fields.join(", "))
             })),
@@ -242,11 +243,6 @@ impl Field {
 /// An example as a form carries it.
 fn text_of(example: &Value) -> String {
     example.as_str().map_or_else(|| example.to_string(), str::to_owned)
-}
-
-/// The settings by their names, with the fields that each takes.
-fn settings() -> impl Iterator<Item = &'static (&'static str, &'static [&'static str])> {
-    FIELDS_OF_SETTINGS.iter()
 }
 
 pub(crate) const fn text(name: &'static str, example: &'static str, about: &'static str) -> Field {

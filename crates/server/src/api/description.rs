@@ -1,0 +1,47 @@
+//! `/openapi.json` and `/docs`: the API's description, and the page that shows it, from this binary alone.
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::http::header;
+use actix_web::web::Path;
+use actix_web::{HttpRequest, HttpResponse};
+use latchkey_storage::Store;
+use utoipa_swagger_ui::Config;
+
+use super::unknown_path;
+use crate::http::Answer;
+use crate::openapi;
+
+/// Scripts and pictures of its own; no other server is asked for anything.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET /openapi.json`.
+pub(crate) async fn document<S: Store>() -> HttpResponse {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| openapi::document::<S>().to_string());
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .body(text.as_str())
+}
+
+/// `GET /docs`: to the page, whose scripts lie beside it.
+pub(crate) async fn page() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/index.html")).finish()
+}
+
+/// `GET /docs/{file}`.
+pub(crate) async fn page_file(request: HttpRequest, file: Path<String>) -> Answer {
+    // Without a validator: the badge would be fetched from somewhere else.
+    let config = Config::new(["/openapi.json"]).validator_url("none").use_base_layout();
+    let found = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten();
+    let Some(found) = found.filter(|_| !file.ends_with(".map")) else { return unknown_path(request).await };
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, found.content_type))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, DOCS_POLICY))
+        .body(found.bytes.into_owned()))
+}
