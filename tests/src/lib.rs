@@ -271,6 +271,17 @@ impl Server {
         self.log.lock().expect("the log").clone()
     }
 
+    /// Waits until it has written this: what reads its log lags behind its answers.
+    pub async fn has_logged(&self, text: &str) -> bool {
+        for _ in 0..600 {
+            if self.log().contains(text) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
