@@ -36,12 +36,12 @@ const NEVER: [(&str, &str); 15] = [
         "a user whom no act has made",
         "SELECT COUNT(*) AS number FROM users u WHERE NOT EXISTS (SELECT 1 FROM audit_log a WHERE a.app_id = u.app_id
          AND a.user_id = u.id AND a.result = 'ok'
-         AND a.action IN ('signup', 'completeSignup', 'register', 'loginAnonymous'))",
+         AND a.action IN ('signup.atOnce', 'completeSignup', 'register', 'loginAnonymous'))",
     ),
     (
         "an act that made nobody",
         "SELECT COUNT(*) AS number FROM audit_log a WHERE a.result = 'ok' AND a.user_id IS NOT NULL
-         AND a.action IN ('signup', 'completeSignup', 'register', 'loginAnonymous')
+         AND a.action IN ('signup.atOnce', 'completeSignup', 'register', 'loginAnonymous')
          AND NOT EXISTS (SELECT 1 FROM users u WHERE u.app_id = a.app_id AND u.id = a.user_id)
          AND NOT EXISTS (SELECT 1 FROM audit_log d WHERE d.app_id = a.app_id AND d.user_id = a.user_id
          AND d.action = 'deleteAccount' AND d.result = 'ok')",
@@ -112,9 +112,8 @@ const NEVER: [(&str, &str); 15] = [
         "a message that was promised and is nowhere, or one that nobody promised",
         "SELECT (SELECT COUNT(*) FROM outbox)
          + (SELECT COUNT(*) FROM audit_log WHERE action IN ('mail.sent', 'sms.sent'))
-         - (SELECT COUNT(*) FROM audit_log WHERE result = 'ok' AND (action IN ('signup', 'completeSignup', 'register',
-         'invite', 'forgotPassword', 'changePassword', 'resetPassword', 'setPhone', 'setTwoFactorPhoneVerification')
-         OR (action = 'login' AND detail = 'second factor'))) AS number",
+         - (SELECT COUNT(*) FROM audit_log WHERE result = 'ok' AND (action IN ('signup', 'signup.atOnce', 'completeSignup',
+         'register', 'login.asked', 'invite', 'forgotPassword', 'changePassword', 'resetPassword', 'setPhone', 'setTwoFactorPhoneVerification'))) AS number",
     ),
 ];
 

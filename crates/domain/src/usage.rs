@@ -27,18 +27,19 @@ impl UsageKind {
         (Self::Failures, "failures"),
     ];
 
-    /// What an entry of the audit log counts as; most count as nothing.
+    /// What an entry of the audit log counts as; most count as nothing. A sign-up that needs no code is its own
+    /// completion. A log-in that asks for a second factor (`login.asked`) is none yet.
     #[must_use]
-    pub fn of(action: &str, result: &str) -> Option<Self> {
+    pub fn of(action: &str, result: &str) -> &'static [Self] {
         let is_ok = result == "ok";
         match action {
-            "signup" if is_ok => Some(Self::SignUps),
-            "completeSignup" | "register" | "socialSignup" | "addUser" if is_ok => Some(Self::Completions),
-            "invite" | "createAppInvite" if is_ok => Some(Self::Invitations),
-            "login" | "loginComplete" | "loginAnonymous" | "socialLogin" => {
-                Some(if is_ok { Self::LogIns } else { Self::Failures })
-            }
-            _ => None,
+            "signup" if is_ok => &[Self::SignUps],
+            "signup.atOnce" if is_ok => &[Self::SignUps, Self::Completions],
+            "completeSignup" | "register" | "socialSignup" | "addUser" if is_ok => &[Self::Completions],
+            "invite" | "createAppInvite" if is_ok => &[Self::Invitations],
+            "login" | "loginComplete" | "loginAnonymous" | "socialLogin" if is_ok => &[Self::LogIns],
+            "login" | "loginComplete" | "loginAnonymous" | "socialLogin" => &[Self::Failures],
+            _ => &[],
         }
     }
 }
@@ -66,10 +67,10 @@ mod tests {
 
     #[test]
     fn entries_count_by_what_came_of_them() {
-        assert_eq!(UsageKind::of("login", "ok"), Some(UsageKind::LogIns));
-        assert_eq!(UsageKind::of("login", "CredentialsWrong"), Some(UsageKind::Failures));
-        assert_eq!(UsageKind::of("signup", "HandleTaken"), None);
-        assert_eq!(UsageKind::of("mail.sent", "ok"), None);
+        assert_eq!(UsageKind::of("login", "ok"), [UsageKind::LogIns]);
+        assert_eq!(UsageKind::of("login", "CredentialsWrong"), [UsageKind::Failures]);
+        assert_eq!(UsageKind::of("signup", "HandleTaken"), []);
+        assert_eq!(UsageKind::of("mail.sent", "ok"), []);
         assert_eq!(day_of(OffsetDateTime::UNIX_EPOCH - time::Duration::SECOND), -1);
     }
 }

@@ -102,8 +102,8 @@ impl<S: Store> Service<S> {
             let sms = self.code_sms(app, slot.as_ref(), &words, (&phone, &user.handle, &new_code))?;
             placing = Some((new_code, sms));
         }
-        let detail = Some("second factor".to_owned());
-        let entry = act.map(|act| self.done(&Act { user_id: Some(user.id), detail, ..act })).transpose()?;
+        let asked = act.map(|act| Act { action: "login.asked", user_id: Some(user.id), ..act });
+        let entry = asked.map(|act| self.done(&act)).transpose()?;
         let (rules, app_id, id) = (self.inner.settings.codes, app.id, user.id);
         let is_promised = self
             .inner

@@ -148,6 +148,7 @@ impl<S: Store> Service<S> {
         if flow == SignupFlow::None {
             let (user_id, password, locale, metadata) = made;
             let user = new_user(app.id, handle, (user_id, Some(password), locale, metadata), now);
+            let act = Act { action: "signup.atOnce", ..act };
             let tokens = self.add_user(&found, user, source, act).await?;
             self.inner.limits.give_back(Rate::SignUp, source);
             return Ok(SignedUp::User(tokens));

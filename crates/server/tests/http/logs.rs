@@ -1,6 +1,6 @@
 //! The log, its export, statistics, and messages that have not left.
 
-use latchkey_domain::{Scopes, TokenName};
+use latchkey_domain::{Preset, Scopes, TokenName};
 use latchkey_service::{NewOperatorToken, Operator};
 use latchkey_storage::Store;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ on_every_store!(
     the_servers_own_log_is_for_who_reaches_all,
     the_log_leaves_as_csv_and_json_lines,
     days_are_counted_and_stay_when_the_log_goes,
+    who_comes_in_is_counted_once,
     a_message_that_was_given_up_is_tried_again,
 );
 
@@ -154,6 +155,23 @@ async fn days_are_counted_and_stay_when_the_log_goes<S: Store>(app: TestApp<S>) 
         assert_eq!(statistics(wrong).await.error(), (400, 602), "{wrong}");
     }
     assert_eq!(app.get("/api/app/statistics", ("server-secret", &secret)).await.error(), (400, 403));
+}
+
+async fn who_comes_in_is_counted_once<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    app.set(&shop, "twoFactorVerification", "twoFactorVerification", json!("google")).await;
+    let ana = json!({"handle": "ana@example.com", "password": PASSWORD});
+    let access = app.as_app(&shop, "signup", ana).await.field("access-token");
+    app.as_user(&access, "setTwoFactorGoogleVerification", json!({"twoFactor": true})).await;
+    let login = json!({"handle": "ana@example.com", "password": PASSWORD});
+    let asked = app.as_app(&shop, "login", login).await;
+    let wrong = json!({"loginToken": asked.field("login-token"), "code": "000000"});
+    assert_ne!(app.as_app(&shop, "loginComplete", wrong).await.status, 200);
+    let counted = app.admin_get(&format!("statistics?appId={}", shop.id)).await.json();
+    assert_eq!(
+        counted["totals"],
+        json!({"signups": 1, "completions": 1, "invitations": 0, "logins": 0, "failures": 1})
+    );
 }
 
 async fn a_message_that_was_given_up_is_tried_again<S: Store>(app: TestApp<S>) {

@@ -150,11 +150,12 @@ impl AuditReader for Unit<'_> {
         let day = day_of(from);
         let mut usage: Vec<UsageDay> = Vec::new();
         for (action, result, number) in rows {
-            let Some(kind) = UsageKind::of(&action, &result) else { continue };
             let number = u64::try_from(number).unwrap_or(0);
-            match usage.iter_mut().find(|known| known.kind == kind) {
-                Some(known) => known.number += number,
-                None => usage.push(UsageDay { day, kind, number }),
+            for kind in UsageKind::of(&action, &result).iter().copied() {
+                match usage.iter_mut().find(|known| known.kind == kind) {
+                    Some(known) => known.number += number,
+                    None => usage.push(UsageDay { day, kind, number }),
+                }
             }
         }
         Ok(usage)
