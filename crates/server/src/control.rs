@@ -10,9 +10,7 @@ use actix_web::web::{self, Bytes, Data, Json, JsonConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use futures_util::{Stream, TryStreamExt as _};
 use latchkey_domain::{AppId, AppName, Entropy, Handle, Preset, Scopes, SignupFlow, TokenId, TokenName};
-use latchkey_service::{
-    AppFilter, MOST_ON_A_PAGE, NewApp, NewOperatorToken, Operator, Page, Refusal, Service, ServiceError,
-};
+use latchkey_service::{AppFilter, NewApp, NewOperatorToken, Operator, Page, Refusal, Service, ServiceError};
 use latchkey_storage::diesel::Database;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -191,17 +189,8 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
             Ok(admin_app_json(&view))
         }
         Command::ListApps => {
-            let mut apps = Vec::new();
-            for page in 0.. {
-                let skipped = page * u64::from(MOST_ON_A_PAGE);
-                let page = Page::new(skipped, None, MOST_ON_A_PAGE)?;
-                let listed = service.list_apps(operator.clone(), AppFilter::All, page).await?;
-                apps.extend(listed.items.iter().map(admin_app_json));
-                if listed.items.is_empty() {
-                    break;
-                }
-            }
-            Ok(Value::Array(apps))
+            let listed = service.list_apps(operator, AppFilter::All, Page::ALL).await?;
+            Ok(Value::Array(listed.items.iter().map(admin_app_json).collect()))
         }
         Command::MintServerSecret { name, days, scopes, app } => {
             let only_app = app.map(|id| id.parse::<AppId>()).transpose().map_err(|_| Refusal::UnknownApp)?;

@@ -55,6 +55,9 @@ impl Page {
         Ok(Self { start, size })
     }
 
+    /// All there is, for a list that is short enough to be seen whole.
+    pub const ALL: Self = Self { start: PageStart::Skip(0), size: u32::MAX };
+
     pub(crate) fn size(self) -> u32 {
         self.size
     }
@@ -231,7 +234,8 @@ impl<S: Store> Service<S> {
         items.retain(is_wanted);
         let (mut after, mut scanned) = (None, 0);
         let is_complete = loop {
-            if items.len() > MOST_FOUND || scanned >= MOST_SCANNED {
+            let rows = SCANNED_AT_ONCE.min(MOST_SCANNED.saturating_sub(scanned));
+            if items.len() > MOST_FOUND || rows == 0 {
                 break false;
             }
             let text = key.clone();
@@ -240,7 +244,7 @@ impl<S: Store> Service<S> {
                 .store
                 .read("listing.scan", move |readers| {
                     T::listing(readers)
-                        .scan(app_id, after, SCANNED_AT_ONCE, &text)
+                        .scan(app_id, after, (rows, MOST_FOUND + 1), &text)
                         .map_err(ServiceError::from)
                 })
                 .await?;
@@ -249,7 +253,7 @@ impl<S: Store> Service<S> {
                     items.push(item);
                 }
             }
-            scanned += SCANNED_AT_ONCE;
+            scanned = scanned.saturating_add(step.looked_at);
             after = step.next;
             if after.is_none() {
                 break items.len() <= MOST_FOUND;

@@ -79,8 +79,10 @@ pub async fn a_scan_looks_at_every_row_once(store: impl Store) {
     ] {
         let (mut found, mut after, mut steps) = (Vec::new(), None, 0);
         loop {
-            let step =
-                store.read("test", move |readers| readers.users().scan(app, after, 2, text)).await.unwrap();
+            let step = store
+                .read("test", move |readers| readers.users().scan(app, after, (2, 2), text))
+                .await
+                .unwrap();
             found.extend(step.found);
             (after, steps) = (step.next, steps + 1);
             if after.is_none() {
@@ -89,6 +91,18 @@ pub async fn a_scan_looks_at_every_row_once(store: impl Store) {
         }
         assert_eq!((handles(&found), steps), (expected, 3), "{text}");
     }
+}
+
+/// One that has found enough goes on behind the last that it found.
+pub async fn a_scan_ends_when_it_has_found_enough(store: impl Store) {
+    let app = users(&store).await;
+    let first =
+        store.read("test", move |readers| readers.users().scan(app, None, (10, 1), "ana")).await.unwrap();
+    assert_eq!((handles(&first.found), first.looked_at), (vec!["anabel@example.com"], 2));
+    let after = first.next;
+    let rest =
+        store.read("test", move |readers| readers.users().scan(app, after, (10, 9), "ana")).await.unwrap();
+    assert_eq!((handles(&rest.found), rest.next), (vec!["ana@example.com"], None));
 }
 
 /// Attempts have ids that say nothing of their age: their times order them.
@@ -111,8 +125,10 @@ pub async fn sign_ups_are_ordered_by_time(store: impl Store) {
     assert_eq!(page(PageStart::Skip(0)).await, [9, 5]);
     let after = Position { created_at: at(98), id: [5; 16] };
     assert_eq!(page(PageStart::After(after)).await, [4, 3]);
-    let scanned =
-        store.read("test", move |readers| readers.signups().scan(app, None, 10, "user3")).await.unwrap();
+    let scanned = store
+        .read("test", move |readers| readers.signups().scan(app, None, (10, 10), "user3"))
+        .await
+        .unwrap();
     assert_eq!((scanned.found.len(), scanned.next), (1, None));
     let found =
         store.read("test", move |readers| readers.signups().beginning_with(app, "user", 10)).await.unwrap();

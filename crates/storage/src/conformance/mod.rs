@@ -42,7 +42,7 @@ macro_rules! conformance_suite {
                 audit_entries_come_back_newest_first,
             ],
             listing: [
-                pages_are_newest_first, a_beginning_finds_handles_and_names, a_scan_looks_at_every_row_once,
+                pages_are_newest_first, a_beginning_finds_handles_and_names, a_scan_looks_at_every_row_once, a_scan_ends_when_it_has_found_enough,
                 sign_ups_are_ordered_by_time, the_log_is_filtered_and_counted,
             ],
             factor: [

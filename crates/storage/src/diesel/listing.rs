@@ -94,7 +94,7 @@ macro_rules! listing {
                 &mut self,
                 app_id: AppId,
                 after: Option<$crate::Position>,
-                rows: u32,
+                (rows, most): (u32, usize),
                 text: &str,
             ) -> Result<$crate::Scan<$item>, StorageError> {
                 let passed: Vec<(Vec<u8>, PrimitiveDateTime, String, Option<String>)> =
@@ -111,13 +111,6 @@ macro_rules! listing {
                         query.load(conn)
                     })?;
                 let is_end = passed.len() < usize::try_from(rows).unwrap_or(usize::MAX);
-                let next = match passed.last() {
-                    Some((id, created_at, ..)) if !is_end => Some($crate::Position {
-                        created_at: from_stored_time(*created_at),
-                        id: Column(stringify!($table), "id").bytes(id)?,
-                    }),
-                    _ => None,
-                };
                 // Anonymous handles are kept as they were sent.
                 let lower = text.to_lowercase();
                 let has_text = |handle: &String, name: &Option<String>| {
@@ -126,8 +119,14 @@ macro_rules! listing {
                         || handle.starts_with(latchkey_domain::ANONYMOUS_PREFIX)
                             && handle.to_lowercase().contains(&lower)
                 };
-                let mut found = Vec::new();
-                for (id, _, handle, name) in &passed {
+                let (mut found, mut looked_at) = (Vec::new(), 0_u32);
+                let mut last = None;
+                for row in &passed {
+                    if found.len() >= most {
+                        break;
+                    }
+                    (looked_at, last) = (looked_at + 1, Some(row));
+                    let (id, _, handle, name) = row;
                     if has_text(handle, name) {
                         let row: Option<$row> = on_backend!(self, conn => $table::table
                             .filter($table::app_id.eq(app_id.as_bytes().as_slice()))
@@ -138,7 +137,15 @@ macro_rules! listing {
                         found.extend(row.map($into).transpose()?);
                     }
                 }
-                Ok($crate::Scan { found, next })
+                let looked_at_all = usize::try_from(looked_at).is_ok_and(|rows| rows == passed.len());
+                let next = match last {
+                    Some((id, created_at, ..)) if !(is_end && looked_at_all) => Some($crate::Position {
+                        created_at: from_stored_time(*created_at),
+                        id: Column(stringify!($table), "id").bytes(id)?,
+                    }),
+                    _ => None,
+                };
+                Ok($crate::Scan { found, next, looked_at })
             }
         }
     };

@@ -30,6 +30,8 @@ pub struct Scan<T> {
     pub found: Vec<T>,
     /// Where the next step begins; none at the end.
     pub next: Option<Position>,
+    /// How many members it looked at.
+    pub looked_at: u32,
 }
 
 /// A collection whose members have handles. Searched text is folded as `Handle::search_key` does.
@@ -58,8 +60,8 @@ pub trait Listing<T> {
     /// [`StorageError`].
     fn beginning_with(&mut self, app_id: AppId, text: &str, limit: u32) -> Result<Vec<T>, StorageError>;
 
-    /// Looks through at most `rows` members, newest first, for those with a text anywhere in their handle, or user
-    /// name where there are any.
+    /// Looks through members, newest first, for those with a text anywhere in their handle, or user name where there
+    /// are any. The bounds are how many it looks at, and how many it finds.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -67,7 +69,7 @@ pub trait Listing<T> {
         &mut self,
         app_id: AppId,
         after: Option<Position>,
-        rows: u32,
+        bounds: (u32, usize),
         text: &str,
     ) -> Result<Scan<T>, StorageError>;
 }
