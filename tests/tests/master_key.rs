@@ -165,3 +165,32 @@ fn a_change_that_fails_leaves_the_old_key_in_its_place() {
     assert_ne!(key(), before);
     assert!(place.printed(&["app", "list"]).contains("Shop"));
 }
+
+/// What a kill leaves behind, at the two places where it matters.
+#[test]
+fn a_change_that_was_killed_is_finished_or_can_be_made_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let place = Place::sqlite();
+    let _ = place.printed(&["app", "create", "Shop"]);
+    let (file, next) = (place.data().join("master.key"), place.data().join("master.key.next"));
+    let old = std::fs::read_to_string(&file).unwrap();
+    let leave = |text: &str| {
+        std::fs::write(&next, text).unwrap();
+        std::fs::set_permissions(&next, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let _ = place.printed(&["keys", "rotate-master"]);
+    let new = std::fs::read_to_string(&file).unwrap();
+    // All was wrapped with the new key, which had not taken its name.
+    std::fs::write(&file, &old).unwrap();
+    leave(&new);
+    assert!(place.printed(&["app", "list"]).contains("Shop"));
+    assert_eq!((std::fs::read_to_string(&file).unwrap(), next.exists()), (new.clone(), false));
+    // The next key was there, and nothing was wrapped with it.
+    leave(&old);
+    assert!(place.printed(&["app", "list"]).contains("Shop"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), new);
+    let _ = place.printed(&["keys", "rotate-master"]);
+    assert!(!next.exists());
+    assert!(place.printed(&["app", "list"]).contains("Shop"));
+}

@@ -98,7 +98,8 @@ impl<S: Store> Service<S> {
                     repos.audit().add(&entry)?;
                     Ok(())
                 } else {
-                    Err(ServiceError::from(Refusal::AppNameTaken))
+                    let text = format!("App '{}' already exists.", added.name.as_str());
+                    Err(ServiceError::Explained(Refusal::AppNameTaken, text))
                 }
             })
             .await?;

@@ -338,12 +338,25 @@ impl<S: Store> Service<S> {
         let counters = self.factor_counters(app_id, &user)?;
         self.on_user(operator, ("unlockUser", String::new()), (app_id, id), move |repos, (app_id, id)| {
             for side in [Familiarity::Unknown, Familiarity::Known] {
-                for _ in 0..RACES {
+                let forget = |repos: &mut dyn Repositories| {
                     let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
                     let from = user.login.failures(side);
-                    if repos.users().count_failures(app_id, id, side, from, Failures::default())? {
-                        break;
-                    }
+                    Ok::<_, ServiceError>(repos.users().count_failures(
+                        app_id,
+                        id,
+                        side,
+                        from,
+                        Failures::default(),
+                    )?)
+                };
+                let mut is_forgotten = false;
+                for _ in 0..RACES {
+                    is_forgotten = is_forgotten || forget(repos)?;
+                }
+                if !is_forgotten {
+                    return Err(ServiceError::Unavailable(
+                        "failures were counted at the same time".to_owned(),
+                    ));
                 }
             }
             Ok(counters.iter().try_for_each(|counter| repos.quotas().reset(counter))?)
