@@ -192,12 +192,18 @@ async fn without_its_passphrase_an_application_gets_a_new_key() {
     let (from, to) = (Place::sqlite(), Place::sqlite());
     let (app, passphrase, archive) = archive_of_a_shop(&from).await;
     let _ = to.printed(&["app", "create", "Another"]);
-    let file = to.written("shop.jsonl", &archive);
+    // A key whose tokens once lived for very long: it is published for as long.
+    let (key, rest) = archive.split_once("{\"key\":{").unwrap();
+    let long = format!("{key}{{\"key\":{{\"tokensUntil\":\"2099-01-01T00:00:00Z\",{rest}");
+    let lines: Vec<&str> = archive.lines().filter(|line| line.starts_with("{\"key\"")).collect();
+    assert!(lines.len() == 1 && !lines[0].contains("tokensUntil"), "{lines:?}");
+    let file = to.written("shop.jsonl", &long);
     let dry = to.printed(&["import", "archive", path(&file), "--dry-run"]);
     assert!(dry.contains("gets a new key") && dry.contains("1 lose their authenticator"), "{dry}");
     let told = to.printed(&["import", "archive", path(&file)]);
     assert!(told.contains("is there, with"), "{told}");
     let again = exported(&to, &app, None);
+    assert!(again.contains("\"publishedUntil\":\"2099-01-01T01:00:00"), "{again}");
     let people = |text: &str| -> Vec<String> {
         let lines =
             text.lines().filter(|line| line.starts_with("{\"user\"") || line.starts_with("{\"invite\""));

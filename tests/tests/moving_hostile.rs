@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
-use latchkey_tests::{Place, app_id_in};
+use latchkey_tests::{Place, app_id_in, app_token_in};
+use serde_json::{Value, json};
 
 fn shop() -> (Place, String) {
     let place = Place::sqlite();
@@ -217,4 +218,70 @@ fn what_is_no_file_is_refused_at_once_and_a_report_replaces_nothing() {
     let endless = format!("handle\n\"{}", "aaaaaaaaa\n".repeat(300_000));
     let file = place.written("endless.csv", &endless);
     refused(&place, &["import", "users", &app, path(&file)], &["a row is longer than"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_062_what_ended_before_an_export_does_not_begin_again_with_an_import() {
+    let place = Place::sqlite();
+    let printed = place.printed(&["app", "create", "Shop", "--signup-flow", "none"]);
+    let (app, old_token) = (app_id_in(&printed), app_token_in(&printed));
+    let secret = place.printed(&["token", "server"]);
+    let admin = ("server-secret", secret.as_str());
+    let mut server = place.start();
+    let (_, signed_up) = server.sign_up(&old_token, "ana@example.com").await.unwrap();
+    let access = signed_up["access-token"].as_str().unwrap().to_owned();
+    let (_, found) = server.get(&format!("/api/app/searchUser?appId={app}&value=ana"), admin).await.unwrap();
+    let sign_out = json!({"appId": app, "userId": found[0]["_id"]});
+    assert_eq!(server.post("/api/app/signOutUser", admin, sign_out).await.unwrap().0, 200);
+    let end = json!({ "appId": app });
+    assert_eq!(server.post("/api/app/regenerateAppToken", admin, end).await.unwrap().0, 200);
+    let passphrase = place.written("passphrase", "correct horse battery staple\n");
+    let passphrase = passphrase.to_str().unwrap();
+    let archive = place.printed(&["export", "archive", &app, "--passphrase-file", passphrase]);
+    let file = place.written("shop.jsonl", &archive);
+    let removed = server.client.delete(format!("{}/api/app/{app}", server.url)).header(admin.0, admin.1);
+    assert_eq!(removed.send().await.unwrap().status(), 200);
+    let _ = place.printed(&["import", "archive", file.to_str().unwrap(), "--passphrase-file", passphrase]);
+    let (_, there) = server.get(&format!("/api/app/appId/{app}"), admin).await.unwrap();
+    let new_token = there["appToken"].as_str().unwrap();
+    assert_eq!(server.log_in(new_token, "ana@example.com").await.unwrap().0, 200);
+    assert_ne!(server.log_in(&old_token, "ana@example.com").await.unwrap().0, 200);
+    let (status, _) = server.get("/api/appuser/getUser", ("access-token", &access)).await.unwrap();
+    assert_ne!(status, 200, "signed out is signed out");
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zip_says_nothing_that_would_not_be_so() {
+    let place = Place::sqlite();
+    let app = app_id_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let secret = place.printed(&["token", "server"]);
+    let digest = bcrypt::hash("the password itself", 4).unwrap();
+    let users = place.written(
+        "users.csv",
+        &format!(
+            "handle,password,passwordOver,phone,verifiedPhone,phoneFactor\n\
+             raw@example.com,{digest},raw,,,\n\
+             two@example.com,{digest},,+4915112345679,+4915112345678,true\n"
+        ),
+    );
+    let _ = place.printed(&["import", "users", &app, users.to_str().unwrap()]);
+    let server = place.start();
+    let export = server.client.get(format!("{}/api/app/export?appId={app}", server.url));
+    let zip = export.header("server-secret", secret).send().await.unwrap().bytes().await.unwrap();
+    let file = place.data().join("shop.zip");
+    std::fs::write(&file, zip).unwrap();
+    let told = place.printed(&["import", "cosync", file.to_str().unwrap(), "--name", "Copy"]);
+    let list = place.printed(&["app", "list"]);
+    let copy = list.lines().find(|line| line.contains("Copy")).unwrap_or_else(|| panic!("{told}{list}"));
+    let copy = copy.split_whitespace().find(|word| word.len() == 32).unwrap();
+    let archive = place.printed(&["export", "archive", copy]);
+    let user = |handle: &str| -> Value {
+        let line = archive.lines().find(|line| line.contains(handle)).unwrap();
+        serde_json::from_str::<Value>(line).unwrap()["user"].clone()
+    };
+    assert!(user("raw@example.com")["password"].is_null(), "MD5 texts would be compared with it");
+    let two = user("two@example.com");
+    assert_eq!((&two["verifiedPhone"], &two["phoneFactor"]), (&json!("+4915112345678"), &json!(true)));
+    assert_eq!(two["password"], json!(digest));
 }

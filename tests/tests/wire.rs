@@ -203,3 +203,31 @@ async fn sec_120_a_forwarded_header_from_nobody_special_changes_nothing() {
     assert!(server.has_logged("127.0.0.1").await);
     assert!(!server.log().contains("203.0.113.9"), "{}", server.log());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_117_an_upload_may_be_longer_than_a_request_but_not_pause() {
+    let place = Place::sqlite()
+        .with("LATCHKEY__LIMITS__REQUEST_SECONDS", "1")
+        .with("LATCHKEY__LIMITS__BODY_SECONDS", "1");
+    let secret = place.printed(&["token", "server"]);
+    let server = place.start();
+    let body = "--XX\r\ncontent-disposition: form-data; name=\"appName\"\r\n\r\nShop\r\n--XX\r\n\
+        content-disposition: form-data; name=\"file\"; filename=\"a.zip\"\r\n\r\nno zip at all\r\n--XX--\r\n";
+    let head = format!(
+        "POST /api/app/importDatabase HTTP/1.1\r\nHost: x\r\nConnection: close\r\nserver-secret: {secret}\r\n\
+         Content-Type: multipart/form-data; boundary=XX\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = connect(&server).await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for piece in body.as_bytes().chunks(body.len() / 12) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // It may answer before the last line break.
+        let _ = stream.write_all(piece).await;
+    }
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    assert!(answer.contains(" 400 ") && answer.contains("no zip file"), "{answer} {}", server.log());
+    let paused = exchange(&server, format!("{head}--XX").as_bytes()).await;
+    assert!(paused.contains(" 408 "), "{paused}");
+}

@@ -129,6 +129,21 @@ pub enum MetadataKind {
 }
 
 impl MetadataKind {
+    const NAMES: [(Self, &str); 4] =
+        [(Self::Text, "text"), (Self::Number, "number"), (Self::Boolean, "boolean"), (Self::Array, "array")];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("text", |(_, name)| name)
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+
     /// The value as it is kept; none if it counts as not sent.
     fn take(self, value: &Value) -> Result<Option<Value>, ()> {
         let is_plain = |item: &Value| matches!(item, Value::String(_) | Value::Number(_) | Value::Bool(_));
@@ -254,7 +269,7 @@ impl MetadataFields {
                 None => {}
             }
         }
-        Ok(Metadata(accepted))
+        Metadata(accepted).within_bounds()
     }
 
     /// The metadata after its user replaced them by what a client sent (JSON text): editable fields that were
@@ -284,7 +299,7 @@ impl MetadataFields {
                 None => {}
             }
         }
-        Ok(Metadata(replaced))
+        Metadata(replaced).within_bounds()
     }
 
     /// The metadata after an operator replaced them: every field of the user's own and of invitations is theirs to set,
@@ -316,7 +331,7 @@ impl MetadataFields {
                 field.path.put(&mut replaced, value);
             }
         }
-        Ok(Metadata(replaced))
+        Metadata(replaced).within_bounds()
     }
 
     /// The first required field that these values lack.
@@ -340,10 +355,18 @@ impl Metadata {
     }
 
     /// These values, and over them those that an invitation brings.
-    #[must_use]
-    pub fn merged_with(mut self, invitation: &Self) -> Self {
+    ///
+    /// # Errors
+    /// [`InvalidMetadata::Form`] when they are too long together.
+    pub fn merged_with(mut self, invitation: &Self) -> Result<Self, InvalidMetadata> {
         merge(&mut self.0, &invitation.0);
-        self
+        self.within_bounds()
+    }
+
+    /// What is kept is as long at most as what may be sent: numbers may have grown, and values may have been added.
+    fn within_bounds(self) -> Result<Self, InvalidMetadata> {
+        let length = serde_json::to_string(&self.0).map_or(usize::MAX, |text| text.len());
+        if length > MAX_METADATA_BYTES { Err(InvalidMetadata::Form) } else { Ok(self) }
     }
 
     /// The values.

@@ -9,8 +9,8 @@ use futures_util::stream::{self, Stream};
 use latchkey_domain::AppId;
 use latchkey_service::{AppView, Export, Operator, Service, ServiceError};
 use latchkey_storage::Store;
-use latchkey_transfer::Record;
 use latchkey_transfer::cosync::{Collection, file_name};
+use latchkey_transfer::{DigestOver, Record, UserRecord};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -127,11 +127,12 @@ impl<S: Store> Zipping<S> {
                 ),
                 Record::User(user) => (
                     Collection::Users,
-                    json!({"handle": user.handle, "password": user.password, "status": user.status,
+                    json!({"handle": user.handle, "password": password_of(user), "status": user.status,
                         "appId": self.id(), "twoFactorPhoneVerification": user.phone_factor,
                         "twoFactorGoogleVerification": user.authenticator,
-                        "googleSecretKey": user.authenticator_secret, "phone": user.phone,
-                        "phoneVerified": user.verified_phone.is_some() && user.phone == user.verified_phone,
+                        "googleSecretKey": user.authenticator_secret,
+                        "phone": user.verified_phone.as_ref().or(user.phone.as_ref()),
+                        "phoneVerified": user.verified_phone.is_some(),
                         "metaData": user.meta_data, "lastLogin": date(user.last_login_at), "locale": user.locale,
                         "createdAt": date(user.created_at), "updatedAt": date(user.updated_at)}),
                 ),
@@ -139,14 +140,14 @@ impl<S: Store> Zipping<S> {
                     Collection::Signups,
                     json!({"handle": signup.handle, "password": signup.password, "status": signup.status,
                         "appId": self.id(), "locale": signup.locale, "metaData": signup.meta_data,
-                        "createdAt": date(Some(signup.created_at)), "updatedAt": date(Some(signup.updated_at))}),
+                        "createdAt": date(Some(signup.created_at)), "updatedAt": date(signup.updated_at)}),
                 ),
                 Record::Invite(invite) => (
                     Collection::Invites,
                     json!({"handle": invite.handle, "senderHandle": invite.sender_handle,
                         "senderUserId": invite.sender_reference, "status": invite.status, "appId": self.id(),
                         "metaData": invite.meta_data, "createdAt": date(Some(invite.created_at)),
-                        "updatedAt": date(Some(invite.updated_at))}),
+                        "updatedAt": date(invite.updated_at)}),
                 ),
             };
             self.begin(collection)?;
@@ -239,6 +240,11 @@ impl<S: Store> Zipping<S> {
         }
         Ok(())
     }
+}
+
+/// The columns have no place for what a digest was computed over: one over the password itself would open for nobody.
+fn password_of(user: &UserRecord) -> Option<&String> {
+    user.password.as_ref().filter(|_| user.password_over == DigestOver::Md5)
 }
 
 /// A time as the reference writes it.

@@ -10,6 +10,8 @@ use crate::{Operator, Refusal, Service, ServiceError};
 
 /// Longer subjects are cut by mail programs anyway.
 const LONGEST_SUBJECT: usize = 200;
+/// In bytes.
+const LONGEST_HTML: usize = 128 * 1024;
 
 /// New words for a message.
 #[derive(Debug, Clone)]
@@ -40,6 +42,9 @@ pub(crate) fn wrong_words(subject: &str, reply_to: &str, html: &str) -> Option<&
     }
     if !reply_to.is_empty() && MailAddress::parse(reply_to).is_err() {
         return Some("the address for answers is none");
+    }
+    if html.len() > LONGEST_HTML {
+        return Some("the HTML is longer than 128 KiB");
     }
     if html.trim().is_empty() || !is_plain_enough(html) {
         return Some("the HTML is empty, or nested without end");

@@ -18,7 +18,7 @@ use crate::throttle::settle_right;
 use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
 
 /// The longest text by which a client may call a sender.
-const LONGEST_REFERENCE: usize = 254;
+pub(crate) const LONGEST_REFERENCE: usize = 254;
 
 /// An invitation.
 #[derive(Debug, Clone)]
@@ -210,14 +210,16 @@ impl<S: Store> Service<S> {
         }
         let locale = offered_locale(&app, locale.as_deref())?;
         password.check(&app, &handle)?;
-        let metadata = app.settings.metadata.accept(metadata.as_deref()).map_err(|error| match error {
-            latchkey_domain::InvalidMetadata::Missing(_)
-            | latchkey_domain::InvalidMetadata::NotSettable(_) => Refusal::MetadataInvalid,
-            _ => Refusal::InvalidData,
-        })?;
+        let own = app.settings.metadata.accept(metadata.as_deref());
+        let metadata =
+            own.and_then(|own| own.merged_with(&invite.metadata)).map_err(|error| match error {
+                latchkey_domain::InvalidMetadata::Missing(_)
+                | latchkey_domain::InvalidMetadata::NotSettable(_) => Refusal::MetadataInvalid,
+                _ => Refusal::InvalidData,
+            })?;
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
         let sealed = self.hash_password(password.into_client(), app.id, user_id).await?;
-        let made = (user_id, Some(sealed), locale, metadata.merged_with(&invite.metadata));
+        let made = (user_id, Some(sealed), locale, metadata);
         let user = new_user(app.id, handle, made, now);
         self.add_invited(&app, &keys, user, (code_try, call.source), act).await
     }

@@ -281,9 +281,9 @@ pub struct SignupRecord {
     /// When they began.
     #[serde(with = "stamp")]
     pub created_at: OffsetDateTime,
-    /// When they last asked.
-    #[serde(with = "stamp")]
-    pub updated_at: OffsetDateTime,
+    /// When they last asked; none is when they came here.
+    #[serde(with = "stamp::maybe", default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<OffsetDateTime>,
 }
 
 /// Somebody who is invited. The code does not move: whoever invited sends another.
@@ -311,7 +311,7 @@ pub struct InviteRecord {
     /// When it was made.
     #[serde(with = "stamp")]
     pub created_at: OffsetDateTime,
-    /// When it was last repeated.
-    #[serde(with = "stamp")]
-    pub updated_at: OffsetDateTime,
+    /// When it was last repeated; none is when it came here.
+    #[serde(with = "stamp::maybe", default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<OffsetDateTime>,
 }

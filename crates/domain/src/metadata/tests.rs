@@ -138,8 +138,23 @@ fn an_invitation_wins_and_nothing_else_is_lost() {
         _ => panic!("an object"),
     };
     let own = of(serde_json::json!({"a":{"x":1,"y":2},"b":1}));
-    let merged = own.merged_with(&of(serde_json::json!({"a":{"y":3},"c":4})));
+    let merged = own.merged_with(&of(serde_json::json!({"a":{"y":3},"c":4}))).unwrap();
     assert_eq!(Value::Object(merged.0), serde_json::json!({"a":{"x":1,"y":3},"b":1,"c":4}));
+}
+
+#[test]
+fn what_is_kept_is_no_longer_than_what_may_be_sent() {
+    let half = |name: &str| match serde_json::json!({name: "x".repeat(MAX_METADATA_BYTES / 2)}) {
+        Value::Object(map) => Metadata(map),
+        _ => panic!("an object"),
+    };
+    assert_eq!(half("a").merged_with(&half("b")), Err(InvalidMetadata::Form));
+    // Four bytes each as they are sent, and eighteen as they are kept.
+    let mut list = fields(&[("a", false)]);
+    list.0[0].kind = MetadataKind::Array;
+    let sent = format!("{{\"a\":[{}]}}", vec!["1e15"; 1_000].join(","));
+    assert_eq!(list.accept(Some(&sent)), Err(InvalidMetadata::Form));
+    assert_eq!(list.replace(&Metadata::default(), &fields(&[]), &sent), Err(InvalidMetadata::Form));
 }
 
 #[test]

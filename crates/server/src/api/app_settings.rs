@@ -391,13 +391,8 @@ fn field_of(item: &Value, users_may_set_authority: bool) -> Result<MetadataField
     if field_name.chars().count() > 100 || field_name.chars().any(char::is_control) {
         return Err(explained(format!("the field name of {path} is too long, or holds a control character")));
     }
-    let kind = match member.text("type")? {
-        None | Some("text") => MetadataKind::Text,
-        Some("number") => MetadataKind::Number,
-        Some("boolean") => MetadataKind::Boolean,
-        Some("array") => MetadataKind::Array,
-        Some(_) => return Err(explained("type is one of text, number, boolean, array".to_owned())),
-    };
+    let kind = MetadataKind::from_name(member.text("type")?.unwrap_or("text"))
+        .ok_or_else(|| explained("type is one of text, number, boolean, array".to_owned()))?;
     Ok(MetadataField {
         path: parsed,
         field_name: field_name.to_owned(),

@@ -1,9 +1,13 @@
 //! `/api/app`: what moves in and out over HTTP. Whoever uploads is known before the first byte is read.
 
-use actix_multipart::Multipart;
+use std::time::Duration;
+
+use actix_multipart::{Multipart, MultipartError};
+use actix_web::error::PayloadError;
 use actix_web::http::header;
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use latchkey_domain::Scope;
 use latchkey_service::{Operator, Refusal, ServiceError, ZipSource};
@@ -14,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::operator::{app_within, authorize, explained};
 use super::{AppState, run};
 use crate::dto::{ImportedApp, admin_app_json};
-use crate::http::{Answer, ApiError, ErrorKind, Family, Fields, OperatorCall, json};
+use crate::http::{Answer, ApiError, BodyLimits, ErrorKind, Family, Fields, OperatorCall, json};
 use crate::transfer::{Form, Leaving, leave};
 use crate::zip_export::zip_of;
 
@@ -104,7 +108,7 @@ pub(crate) async fn import_database<S: Store>(
 ) -> Answer {
     let operator = authorize(&state, caller).await?;
     operator.reaches_all().map_err(ApiError::admin)?;
-    let Ok(_one) = ONE_AT_A_TIME.try_acquire() else {
+    let Ok(one) = ONE_AT_A_TIME.try_acquire() else {
         return Err(ApiError::admin(ServiceError::Busy));
     };
     let upload = read_upload(&request, payload).await?;
@@ -112,12 +116,15 @@ pub(crate) async fn import_database<S: Store>(
     let name = name.ok_or_else(|| ApiError::admin(Refusal::MissingParameter))?;
     let zip = upload.zip.ok_or_else(|| ApiError::admin(Refusal::MissingParameter))?;
     let service = state.service.clone();
-    let opening = service.run_on_pool(move || {
-        let export = Export::open(ZipBytes::Memory(zip.into())).map_err(explained)?;
-        ZipSource::new(export, Some(&name)).map_err(explained)
-    });
-    let source = opening.await.map_err(ApiError::admin)?;
-    let importing = async move { service.import_zip(operator, source).await };
+    let importing = async move {
+        // Goes on when the client is gone, and nobody else begins before it ends.
+        let _one = one;
+        let opening = service.run_on_pool(move || {
+            let export = Export::open(ZipBytes::Memory(zip.into())).map_err(explained)?;
+            ZipSource::new(export, Some(&name)).map_err(explained)
+        });
+        service.import_zip(operator, opening.await?).await
+    };
     let imported = run(Family::Admin, importing).await?;
     Ok(json(&ImportedApp { app: admin_app_json(&imported.view), lost: imported.lost }))
 }
@@ -128,6 +135,16 @@ struct Upload {
     name: Option<String>,
 }
 
+/// A body that is as long as it is, and never pauses for longer than a whole body may usually take (SEC-117).
+fn without_pauses(payload: Payload, longest: Duration) -> impl Stream<Item = Result<Bytes, PayloadError>> {
+    stream::unfold(payload, move |mut payload| async move {
+        let next = tokio::time::timeout(longest, payload.next()).await;
+        let paused = |_| Some(Err(PayloadError::Io(std::io::ErrorKind::TimedOut.into())));
+        next.unwrap_or_else(paused).map(|chunk| (chunk, payload))
+    })
+    .fuse()
+}
+
 async fn read_upload(request: &HttpRequest, payload: Payload) -> Result<Upload, ApiError> {
     let too_large = || ApiError::new(Family::Admin, ErrorKind::TooLarge);
     let announced = request.headers().get(header::CONTENT_LENGTH);
@@ -135,9 +152,15 @@ async fn read_upload(request: &HttpRequest, payload: Payload) -> Result<Upload, 
     if announced.is_some_and(|length| length > MOST_BYTES) {
         return Err(too_large());
     }
-    let malformed =
-        |_| ApiError::admin(explained("this is no multipart/form-data with file and appName".to_owned()));
-    let mut parts = Multipart::new(request.headers(), payload);
+    let malformed = |error| match error {
+        MultipartError::Payload(PayloadError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+            ApiError::new(Family::Admin, ErrorKind::TooSlow)
+        }
+        _ => ApiError::admin(explained("this is no multipart/form-data with file and appName".to_owned())),
+    };
+    let limits = request.app_data::<Data<BodyLimits>>();
+    let limits = limits.ok_or_else(|| ApiError::internal(Family::Admin, "no body limits are configured"))?;
+    let mut parts = Multipart::new(request.headers(), Box::pin(without_pauses(payload, limits.time)));
     let (mut upload, mut total) = (Upload::default(), 0);
     while let Some(part) = parts.next().await {
         let mut part = part.map_err(malformed)?;

@@ -176,7 +176,8 @@ impl Moving {
                     self.check_all(link, collection, &mut waiting, report).await?;
                 } else if is_full {
                     let lines = check_records(link, Some(head), batch, report).await?;
-                    self.refused.extend(lines.into_iter().map(|line| (collection.name(), line)));
+                    let lines = lines.into_iter().map(|line| (collection.name(), line));
+                    report.keep_refused(&mut self.refused, lines)?;
                 }
             }
             self.check_all(link, collection, &mut waiting, report).await?;
@@ -207,7 +208,8 @@ impl Moving {
     ) -> Result<(), StartError> {
         for (batch, head) in waiting.iter_mut().zip(&self.heads) {
             let lines = check_records(link, Some(head), batch, report).await?;
-            self.refused.extend(lines.into_iter().map(|line| (collection.name(), line)));
+            let lines = lines.into_iter().map(|line| (collection.name(), line));
+            report.keep_refused(&mut self.refused, lines)?;
         }
         Ok(())
     }

@@ -92,14 +92,16 @@ async fn users(
         };
         if let Some((what, reason)) = wrong {
             report.refused(line, what, &reason);
-            refused.insert(line);
+            report.keep_refused(&mut refused, [line])?;
         } else if let Ok(user) = record
             && batch.add(line, size, user)
         {
-            refused.extend(check_users(&link, &app, &mut batch, &mut report).await?);
+            let lines = check_users(&link, &app, &mut batch, &mut report).await?;
+            report.keep_refused(&mut refused, lines)?;
         }
     }
-    refused.extend(check_users(&link, &app, &mut batch, &mut report).await?);
+    let lines = check_users(&link, &app, &mut batch, &mut report).await?;
+    report.keep_refused(&mut refused, lines)?;
     progress.end();
     report.print()?;
     report.stop_if_refused()?;

@@ -1,7 +1,8 @@
 //! What an import is about to do, and what it cannot: counts first, then what stands in the way, with its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
+use std::hash::Hash;
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -15,6 +16,10 @@ use crate::start::StartError;
 
 /// How many lines of one kind are shown; a report file holds all.
 const SHOWN: usize = 10;
+/// How many kinds of what is left away are told apart.
+const MOST_KINDS: usize = 1_000;
+/// How many may be skipped.
+const MOST_SKIPPED: usize = 1_000_000;
 
 /// The report of an import.
 pub(super) struct Report {
@@ -148,7 +153,26 @@ impl Report {
 
     /// Something that has no place here.
     pub(super) fn left_away(&mut self, what: &str) {
+        let is_known = self.left_away.contains_key(what);
+        let what = if is_known || self.left_away.len() < MOST_KINDS { what } else { "of many other kinds" };
         *self.left_away.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// Keeps where those stand that are to be skipped later. If nothing is skipped, nothing will be read again.
+    pub(super) fn keep_refused<T: Eq + Hash>(
+        &self,
+        kept: &mut HashSet<T>,
+        refused: impl IntoIterator<Item = T>,
+    ) -> Result<(), StartError> {
+        if self.skip_refused {
+            kept.extend(refused);
+        }
+        if kept.len() > MOST_SKIPPED {
+            let text =
+                format!("more than {MOST_SKIPPED} cannot be imported: this is no list to skip some of");
+            return Err(StartError::BadInput(text));
+        }
+        Ok(())
     }
 
     /// A value that is lost, of something that is taken.

@@ -1,8 +1,7 @@
 //! Applications and their messages: for clients, and for operators.
 
 use latchkey_domain::{
-    App, AppStatus, AppType, Audience, EmailTemplate, MetadataField, MetadataKind, SignupFlow, TwoFactorMode,
-    UserIdFormat,
+    App, AppStatus, AppType, Audience, EmailTemplate, MetadataField, SignupFlow, TwoFactorMode, UserIdFormat,
 };
 use latchkey_service::AppView;
 use serde::Serialize;
@@ -348,12 +347,7 @@ fn field_body(field: &MetadataField, with_can_edit: bool) -> MetadataFieldBody {
         path: field.path.to_string(),
         field_name: field.field_name.clone(),
         required: field.required,
-        kind: match field.kind {
-            MetadataKind::Text => "text",
-            MetadataKind::Number => "number",
-            MetadataKind::Boolean => "boolean",
-            MetadataKind::Array => "array",
-        },
+        kind: field.kind.name(),
         user_settable: field.user_settable,
         can_edit: with_can_edit.then_some(field.can_edit),
     }

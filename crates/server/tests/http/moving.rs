@@ -5,12 +5,14 @@ use std::io::{Cursor, Read as _, Write as _};
 use actix_web::test::TestRequest;
 use latchkey_storage::Store;
 use serde_json::{Value, json};
+use time::Duration;
 
 use crate::harness::{Answer, GOOD_PASSWORD, Made, PASSWORD, TestApp};
 use crate::on_every_store;
 
 on_every_store!(
     sec_113_an_export_holds_no_private_key_unless_asked,
+    who_waits_goes_on_waiting_where_they_came,
     what_goes_out_as_a_zip_comes_in_again,
     sec_111_an_upload_is_refused_before_it_is_read,
     sec_111_what_is_no_export_makes_no_application,
@@ -20,7 +22,8 @@ on_every_store!(
 /// An application with something of every kind, all of it with a secret.
 async fn shop<S: Store>(app: &TestApp<S>) -> Made {
     let shop = app.app("Shop").await;
-    let fields = json!([{"path": "city", "canEdit": true}]);
+    let fields = json!([{"path": "city", "canEdit": true}, {"path": "role", "userSettable": false},
+        {"path": "age", "type": "number"}]);
     assert_eq!(
         app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await.status,
         200
@@ -146,7 +149,10 @@ async fn what_goes_out_as_a_zip_comes_in_again<S: Store>(app: TestApp<S>) {
     let copy = Made { id: answer.field("appId"), token: answer.field("appToken") };
     assert_ne!(copy.id, shop.id);
     let again = upload(&app, &app.server_secret, form(Some("Copy"), Some(&zip))).await;
-    assert_eq!(again.field("appId"), copy.id, "the same export under the same name is there already");
+    assert_eq!(
+        (again.error(), again.json()["message"].as_str().unwrap()),
+        ((409, 602), "App 'Copy' already exists.")
+    );
     let (old, new) = (
         app.admin_get(&format!("appId/{}", shop.id)).await.json(),
         app.admin_get(&format!("appId/{}", copy.id)).await.json(),
@@ -184,6 +190,18 @@ async fn what_goes_out_as_a_zip_comes_in_again<S: Store>(app: TestApp<S>) {
     let keys =
         app.get(&format!("/apps/{}/.well-known/jwks.json", answer.field("appId")), ("x", "")).await.json();
     assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
+}
+
+async fn who_waits_goes_on_waiting_where_they_came<S: Store>(app: TestApp<S>) {
+    let shop = shop(&app).await;
+    let zip = app.admin_get(&format!("export?appId={}", shop.id)).await.body;
+    app.clock.advance(Duration::days(40));
+    let answer = upload(&app, &app.server_secret, form(Some("Copy"), Some(&zip))).await;
+    app.service.purge_if_due().await.unwrap();
+    for (id, waiting) in [(shop.id, 0), (answer.field("appId"), 1)] {
+        let stat = app.admin_get(&format!("stat?appId={id}")).await.json();
+        assert_eq!((&stat["totalSignup"], &stat["totalInvite"]), (&json!(waiting), &json!(waiting)));
+    }
 }
 
 async fn sec_111_an_upload_is_refused_before_it_is_read<S: Store>(app: TestApp<S>) {

@@ -11,7 +11,7 @@ use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord, UserRecord
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use super::values::{app_of, template_of};
+use super::values::{app_of, count_of_arrival, template_of};
 use crate::app_settings::check_together;
 use crate::audit::Act;
 use crate::{Operator, Refusal, Service, ServiceError};
@@ -141,8 +141,8 @@ impl<S: Store> Service<S> {
                 Record::Key(key) => self.key_of(id, key).map(|_| ()),
                 Record::Template(template) => template_of(template, id).map(|_| ()),
                 Record::User(user) => self.user_of(id, user, now).map(|_| ()),
-                Record::Signup(signup) => self.signup_of(id, signup).map(|_| ()),
-                Record::Invite(invite) => self.invite_of(id, invite).map(|_| ()),
+                Record::Signup(signup) => self.signup_of(id, signup, now).map(|_| ()),
+                Record::Invite(invite) => self.invite_of(id, invite, now).map(|_| ()),
             };
             result.map_or_else(Taken::Refused, |()| Taken::Added)
         });
@@ -212,8 +212,11 @@ impl<S: Store> Service<S> {
     ) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
         let (mut app, mut keys, templates) = self.head_of(head)?;
         let now = self.inner.clock.now();
-        // An app token of the future would be refused.
+        // An app token of the future would be refused; one that ended here must not begin again.
         app.token_issued_at = app.token_issued_at.min(now);
+        if !head.takes_old_app_tokens {
+            app.token_generation = count_of_arrival(now);
+        }
         let signs = signing_key(&keys, now).map(|key| key.kid.clone());
         let has_private = head
             .keys
@@ -224,8 +227,10 @@ impl<S: Store> Service<S> {
             let until = now + Duration::hours(i64::from(app.settings.user_jwt_hours.max(1))) + KEY_TAIL;
             for key in &mut keys {
                 // What cannot sign here must not be chosen to: the new key is the later one.
-                let before = key.signs_from.min(now - Duration::SECOND);
-                (key.signs_from, key.published_until) = (before, Some(until));
+                key.signs_from = key.signs_from.min(now - Duration::SECOND);
+                // One that retires already goes when it would have. Tokens of a longer life before may be about.
+                let last = key.tokens_until.map_or(until, |last| until.max(last + KEY_TAIL));
+                key.published_until = key.published_until.or(Some(last));
             }
             keys.push(self.new_key(app.id, now).await?);
         }
@@ -254,10 +259,10 @@ impl<S: Store> Service<S> {
                     self.user_of(app_id, user, now).map(|user| Arrival::User(Box::new(user)))
                 }
                 Record::Signup(signup) => {
-                    self.signup_of(app_id, signup).map(|it| Arrival::Signup(Box::new(it)))
+                    self.signup_of(app_id, signup, now).map(|it| Arrival::Signup(Box::new(it)))
                 }
                 Record::Invite(invite) => {
-                    self.invite_of(app_id, invite).map(|it| Arrival::Invite(Box::new(it)))
+                    self.invite_of(app_id, invite, now).map(|it| Arrival::Invite(Box::new(it)))
                 }
                 other => Err(format!("a second {} stands among the users", other.kind())),
             };

@@ -6,11 +6,7 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_crypto::{OldSeal, TotpSecret, sha256};
-use latchkey_domain::{
-    AppId, AppSettings, Audience, Handle, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
-    Phone, Preset, SignupFlow, SocialLogin, TemplateName, TwoFactorMode, UserName,
-};
-use latchkey_notifiers::MailAddress;
+use latchkey_domain::{AppId, Handle, Locale, Phone, TemplateName, UserName};
 use latchkey_storage::settings_to_json;
 use latchkey_transfer::cosync::Document;
 use latchkey_transfer::{
@@ -19,7 +15,7 @@ use latchkey_transfer::{
 use time::OffsetDateTime;
 
 use super::arrivals::ImportHead;
-use super::bounds::{MOST_JWT_HOURS, is_audience, is_fixed_audience, is_heading};
+use super::cosync_settings::settings_of;
 use super::seen::Seen;
 use crate::email_templates::wrong_words;
 use crate::sms::account_json;
@@ -67,7 +63,7 @@ impl CosyncReader {
             .ok()
             .filter(|id| *id != AppId::NONE)
             .ok_or_else(|| format!("appId {app_id:?} is not 32 hexadecimal digits, or all of them are 0"))?;
-        let (settings, lost) = self.settings(document, &app_id)?;
+        let (settings, lost) = settings_of(document, &app_id)?;
         notes.extend(lost);
         let created_at = born(document)?;
         let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
@@ -142,81 +138,6 @@ impl CosyncReader {
         }
     }
 
-    fn settings(&self, document: &Document, app_id: &str) -> Result<(AppSettings, Vec<String>), String> {
-        let mut notes = Vec::new();
-        let mut settings = AppSettings::preset(Preset::Compatible);
-        settings.jwt_enabled = document.flag("jwtEnabled")?;
-        settings.anonymous_login = document.flag("anonymousLoginEnabled")?;
-        settings.user_names = document.flag("userNamesEnabled")?;
-        let audiences = |name: &str| -> Result<Vec<String>, String> {
-            let text = document.text(name)?.unwrap_or_default();
-            Ok(text.split(',').map(str::trim).filter(|part| is_audience(part)).map(str::to_owned).collect())
-        };
-        settings.apple = SocialLogin {
-            enabled: document.flag("appleLoginEnabled")?,
-            audiences: audiences("appleBundleId")?,
-        };
-        settings.google = SocialLogin {
-            enabled: document.flag("googleLoginEnabled")?,
-            audiences: audiences("googleClientId")?,
-        };
-        settings.invitation_enabled = document.flag_or("invitationEnabled", true)?;
-        settings.signup_enabled = document.flag_or("signupEnabled", true)?;
-        settings.signup_flow = match document.text("signupFlow")?.as_deref() {
-            Some("link") => SignupFlow::Link,
-            Some("none") => SignupFlow::None,
-            _ => SignupFlow::Code,
-        };
-        settings.two_factor = match document.text("twoFactorVerification")?.as_deref() {
-            Some("google") => TwoFactorMode::Authenticator,
-            Some("phone") => TwoFactorMode::Phone,
-            _ => TwoFactorMode::None,
-        };
-        settings.authenticator_heading =
-            kept(document.text("googleAppName")?, "heading of authenticators", is_heading, &mut notes);
-        let number = |name: &str, otherwise: u32, most: u32| -> Result<u32, String> {
-            let number = document.number(name)?.unwrap_or(i64::from(otherwise)).clamp(0, i64::from(most));
-            Ok(u32::try_from(number).unwrap_or(otherwise))
-        };
-        settings.max_users = number("maxUsers", 0, u32::MAX)?;
-        settings.max_login_attempts = Some(number("maxLoginAttempts", 0, 100)?).filter(|number| *number > 0);
-        let password = &mut settings.password;
-        password.filter = document.flag("passwordFilter")?;
-        password.min_length = number("passwordMinLength", 5, 128)?;
-        password.min_upper = number("passwordMinUpper", 0, 128)?;
-        password.min_lower = number("passwordMinLower", 0, 128)?;
-        password.min_digit = number("passwordMinDigit", 0, 128)?;
-        password.min_special = number("passwordMinSpecial", 0, 128)?;
-        // As the old server read it: nothing is a day, 0 is an hour.
-        let hours = document.number("userJWTExpiration")?.unwrap_or(24).clamp(1, i64::from(MOST_JWT_HOURS));
-        settings.user_jwt_hours = u32::try_from(hours).unwrap_or(24);
-        let audience = kept(document.text("realmAppId")?, "realmAppId", is_fixed_audience, &mut notes);
-        settings.audience = match audience {
-            None => Audience::None,
-            Some(text) if text == "none" => Audience::None,
-            Some(text) if text == app_id => Audience::AppId,
-            Some(text) => Audience::Fixed(text),
-        };
-        settings.metadata_email = document.flag("metaDataEmail")?;
-        settings.own_mail_sender = document.flag("emailExtension")?;
-        let is_address = |text: &str| MailAddress::parse(text).is_ok();
-        settings.mail_sender_address =
-            kept(document.text("emailExtensionSenderEmail")?, "sender of mail", is_address, &mut notes);
-        for locale in document.texts("locales")? {
-            match Locale::parse(&locale) {
-                Ok(locale) if !settings.locales.contains(&locale) => settings.locales.push(locale),
-                Ok(_) => {}
-                Err(_) => notes.push(format!("its locale {locale:?} is none")),
-            }
-        }
-        let data = document.object("appData", &mut notes)?;
-        settings.app_data = data.into_iter().filter(|(name, _)| !name.starts_with("Cosync")).collect();
-        settings.metadata = fields(&document.documents("metaData")?, &[], &mut notes)?;
-        let own: Vec<_> = settings.metadata.iter().cloned().collect();
-        settings.invite_metadata = fields(&document.documents("metaDataInvite")?, &own, &mut notes)?;
-        Ok((settings, notes))
-    }
-
     /// A message of an application.
     ///
     /// # Errors
@@ -226,15 +147,19 @@ impl CosyncReader {
             let name = required(document, "templateName")?;
             let locale = document.text("locale")?.unwrap_or_else(|| "EN".to_owned());
             let html = required(document, "htmlTemplate")?;
-            let left_away = |why: &str| Ok(Err(format!("the message {name} in {locale}: {why}")));
             let Some(known) = TemplateName::parse(&name) else {
-                return left_away("there is none of this name");
+                return Ok(Err("messages of a name that there is not".to_owned()));
             };
-            let Ok(parsed) = Locale::parse(&locale) else { return left_away("there is no such locale") };
+            let Ok(parsed) = Locale::parse(&locale) else {
+                return Ok(Err("messages in a locale that there is not".to_owned()));
+            };
             let subject = document.text("subject")?.unwrap_or_else(|| "%APP_NAME%".to_owned());
             let reply_to = document.text("replyTo")?.unwrap_or_default();
             if let Some(what) = wrong_words(&subject, &reply_to, &html) {
-                return left_away(&format!("{what}; the built-in words are used"));
+                let (name, locale) = (known.as_str(), parsed.as_str());
+                return Ok(Err(format!(
+                    "the message {name} in {locale}: {what}; the built-in words are used"
+                )));
             }
             let created_at = born(document)?;
             let record = TemplateRecord {
@@ -300,6 +225,12 @@ impl CosyncReader {
             lost.push(format!("{typed}: another user has the same {name} account"));
             subject = None;
         }
+        let wants_sms = document.flag("twoFactorPhoneVerification")?;
+        if wants_sms && verified.is_none() {
+            lost.push(format!(
+                "{typed}: a second factor by SMS, without a number of theirs that is verified"
+            ));
+        }
         let has_authenticator = document.flag("twoFactorGoogleVerification")?;
         let secret = document.text("googleSecretKey")?.filter(|_| has_authenticator);
         let secret = secret.filter(|text| match TotpSecret::from_base32(text) {
@@ -323,7 +254,7 @@ impl CosyncReader {
             locale: self.locale(document, lost)?,
             meta_data,
             phone,
-            phone_factor: document.flag("twoFactorPhoneVerification")? && verified.is_some(),
+            phone_factor: wants_sms && verified.is_some(),
             verified_phone: verified.map(|number| number.as_str().to_owned()),
             authenticator: has_authenticator,
             authenticator_secret: secret,
@@ -361,14 +292,15 @@ impl CosyncReader {
             let mut lost = Vec::new();
             let app_id = required(document, "appId")?;
             let record = SignupRecord {
-                id: this.id_for(&app_id, "signup", &handle),
-                user_id: this.id_for(&app_id, "signup.user", &handle),
+                id: this.id_for(&app_id, &format!("signup.{created_at}"), &handle),
+                user_id: this.id_for(&app_id, &format!("signup.user.{created_at}"), &handle),
                 status: "pending".to_owned(),
                 password,
                 locale: this.locale(document, &mut lost)?.unwrap_or_else(|| "EN".to_owned()),
                 meta_data: document.object("metaData", &mut lost)?,
                 created_at,
-                updated_at: document.time("updatedAt")?.unwrap_or(created_at),
+                // Waiting ends here after some weeks, and there never: it begins when they come.
+                updated_at: None,
                 handle,
             };
             Ok(Ok((Record::Signup(record), lost)))
@@ -395,7 +327,8 @@ impl CosyncReader {
                 locale: "EN".to_owned(),
                 meta_data: document.object("metaData", &mut lost)?,
                 created_at,
-                updated_at: document.time("updatedAt")?.unwrap_or(created_at),
+                // Waiting ends here after some weeks, and there never: it begins when they come.
+                updated_at: None,
                 handle,
             };
             Ok(Ok((Record::Invite(record), lost)))
@@ -439,56 +372,6 @@ fn born(document: &Document) -> Result<OffsetDateTime, String> {
     Ok(time.unwrap_or(OffsetDateTime::UNIX_EPOCH))
 }
 
-/// A text that is good here; another one is told.
-fn kept(
-    text: Option<String>,
-    what: &str,
-    is_good: impl Fn(&str) -> bool,
-    notes: &mut Vec<String>,
-) -> Option<String> {
-    let text = text?;
-    if is_good(&text) {
-        return Some(text);
-    }
-    notes.push(format!("its {what} {text:?} is none"));
-    None
-}
-
 fn required(document: &Document, name: &str) -> Result<String, String> {
     document.text(name)?.ok_or_else(|| format!("{name} is missing"))
-}
-
-/// Metadata fields that can work, beside those of the other list; the others are told.
-fn fields(
-    documents: &[Document],
-    beside: &[MetadataField],
-    notes: &mut Vec<String>,
-) -> Result<MetadataFields, String> {
-    let mut taken: Vec<MetadataField> = Vec::new();
-    for document in documents {
-        let Some(path) = document.text("path")? else { continue };
-        let field = MetadataField {
-            path: match MetadataPath::parse(&path) {
-                Ok(path) => path,
-                Err(error) => {
-                    notes.push(format!("its metadata field {path:?} is left away: {error}"));
-                    continue;
-                }
-            },
-            field_name: document.text("fieldName")?.unwrap_or_else(|| path.clone()),
-            required: document.flag("required")?,
-            can_edit: document.flag("canEdit")?,
-            user_settable: true,
-            kind: MetadataKind::Text,
-        };
-        let mut own = taken.clone();
-        own.push(field.clone());
-        let others = beside.iter().filter(|other| own.iter().all(|own| own.path != other.path));
-        let together = others.chain(&own).cloned().collect();
-        match MetadataFields::new(own.clone()).and_then(|_| MetadataFields::new(together)) {
-            Ok(_) => taken.push(field),
-            Err(error) => notes.push(format!("its metadata field {path:?} is left away: {error}")),
-        }
-    }
-    MetadataFields::new(taken).map_err(|error| error.to_string())
 }

@@ -7,8 +7,8 @@ use latchkey_domain::{AppId, Invite, Signup, User};
 use latchkey_storage::{PageStart, Position, Store};
 use latchkey_transfer::Record;
 
+use super::records::{invite_record, template_record};
 use super::secret_form::SecretForm;
-use super::values::{invite_record, template_record};
 use crate::audit::Act;
 use crate::listing::Member;
 use crate::{Operator, Refusal, Service, ServiceError};

@@ -4,7 +4,9 @@
 mod arrivals;
 mod bounds;
 mod cosync;
+mod cosync_settings;
 mod departures;
+mod records;
 mod secret_form;
 mod seen;
 mod values;

@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
-use latchkey_domain::{Handle, Phone};
+use latchkey_domain::{Handle, Phone, UserName};
 use latchkey_transfer::{Record, UserRecord};
 
-/// How many values are remembered. Those of a longer source are found when they go in.
-const MOST_REMEMBERED: usize = 4_000_000;
+/// How many values are remembered, which is below what a table of 36 MiB holds: one that grows is there twice. Those of a
+/// longer source are found when they go in.
+const MOST_REMEMBERED: usize = 3_600_000;
 
 /// Values that were seen, as hashes of 64 bits.
 #[derive(Default)]
@@ -31,12 +32,13 @@ impl Seen {
     pub fn repeats(&mut self, user: &UserRecord) -> Option<&'static str> {
         let handle = Handle::parse_anonymous(&user.handle).or_else(|_| Handle::parse(&user.handle));
         let phone = user.verified_phone.as_deref().and_then(|text| Phone::from_stored(text).ok());
+        let name = user.user_name.as_deref().and_then(|text| UserName::parse(text).ok());
         let subject = user.provider_subject.as_ref().filter(|subject| !subject.is_empty());
         let provider = user.provider.as_deref().unwrap_or_default();
         let own = [
             ("handle", handle.ok().map(|handle| handle.key().to_owned())),
             ("id", user.id.as_deref().map(str::to_ascii_lowercase)),
-            ("user name", user.user_name.clone()),
+            ("user name", name.map(|name| name.as_str().to_owned())),
             ("verified number", phone.map(|phone| phone.as_str().to_owned())),
             ("identity at a provider", subject.map(|subject| format!("{provider} {subject}"))),
         ];
@@ -78,7 +80,8 @@ mod tests {
         assert_eq!(seen.repeats(&user("OK@example.com")), Some("handle"));
         let named = |handle: &str| UserRecord { user_name: Some("ann".into()), ..user(handle) };
         assert_eq!(seen.repeats(&named("a@example.com")), None);
-        assert_eq!(seen.repeats(&named("b@example.com")), Some("user name"));
+        let other_case = UserRecord { user_name: Some("Ann".into()), ..user("b@example.com") };
+        assert_eq!(seen.repeats(&other_case), Some("user name"));
         let with_id = |handle: &str, id: &str| UserRecord { id: Some(id.into()), ..user(handle) };
         assert_eq!(seen.repeats(&with_id("c@example.com", "AB")), None);
         assert_eq!(seen.repeats(&with_id("d@example.com", "ab")), Some("id"));

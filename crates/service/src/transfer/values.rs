@@ -9,7 +9,7 @@ use latchkey_domain::{
     Phone, Provider, Sealed, Sessions, Signup, SignupId, SignupState, SocialIdentity, TemplateName, User,
     UserId, UserName, UserStatus, has_forbidden_characters,
 };
-use latchkey_storage::{Store, settings_from_json, settings_to_json};
+use latchkey_storage::{Store, settings_from_json};
 use latchkey_transfer::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, Record, SignupRecord, TemplateRecord, UserRecord,
 };
@@ -17,17 +17,15 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::bounds::{is_storable, within_bounds};
-use super::secret_form::SecretForm;
 use crate::email_templates::wrong_words;
-use crate::outbox::mail_key_of;
+use crate::invite::LONGEST_REFERENCE;
 use crate::second_factor::authenticator_of;
 use crate::signing::private_key_of;
-use crate::sms::account_of;
 use crate::{Service, ServiceError};
 
-const KINDS: [(AppType, &str); 2] =
+pub(super) const KINDS: [(AppType, &str); 2] =
     [(AppType::Development, "development"), (AppType::Commercial, "commercial")];
-const STATUSES: [(AppStatus, &str); 5] = [
+pub(super) const STATUSES: [(AppStatus, &str); 5] = [
     (AppStatus::Active, "active"),
     (AppStatus::Inactive, "inactive"),
     (AppStatus::Suspended, "suspended"),
@@ -42,12 +40,17 @@ fn named<T: Copy>(names: &[(T, &str)], text: &str, what: &str) -> Result<T, Stri
     })
 }
 
-fn name_of<T: PartialEq>(names: &[(T, &str)], value: &T) -> String {
-    names.iter().find(|(known, _)| known == value).map_or_else(String::new, |(_, name)| (*name).to_owned())
+/// The longest text that nothing else bounds, in bytes: a request's body is no longer.
+const LONGEST_TEXT: usize = 128 * 1024;
+
+/// What counts tokens of a user or an application that arrives begins here: above all that was counted before, as they may
+/// have been here already, and tokens that ended then must not begin again.
+pub(super) fn count_of_arrival(now: OffsetDateTime) -> i64 {
+    i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX / 2)
 }
 
 /// Where something secret of a record stands, for the passphrase that seals it.
-fn place(kind: &str, id: &str) -> String {
+pub(super) fn place(kind: &str, id: &str) -> String {
     format!("{kind}/{id}")
 }
 
@@ -126,10 +129,18 @@ pub(super) fn template_of(record: &TemplateRecord, app_id: AppId) -> Result<Emai
         subject: record.subject.clone(),
         reply_to: record.reply_to.clone(),
         html: record.html.clone(),
-        link_text: record.link_text.clone(),
+        link_text: short_text(&record.link_text, LONGEST_TEXT, "linkText")?,
         created_at: record.created_at,
         updated_at: record.updated_at,
     })
+}
+
+/// A text that could be set here.
+fn short_text(text: &str, most: usize, what: &str) -> Result<String, String> {
+    if text.len() > most || text.contains('\0') {
+        return Err(format!("{what} is no text of at most {most} bytes"));
+    }
+    Ok(text.to_owned())
 }
 
 fn metadata_of(values: &Map<String, Value>) -> Result<Metadata, String> {
@@ -174,7 +185,10 @@ impl<S: Store> Service<S> {
             (None, Some(_)) => return Err("providerSubject needs a provider".to_owned()),
             (Some(name), subject) => Some(SocialIdentity {
                 provider: Provider::from_name(name).ok_or_else(|| format!("{name:?} is no provider"))?,
-                subject: subject.clone().filter(|subject| !subject.is_empty()),
+                subject: match subject.as_deref() {
+                    None | Some("") => None,
+                    Some(text) => Some(short_text(text, LONGEST_TEXT, "providerSubject")?),
+                },
             }),
         };
         let user_name = record.user_name.as_deref().map(UserName::parse).transpose();
@@ -190,7 +204,7 @@ impl<S: Store> Service<S> {
             password: self.digest_of(app_id, id, record)?,
             locale: locale_of(record.locale.as_deref())?,
             metadata: metadata_of(&record.meta_data)?,
-            sessions: Sessions::FIRST,
+            sessions: Sessions { epoch: count_of_arrival(now), spared: None },
             created_at,
             updated_at: record.updated_at.unwrap_or(created_at),
             last_login_at: record.last_login_at,
@@ -274,7 +288,12 @@ impl<S: Store> Service<S> {
         })
     }
 
-    pub(super) fn signup_of(&self, app_id: AppId, record: &SignupRecord) -> Result<Signup, String> {
+    pub(super) fn signup_of(
+        &self,
+        app_id: AppId,
+        record: &SignupRecord,
+        now: OffsetDateTime,
+    ) -> Result<Signup, String> {
         let id = |text: &str| text.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned());
         let user_id: UserId = id(&record.user_id)?;
         check_digest(&record.password).map_err(|error| format!("the password digest: {error}"))?;
@@ -296,11 +315,16 @@ impl<S: Store> Service<S> {
             locale: locale_of(Some(&record.locale))?,
             metadata: metadata_of(&record.meta_data)?,
             created_at: record.created_at,
-            updated_at: record.updated_at,
+            updated_at: record.updated_at.unwrap_or(now),
         })
     }
 
-    pub(super) fn invite_of(&self, app_id: AppId, record: &InviteRecord) -> Result<Invite, String> {
+    pub(super) fn invite_of(
+        &self,
+        app_id: AppId,
+        record: &InviteRecord,
+        now: OffsetDateTime,
+    ) -> Result<Invite, String> {
         let id = |text: &str| -> Result<UserId, String> {
             text.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned())
         };
@@ -310,7 +334,7 @@ impl<S: Store> Service<S> {
             handle: handle_of(&record.handle)?,
             sender_id: id(&record.sender_id)?,
             sender_handle: handle_of(&record.sender_handle)?,
-            sender_reference: record.sender_reference.clone(),
+            sender_reference: short_text(&record.sender_reference, LONGEST_REFERENCE, "senderReference")?,
             state: match record.status.as_str() {
                 "pending" => InviteState::Pending,
                 "verified" => InviteState::Verified,
@@ -319,156 +343,7 @@ impl<S: Store> Service<S> {
             locale: locale_of(Some(&record.locale))?,
             metadata: metadata_of(&record.meta_data)?,
             created_at: record.created_at,
-            updated_at: record.updated_at,
+            updated_at: record.updated_at.unwrap_or(now),
         })
     }
-
-    /// The record of an application.
-    pub(super) fn app_record(&self, app: &App, secrets: &SecretForm) -> Result<AppRecord, ServiceError> {
-        let mut settings = app.settings.clone();
-        let sealed = (settings.mail_api_key.take(), settings.sms_account.take());
-        let (mut accounts, id) = ((None, None), app.id.to_string());
-        if let Some(sealed) = sealed.0.filter(|_| secrets.leaves()) {
-            let open = self.inner.keys.open_sealed(&mail_key_of(app.id), &sealed)?;
-            accounts.0 = secrets.of(&place("mail", &id), &open)?;
-        }
-        if let Some(sealed) = sealed.1.filter(|_| secrets.leaves()) {
-            let open = self.inner.keys.open_sealed(&account_of(app.id), &sealed)?;
-            accounts.1 = secrets.of(&place("sms", &id), &open)?;
-        }
-        Ok(AppRecord {
-            app_id: app.id.to_string(),
-            name: app.name.as_str().to_owned(),
-            kind: name_of(&KINDS, &app.kind),
-            status: name_of(&STATUSES, &app.status),
-            issuer: app.issuer.clone(),
-            settings: settings_to_json(&settings)?,
-            mail_account: accounts.0,
-            sms_account: accounts.1,
-            created_at: app.created_at,
-            updated_at: app.updated_at,
-        })
-    }
-
-    pub(super) fn key_record(&self, key: &AppKey, secrets: &SecretForm) -> Result<KeyRecord, ServiceError> {
-        let mut private_key = None;
-        if secrets.leaves() {
-            let der = self.inner.keys.open_sealed(&private_key_of(key.app_id, &key.kid), &key.private)?;
-            // A key that came without its private half has none.
-            if !der.is_empty() {
-                let pem = SigningKey::from_pkcs8(&der)?.to_pem()?;
-                private_key = secrets.of(&place("key", &key.kid), pem.as_bytes())?;
-            }
-        }
-        Ok(KeyRecord {
-            public_key: key.public_pem.clone(),
-            private_key,
-            created_at: key.created_at,
-            signs_from: key.signs_from,
-            published_until: key.published_until,
-            tokens_until: key.tokens_until,
-        })
-    }
-
-    /// The record of a user.
-    pub(super) fn user_record(&self, user: &User, secrets: &SecretForm) -> Result<UserRecord, ServiceError> {
-        let mut digest = None;
-        if let Some(sealed) = &user.password {
-            let context = SealContext { purpose: "password", app_id: user.app_id, row: user.id.as_bytes() };
-            digest = Some(text_of(&self.inner.keys.open_sealed(&context, sealed)?)?);
-        }
-        let (password_over, password) =
-            match digest.as_deref().and_then(|digest| digest.strip_prefix(OVER_RAW)) {
-                Some(raw) => (DigestOver::Raw, Some(raw.to_owned())),
-                None => (DigestOver::Md5, digest),
-            };
-        let mut authenticator_secret = None;
-        if let Some(authenticator) = user.factors.authenticator.as_ref().filter(|_| secrets.leaves()) {
-            let context = authenticator_of(user.app_id, &user.id);
-            let secret = self.inner.keys.open_sealed(&context, &authenticator.secret)?;
-            let text = TotpSecret::new(secret.to_vec())?.to_base32();
-            authenticator_secret =
-                secrets.of(&place("authenticator", &user.id.to_string()), text.as_bytes())?;
-        }
-        let factors = &user.factors;
-        Ok(UserRecord {
-            handle: user.handle.as_str().to_owned(),
-            id: Some(user.id.to_string()),
-            user_name: user.user_name.as_ref().map(|name| name.as_str().to_owned()),
-            status: Some(match user.status {
-                UserStatus::Active => "active".to_owned(),
-                UserStatus::Suspended => "suspend".to_owned(),
-            }),
-            password,
-            password_over,
-            locale: Some(user.locale.as_str().to_owned()),
-            meta_data: user.metadata.values().clone(),
-            phone: factors.given_phone.as_ref().map(|phone| phone.as_str().to_owned()),
-            verified_phone: factors.verified_phone.as_ref().map(|phone| phone.as_str().to_owned()),
-            phone_factor: factors.wants_sms,
-            authenticator: factors.authenticator.is_some(),
-            authenticator_secret,
-            provider: user.social.as_ref().map(|social| social.provider.name().to_owned()),
-            provider_subject: user.social.as_ref().and_then(|social| social.subject.clone()),
-            administrator: user.is_administrator,
-            created_at: Some(user.created_at),
-            updated_at: Some(user.updated_at),
-            last_login_at: user.last_login_at,
-        })
-    }
-
-    pub(super) fn signup_record(&self, signup: &Signup) -> Result<SignupRecord, ServiceError> {
-        let context =
-            SealContext { purpose: "password", app_id: signup.app_id, row: signup.user_id.as_bytes() };
-        Ok(SignupRecord {
-            handle: signup.handle.as_str().to_owned(),
-            id: signup.id.to_string(),
-            user_id: signup.user_id.to_string(),
-            status: match signup.state {
-                SignupState::Pending => "pending".to_owned(),
-                SignupState::Verified => "verified".to_owned(),
-            },
-            password: text_of(&self.inner.keys.open_sealed(&context, &signup.password)?)?,
-            locale: signup.locale.as_str().to_owned(),
-            meta_data: signup.metadata.values().clone(),
-            created_at: signup.created_at,
-            updated_at: signup.updated_at,
-        })
-    }
-}
-
-pub(super) fn invite_record(invite: &Invite) -> InviteRecord {
-    InviteRecord {
-        handle: invite.handle.as_str().to_owned(),
-        id: invite.id.to_string(),
-        sender_id: invite.sender_id.to_string(),
-        sender_handle: invite.sender_handle.as_str().to_owned(),
-        sender_reference: invite.sender_reference.clone(),
-        status: match invite.state {
-            InviteState::Pending => "pending".to_owned(),
-            InviteState::Verified => "verified".to_owned(),
-        },
-        locale: invite.locale.as_str().to_owned(),
-        meta_data: invite.metadata.values().clone(),
-        created_at: invite.created_at,
-        updated_at: invite.updated_at,
-    }
-}
-
-pub(super) fn template_record(template: &EmailTemplate) -> TemplateRecord {
-    TemplateRecord {
-        name: template.name.as_str().to_owned(),
-        locale: template.locale.as_str().to_owned(),
-        subject: template.subject.clone(),
-        reply_to: template.reply_to.clone(),
-        html: template.html.clone(),
-        link_text: template.link_text.clone(),
-        created_at: template.created_at,
-        updated_at: template.updated_at,
-    }
-}
-
-fn text_of(bytes: &[u8]) -> Result<String, ServiceError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| ServiceError::Internal(error.into()))?;
-    Ok(text.to_owned())
 }

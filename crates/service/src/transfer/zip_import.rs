@@ -14,8 +14,13 @@ use crate::{AppView, Operator, Refusal, Service, ServiceError};
 
 /// How many records go in one unit of work.
 const AT_ONCE: usize = 500;
-/// How many lost values are told.
+/// How many bytes of text they may have been, so that memory stays small whatever they are.
+const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
+/// The most bytes of the application and its messages.
+const MOST_HEAD_BYTES: usize = 8 * 1024 * 1024;
+/// How many lost values are told, each in so many characters.
 const MOST_TOLD: usize = 100;
+const MOST_TOLD_CHARACTERS: usize = 300;
 
 /// An export with the id and name that its application gets: the same file under the same name is the same application.
 #[derive(Debug, Clone)]
@@ -111,9 +116,12 @@ impl<S: Store> Service<S> {
             }
         }
         head.source = sha256(&whole);
-        if self.begin_import(operator.clone(), head.clone()).await? != Begun::AlreadyThere {
-            self.bring_zip(operator, &source, (reader, &head)).await?;
+        if self.begin_import(operator.clone(), head.clone()).await? == Begun::AlreadyThere {
+            let there = self.find_app(source.app_id).await?.app;
+            let text = format!("App '{}' already exists.", there.name.as_str());
+            return Err(ServiceError::Explained(Refusal::AppNameTaken, text));
         }
+        self.bring_zip(operator, &source, (reader, &head)).await?;
         Ok(FromZip { view: self.find_app(source.app_id).await?, lost })
     }
 
@@ -158,9 +166,15 @@ fn head_of(reader: &mut CosyncReader, source: &ZipSource) -> Result<(ImportHead,
     let Numbered { line, record, .. } = app.map_err(|wrong| explained(&named(Collection::Apps, &wrong)))?;
     let app = reader.app(&record).map_err(|reason| told(Collection::Apps, line, reason))?;
     let (mut head, mut lost) = app;
+    let mut bytes = 0;
     for document in documents(Collection::EmailTemplates)? {
-        let Numbered { line, record, .. } =
+        let Numbered { line, size, record } =
             document.map_err(|wrong| explained(&named(Collection::EmailTemplates, &wrong)))?;
+        bytes += size;
+        if bytes > MOST_HEAD_BYTES {
+            let reason = format!("the messages are longer than {MOST_HEAD_BYTES} bytes");
+            return Err(told(Collection::EmailTemplates, line, reason));
+        }
         match reader.template(&record) {
             Mapped::Record(_, record, _) => {
                 if let Record::Template(template) = *record {
@@ -184,9 +198,10 @@ fn batch(
     lost: &mut Vec<String>,
 ) -> Result<(Vec<u64>, Vec<Record>), ServiceError> {
     let (mut lines, mut records) = (Vec::new(), Vec::new());
-    while records.len() < AT_ONCE {
+    let mut bytes = 0;
+    while records.len() < AT_ONCE && bytes < MOST_BYTES_AT_ONCE {
         let Some(document) = documents.next() else { break };
-        let Numbered { line, record, .. } =
+        let Numbered { line, size, record } =
             document.map_err(|wrong| explained(&named(collection, &wrong)))?;
         let mapped = match collection {
             Collection::Users => reader.user(&record),
@@ -196,6 +211,7 @@ fn batch(
         match mapped {
             Mapped::Record(_, record, more) => {
                 more.into_iter().for_each(|what| tell(lost, what));
+                bytes += size;
                 lines.push(line);
                 records.push(*record);
             }
@@ -208,7 +224,11 @@ fn batch(
     Ok((lines, records))
 }
 
-fn tell(lost: &mut Vec<String>, what: String) {
+fn tell(lost: &mut Vec<String>, mut what: String) {
+    if let Some((end, _)) = what.char_indices().nth(MOST_TOLD_CHARACTERS) {
+        what.truncate(end);
+        what.push('…');
+    }
     if lost.len() < MOST_TOLD && !lost.contains(&what) {
         lost.push(what);
     }

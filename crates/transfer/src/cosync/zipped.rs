@@ -15,6 +15,8 @@ use crate::users::{bounded_rows, next_row};
 
 /// The most entries that a zip file may have: five are known.
 const MOST_ENTRIES: usize = 16;
+/// The most bytes of the list of entries: each has 46, a name, and perhaps a comment and more.
+const MOST_LIST_BYTES: u64 = 64 * 1024;
 /// The most bytes that all of them may unpack to.
 const MOST_UNPACKED: u64 = 512 * 1024 * 1024;
 
@@ -24,7 +26,23 @@ pub enum ZipBytes {
     /// In a file.
     File(PathBuf),
     /// In memory.
-    Memory(Arc<[u8]>),
+    Memory(SharedBytes),
+}
+
+/// Bytes that are shared, and never copied.
+#[derive(Debug, Clone)]
+pub struct SharedBytes(Arc<Vec<u8>>);
+
+impl From<Vec<u8>> for SharedBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 trait ReadSeek: Read + Seek + Send {}
@@ -34,7 +52,7 @@ impl ZipBytes {
     fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
         Ok(match self {
             Self::File(path) => Box::new(File::open(path)?),
-            Self::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
+            Self::Memory(bytes) => Box::new(Cursor::new(bytes.clone())),
         })
     }
 }
@@ -80,7 +98,7 @@ impl Export {
     fn open_within(bytes: ZipBytes, most_unpacked: u64) -> Result<Self, String> {
         let no_zip = |error: &dyn std::fmt::Display| format!("this is no zip file: {error}");
         let mut reader = bytes.open().map_err(|error| error.to_string())?;
-        count_entries(&mut reader)?;
+        look_at_end(&mut reader)?;
         let mut archive = zip::ZipArchive::new(BufReader::new(reader)).map_err(|error| no_zip(&error))?;
         let (mut entries, mut unpacked): (Vec<Entry>, u64) = (Vec::new(), 0);
         for index in 0..archive.len() {
@@ -149,7 +167,7 @@ impl Export {
                     for (name, cell) in names.iter().zip(&row) {
                         // The old server writes one column twice: both hold the same.
                         if !members.contains_key(name) {
-                            members.insert(name.clone(), value_of(cell));
+                            members.insert(name.clone(), value_of(name, cell));
                         }
                     }
                     Some(Ok(Numbered { line, size: row.as_slice().len(), record: Document::new(members) }))
@@ -164,13 +182,18 @@ impl Export {
     }
 }
 
+/// The columns that hold objects, or lists of them.
+const OBJECTS: [&str; 3] = ["metaData", "metaDataInvite", "appData"];
+
 /// A cell: nothing, JSON where one of ours wrote an object, or text. What guards it from spreadsheets is taken away.
-fn value_of(cell: &str) -> Value {
+fn value_of(name: &str, cell: &str) -> Value {
     let cell = crate::users::unguarded(cell);
-    if cell.is_empty() || cell == "[object Object]" || cell.starts_with("[object Object],") {
+    let is_object = OBJECTS.contains(&name);
+    if cell.is_empty() || is_object && (cell == "[object Object]" || cell.starts_with("[object Object],")) {
         return Value::Null;
     }
-    if (cell.starts_with('{') || cell.starts_with('['))
+    if is_object
+        && (cell.starts_with('{') || cell.starts_with('['))
         && let Ok(value) = serde_json::from_str(cell)
     {
         return value;
@@ -178,22 +201,33 @@ fn value_of(cell: &str) -> Value {
     cell.into()
 }
 
-/// Refuses a zip file that says that it has many entries, before anything makes room for them. The end record lies
-/// within the last 65,557 bytes (APPNOTE 4.3.16).
-fn count_entries(reader: &mut (impl Read + Seek + ?Sized)) -> Result<(), String> {
+/// Refuses a zip file with many entries, before anything makes room for them. Its end record is the last thing in it and
+/// says where the list of entries begins, which ends where the record does begin (APPNOTE 4.3.16): nothing else in the
+/// file could be taken for the list then.
+fn look_at_end(reader: &mut (impl Read + Seek + ?Sized)) -> Result<(), String> {
     let failed = |error: io::Error| format!("this is no zip file: {error}");
     let length = reader.seek(SeekFrom::End(0)).map_err(failed)?;
-    let tail = length.min(65_557);
-    reader.seek(SeekFrom::Start(length - tail)).map_err(failed)?;
-    let mut bytes = Vec::new();
-    reader.take(tail).read_to_end(&mut bytes).map_err(failed)?;
-    let end = bytes.windows(22).rev().find(|window| window.starts_with(b"PK\x05\x06"));
-    let end = end.ok_or("this is no zip file, or it is cut off")?;
-    let number = end.get(10..12).and_then(|count| count.try_into().ok()).map_or(u16::MAX, u16::from_le_bytes);
-    if usize::from(number) > MOST_ENTRIES {
+    let start = length.checked_sub(22).ok_or("this is no zip file, or it is cut off")?;
+    reader.seek(SeekFrom::Start(start)).map_err(failed)?;
+    let mut end = [0; 22];
+    reader.read_exact(&mut end).map_err(failed)?;
+    reader.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let [b'P', b'K', 5, 6, 0, 0, 0, 0, there, there_high, all, all_high, rest @ ..] = end else {
+        return Err("this is no zip file, or it is cut off, or something follows it".to_owned());
+    };
+    let [size @ .., _, _, _, _, 0, 0] = rest else {
+        return Err("the zip file has a comment".to_owned());
+    };
+    let [_, _, _, _, offset @ .., _, _] = rest;
+    let (size, offset) = (u64::from(u32::from_le_bytes(size)), u64::from(u32::from_le_bytes(offset)));
+    let number = u16::from_le_bytes([all, all_high]);
+    if usize::from(number) > MOST_ENTRIES || [there, there_high] != [all, all_high] || size > MOST_LIST_BYTES
+    {
         return Err(format!("the zip file has more than {MOST_ENTRIES} entries"));
     }
-    reader.seek(SeekFrom::Start(0)).map_err(failed)?;
+    if offset + size != start {
+        return Err("the zip file's list of entries is not where it says".to_owned());
+    }
     Ok(())
 }
 
@@ -266,6 +300,17 @@ mod tests {
         let many: Vec<String> = (0..300).map(|number| format!("f{number}")).collect();
         let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), b"".as_slice())).collect();
         assert!(wrong(packed(&many)).contains("more than 16 entries"));
+        let end = good.len() - 22;
+        for (what, other) in [
+            // The list of entries elsewhere, where another end record or a larger form of one would be asked.
+            ("not where it says", [&good[..end + 16], [255; 4].as_slice(), &good[end + 20..]].concat()),
+            ("not where it says", [good.as_slice(), &good[end..]].concat()),
+            ("something follows", [good.as_slice(), b"x"].concat()),
+            ("more than 16", [&good[..end + 8], [5, 0, 6, 0].as_slice(), &good[end + 12..]].concat()),
+            ("more than 16", [&good[..end + 12], [0, 0, 2, 0].as_slice(), &good[end + 16..]].concat()),
+        ] {
+            assert!(wrong(other).contains(what), "{what}");
+        }
         let mut broken = good.clone();
         let at = broken.windows(3).position(|window| window == b"ana").unwrap();
         broken[at] ^= 1;
