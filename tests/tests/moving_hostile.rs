@@ -164,12 +164,34 @@ fn an_archive_holds_nothing_that_could_not_be_set_here() {
         assert_eq!(other.printed(&["import", "list"]), "");
     }
     let records = archive.lines().count() - 2;
-    let template = "{\"template\":{\"name\":\"signUp\",\"locale\":\"EN\",\"subject\":\"a\\r\\nBcc: x@y.ch\",\"replyTo\":\"\",\
-        \"html\":\"<p>x</p>\",\"linkText\":\"\",\"createdAt\":\"2024-01-02T03:04:05Z\",\"updatedAt\":\"2024-01-02T03:04:05Z\"}}";
     let end = format!("{{\"end\":{{\"records\":{records}}}}}");
-    let with = archive.replace(&end, &format!("{template}\n{{\"end\":{{\"records\":{}}}}}", records + 1));
-    let file = other.written("template.jsonl", &with);
-    refused(&other, &["import", "archive", path(&file)], &["the subject is no line"]);
+    let template = |subject: &str, html: &str, link: &str| {
+        format!(
+            "{{\"template\":{{\"name\":\"signUp\",\"locale\":\"EN\",\"subject\":\"{subject}\",\"replyTo\":\"\",\
+             \"html\":\"{html}\",\"linkText\":\"{link}\",\"createdAt\":\"2024-01-02T03:04:05Z\",\
+             \"updatedAt\":\"2024-01-02T03:04:05Z\"}}}}"
+        )
+    };
+    let google = |subject: &str| {
+        format!(
+            "{{\"user\":{{\"handle\":\"a@x.com\",\"provider\":\"google\",\"providerSubject\":\"{subject}\"}}}}"
+        )
+    };
+    for (n, (record, word)) in [
+        (template("a\\r\\nBcc: x@y.ch", "<p>x</p>", ""), "the subject is no line"),
+        (template("a", "<p>\\u0000</p>", ""), "the HTML"),
+        (template("a", &"x".repeat(128 * 1024 + 1), ""), "128 KiB"),
+        (template("a", "<p>x</p>", "\\u0000"), "linkText"),
+        (google("\\u0000"), "1 cannot be imported"),
+        (google(&"9".repeat(256)), "1 cannot be imported"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let with = archive.replace(&end, &format!("{record}\n{{\"end\":{{\"records\":{}}}}}", records + 1));
+        let file = other.written(&format!("record{n}.jsonl"), &with);
+        refused(&other, &["import", "archive", path(&file)], &[word]);
+    }
     let user =
         |handle: &str| format!("{{\"user\":{{\"handle\":\"{handle}\",\"id\":\"{}\"}}}}\n", "a".repeat(32));
     let end_of_two =

@@ -208,7 +208,7 @@ async fn sec_120_a_forwarded_header_from_nobody_special_changes_nothing() {
 async fn sec_117_an_upload_may_be_longer_than_a_request_but_not_pause() {
     let place = Place::sqlite()
         .with("LATCHKEY__LIMITS__REQUEST_SECONDS", "1")
-        .with("LATCHKEY__LIMITS__BODY_SECONDS", "1");
+        .with("LATCHKEY__LIMITS__BODY_SECONDS", "3");
     let secret = place.printed(&["token", "server"]);
     let server = place.start();
     let body = "--XX\r\ncontent-disposition: form-data; name=\"appName\"\r\n\r\nShop\r\n--XX\r\n\
@@ -220,7 +220,7 @@ async fn sec_117_an_upload_may_be_longer_than_a_request_but_not_pause() {
     );
     let mut stream = connect(&server).await;
     stream.write_all(head.as_bytes()).await.unwrap();
-    for piece in body.as_bytes().chunks(body.len() / 12) {
+    for piece in body.as_bytes().chunks(body.len() / 20) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         // It may answer before the last line break.
         let _ = stream.write_all(piece).await;
@@ -230,4 +230,20 @@ async fn sec_117_an_upload_may_be_longer_than_a_request_but_not_pause() {
     assert!(answer.contains(" 400 ") && answer.contains("no zip file"), "{answer} {}", server.log());
     let paused = exchange(&server, format!("{head}--XX").as_bytes()).await;
     assert!(paused.contains(" 408 "), "{paused}");
+    // What is around the parts counts too, and whoever comes after is let in.
+    let endless = head.replace("boundary=XX", "boundary=YY").replace("Content-Length", "x-length");
+    let endless = endless.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut stream = connect(&server).await;
+    stream.write_all(endless.as_bytes()).await.unwrap();
+    let lines = [&[b'x'; 1023], b"\n".as_slice()].concat().repeat(1024);
+    let chunk = [b"100000\r\n", lines.as_slice(), b"\r\n"].concat();
+    for _ in 0..66 {
+        stream.write_all(&chunk).await.unwrap();
+    }
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, *b"HTTP/1.1 413");
+    drop(stream);
+    let last = exchange(&server, format!("{head}{body}").as_bytes()).await;
+    assert!(last.contains(" 400 ") && last.contains("no zip file"), "{last}");
 }

@@ -19,6 +19,12 @@ use crate::jwt::{self, TokenError, VerifyingKey};
 const LEEWAY_SECONDS: i64 = 60;
 /// The longest `sub` (OpenID Connect Core 1.0 section 2).
 const MAX_SUBJECT: usize = 255;
+
+/// Whether a token could name its subject so (OpenID Connect Core 1.0, section 2: at most 255 ASCII characters).
+#[must_use]
+pub fn is_subject(text: &str) -> bool {
+    (1..=MAX_SUBJECT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
 /// What the header's `typ` may be.
 const ID_TOKEN_TYPES: [Option<&str>; 2] = [Some("JWT"), None];
 /// More keys than this are no provider's.
@@ -137,10 +143,7 @@ pub fn verify_id_token(
         value.is_some_and(|value| allowed.iter().any(|allowed| allowed == value))
     };
     let is_ours = is_one_of(text("iss"), rules.issuers) && is_one_of(audience(&claims), rules.audiences);
-    let is_subject = |subject: &&str| {
-        (1..=MAX_SUBJECT).contains(&subject.len()) && subject.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    let subject = text("sub").filter(is_subject);
+    let subject = text("sub").filter(|subject| is_subject(subject));
     let (true, true, Some(subject)) = (is_ours, claims.contains_key("iat"), subject) else {
         return Err(TokenError::Claims);
     };

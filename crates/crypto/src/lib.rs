@@ -41,7 +41,7 @@ pub use common::is_common_password;
 pub use digest::{DigestRoot, digests_match, sha256};
 pub use entropy::SystemEntropy;
 pub use error::CryptoError;
-pub use id_token::{IdToken, IdTokenRules, ProviderKeys, may_be_id_token, verify_id_token};
+pub use id_token::{IdToken, IdTokenRules, ProviderKeys, is_subject, may_be_id_token, verify_id_token};
 pub use jwt::{MAX_TOKEN_BYTES, TokenError};
 pub use keyring::{KeyRing, KeyRingError, MasterKey};
 pub use old_seal::OldSeal;

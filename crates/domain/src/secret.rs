@@ -36,6 +36,15 @@ impl std::fmt::Debug for Sealed {
 pub struct KeyedDigest([u8; 32]);
 
 impl KeyedDigest {
+    /// The digest of nothing that is known.
+    pub const NONE: Self = Self([0; 32]);
+
+    /// Whether it is of nothing that is known.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0 == [0; 32]
+    }
+
     /// Wraps a digest.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

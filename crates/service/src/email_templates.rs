@@ -46,7 +46,7 @@ pub(crate) fn wrong_words(subject: &str, reply_to: &str, html: &str) -> Option<&
     if html.len() > LONGEST_HTML {
         return Some("the HTML is longer than 128 KiB");
     }
-    if html.trim().is_empty() || !is_plain_enough(html) {
+    if html.trim().is_empty() || html.contains('\0') || !is_plain_enough(html) {
         return Some("the HTML is empty, or nested without end");
     }
     None

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_domain::{AppId, Invite, Signup, User, search_key};
-use latchkey_storage::{Listing, PageStart, Position, Readers, Store};
+use latchkey_storage::{Listing, PageStart, Position, Readers, ScanBounds, Store};
 use time::{Duration, OffsetDateTime};
 
 use crate::{Refusal, Service, ServiceError};
@@ -235,6 +235,7 @@ impl<S: Store> Service<S> {
         let (mut after, mut scanned) = (None, 0);
         let is_complete = loop {
             let rows = SCANNED_AT_ONCE.min(MOST_SCANNED.saturating_sub(scanned));
+            let bounds = ScanBounds { rows, found: MOST_FOUND + 1, without_anonymous };
             if items.len() > MOST_FOUND || rows == 0 {
                 break false;
             }
@@ -243,12 +244,10 @@ impl<S: Store> Service<S> {
                 .inner
                 .store
                 .read("listing.scan", move |readers| {
-                    T::listing(readers)
-                        .scan(app_id, after, (rows, MOST_FOUND + 1), &text)
-                        .map_err(ServiceError::from)
+                    T::listing(readers).scan(app_id, after, bounds, &text).map_err(ServiceError::from)
                 })
                 .await?;
-            for item in step.found.into_iter().filter(is_wanted) {
+            for item in step.found {
                 if items.iter().all(|known| known.position().id != item.position().id) {
                     items.push(item);
                 }

@@ -383,7 +383,9 @@ impl<S: Store> Service<S> {
 
 /// Whether another source's attempt of the same handle is open.
 fn is_rival(other: &Signup, attempt: &Signup, rules: &CodeRules, now: OffsetDateTime) -> bool {
+    // Nobody has a code for one that moved in: whoever asks may be the same person.
     other.id != attempt.id
+        && !other.source.is_none()
         && other.state == SignupState::Pending
         && now - other.updated_at < rules.sign_up_life
 }

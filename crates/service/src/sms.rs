@@ -103,6 +103,16 @@ pub(crate) fn account_of(app_id: AppId) -> SealContext<'static> {
     SealContext { purpose: "sms-account", app_id, row: b"provider" }
 }
 
+/// An account as it is stored; none if this is none.
+pub(crate) fn parsed_account(json: &[u8]) -> Option<SmsAccount> {
+    let stored: StoredAccount = serde_json::from_slice(json).ok()?;
+    let origin = match (stored.number, stored.service) {
+        (Some(number), _) => SmsOrigin::Number(Phone::from_stored(&number).ok()?),
+        (None, service) => SmsOrigin::Service(service?),
+    };
+    Some(SmsAccount { sid: stored.sid, token: SecretString::from(stored.token), origin })
+}
+
 impl<S: Store> Service<S> {
     /// Seals an application's account.
     pub(crate) fn seal_sms_account(
@@ -124,14 +134,8 @@ impl<S: Store> Service<S> {
     pub(crate) fn sms_account(&self, app: &App) -> Result<Option<SmsAccount>, ServiceError> {
         let Some(sealed) = &app.settings.sms_account else { return Ok(None) };
         let json = self.inner.keys.open_sealed(&account_of(app.id), sealed)?;
-        let malformed = || ServiceError::Internal("a stored SMS account is malformed".into());
-        let stored: StoredAccount = serde_json::from_slice(&json).map_err(|_| malformed())?;
-        let origin = match (stored.number, stored.service) {
-            (Some(number), _) => SmsOrigin::Number(Phone::from_stored(&number).map_err(|_| malformed())?),
-            (None, Some(service)) => SmsOrigin::Service(service),
-            (None, None) => return Err(malformed()),
-        };
-        Ok(Some(SmsAccount { sid: stored.sid, token: SecretString::from(stored.token), origin }))
+        let account = parsed_account(&json);
+        account.map(Some).ok_or_else(|| ServiceError::Internal("a stored SMS account is malformed".into()))
     }
 
     /// Refuses a number to which the application sends nothing, and every number where it cannot send.

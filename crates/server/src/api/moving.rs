@@ -1,5 +1,6 @@
 //! `/api/app`: what moves in and out over HTTP. Whoever uploads is known before the first byte is read.
 
+use std::io;
 use std::time::Duration;
 
 use actix_multipart::{Multipart, MultipartError};
@@ -22,7 +23,7 @@ use crate::http::{Answer, ApiError, BodyLimits, ErrorKind, Family, Fields, Opera
 use crate::transfer::{Form, Leaving, leave};
 use crate::zip_export::zip_of;
 
-/// The largest upload.
+/// The largest upload, with what is around its parts.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// An upload waits in memory, so there is one at a time.
 static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
@@ -135,12 +136,17 @@ struct Upload {
     name: Option<String>,
 }
 
-/// A body that is as long as it is, and never pauses for longer than a whole body may usually take (SEC-117).
-fn without_pauses(payload: Payload, longest: Duration) -> impl Stream<Item = Result<Bytes, PayloadError>> {
-    stream::unfold(payload, move |mut payload| async move {
-        let next = tokio::time::timeout(longest, payload.next()).await;
-        let paused = |_| Some(Err(PayloadError::Io(std::io::ErrorKind::TimedOut.into())));
-        next.unwrap_or_else(paused).map(|chunk| (chunk, payload))
+/// The body of an upload: bounded as a whole, whatever its parts are, and in its pauses, not in its time (SEC-117).
+fn bounded(payload: Payload, longest_pause: Duration) -> impl Stream<Item = Result<Bytes, PayloadError>> {
+    stream::unfold((payload, 0), move |(mut payload, before)| async move {
+        let next = tokio::time::timeout(longest_pause, payload.next()).await;
+        let paused = |_| Some(Err(PayloadError::Io(io::ErrorKind::TimedOut.into())));
+        let mut chunk = next.unwrap_or_else(paused)?;
+        let total = before + chunk.as_ref().map_or(0, Bytes::len);
+        if total > MOST_BYTES {
+            chunk = Err(PayloadError::Overflow);
+        }
+        Some((chunk, (payload, total)))
     })
     .fuse()
 }
@@ -153,25 +159,21 @@ async fn read_upload(request: &HttpRequest, payload: Payload) -> Result<Upload, 
         return Err(too_large());
     }
     let malformed = |error| match error {
-        MultipartError::Payload(PayloadError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+        MultipartError::Payload(PayloadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
             ApiError::new(Family::Admin, ErrorKind::TooSlow)
         }
+        MultipartError::Payload(PayloadError::Overflow) => too_large(),
         _ => ApiError::admin(explained("this is no multipart/form-data with file and appName".to_owned())),
     };
     let limits = request.app_data::<Data<BodyLimits>>();
     let limits = limits.ok_or_else(|| ApiError::internal(Family::Admin, "no body limits are configured"))?;
-    let mut parts = Multipart::new(request.headers(), Box::pin(without_pauses(payload, limits.time)));
-    let (mut upload, mut total) = (Upload::default(), 0);
+    let mut parts = Multipart::new(request.headers(), Box::pin(bounded(payload, limits.time)));
+    let mut upload = Upload::default();
     while let Some(part) = parts.next().await {
         let mut part = part.map_err(malformed)?;
         let mut bytes = Vec::new();
         while let Some(chunk) = part.next().await {
-            let chunk = chunk.map_err(malformed)?;
-            total += chunk.len();
-            if total > MOST_BYTES {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&chunk);
+            bytes.extend_from_slice(&chunk.map_err(malformed)?);
         }
         match part.name() {
             Some("file") => upload.zip = Some(bytes),

@@ -45,9 +45,14 @@ pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), Sta
     let link = Link::open(settings).await?;
     let source = Source::find(&wanted.folder, wanted.name.as_deref()).map_err(StartError::BadInput)?;
     let key = wanted.encrypt_key_file.as_ref().map(secret_in).transpose()?.unwrap_or_default();
-    let seal =
-        OldSeal::new(&SecretString::from(key)).map_err(|error| StartError::Internal(error.to_string()))?;
-    let reader = CosyncReader::new(seal, settings.public_url(checked.listen));
+    let public_url = settings.public_url(checked.listen);
+    let reader = match &source {
+        Source::Zip(_) => CosyncReader::of_zip(public_url).map_err(|error| error.to_string()),
+        Source::Dump(_) => OldSeal::new(&SecretString::from(key))
+            .map(|seal| CosyncReader::of_dump(seal, public_url))
+            .map_err(|error| error.to_string()),
+    };
+    let reader = reader.map_err(StartError::Internal)?;
     let server_key = wanted.server_public_key.as_ref().map(std::fs::read_to_string).transpose();
     let server_key = server_key
         .map_err(|error| StartError::Configuration(format!("--server-public-key cannot be read: {error}")))?;

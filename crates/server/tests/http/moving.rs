@@ -13,6 +13,7 @@ use crate::on_every_store;
 on_every_store!(
     sec_113_an_export_holds_no_private_key_unless_asked,
     who_waits_goes_on_waiting_where_they_came,
+    sec_062_an_app_token_that_ended_does_not_begin_again_with_a_zip,
     what_goes_out_as_a_zip_comes_in_again,
     sec_111_an_upload_is_refused_before_it_is_read,
     sec_111_what_is_no_export_makes_no_application,
@@ -202,6 +203,36 @@ async fn who_waits_goes_on_waiting_where_they_came<S: Store>(app: TestApp<S>) {
         let stat = app.admin_get(&format!("stat?appId={id}")).await.json();
         assert_eq!((&stat["totalSignup"], &stat["totalInvite"]), (&json!(waiting), &json!(waiting)));
     }
+    // Who asks anew is no rival of themselves: the code is good for as long as any.
+    let copy = Made { id: answer.field("appId"), token: answer.field("appToken") };
+    app.as_app(&copy, "signup", json!({"handle": "bob@example.com", "password": PASSWORD})).await;
+    let mail = app.mail("Ours").await;
+    let code: String = mail.text.chars().filter(char::is_ascii_digit).collect();
+    app.clock.advance(Duration::hours(2));
+    let complete = json!({"handle": "bob@example.com", "code": code});
+    assert_eq!(app.as_app(&copy, "completeSignup", complete).await.status, 200);
+}
+
+async fn sec_062_an_app_token_that_ended_does_not_begin_again_with_a_zip<S: Store>(app: TestApp<S>) {
+    let shop = shop(&app).await;
+    let zip = app.admin_get(&format!("export?appId={}", shop.id)).await.body;
+    let bring = async || {
+        let answer = upload(&app, &app.server_secret, form(Some("Copy"), Some(&zip))).await;
+        Made { id: answer.field("appId"), token: answer.field("appToken") }
+    };
+    let first = bring().await;
+    app.admin("regenerateAppToken", json!({"appId": first.id})).await;
+    app.clock.advance(Duration::seconds(1));
+    let remove = TestRequest::delete().uri(&format!("/api/app/{}", first.id));
+    assert_eq!(
+        app.send(remove.insert_header(("server-secret", app.server_secret.clone()))).await.status,
+        200
+    );
+    let again = bring().await;
+    assert_eq!(again.id, first.id);
+    let ana = || json!({"handle": "ana@example.com", "password": PASSWORD});
+    assert_eq!(app.as_app(&again, "login", ana()).await.status, 200);
+    assert_ne!(app.as_app(&first, "login", ana()).await.status, 200);
 }
 
 async fn sec_111_an_upload_is_refused_before_it_is_read<S: Store>(app: TestApp<S>) {

@@ -193,6 +193,8 @@ impl<S: Store> Service<S> {
             app.settings.mail_api_key = Some(self.seal_mail_key(id, &mail)?);
         }
         if let Some(sms) = sms {
+            crate::sms::parsed_account(sms.as_bytes())
+                .ok_or_else(|| explained("the SMS account is malformed"))?;
             let context = crate::sms::account_of(id);
             app.settings.sms_account =
                 Some(self.inner.keys.seal(&context, sms.as_bytes(), &*self.inner.entropy)?);

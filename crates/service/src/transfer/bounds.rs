@@ -40,6 +40,10 @@ pub(super) fn within_bounds(mut settings: AppSettings) -> Result<AppSettings, St
     {
         return Err("the audience is no text of at most 254 bytes".to_owned());
     }
+    let mut fields = settings.metadata.iter().chain(settings.invite_metadata.iter());
+    if !fields.all(|field| is_heading(&field.field_name)) {
+        return Err("the name of a metadata field is no text of at most 100 characters".to_owned());
+    }
     if settings.authenticator_heading.as_deref().is_some_and(|text| !is_heading(text)) {
         return Err("the heading of authenticators is no text of at most 100 characters".to_owned());
     }

@@ -12,12 +12,15 @@ use latchkey_transfer::cosync::Document;
 use latchkey_transfer::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, Record, SignupRecord, TemplateRecord, UserRecord,
 };
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::arrivals::ImportHead;
-use super::cosync_settings::settings_of;
+use super::cosync_settings::{kept, settings_of};
 use super::seen::Seen;
+use crate::ServiceError;
 use crate::email_templates::wrong_words;
+use crate::invite::LONGEST_REFERENCE;
 use crate::sms::account_json;
 
 /// What became of a document.
@@ -34,16 +37,27 @@ pub enum Mapped {
 /// Reads documents of an old server, and remembers what must not stand twice.
 pub struct CosyncReader {
     seal: OldSeal,
+    takes_old_app_tokens: bool,
     public_url: String,
     apps: HashSet<String>,
     seen: Seen,
 }
 
 impl CosyncReader {
-    /// A reader for a server that is reached at this address.
+    /// A reader of a dump, for a server that is reached at this address. The applications keep their ids, which stand in
+    /// app tokens that are in use.
     #[must_use]
-    pub fn new(seal: OldSeal, public_url: String) -> Self {
-        Self { seal, public_url, apps: HashSet::new(), seen: Seen::default() }
+    pub fn of_dump(seal: OldSeal, public_url: String) -> Self {
+        Self { seal, takes_old_app_tokens: true, public_url, apps: HashSet::new(), seen: Seen::default() }
+    }
+
+    /// A reader of a zip file, whose values are in clear, and whose application gets an id that is new.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when a cipher cannot be made.
+    pub fn of_zip(public_url: String) -> Result<Self, ServiceError> {
+        let seal = OldSeal::new(&SecretString::from(""))?;
+        Ok(Self { takes_old_app_tokens: false, ..Self::of_dump(seal, public_url) })
     }
 
     /// Forgets whom it has seen, to read the same documents again.
@@ -94,7 +108,7 @@ impl CosyncReader {
             app,
             keys: vec![key],
             templates: Vec::new(),
-            takes_old_app_tokens: true,
+            takes_old_app_tokens: self.takes_old_app_tokens,
         };
         Ok((head, notes))
     }
@@ -318,11 +332,14 @@ impl CosyncReader {
             let mut lost = Vec::new();
             let sender = document.text("senderHandle")?.unwrap_or_else(|| "superuser".to_owned());
             let app_id = required(document, "appId")?;
+            let reference = document.text("senderUserId")?;
+            let is_reference = |text: &str| text.len() <= LONGEST_REFERENCE && !text.contains('\0');
             let record = InviteRecord {
                 id: this.id_for(&app_id, &format!("invite.{sender}"), &handle),
                 sender_id: "0".repeat(32),
                 sender_handle: sender,
-                sender_reference: document.text("senderUserId")?.unwrap_or_default(),
+                sender_reference: kept(reference, "senderUserId", is_reference, &mut lost)
+                    .unwrap_or_default(),
                 status: "pending".to_owned(),
                 locale: "EN".to_owned(),
                 meta_data: document.object("metaData", &mut lost)?,

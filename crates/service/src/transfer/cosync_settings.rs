@@ -84,7 +84,7 @@ pub(super) fn settings_of(document: &Document, app_id: &str) -> Result<(AppSetti
 }
 
 /// A text that is good here; another one is told.
-fn kept(
+pub(super) fn kept(
     text: Option<String>,
     what: &str,
     is_good: impl Fn(&str) -> bool,

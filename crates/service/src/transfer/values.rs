@@ -1,7 +1,7 @@
 //! Records to domain values and back. A value that cannot be taken is told in one sentence.
 
 use latchkey_crypto::{
-    OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, check_digest,
+    OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, check_digest, is_subject,
 };
 use latchkey_domain::{
     App, AppId, AppKey, AppName, AppStatus, AppType, Authenticator, DeveloperId, EmailTemplate, Factors,
@@ -187,7 +187,8 @@ impl<S: Store> Service<S> {
                 provider: Provider::from_name(name).ok_or_else(|| format!("{name:?} is no provider"))?,
                 subject: match subject.as_deref() {
                     None | Some("") => None,
-                    Some(text) => Some(short_text(text, LONGEST_TEXT, "providerSubject")?),
+                    Some(text) if is_subject(text) => Some(text.to_owned()),
+                    Some(_) => return Err("providerSubject is none that a token could name".to_owned()),
                 },
             }),
         };
@@ -304,7 +305,7 @@ impl<S: Store> Service<S> {
             id: SignupId::from_bytes(*signup_id.as_bytes()),
             handle: handle_of(&record.handle)?,
             // Whoever began elsewhere began from no address that is known here.
-            source: KeyedDigest::from_bytes([0; 32]),
+            source: KeyedDigest::NONE,
             user_id,
             state: match record.status.as_str() {
                 "pending" => SignupState::Pending,

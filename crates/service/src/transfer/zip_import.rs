@@ -1,11 +1,10 @@
 //! An application from the zip file of an old server's export: under an id of its own, since the file names it nowhere.
 
-use latchkey_crypto::{OldSeal, sha256};
+use latchkey_crypto::sha256;
 use latchkey_domain::{AppId, AppName};
 use latchkey_storage::Store;
 use latchkey_transfer::cosync::{Collection, Document, Documents, Export, file_name};
 use latchkey_transfer::{Numbered, Record, WrongLine};
-use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::arrivals::{Begun, ImportHead, Taken};
@@ -93,8 +92,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::InvalidData`], explained, with file and line; [`Refusal::AppNameTaken`]; [`Refusal::Conflict`].
     pub async fn import_zip(&self, operator: Operator, source: ZipSource) -> Result<FromZip, ServiceError> {
         operator.reaches_all()?;
-        let seal = OldSeal::new(&SecretString::from(""))?;
-        let mut reader = CosyncReader::new(seal, self.inner.settings.public_url.clone());
+        let mut reader = CosyncReader::of_zip(self.inner.settings.public_url.clone())?;
         let (mut head, mut lost) = head_of(&mut reader, &source)?;
         let mut whole = serde_json::to_vec(&head).map_err(|error| ServiceError::Internal(error.into()))?;
         for collection in [Collection::Users, Collection::Signups, Collection::Invites] {

@@ -6,7 +6,7 @@ use latchkey_domain::{
 use time::Duration;
 
 use super::data::{at, signup, stored_app, user, write};
-use crate::{AuditStart, PageStart, Position, Store};
+use crate::{AuditStart, PageStart, Position, ScanBounds, Store};
 
 fn handles(users: &[User]) -> Vec<&str> {
     users.iter().map(|user| user.handle.as_str()).collect()
@@ -69,6 +69,10 @@ pub async fn a_beginning_finds_handles_and_names(store: impl Store) {
     }
 }
 
+fn bounds(rows: u32, found: usize) -> ScanBounds {
+    ScanBounds { rows, found, without_anonymous: false }
+}
+
 /// Anywhere in the handle, step by step, and every row is looked at once.
 pub async fn a_scan_looks_at_every_row_once(store: impl Store) {
     let app = users(&store).await;
@@ -80,7 +84,7 @@ pub async fn a_scan_looks_at_every_row_once(store: impl Store) {
         let (mut found, mut after, mut steps) = (Vec::new(), None, 0);
         loop {
             let step = store
-                .read("test", move |readers| readers.users().scan(app, after, (2, 2), text))
+                .read("test", move |readers| readers.users().scan(app, after, bounds(2, 2), text))
                 .await
                 .unwrap();
             found.extend(step.found);
@@ -96,12 +100,16 @@ pub async fn a_scan_looks_at_every_row_once(store: impl Store) {
 /// One that has found enough goes on behind the last that it found.
 pub async fn a_scan_ends_when_it_has_found_enough(store: impl Store) {
     let app = users(&store).await;
-    let first =
-        store.read("test", move |readers| readers.users().scan(app, None, (10, 1), "ana")).await.unwrap();
+    let first = store
+        .read("test", move |readers| readers.users().scan(app, None, bounds(10, 1), "ana"))
+        .await
+        .unwrap();
     assert_eq!((handles(&first.found), first.looked_at), (vec!["anabel@example.com"], 2));
     let after = first.next;
-    let rest =
-        store.read("test", move |readers| readers.users().scan(app, after, (10, 9), "ana")).await.unwrap();
+    let rest = store
+        .read("test", move |readers| readers.users().scan(app, after, bounds(10, 9), "ana"))
+        .await
+        .unwrap();
     assert_eq!((handles(&rest.found), rest.next), (vec!["ana@example.com"], None));
 }
 
@@ -126,7 +134,7 @@ pub async fn sign_ups_are_ordered_by_time(store: impl Store) {
     let after = Position { created_at: at(98), id: [5; 16] };
     assert_eq!(page(PageStart::After(after)).await, [4, 3]);
     let scanned = store
-        .read("test", move |readers| readers.signups().scan(app, None, (10, 10), "user3"))
+        .read("test", move |readers| readers.signups().scan(app, None, bounds(10, 10), "user3"))
         .await
         .unwrap();
     assert_eq!((scanned.found.len(), scanned.next), (1, None));

@@ -161,22 +161,29 @@ impl AppReader for Unit<'_> {
     }
 
     fn list(&mut self, before: Option<AppId>, limit: u32) -> Result<Vec<App>, StorageError> {
-        let last = before.map_or([0xff; 16], |id| *id.as_bytes());
-        let rows: Vec<AppRow> = on_backend!(self, conn => apps::table
-            .filter(apps::id.lt(last.as_slice()))
-            .filter(apps::status.ne(IMPORTING))
-            .order(apps::id.desc())
-            .limit(i64::from(limit))
-            .select(AppRow::as_select())
-            .load(conn))?;
-        // One row that does not make sense must not hide all others, nor stop the server's start.
-        let readable = rows.into_iter().filter_map(|row| {
-            let id = row.id.clone();
-            row.into_app()
-                .inspect_err(|error| tracing::error!(?id, %error, "an application cannot be read"))
-                .ok()
-        });
-        Ok(readable.collect())
+        let mut last = before.map_or(vec![0xff; 16], |id| id.as_bytes().to_vec());
+        loop {
+            let rows: Vec<AppRow> = on_backend!(self, conn => apps::table
+                .filter(apps::id.lt(&last))
+                .filter(apps::status.ne(IMPORTING))
+                .order(apps::id.desc())
+                .limit(i64::from(limit))
+                .select(AppRow::as_select())
+                .load(conn))?;
+            let Some(oldest) = rows.last() else { return Ok(Vec::new()) };
+            last.clone_from(&oldest.id);
+            // Rows that do not make sense must not hide all others, nor stop the server's start.
+            let readable = rows.into_iter().filter_map(|row| {
+                let id = row.id.clone();
+                row.into_app()
+                    .inspect_err(|error| tracing::error!(?id, %error, "an application cannot be read"))
+                    .ok()
+            });
+            let readable: Vec<App> = readable.collect();
+            if !readable.is_empty() {
+                return Ok(readable);
+            }
+        }
     }
 
     fn keys(&mut self, id: AppId) -> Result<Vec<AppKey>, StorageError> {

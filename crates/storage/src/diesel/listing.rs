@@ -94,7 +94,7 @@ macro_rules! listing {
                 &mut self,
                 app_id: AppId,
                 after: Option<$crate::Position>,
-                (rows, most): (u32, usize),
+                bounds: $crate::ScanBounds,
                 text: &str,
             ) -> Result<$crate::Scan<$item>, StorageError> {
                 let passed: Vec<(Vec<u8>, PrimitiveDateTime, String, Option<String>)> =
@@ -102,7 +102,7 @@ macro_rules! listing {
                         let mut query = $table::table
                             .filter($table::app_id.eq(app_id.as_bytes().as_slice()))
                             .order($newest)
-                            .limit(i64::from(rows))
+                            .limit(i64::from(bounds.rows))
                             .select(($table::id, $table::created_at, $table::handle_key, $name))
                             .into_boxed();
                         if let Some($position) = after {
@@ -110,19 +110,20 @@ macro_rules! listing {
                         }
                         query.load(conn)
                     })?;
-                let is_end = passed.len() < usize::try_from(rows).unwrap_or(usize::MAX);
+                let is_end = passed.len() < usize::try_from(bounds.rows).unwrap_or(usize::MAX);
                 // Anonymous handles are kept as they were sent.
                 let lower = text.to_lowercase();
                 let has_text = |handle: &String, name: &Option<String>| {
-                    handle.contains(text)
-                        || name.as_ref().is_some_and(|name| name.contains(text))
-                        || handle.starts_with(latchkey_domain::ANONYMOUS_PREFIX)
-                            && handle.to_lowercase().contains(&lower)
+                    let is_anonymous = handle.starts_with(latchkey_domain::ANONYMOUS_PREFIX);
+                    !(is_anonymous && bounds.without_anonymous)
+                        && (handle.contains(text)
+                            || name.as_ref().is_some_and(|name| name.contains(text))
+                            || is_anonymous && handle.to_lowercase().contains(&lower))
                 };
                 let (mut found, mut looked_at) = (Vec::new(), 0_u32);
                 let mut last = None;
                 for row in &passed {
-                    if found.len() >= most {
+                    if found.len() >= bounds.found {
                         break;
                     }
                     (looked_at, last) = (looked_at + 1, Some(row));

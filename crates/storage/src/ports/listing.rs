@@ -23,6 +23,17 @@ pub enum PageStart {
     After(Position),
 }
 
+/// How far one step of a search goes.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanBounds {
+    /// How many members it looks at.
+    pub rows: u32,
+    /// How many it finds.
+    pub found: usize,
+    /// Whether those who are anonymous count as not found.
+    pub without_anonymous: bool,
+}
+
 /// One step of a search through a collection.
 #[derive(Debug, Clone)]
 pub struct Scan<T> {
@@ -61,7 +72,7 @@ pub trait Listing<T> {
     fn beginning_with(&mut self, app_id: AppId, text: &str, limit: u32) -> Result<Vec<T>, StorageError>;
 
     /// Looks through members, newest first, for those with a text anywhere in their handle, or user name where there
-    /// are any. The bounds are how many it looks at, and how many it finds.
+    /// are any.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -69,7 +80,7 @@ pub trait Listing<T> {
         &mut self,
         app_id: AppId,
         after: Option<Position>,
-        bounds: (u32, usize),
+        bounds: ScanBounds,
         text: &str,
     ) -> Result<Scan<T>, StorageError>;
 }

@@ -24,7 +24,7 @@ pub use email_template::{EmailTemplateReader, EmailTemplateRepository};
 pub use factor::FactorRepository;
 pub use import::{Brought, ImportRepository};
 pub use invite::{InviteReader, InviteRepository};
-pub use listing::{Listing, PageStart, Position, Scan};
+pub use listing::{Listing, PageStart, Position, Scan, ScanBounds};
 pub use operator_token::{OperatorTokenReader, OperatorTokenRepository};
 pub use outbox::{OutboxReader, OutboxRepository};
 pub use quota::{QuotaKey, QuotaRepository};

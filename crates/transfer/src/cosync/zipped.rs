@@ -202,8 +202,8 @@ fn value_of(name: &str, cell: &str) -> Value {
 }
 
 /// Refuses a zip file with many entries, before anything makes room for them. Its end record is the last thing in it and
-/// says where the list of entries begins, which ends where the record does begin (APPNOTE 4.3.16): nothing else in the
-/// file could be taken for the list then.
+/// says where the list of entries begins; the list is there, and ends where the record begins (APPNOTE 4.3.16). Readers go
+/// on to other records only where one of this is not so.
 fn look_at_end(reader: &mut (impl Read + Seek + ?Sized)) -> Result<(), String> {
     let failed = |error: io::Error| format!("this is no zip file: {error}");
     let length = reader.seek(SeekFrom::End(0)).map_err(failed)?;
@@ -211,7 +211,12 @@ fn look_at_end(reader: &mut (impl Read + Seek + ?Sized)) -> Result<(), String> {
     reader.seek(SeekFrom::Start(start)).map_err(failed)?;
     let mut end = [0; 22];
     reader.read_exact(&mut end).map_err(failed)?;
-    reader.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let mut signature_at = |offset: u64| -> Result<[u8; 4], String> {
+        let mut signature = [0; 4];
+        reader.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        reader.read_exact(&mut signature).map_err(failed)?;
+        Ok(signature)
+    };
     let [b'P', b'K', 5, 6, 0, 0, 0, 0, there, there_high, all, all_high, rest @ ..] = end else {
         return Err("this is no zip file, or it is cut off, or something follows it".to_owned());
     };
@@ -225,9 +230,16 @@ fn look_at_end(reader: &mut (impl Read + Seek + ?Sized)) -> Result<(), String> {
     {
         return Err(format!("the zip file has more than {MOST_ENTRIES} entries"));
     }
-    if offset + size != start {
+    // All ones would mean that a larger form of the record says it (APPNOTE 4.4.1.4).
+    let is_filled = number > 0 && size >= 46 * u64::from(number);
+    if !is_filled
+        || offset + size != start
+        || offset == u64::from(u32::MAX)
+        || signature_at(offset)? != *b"PK\x01\x02"
+    {
         return Err("the zip file's list of entries is not where it says".to_owned());
     }
+    reader.seek(SeekFrom::Start(0)).map_err(failed)?;
     Ok(())
 }
 
@@ -305,6 +317,9 @@ mod tests {
             // The list of entries elsewhere, where another end record or a larger form of one would be asked.
             ("not where it says", [&good[..end + 16], [255; 4].as_slice(), &good[end + 20..]].concat()),
             ("not where it says", [good.as_slice(), &good[end..]].concat()),
+            // Records that no reader stays at: of an empty list, and of one that is none.
+            ("not where it says", record_behind(&good, 1, b"")),
+            ("not where it says", record_behind(&good, 1, &[b'x'; 46])),
             ("something follows", [good.as_slice(), b"x"].concat()),
             ("more than 16", [&good[..end + 8], [5, 0, 6, 0].as_slice(), &good[end + 12..]].concat()),
             ("more than 16", [&good[..end + 12], [0, 0, 2, 0].as_slice(), &good[end + 16..]].concat()),
@@ -318,6 +333,14 @@ mod tests {
         let mut link = zip::ZipWriter::new(Cursor::new(Vec::new()));
         link.add_symlink("app-collection.csv", "/etc/passwd", SimpleFileOptions::default()).unwrap();
         assert!(wrong(link.finish().unwrap().into_inner()).contains("has no place"));
+    }
+
+    /// Another end record behind a file, with what it says is its list.
+    fn record_behind(file: &[u8], number: u8, list: &[u8]) -> Vec<u8> {
+        let (size, offset) = (u32::try_from(list.len()).unwrap(), u32::try_from(file.len()).unwrap());
+        let mut bytes = [file, list, b"PK\x05\x06\0\0\0\0", &[number, 0, number, 0]].concat();
+        bytes.extend(size.to_le_bytes().iter().chain(&offset.to_le_bytes()).chain(&[0, 0]));
+        bytes
     }
 
     #[test]
