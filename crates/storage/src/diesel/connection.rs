@@ -87,6 +87,8 @@ pub(super) enum Failure {
     Race,
     /// The connection is gone, or its server has become a read-only one: all connections are suspect.
     Gone,
+    /// It took too long: a lock that is held, or a database that is overloaded.
+    Slow,
     /// Running again would not help.
     Final,
 }
@@ -109,13 +111,14 @@ impl Failure {
                 | DatabaseErrorKind::UnableToSendCommand,
                 _,
             ) => Self::Gone,
-            // diesel has no kind for these two; the texts are the servers' own, in English.
+            // diesel has no kind for these; the texts are the servers' own, in English.
             Error::DatabaseError(_, info)
                 if info.message().contains("deadlock detected")
                     || info.message().contains("database is locked") =>
             {
                 Self::Race
             }
+            Error::DatabaseError(_, info) if info.message().starts_with("canceling statement due to ") => Self::Slow,
             _ => Self::Final,
         }
     }
@@ -147,7 +150,7 @@ impl<'c> Unit<'c> {
 
 pub(super) fn backend(error: Error) -> StorageError {
     match Failure::of(&error) {
-        Failure::Race | Failure::Gone => StorageError::Unavailable(error.to_string()),
+        Failure::Race | Failure::Gone | Failure::Slow => StorageError::Unavailable(error.to_string()),
         Failure::Final => StorageError::Backend(Box::new(error)),
     }
 }

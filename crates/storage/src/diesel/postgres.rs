@@ -25,7 +25,7 @@ pub(super) struct PostgresStore {
 
 impl PostgresStore {
     pub(super) fn new(url: String, settings: &DatabaseSettings) -> Self {
-        let connect = Box::new(move || connect(&url));
+        let connect = Box::new(move || connect_bounded(&url));
         let pool = Pool::new(settings.connections, settings.wait, connect);
         Self { pool, jitter: Arc::new(AtomicU64::new(0)) }
     }
@@ -74,7 +74,7 @@ impl PostgresStore {
                         continue;
                     }
                     Some(Failure::Race) if !last => continue,
-                    Some(Failure::Race | Failure::Final) | None => {}
+                    Some(Failure::Race | Failure::Slow | Failure::Final) | None => {}
                 }
                 return result;
             }
@@ -146,7 +146,7 @@ fn after<T>(lease: &mut Lease, failure: Failure, result: T) -> Attempt<T> {
             lease.discard_all();
             Attempt::Again
         }
-        Failure::Final => Attempt::Done(result),
+        Failure::Slow | Failure::Final => Attempt::Done(result),
     }
 }
 
@@ -186,6 +186,53 @@ pub(super) fn connect(url: &str) -> Result<Connection, StorageError> {
     Ok(Connection::Postgres(Box::new(connection)))
 }
 
+/// A connection on which nothing waits without end: neither for a server that is gone, nor for the lock of an instance
+/// that is.
+fn connect_bounded(url: &str) -> Result<Connection, StorageError> {
+    let mut connection = connect(&with_network_bounds(url))?;
+    if let Connection::Postgres(postgres) = &mut connection {
+        postgres
+            .batch_execute(
+                "SET lock_timeout = '15s'; SET statement_timeout = '60s'; \
+                 SET idle_in_transaction_session_timeout = '60s'",
+            )
+            .map_err(backend)?;
+    }
+    Ok(connection)
+}
+
+/// The address, with libpq's bounds for a network that swallows everything, where it names none itself.
+fn with_network_bounds(url: &str) -> String {
+    let mut bounded = url.to_owned();
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return bounded;
+    }
+    for (name, value) in [("connect_timeout", "5"), ("tcp_user_timeout", "10000")] {
+        if !bounded.contains(&format!("{name}=")) {
+            let sign = if bounded.contains('?') { '&' } else { '?' };
+            bounded.push_str(&format!("{sign}{name}={value}"));
+        }
+    }
+    bounded
+}
+
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_bounds_unless_it_names_its_own() {
+        for (url, bounded) in [
+            ("postgres://a@b/c", "postgres://a@b/c?connect_timeout=5&tcp_user_timeout=10000"),
+            ("postgres:///?host=/x", "postgres:///?host=/x&connect_timeout=5&tcp_user_timeout=10000"),
+            ("postgres://b?connect_timeout=9", "postgres://b?connect_timeout=9&tcp_user_timeout=10000"),
+            ("host=b", "host=b"),
+        ] {
+            assert_eq!(with_network_bounds(url), bounded);
+        }
+    }
 }
