@@ -129,9 +129,13 @@ impl<S: Store> Service<S> {
             .store
             .transact("invite.send", move |repos| {
                 accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
-                repos.invites().put(&invite)?;
                 repos.audit().add(&entry)?;
-                new_code.place_and_send(repos, &rules, false, mail.as_ref())
+                let is_promised = new_code.place_and_send(repos, &rules, false, mail.as_ref())?;
+                // One that nobody hears of would only be in the way of the others of the handle.
+                if is_promised {
+                    repos.invites().put(&invite)?;
+                }
+                Ok(is_promised)
             })
             .await;
         self.settle_message(slot, is_sent).await

@@ -92,7 +92,8 @@ impl<S: Store> Service<S> {
         app_id: AppId,
         handle: &Handle,
     ) -> Result<bool, ServiceError> {
-        let Ok(name) = UserName::parse(handle.as_str()) else { return Ok(false) };
+        // By what it is found with: one that only looks like the name is found by the name too.
+        let Ok(name) = UserName::parse(handle.key()) else { return Ok(false) };
         Ok(users.find_by_user_name(app_id, &name)?.is_some())
     }
 
@@ -149,8 +150,8 @@ impl<S: Store> Service<S> {
             let (user_id, password, locale, metadata) = made;
             let user = new_user(app.id, handle, (user_id, Some(password), locale, metadata), now);
             let act = Act { action: "signup.atOnce", ..act };
+            // Nothing was proven: it goes on counting among the address's sign-ups.
             let tokens = self.add_user(&found, user, source, act).await?;
-            self.inner.limits.give_back(Rate::SignUp, source);
             return Ok(SignedUp::User(tokens));
         }
         let digest = self.source_digest(app.id, source)?;
@@ -233,7 +234,7 @@ impl<S: Store> Service<S> {
         let origin = self.origin(app.id, user.id, source)?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
         let limit = max_users(app, self.inner.settings.mode);
-        let gate = self.name_gate(app.id, user.handle.as_str())?;
+        let gate = self.name_gate(app.id, user.handle.key())?;
         let added = self
             .inner
             .store

@@ -242,7 +242,7 @@ impl<S: Store> Service<S> {
         let detail = Some(identity.provider.name().to_owned());
         let entry = self.done(&Act { user_id: Some(id), detail, ..act })?;
         let limit = max_users(app, self.inner.settings.mode);
-        let gate = self.name_gate(app.id, user.handle.as_str())?;
+        let gate = self.name_gate(app.id, user.handle.key())?;
         let named: [&[u8]; 2] =
             [identity.provider.name().as_bytes(), identity.subject.as_deref().unwrap_or_default().as_bytes()];
         let identity_gate = self.counter(app.id, "social.gate", &named, Duration::days(1))?;

@@ -44,7 +44,12 @@ fn unescape(text: &[u8]) -> Result<String, Malformed> {
             other => bytes.push(*other),
         }
     }
-    clean(String::from_utf8(bytes).map_err(|_| Malformed)?)
+    // Some clients escape nothing, so that "50%cash" comes as it is: what is no text when it is unescaped is taken as sent.
+    let text = String::from_utf8(bytes).or_else(|_| {
+        let sent = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte });
+        String::from_utf8(sent.collect()).map_err(|_| Malformed)
+    });
+    clean(text?)
 }
 
 fn escaped(after: &[u8]) -> Option<u8> {
@@ -188,8 +193,11 @@ mod tests {
         for body in [r#"{"a":"\u0000"}"#, r#"{"\u0000":1}"#, r#"{"a":["\u0000"]}"#, r#"{"a":"\ud800"}"#] {
             assert_eq!(json(body.as_bytes(), 32), Err(Malformed), "{body}");
         }
-        for body in [&b"a=%00"[..], b"a=\0", b"a=%ff", b"a=\xff", b"%00=a", br#"a=%ED%A0%80"#] {
+        for body in [&b"a=%00"[..], b"a=\0", b"a=\xff", b"a=%ff\xff", b"a=%ff\0", b"%00=a"] {
             assert_eq!(form(body, 1_000), Err(Malformed), "{body:?}");
+        }
+        for (body, text) in [("a=50%cash+x", "50%cash x"), ("a=%ED%A0%80", "%ED%A0%80"), ("a=%ff", "%ff")] {
+            assert_eq!(form(body.as_bytes(), 1_000).unwrap()["a"], text);
         }
     }
 

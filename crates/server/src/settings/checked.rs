@@ -47,6 +47,15 @@ impl Settings {
                  Declare the proxy that speaks TLS in server.trusted_proxies, or set server.insecure_http = true"
             ));
         }
+        let has_hidden_proxy =
+            address.is_loopback() && trusted_proxies.is_empty() && !self.limits.count_loopback;
+        if has_hidden_proxy && self.server.public_url.starts_with("https://") {
+            mistakes.push(
+                "server.public_url is https, so a proxy speaks it: name that proxy in server.trusted_proxies \
+                 ([\"loopback\"] on this machine). Without it all clients have one address, and nothing limits one of them"
+                    .to_owned(),
+            );
+        }
         self.check_public_url(&mut mistakes);
         let mode = match self.server.mode.as_str() {
             "self-hosted" => ServerMode::SelfHosted,
@@ -340,6 +349,18 @@ mod tests {
             assert!(!is_outside(wrong, false), "{wrong}");
         }
         assert!(!is_outside("https://api.twilio.com/?x=1", true));
+    }
+
+    #[test]
+    fn sec_120_a_proxy_that_speaks_tls_is_declared() {
+        let with = |proxies: &[&str]| {
+            let mut settings = Settings::default();
+            settings.server.public_url = "https://auth.example.com".to_owned();
+            settings.server.trusted_proxies = proxies.iter().map(|proxy| (*proxy).to_owned()).collect();
+            settings.check()
+        };
+        assert!(with(&["loopback"]).is_ok());
+        assert!(with(&[]).unwrap_err().to_string().contains("trusted_proxies"));
     }
 
     #[test]

@@ -114,6 +114,7 @@ impl<S: Store> TestApp<S> {
     ) -> Self {
         let mut settings = Settings::default();
         settings.server.public_url = "https://auth.example.com".to_owned();
+        (settings.server.address, settings.server.insecure_http) = ("0.0.0.0".to_owned(), true);
         settings.keys.rsa_bits = 2_048;
         settings.limits.login_floor_ms = 0;
         settings.limits.requests_a_minute = 1_000_000;

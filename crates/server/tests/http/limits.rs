@@ -1,5 +1,6 @@
 //! Guessing: passwords, codes, handles, and mail as a weapon.
 
+use latchkey_domain::Preset;
 use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ on_every_store!(
     the_applications_own_number_of_free_attempts_counts,
     guessing_a_pending_password_is_limited_too,
     failed_logins_of_an_address_are_limited,
+    sign_ups_that_prove_nothing_are_limited,
 );
 
 async fn log_in<S: Store>(app: &TestApp<S>, peer: &str, shop: &Made, password: &str) -> Answer {
@@ -229,6 +231,21 @@ async fn the_applications_own_number_of_free_attempts_counts<S: Store>(app: Test
     assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 600));
     app.set(&shop, "maxLoginAttempts", "maxLoginAttempts", json!(0)).await;
     assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
+}
+
+async fn sign_ups_that_prove_nothing_are_limited<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    let sign_up = async |peer: &str, number: usize| {
+        let body = json!({"handle": format!("u{number}@example.com"), "password": PASSWORD});
+        app.as_app_from(peer, &shop, "signup", body).await
+    };
+    let mut number = 0;
+    while sign_up("2001:db8::1", number).await.status == 200 {
+        number += 1;
+        assert!(number < 100);
+    }
+    assert_eq!(sign_up("2001:db8::2", number).await.error(), (429, 500));
+    assert_eq!(sign_up("2001:db8:ffff::1", number).await.status, 200, "nobody else is concerned");
 }
 
 async fn failed_logins_of_an_address_are_limited<S: Store>(app: TestApp<S>) {

@@ -1,5 +1,6 @@
 //! `userNameAvailable`, `setUserName`, `setLocale`, `setUserMetadata`.
 
+use latchkey_domain::Preset;
 use latchkey_storage::Store;
 use serde_json::{Value, json};
 
@@ -9,6 +10,7 @@ use crate::on_every_store;
 on_every_store!(
     a_user_name_is_set_once_and_signs_in,
     sec_082_a_user_name_is_never_somebodys_address,
+    sec_082_a_handle_that_looks_like_a_user_name_is_taken,
     a_locale_is_set_if_it_is_offered,
     metadata_are_replaced_and_what_is_fixed_stays,
     sec_060_a_role_is_not_the_users_to_set,
@@ -59,7 +61,7 @@ async fn sec_082_a_user_name_is_never_somebodys_address<S: Store>(app: TestApp<S
 }
 
 async fn one_of_eight_takes_a_user_name<S: Store>(app: TestApp<S>) {
-    let shop = app.app_without_code("Shop", latchkey_domain::Preset::Compatible).await;
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     let mut racers = Vec::new();
     for number in 0..8 {
@@ -72,6 +74,21 @@ async fn one_of_eight_takes_a_user_name<S: Store>(app: TestApp<S>) {
     let winners = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(winners, 1);
     assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.error() == (400, 605)));
+}
+
+async fn sec_082_a_handle_that_looks_like_a_user_name_is_taken<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
+    let sign_up = async |handle: &str| {
+        app.as_app(&shop, "signup", json!({"handle": handle, "password": PASSWORD})).await
+    };
+    let ana = sign_up("ana@example.com").await.field("access-token");
+    assert_eq!(app.as_user(&ana, "setUserName", json!({"userName": "fish"})).await.text(), "true");
+    // A ligature, full-width letters, and the name itself: all of them would be found by it.
+    for like in ["\u{fb01}sh", "\u{ff46}\u{ff49}\u{ff53}\u{ff48}", "FISH"] {
+        assert_eq!(sign_up(like).await.error(), (400, 601), "{like}");
+    }
+    assert_eq!(app.as_app(&shop, "login", json!({"handle": "fish", "password": PASSWORD})).await.status, 200);
 }
 
 async fn a_locale_is_set_if_it_is_offered<S: Store>(app: TestApp<S>) {
@@ -91,7 +108,7 @@ async fn a_locale_is_set_if_it_is_offered<S: Store>(app: TestApp<S>) {
 }
 
 async fn metadata_are_replaced_and_what_is_fixed_stays<S: Store>(app: TestApp<S>) {
-    let shop = app.app_without_code("Shop", latchkey_domain::Preset::Compatible).await;
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let ana = json!({"handle": "none@example.com", "password": PASSWORD});
     let access = app.as_app(&shop, "signup", ana).await.field("access-token");
     let set = |access: &str, sent: Value| {
@@ -144,7 +161,7 @@ async fn metadata_are_replaced_and_what_is_fixed_stays<S: Store>(app: TestApp<S>
 }
 
 async fn sec_060_a_role_is_not_the_users_to_set<S: Store>(app: TestApp<S>) {
-    let shop = app.app_without_code("Shop", latchkey_domain::Preset::Recommended).await;
+    let shop = app.app_without_code("Shop", Preset::Recommended).await;
     let fields = json!([{"path": "role", "canEdit": true}, {"path": "colour", "canEdit": true}]);
     let answer = app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await.json();
     assert_eq!(
