@@ -12,6 +12,7 @@ mod import;
 mod invite;
 mod listing;
 mod migrations;
+mod network;
 mod operator_token;
 mod outbox;
 mod pool;

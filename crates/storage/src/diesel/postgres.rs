@@ -10,6 +10,7 @@ use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::result::Error;
 
 use super::connection::{Connection, Failure, Unit, backend};
+use super::network::with_network_bounds;
 use super::pool::{Lease, Pool};
 use super::{DatabaseSettings, blocking};
 use crate::{Readers, Repositories, StorageError};
@@ -201,38 +202,6 @@ fn connect_bounded(url: &str) -> Result<Connection, StorageError> {
     Ok(connection)
 }
 
-/// The address, with libpq's bounds for a network that swallows everything, where it names none itself.
-fn with_network_bounds(url: &str) -> String {
-    let mut bounded = url.to_owned();
-    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-        return bounded;
-    }
-    for (name, value) in [("connect_timeout", "5"), ("tcp_user_timeout", "10000")] {
-        if !bounded.contains(&format!("{name}=")) {
-            let sign = if bounded.contains('?') { '&' } else { '?' };
-            bounded.push_str(&format!("{sign}{name}={value}"));
-        }
-    }
-    bounded
-}
-
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_bounds_unless_it_names_its_own() {
-        for (url, bounded) in [
-            ("postgres://a@b/c", "postgres://a@b/c?connect_timeout=5&tcp_user_timeout=10000"),
-            ("postgres:///?host=/x", "postgres:///?host=/x&connect_timeout=5&tcp_user_timeout=10000"),
-            ("postgres://b?connect_timeout=9", "postgres://b?connect_timeout=9&tcp_user_timeout=10000"),
-            ("host=b", "host=b"),
-        ] {
-            assert_eq!(with_network_bounds(url), bounded);
-        }
-    }
 }
