@@ -98,8 +98,7 @@ impl<S: Store> Service<S> {
                     repos.audit().add(&entry)?;
                     Ok(())
                 } else {
-                    let text = format!("App '{}' already exists.", added.name.as_str());
-                    Err(ServiceError::Explained(Refusal::AppNameTaken, text))
+                    Err(ServiceError::app_name_taken(&added.name))
                 }
             })
             .await?;

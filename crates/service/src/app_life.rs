@@ -124,8 +124,7 @@ impl<S: Store> Service<S> {
             if let Some(name) = name.as_ref().filter(|name| **name != app.name) {
                 if repos.apps().find_by_name(app.developer_id, name)?.is_some_and(|other| other.id != app.id)
                 {
-                    let text = format!("App '{}' already exists.", name.as_str());
-                    return Err(ServiceError::Explained(Refusal::AppNameTaken, text));
+                    return Err(ServiceError::app_name_taken(name));
                 }
                 app.name = name.clone();
             }

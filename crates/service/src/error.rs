@@ -1,7 +1,7 @@
 //! What a use case can answer instead of a value. Numbers, statuses and texts are the server's business.
 
 use latchkey_crypto::{CryptoError, PoolFull};
-use latchkey_domain::EntropyError;
+use latchkey_domain::{AppName, EntropyError};
 use latchkey_storage::StorageError;
 
 /// A named refusal: the caller did something that is not possible, and is told what.
@@ -149,5 +149,12 @@ impl From<EntropyError> for ServiceError {
 impl From<PoolFull> for ServiceError {
     fn from(_: PoolFull) -> Self {
         Self::Busy
+    }
+}
+
+impl ServiceError {
+    /// An application of this name is there already.
+    pub(crate) fn app_name_taken(name: &AppName) -> Self {
+        Self::Explained(Refusal::AppNameTaken, format!("App '{}' already exists.", name.as_str()))
     }
 }

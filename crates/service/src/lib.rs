@@ -83,6 +83,7 @@ pub use signup::{CompleteSignUp, SignUp, SignUpCompleted, SignedUp};
 pub use sms::{SmsLimits, TestSms};
 pub use social::{ProviderToken, SocialSignUp};
 pub use transfer::{
-    Begun, CosyncReader, Export, FromZip, ImportHead, Mapped, Seen, Taken, TakenIn, ZipSource, opened,
+    Begun, CosyncReader, Export, FromZip, ImportHead, MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES, Mapped, Seen,
+    Taken, TakenIn, ZipSource, opened,
 };
 pub use users::AddUser;

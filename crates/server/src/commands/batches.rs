@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use latchkey_service::{ImportHead, Taken};
+use latchkey_service::{ImportHead, MOST_BYTES_AT_ONCE, Taken};
 use latchkey_transfer::{Record, WrongLine};
 
 use super::link::Link;
@@ -16,8 +16,6 @@ use crate::transfer::Arriving;
 
 /// How many records go in one unit of work.
 const AT_ONCE: usize = 1_000;
-/// How many bytes of text they may have been, so that memory stays small whatever they are.
-const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
 
 /// Records, until there are enough for a unit of work.
 pub(super) struct Batch<T> {

@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use latchkey_crypto::PassphraseKey;
-use latchkey_service::{Begun, ImportHead, Seen, Taken, opened};
+use latchkey_service::{Begun, ImportHead, MOST_HEAD_BYTES, Seen, Taken, opened};
 use latchkey_transfer::{
     AppRecord, ArchiveReader, CsvUsers, JsonUsers, Numbered, Record, Secrets, UserLine, UserRecord, WrongLine,
 };
@@ -21,9 +21,6 @@ use crate::control::{Command, failure};
 use crate::settings::Settings;
 use crate::start::StartError;
 use crate::transfer::{Arriving, derive};
-
-/// The most bytes of an archive's application, its keys and its messages.
-const MOST_HEAD_BYTES: usize = 8 * 1024 * 1024;
 
 pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), StartError> {
     let system = actix_web::rt::System::new();

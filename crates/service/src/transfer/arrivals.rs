@@ -464,8 +464,7 @@ fn name_is_free(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceEr
     if repos.apps().find_by_name(app.developer_id, &app.name)?.is_none() {
         return Ok(());
     }
-    let text = format!("App '{}' already exists.", app.name.as_str());
-    Err(ServiceError::Explained(Refusal::AppNameTaken, text))
+    Err(ServiceError::app_name_taken(&app.name))
 }
 
 fn too_many(limit: u32) -> ServiceError {

@@ -8,6 +8,10 @@ use serde_json::{Map, Value};
 use crate::app_settings::{MOST_HOLD_DAYS, MOST_SMS_A_DAY, MOST_TOKEN_DAYS};
 use crate::keys::MOST_APP_DATA;
 
+/// How many bytes of text the records of one unit of work may have been, so that memory stays small whatever they are.
+pub const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
+/// The most bytes of an application with its keys and its messages.
+pub const MOST_HEAD_BYTES: usize = 8 * 1024 * 1024;
 /// The longest life of a JWT that an imported application keeps, in hours: ten years.
 pub(super) const MOST_JWT_HOURS: u32 = 87_600;
 /// How deep objects and lists may lie in metadata: as deep as in a request's body.

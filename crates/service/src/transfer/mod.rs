@@ -13,6 +13,7 @@ mod values;
 mod zip_import;
 
 pub use arrivals::{Begun, ImportHead, Taken, TakenIn};
+pub use bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
 pub use cosync::{CosyncReader, Mapped};
 pub use departures::Export;
 pub use seen::Seen;

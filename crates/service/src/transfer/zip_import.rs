@@ -8,15 +8,12 @@ use latchkey_transfer::{Numbered, Record, WrongLine};
 use time::OffsetDateTime;
 
 use super::arrivals::{Begun, ImportHead, Taken};
+use super::bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
 use super::cosync::{CosyncReader, Mapped};
 use crate::{AppView, Operator, Refusal, Service, ServiceError};
 
 /// How many records go in one unit of work.
 const AT_ONCE: usize = 500;
-/// How many bytes of text they may have been, so that memory stays small whatever they are.
-const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
-/// The most bytes of the application and its messages.
-const MOST_HEAD_BYTES: usize = 8 * 1024 * 1024;
 /// How many lost values are told, each in so many characters.
 const MOST_TOLD: usize = 100;
 const MOST_TOLD_CHARACTERS: usize = 300;
@@ -116,8 +113,7 @@ impl<S: Store> Service<S> {
         head.source = sha256(&whole);
         if self.begin_import(operator.clone(), head.clone()).await? == Begun::AlreadyThere {
             let there = self.find_app(source.app_id).await?.app;
-            let text = format!("App '{}' already exists.", there.name.as_str());
-            return Err(ServiceError::Explained(Refusal::AppNameTaken, text));
+            return Err(ServiceError::app_name_taken(&there.name));
         }
         self.bring_zip(operator, &source, (reader, &head)).await?;
         Ok(FromZip { view: self.find_app(source.app_id).await?, lost })
