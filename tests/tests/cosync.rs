@@ -209,8 +209,8 @@ async fn moves_in(place: Place, write: impl Fn(&Dump, &Path)) {
     let import = ["import", "cosync", dump, "--encrypt-key-file", &key, "--server-public-key", &server_key];
     let dry = place.printed(&[&import[..], &["--dry-run"]].concat());
     for told in [
-        "The application Old shop (0123456789abcdef0123456789abcdef), with its key and 1 messages.",
-        "306 users, 1 sign-ups, 1 invitations",
+        "The application Old shop (0123456789abcdef0123456789abcdef), with its key and 1 message.",
+        "306 users, 1 sign-up, 1 invitation",
         "1 documents of applications that are not among those taken: left away",
         "1 sign-ups that are done: left away",
         "metadata field \"sub\" is left away",
@@ -347,7 +347,7 @@ fn refused_in(place: &Place, arguments: &[&str], words: &[&str]) {
     }
     assert!(!said.contains("panicked"));
     assert_eq!(place.printed(&["app", "list"]).lines().count(), 1);
-    assert_eq!(place.printed(&["import", "list"]), "");
+    assert!(place.printed(&["import", "list"]).starts_with("No import was stopped"));
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn a_dump_that_does_not_open_imports_nothing() {
     let output = place.run(&[&import[..], &["--server-public-key", &pem]].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(65) && said.contains("App 'Other shop' already exists"), "{said}");
-    assert_eq!(place.printed(&["import", "list"]), "", "nothing was begun");
+    assert!(place.printed(&["import", "list"]).starts_with("No import was stopped"));
     let place = Place::sqlite();
     let _ = place.printed(&["app", "create", "Another"]);
     let refused = |arguments: &[&str], words: &[&str]| refused_in(&place, arguments, words);

@@ -17,7 +17,7 @@ pub enum CryptoError {
     #[error("a key is malformed: {0}")]
     Key(&'static str),
     /// A stored password hash is malformed or would cost more than is allowed.
-    #[error("a password hash is not acceptable: {0}")]
+    #[error("the password digest is not acceptable: {0}")]
     Hash(&'static str),
     /// There is not enough memory for a password hash.
     #[error("not enough memory for a password hash")]

@@ -102,6 +102,20 @@ pub struct PasswordPolicy {
 }
 
 impl PasswordPolicy {
+    /// The minima in words.
+    #[must_use]
+    pub fn minima(&self) -> String {
+        let minima = [
+            (self.min_length, "characters"),
+            (self.min_upper, "upper-case letters"),
+            (self.min_lower, "lower-case letters"),
+            (self.min_digit, "digits"),
+            (self.min_special, "special characters"),
+        ];
+        let wanted = minima.iter().filter(|(least, _)| *least > 0);
+        wanted.map(|(least, what)| format!("{least} {what}")).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether the password satisfies the minima.
     #[must_use]
     pub fn allows(&self, password: &RawPassword) -> bool {

@@ -83,6 +83,8 @@ pub(crate) enum Command {
         /// The file into which the new one goes, where it stands in the settings.
         to: Option<PathBuf>,
     },
+    /// Say what server it is that carries commands out.
+    About,
     /// Bring something in.
     Arrive(Arriving),
     /// Revoke a server secret.
@@ -110,7 +112,7 @@ pub(crate) async fn execute(
 ) -> Outcome {
     if let Command::RotateMaster { to } = command {
         return match rotate_master(service, (key_place, entropy), to.as_deref()).await {
-            Ok(fingerprint) => Outcome::Done(json!({ "masterKey": fingerprint })),
+            Ok((fingerprint, file)) => Outcome::Done(json!({ "masterKey": fingerprint, "file": file })),
             Err(error) => Outcome::Failed(error.to_string()),
         };
     }
@@ -160,7 +162,7 @@ async fn rotate_master(
     service: &Service<Database>,
     (key_place, entropy): (&KeyPlace, &dyn Entropy),
     to: Option<&Path>,
-) -> Result<String, StartError> {
+) -> Result<(String, Option<PathBuf>), StartError> {
     let old = key_place.read(true, entropy)?;
     // What opens nothing must not leave a file that looks like a key.
     if to.is_some_and(|path| !path.exists()) && !service.opens_with(&old).await? {
@@ -170,7 +172,7 @@ async fn rotate_master(
     let new = key_place.begin(to, entropy)?;
     service.rotate_master(Operator::command_line(), &old, &new).await?;
     key_place.finish()?;
-    Ok(new.fingerprint())
+    Ok((new.fingerprint(), to.or(key_place.file()).map(Path::to_owned)))
 }
 
 async fn perform(service: &Service<Database>, command: Command) -> Result<Value, ServiceError> {
@@ -220,6 +222,7 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
                 "jwt": tokens.jwt, "accessToken": tokens.access_token, "expiresAt": iso(tokens.expires_at),
             }))
         }
+        Command::About => Ok(json!({ "publicUrl": service.public_url() })),
         Command::Arrive(what) => arrive(service, what).await,
         Command::RotateMaster { .. } => Err(ServiceError::Internal("it is not the service's".into())),
         Command::RevokeServerSecret { id } => {
@@ -231,7 +234,7 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
 }
 
 fn explained(error: impl std::error::Error) -> ServiceError {
-    ServiceError::Explained(Refusal::InvalidData, error.to_string())
+    ServiceError::invalid(error.to_string())
 }
 
 /// Takes commands.

@@ -6,6 +6,7 @@ mod administration;
 use actix_cors::Cors;
 use actix_web::guard;
 use actix_web::http::header;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route};
 use latchkey_domain::Scope;
@@ -15,11 +16,11 @@ use crate::api::{
     account, confirmation, description, health, keys, login, password, second_factor, signup, social,
     unknown_path, well_known, wrong_method, wrong_method_or_path,
 };
-use crate::http::OperatorScopes;
+use crate::http::{OperatorScopes, admit};
 use crate::openapi::{Operation, user_api as user};
 
 /// Where the user API begins: the part that pages of other origins may call.
-const USER_API: &str = "/api/appuser";
+pub(crate) const USER_API: &str = "/api/appuser";
 
 /// Which tokens a route takes; every other one is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,9 +247,8 @@ pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]
             }
         }
     }
-    config
-        .service(user_api.default_service(web::to(unknown_path)).wrap(cors(origins)))
-        .default_service(web::to(unknown_path));
+    let user_api = user_api.default_service(web::to(unknown_path));
+    config.service(user_api.wrap(from_fn(admit)).wrap(cors(origins))).default_service(web::to(unknown_path));
 }
 
 /// A path as requests have it after the edge: in lower case.

@@ -132,9 +132,7 @@ pub(crate) async fn leave<S: Store>(
 /// The key of a passphrase for what leaves or arrives of one application.
 pub(crate) fn derive(passphrase: &SecretString, app: &str) -> Result<PassphraseKey, ServiceError> {
     PassphraseKey::derive(passphrase, app).map_err(|error| match error {
-        latchkey_crypto::CryptoError::Key(text) => {
-            ServiceError::Explained(Refusal::InvalidData, text.to_owned())
-        }
+        latchkey_crypto::CryptoError::Key(text) => ServiceError::invalid(text),
         other => other.into(),
     })
 }

@@ -213,12 +213,11 @@ impl<S: Store> Service<S> {
 fn with_more(fields: &MetadataFields, more: &[MetadataField]) -> Result<MetadataFields, ServiceError> {
     if let Some(twice) = more.iter().find(|new| fields.iter().any(|field| field.path == new.path)) {
         let text = format!("Duplicate metadata path '{}'.", twice.path);
-        return Err(ServiceError::Explained(Refusal::InvalidData, text));
+        return Err(ServiceError::invalid(text));
     }
     checked(fields.iter().chain(more).cloned().collect())
 }
 
 fn checked(fields: Vec<MetadataField>) -> Result<MetadataFields, ServiceError> {
-    MetadataFields::new(fields)
-        .map_err(|error| ServiceError::Explained(Refusal::InvalidData, error.to_string()))
+    MetadataFields::new(fields).map_err(|error| ServiceError::invalid(error.to_string()))
 }

@@ -163,8 +163,9 @@ impl SettingChange {
         sealed: Option<&Sealed>,
         app: &mut App,
     ) -> Result<(), ServiceError> {
-        let within = |value: u32, least: u32, most: u32| {
-            if (least..=most).contains(&value) { Ok(value) } else { Err(Refusal::InvalidData) }
+        let within = |name: &str, value: u32, least: u32, most: u32| {
+            let text = || format!("{name} is {least} to {most}");
+            if (least..=most).contains(&value) { Ok(value) } else { Err(ServiceError::invalid(text())) }
         };
         let settings = &mut app.settings;
         match self {
@@ -177,11 +178,16 @@ impl SettingChange {
             Self::AnonymousLogin(on) => settings.anonymous_login = *on,
             Self::MaxUsers(most) => settings.max_users = *most,
             Self::MaxLoginAttempts(free) => {
-                settings.max_login_attempts = free.map(|free| within(free, 1, 100)).transpose()?;
+                settings.max_login_attempts =
+                    free.map(|free| within("maxLoginAttempts", free, 1, 100)).transpose()?;
             }
             Self::Audience(audience) => settings.audience = audience.clone(),
-            Self::UserJwtHours(hours) => settings.user_jwt_hours = within(*hours, 1, MOST_JWT_HOURS)?,
-            Self::AccessTokenDays(days) => settings.access_token_days = within(*days, 1, MOST_TOKEN_DAYS)?,
+            Self::UserJwtHours(hours) => {
+                settings.user_jwt_hours = within("userJWTExpiration", *hours, 1, MOST_JWT_HOURS)?;
+            }
+            Self::AccessTokenDays(days) => {
+                settings.access_token_days = within("accessTokenDays", *days, 1, MOST_TOKEN_DAYS)?;
+            }
             Self::PasswordFilter(on) => settings.password.filter = *on,
             Self::PasswordMinima([length, upper, lower, digit, special]) => {
                 let policy = &mut settings.password;
@@ -193,7 +199,7 @@ impl SettingChange {
                     (&mut policy.min_special, special),
                 ] {
                     if let Some(value) = value {
-                        *field = within(*value, 0, 128)?;
+                        *field = within("each of the minima", *value, 0, 128)?;
                     }
                 }
             }
@@ -227,19 +233,19 @@ impl SettingChange {
                 check_sms(service, app)?;
             }
             Self::SmsADay(most) => {
-                let text = || format!("smsADay is 0 to {MOST_SMS_A_DAY}");
-                settings.sms_a_day = within(*most, 0, MOST_SMS_A_DAY)
-                    .map_err(|refusal| ServiceError::Explained(refusal, text()))?;
+                settings.sms_a_day = within("smsADay", *most, 0, MOST_SMS_A_DAY)?;
             }
             Self::SocialLogin(provider, on) => social(settings, *provider).enabled = *on,
             Self::SocialAudiences(provider, audiences) => {
                 social(settings, *provider).audiences.clone_from(audiences);
             }
             Self::UserIdFormat(format) => settings.user_id_format = *format,
-            Self::HandleHoldDays(days) => settings.handle_hold_days = within(*days, 0, MOST_HOLD_DAYS)?,
+            Self::HandleHoldDays(days) => {
+                settings.handle_hold_days = within("handleHoldDays", *days, 0, MOST_HOLD_DAYS)?;
+            }
             Self::NeutralAnswers(on) => settings.neutral_answers = *on,
             Self::AnonymousPurgeDays(days) => {
-                settings.anonymous_purge_days = within(*days, 0, MOST_HOLD_DAYS)?;
+                settings.anonymous_purge_days = within("anonymousPurgeDays", *days, 0, MOST_HOLD_DAYS)?;
             }
         }
         Ok(())
@@ -380,10 +386,10 @@ fn check_sms<S: Store>(service: &Service<S>, app: &App) -> Result<(), ServiceErr
     if app.settings.two_factor != TwoFactorMode::Phone {
         return Ok(());
     }
-    let invalid = |text: &str| ServiceError::Explained(Refusal::InvalidData, text.to_owned());
-    let account = service.sms_account(app)?.ok_or_else(|| invalid("Invalid Twilio Account."))?;
+    let account =
+        service.sms_account(app)?.ok_or_else(|| ServiceError::invalid("Invalid Twilio Account."))?;
     if countries(app, &account).is_empty() {
-        return Err(invalid("a messaging service names no country: set smsCountries first"));
+        return Err(ServiceError::invalid("a messaging service names no country: set smsCountries first"));
     }
     Ok(())
 }
@@ -395,11 +401,9 @@ pub(crate) fn check_together(app: &App) -> Result<(), ServiceError> {
         invited.iter().find(|field| own.iter().any(|o| o.path == field.path && o.kind != field.kind));
     if let Some(field) = differs {
         let text = format!("the path \"{}\" has another type in the other list", field.path);
-        return Err(ServiceError::Explained(Refusal::InvalidData, text));
+        return Err(ServiceError::invalid(text));
     }
     let mut all: Vec<_> = own.iter().cloned().collect();
     all.extend(invited.iter().filter(|field| own.iter().all(|own| own.path != field.path)).cloned());
-    MetadataFields::new(all)
-        .map(|_| ())
-        .map_err(|error| ServiceError::Explained(Refusal::InvalidData, error.to_string()))
+    MetadataFields::new(all).map(|_| ()).map_err(|error| ServiceError::invalid(error.to_string()))
 }

@@ -113,11 +113,8 @@ impl<S: Store> Service<S> {
         act: Option<Act>,
         result: Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
-        let (Some(act), Err(ServiceError::Refused(refusal) | ServiceError::Explained(refusal, _))) =
-            (act, &result)
-        else {
-            return result;
-        };
+        let refusal = result.as_ref().err().and_then(ServiceError::refusal);
+        let (Some(act), Some(refusal)) = (act, refusal) else { return result };
         // Nothing is known of an application that is not there.
         if matches!(refusal, Refusal::AppGone | Refusal::UnknownApp) {
             return result;

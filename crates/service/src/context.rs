@@ -155,6 +155,12 @@ pub(crate) struct Inner<S> {
 }
 
 impl<S: Store> Service<S> {
+    /// Where clients reach this server: what the issuers of its applications begin with.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.inner.settings.public_url
+    }
+
     /// Wires the use cases.
     #[must_use]
     pub fn new(parts: ServiceParts<S>) -> Self {
@@ -270,7 +276,7 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// As [`Self::trust_old_server`].
     pub fn check_old_server(pem: &str) -> Result<PublicKey, ServiceError> {
-        old_server_key(pem).map_err(|error| ServiceError::Explained(Refusal::InvalidData, error.to_string()))
+        old_server_key(pem).map_err(|error| ServiceError::invalid(error.to_string()))
     }
 
     /// Takes app tokens of an old server from now on, which ship in clients, and nothing else that it signed.

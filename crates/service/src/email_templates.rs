@@ -93,7 +93,12 @@ impl<S: Store> Service<S> {
         words: NewWords,
     ) -> Result<EmailTemplate, ServiceError> {
         if let Some(what) = wrong_words(&words.subject, &words.reply_to, &words.html) {
-            return Err(ServiceError::Explained(Refusal::InvalidData, what.to_owned()));
+            return Err(ServiceError::invalid(what));
+        }
+        if let Some(mark) = needed_mark(words.name).filter(|mark| !words.html.contains(mark)) {
+            return Err(ServiceError::invalid(format!(
+                "the HTML does not say {mark}, without which nobody can go on"
+            )));
         }
         let mut act = Act::of_operator("updateEmailTemplate", words.app_id, &operator);
         act.detail = Some(format!("{}-{}", words.name.as_str(), words.locale.as_str()));
@@ -105,7 +110,10 @@ impl<S: Store> Service<S> {
                 let (app_id, name, locale) = (words.app_id, words.name, words.locale);
                 let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
                 if !app.settings.locales.contains(&locale) {
-                    return Err(Refusal::InvalidData.into());
+                    return Err(ServiceError::invalid(format!(
+                        "the app does not offer the locale {}",
+                        locale.as_str()
+                    )));
                 }
                 let old = repos.email_templates().find(app_id, name, locale)?;
                 let old = old.map_or_else(|| built_in(app_id, name, locale, app.created_at), Ok)?;
@@ -123,6 +131,17 @@ impl<S: Store> Service<S> {
             })
             .await;
         self.note(Some(act), done).await
+    }
+}
+
+/// What a message is there to hand over.
+fn needed_mark(name: TemplateName) -> Option<&'static str> {
+    match name {
+        TemplateName::SignUp | TemplateName::ResetPassword | TemplateName::Invite | TemplateName::Sms => {
+            Some("%CODE%")
+        }
+        TemplateName::SignUpLink => Some("%LINK%"),
+        TemplateName::ClickThrough | TemplateName::SignUpSuccess | TemplateName::QrCode => None,
     }
 }
 

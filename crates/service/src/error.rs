@@ -153,6 +153,24 @@ impl From<PoolFull> for ServiceError {
 }
 
 impl ServiceError {
+    /// Which refusal it is, if it is the caller's doing.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused(refusal) | Self::Explained(refusal, _) => Some(*refusal),
+            Self::Unavailable(_)
+            | Self::ProviderAway
+            | Self::Busy
+            | Self::TooMany { .. }
+            | Self::Internal(_) => None,
+        }
+    }
+
+    /// What was given cannot be taken, in words.
+    pub fn invalid(text: impl Into<String>) -> Self {
+        Self::Explained(Refusal::InvalidData, text.into())
+    }
+
     /// An application of this name is there already.
     pub(crate) fn app_name_taken(name: &AppName) -> Self {
         Self::Explained(Refusal::AppNameTaken, format!("App '{}' already exists.", name.as_str()))

@@ -40,15 +40,14 @@ impl Page {
     /// [`Refusal::InvalidData`], explained, when the cursor is none of ours, or too much would be passed over.
     pub fn new(skipped: u64, cursor: Option<&str>, size: u32) -> Result<Self, ServiceError> {
         let size = size.clamp(1, MOST_ON_A_PAGE);
-        let explained = |text: String| ServiceError::Explained(Refusal::InvalidData, text);
         let start = match cursor {
             Some(cursor) => PageStart::After(
                 position_of(cursor)
-                    .ok_or_else(|| explained("after is no cursor of this server".to_owned()))?,
+                    .ok_or_else(|| ServiceError::invalid("after is no cursor of this server"))?,
             ),
             None => {
                 PageStart::Skip(u32::try_from(skipped).ok().filter(|rows| *rows <= MOST_SKIPPED).ok_or_else(
-                    || explained(format!("a page begins within {MOST_SKIPPED} rows; further on, send after, where the list takes it")),
+                    || ServiceError::invalid(format!("a page begins within {MOST_SKIPPED} rows; further on, send after, where the list takes it")),
                 )?)
             }
         };

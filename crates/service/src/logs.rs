@@ -115,7 +115,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Vec<(i64, Vec<UsageDay>)>, ServiceError> {
         if first > last || last - first >= MOST_DAYS {
             let text = format!("statistics are of 1 to {MOST_DAYS} days");
-            return Err(ServiceError::Explained(Refusal::InvalidData, text));
+            return Err(ServiceError::invalid(text));
         }
         let today = day_of(self.inner.clock.now());
         let kept = i64::from(self.inner.settings.audit_days);
@@ -258,7 +258,8 @@ impl<S: Store> Service<S> {
             .transact("outbox.revive", move |repos| {
                 repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
                 if !repos.outbox().revive(app_id, id, now)? {
-                    return Err(ServiceError::from(Refusal::Unknown));
+                    let text = "no message of this id was given up".to_owned();
+                    return Err(ServiceError::Explained(Refusal::Unknown, text));
                 }
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })

@@ -59,14 +59,10 @@ pub(crate) fn new_user(
 }
 
 /// The locale that was asked for, if the application offers it.
-pub(crate) fn offered_locale(app: &App, wanted: Option<&str>) -> Result<Locale, Refusal> {
+pub(crate) fn offered_locale(app: &App, wanted: Option<&str>) -> Result<Locale, ServiceError> {
     let wanted = wanted.filter(|text| !text.is_empty()).map_or(Ok(Locale::EN), Locale::parse);
-    let wanted = wanted.map_err(|_| Refusal::InvalidData)?;
-    if wanted == Locale::EN || app.settings.locales.contains(&wanted) {
-        Ok(wanted)
-    } else {
-        Err(Refusal::InvalidData)
-    }
+    let is_offered = |locale: &Locale| *locale == Locale::EN || app.settings.locales.contains(locale);
+    wanted.ok().filter(is_offered).ok_or_else(|| ServiceError::invalid("the app does not offer this locale"))
 }
 
 /// Whether a password is one that everybody uses, or made of names.

@@ -80,12 +80,11 @@ impl<S: Store> Service<S> {
         locale: Option<String>,
         act: &Act,
     ) -> Result<Invited, ServiceError> {
-        let explained = |text: String| ServiceError::Explained(Refusal::InvalidData, text);
         if handles.len() > MOST_AT_ONCE {
-            return Err(explained(format!("at most {MOST_AT_ONCE} handles are invited at once")));
+            return Err(ServiceError::invalid(format!("at most {MOST_AT_ONCE} handles are invited at once")));
         }
         if let Some(handle) = handles.iter().find(|handle| !is_mailable(handle)) {
-            return Err(explained(format!("no mail can reach {}", handle.as_str())));
+            return Err(ServiceError::invalid(format!("no mail can reach {}", handle.as_str())));
         }
         let mut seen = std::collections::HashSet::new();
         handles.retain(|handle| seen.insert(handle.key().to_owned()));

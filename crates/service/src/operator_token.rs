@@ -154,7 +154,7 @@ impl<S: Store> Service<S> {
         }
         if !new.life.is_positive() || new.life > MAX_TOKEN_LIFE {
             let text = format!("a server secret lives 1 to {} days", MAX_TOKEN_LIFE.whole_days());
-            return Err(ServiceError::Explained(Refusal::InvalidData, text));
+            return Err(ServiceError::invalid(text));
         }
         let now = self.inner.clock.now();
         let token = OperatorToken {
@@ -222,7 +222,9 @@ impl<S: Store> Service<S> {
             .await?;
         let is_in_reach =
             |token: &OperatorToken| operator.only_app.is_none() || token.only_app == operator.only_app;
-        let token = found.filter(is_in_reach).ok_or(Refusal::Unknown)?;
+        let none =
+            || ServiceError::Explained(Refusal::Unknown, "there is no server secret of this id".to_owned());
+        let token = found.filter(is_in_reach).ok_or_else(none)?;
         // What reaches all applications has its entries under none.
         let mut act =
             Act::of_operator("revokeOperatorToken", token.only_app.unwrap_or(AppId::NONE), &operator);

@@ -178,7 +178,7 @@ impl<S: Store> Service<S> {
         };
         let jitter = self.inner.entropy.below(1_001)?;
         let retry_at = may_retry.then(|| self.inner.clock.now() + rules.wait_after(attempts, jitter));
-        tracing::warn!(message = %id, attempts, %error, dead = retry_at.is_none(), "a message did not leave");
+        tracing::warn!(message_id = %id, attempts, %error, dead = retry_at.is_none(), "a message did not leave");
         // That it may have left once is never forgotten.
         let reason = match was_unanswered {
             true => format!("{}, then: {error}", NotifyError::NO_ANSWER),
@@ -309,7 +309,7 @@ impl<S: Store> Service<S> {
         let Some((from, key)) = self.own_sender(&app) else {
             let text =
                 "the application has no sender of its own: set emailExtensionAPIKey, and emailExtension";
-            return Err(ServiceError::Explained(Refusal::InvalidData, text.to_owned()));
+            return Err(ServiceError::invalid(text));
         };
         let now = self.inner.clock.now();
         let counter = self.counter(id, "mail.test", &[], Duration::hours(1))?;

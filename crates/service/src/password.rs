@@ -63,11 +63,15 @@ impl NewPassword {
 
     /// Refuses a password that the application's filter does not allow, where it can be seen, and one that
     /// everybody uses, which can be seen in both forms.
-    pub(crate) fn check(&self, app: &App, handle: &Handle) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, app: &App, handle: &Handle) -> Result<(), ServiceError> {
         let policy = &app.settings.password;
-        let is_allowed = self.raw.as_ref().is_none_or(|raw| policy.allows(raw));
-        let is_common = policy.refuse_common && is_guessable(&self.client, app, handle);
-        if is_allowed && !is_common { Ok(()) } else { Err(Refusal::InvalidData) }
+        if self.raw.as_ref().is_some_and(|raw| !policy.allows(raw)) {
+            return Err(ServiceError::invalid(format!("the password needs at least {}", policy.minima())));
+        }
+        if policy.refuse_common && is_guessable(&self.client, app, handle) {
+            return Err(ServiceError::invalid("the password is one that many use, or made of names"));
+        }
+        Ok(())
     }
 
     fn is_same_as(&self, other: &ClientPassword) -> bool {

@@ -310,7 +310,7 @@ impl<S: Store> Service<S> {
         let account = account.ok_or_else(|| failed("the application has no SMS account".to_owned()))?;
         if !test.phone.is_allowed(&countries(&app, &account)) {
             let text = "the number is in no country that the application lists, or costs extra".to_owned();
-            return Err(ServiceError::Explained(Refusal::InvalidData, text));
+            return Err(ServiceError::invalid(text));
         }
         let slot = self.sms_slot(&app, &test.phone, None, SmsPurpose::Test).await?;
         let slot = slot.ok_or(ServiceError::TooMany { seconds: 3_600 })?;

@@ -195,7 +195,7 @@ impl<S: Store> Service<S> {
         let (app, user) = self.app_and_user(app_id, id).await?;
         if !is_mailable(&user.handle) {
             let text = "no mail can reach this user: set a password".to_owned();
-            return Err(ServiceError::Explained(Refusal::InvalidData, text));
+            return Err(ServiceError::invalid(text));
         }
         let locale = user.locale;
         let words = self.inner.store.read("user.reset.words", move |readers| {

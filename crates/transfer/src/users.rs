@@ -53,9 +53,17 @@ impl<R: BufRead> Iterator for JsonUsers<R> {
             Ok(line) => line,
             Err(wrong) => return Some(Err(wrong)),
         };
-        let record = serde_json::from_str(&record).map_err(|error| error.to_string());
+        let record = match record.trim_start().starts_with('{') {
+            true => serde_json::from_str(&record).map_err(|error| told(&error)),
+            false => Err("it is no JSON object".to_owned()),
+        };
         Some(Ok(Numbered { line, size, record }))
     }
+}
+
+/// What the parser says, without the number of the one line that it sees.
+pub(crate) fn told(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", ", column ")
 }
 
 /// Reads users from CSV (RFC 4180).
@@ -79,7 +87,12 @@ impl<R: Read> CsvUsers<R> {
             let column = COLUMNS.iter().position(|known| *known == name).ok_or_else(|| {
                 WrongLine::new(
                     1,
-                    format!("there is no column {name:?}: the columns are {}", COLUMNS.join(", ")),
+                    match name.contains([';', '\t']) {
+                        true => "the cells are to be parted by commas".to_owned(),
+                        false => {
+                            format!("there is no column {name:?}: the columns are {}", COLUMNS.join(", "))
+                        }
+                    },
                 )
             })?;
             if columns.contains(&column) {
@@ -156,8 +169,13 @@ impl<R: Read> Iterator for CsvUsers<R> {
                 Some(Ok(Numbered { line, size: row.as_slice().len(), record: self.user(&row) }))
             }
             Err(error) => {
+                let WrongLine { line, reason } = wrong(&error);
+                // What follows a row of another length is good.
+                if matches!(error.kind(), csv::ErrorKind::UnequalLengths { .. }) {
+                    return Some(Ok(Numbered { line, size: row.as_slice().len(), record: Err(reason) }));
+                }
                 self.is_over = true;
-                Some(Err(wrong(&error)))
+                Some(Err(WrongLine { line, reason }))
             }
         }
     }
@@ -282,6 +300,10 @@ mod tests {
         assert!(wrong("password\nx\n").contains("handle is missing"));
         assert!(wrong("").contains("no column") || wrong("").contains("handle is missing"));
         assert_eq!(wrong("handle,locale\na@b.ch\n"), "line 2: it has 1 cells, and the header has 2");
+        let short = CsvUsers::new(b"handle,locale\na@b.ch\nc@b.ch,EN\n".as_slice()).unwrap();
+        let read: Vec<_> = short.map(|line| line.unwrap().record.is_ok()).collect();
+        assert_eq!(read, [false, true], "a row of another length is one wrong line");
+        assert!(wrong("handle;locale\na;b\n").contains("commas"));
         assert_eq!(wrong("handle\nok@b.ch\n\"\"\n"), "line 3: the handle is missing");
         assert_eq!(
             wrong("handle,administrator\na,yes\n"),

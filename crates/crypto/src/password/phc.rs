@@ -29,7 +29,7 @@ impl Phc {
         match (parts.next(), parts.next()) {
             (Some(""), Some("argon2id")) => argon2id(parts),
             (Some(""), Some("2a" | "2b" | "2y")) => bcrypt(parts),
-            _ => Err(CryptoError::Hash("an algorithm that is not known")),
+            _ => Err(CryptoError::Hash("it is neither bcrypt nor argon2id")),
         }
     }
 }

@@ -9,7 +9,7 @@ use latchkey_storage::Store;
 use super::login::{name_of, password_or_none};
 use super::{AppState, run};
 use crate::dto::{Available, application_json, own_user_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
 
 pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
     let service = state.service.clone();
@@ -67,7 +67,7 @@ pub(crate) async fn set_user_metadata<S: Store>(
     fields: Fields,
 ) -> Answer {
     identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
-    let sent = fields.json_text("metaData").ok_or(Refusal::InvalidData).map_err(ApiError::user)?;
+    let sent = fields.json_text("metaData").ok_or_else(|| ApiError::user(WrongField::of("metaData")))?;
     let service = state.service.clone();
     run(Family::User, async move { service.set_metadata(identity.0, sent).await }).await?;
     Ok(ok_true())
@@ -87,8 +87,9 @@ pub(crate) async fn delete_account<S: Store>(
     let service = state.service.clone();
     if !present("handle")? || !has_password {
         // Half of the password way, or a provider's token.
-        let token = fields.owned("token").and_then(|token| token.ok_or(Refusal::InvalidData));
-        let (token, nonce) = (token.map_err(ApiError::user)?, fields.owned("nonce").map_err(ApiError::user)?);
+        let token = fields.owned("token").map_err(ApiError::user)?;
+        let token = token.ok_or_else(|| ApiError::user(WrongField::of("token")))?;
+        let nonce = fields.owned("nonce").map_err(ApiError::user)?;
         let deleting = async move { service.delete_account_with_provider(identity.0, token, nonce).await };
         run(Family::User, deleting).await?;
         return Ok(ok_true());
@@ -100,5 +101,5 @@ pub(crate) async fn delete_account<S: Store>(
 
 fn user_name_of(fields: &Fields) -> Result<UserName, ApiError> {
     let name = fields.required("userName").map_err(ApiError::user)?;
-    UserName::parse(name).map_err(|_| ApiError::user(Refusal::InvalidData))
+    UserName::parse(name).map_err(|_| ApiError::user(WrongField::of("userName")))
 }

@@ -7,7 +7,7 @@ use latchkey_domain::{
     MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat, is_authority,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
-use latchkey_service::{AccountChange, NewWords, Refusal, ServiceError, SettingChange, TestSms};
+use latchkey_service::{AccountChange, NewWords, ServiceError, SettingChange, TestSms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use super::operator::{explained, one_of, operator_and_app};
 use super::second_factor::phone_of;
 use super::{AppState, run};
 use crate::dto::{Locales, TestCode, admin_app_json, template_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json, ok_true};
 
 pub(crate) async fn update_setting<S: Store>(
     state: Data<AppState<S>>,
@@ -35,8 +35,8 @@ pub(crate) async fn update_setting<S: Store>(
 
 /// The settings by their names in the protocol, and Latchkey's own.
 fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange, ServiceError> {
-    let flag = |name| fields.flag(name).and_then(|flag| flag.ok_or(Refusal::MissingParameter));
-    let number = |name| fields.number(name).and_then(|number| number.ok_or(Refusal::MissingParameter));
+    let flag = |name| fields.required_flag(name);
+    let number = |name| fields.required_number(name);
     Ok(match setting {
         "status" => SettingChange::Status(one_of(
             fields,
@@ -69,7 +69,7 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
             Some(text) if text.len() <= 254 && !latchkey_domain::has_forbidden_characters(text) => {
                 Audience::Fixed(text.to_owned())
             }
-            Some(_) => return Err(Refusal::InvalidData.into()),
+            Some(_) => return Err(WrongField::of("realmAppId").into()),
         }),
         "userJWTExpiration" => SettingChange::UserJwtHours(number("userJWTExpiration")?),
         "accessTokenDays" => SettingChange::AccessTokenDays(number("accessTokenDays")?),
@@ -88,7 +88,8 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
             let sender = fields.required("emailExtensionSenderEmail")?;
             SettingChange::MailAccount {
                 key: SecretString::from(fields.required("emailExtensionAPIKey")?),
-                sender: MailAddress::parse_bare(sender).map_err(|_| Refusal::InvalidData)?,
+                sender: MailAddress::parse_bare(sender)
+                    .map_err(|_| WrongField::of("emailExtensionSenderEmail"))?,
             }
         }
         "twoFactorVerification" => SettingChange::TwoFactor {
@@ -104,9 +105,9 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
             account: sms_account(fields)?,
             heading: heading(fields)?,
         },
-        "googleAppName" => {
-            SettingChange::AuthenticatorHeading(heading(fields)?.ok_or(Refusal::MissingParameter)?)
-        }
+        "googleAppName" => SettingChange::AuthenticatorHeading(
+            heading(fields)?.ok_or_else(|| WrongField::missing("googleAppName"))?,
+        ),
         "twoFactorConfirm" => SettingChange::TwoFactorConfirm(flag("twoFactorConfirm")?),
         "qrCodeMail" => SettingChange::QrCodeMail(flag("qrCodeMail")?),
         "factorChangeNeedsLogin" => SettingChange::FactorChangeNeedsLogin(flag("factorChangeNeedsLogin")?),
@@ -287,7 +288,7 @@ fn audiences(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
 /// A list of texts: a JSON array, or one text with commas. Nothing between two commas is nothing.
 fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
     if !fields.is_sent(name) {
-        return Err(Refusal::MissingParameter.into());
+        return Err(WrongField::missing(name).into());
     }
     let items = match fields.text(name) {
         Ok(text) => text.unwrap_or_default().split(',').map(str::to_owned).collect(),
@@ -334,9 +335,10 @@ pub(crate) async fn send_test_sms<S: Store>(
 fn test_sms(fields: &Fields) -> Result<TestSms, ServiceError> {
     let phone = phone_of(fields.required("phone")?)
         .map_err(|_| explained("phone is a number with + and the code of its country".to_owned()))?;
-    let handle = fields.text("handle")?.map(Handle::parse).transpose().map_err(|_| Refusal::InvalidData)?;
+    let handle = fields.text("handle")?.map(Handle::parse).transpose();
+    let handle = handle.map_err(|_| WrongField::of("handle"))?;
     let locale = fields.text("locale")?.map_or(Ok(Locale::EN), Locale::parse);
-    Ok(TestSms { phone, handle, locale: locale.map_err(|_| Refusal::InvalidData)? })
+    Ok(TestSms { phone, handle, locale: locale.map_err(|_| WrongField::of("locale"))? })
 }
 
 pub(crate) async fn update_metadata<S: Store>(
@@ -434,13 +436,14 @@ pub(crate) async fn update_email_template<S: Store>(
     Ok(json(&template_json(&template)))
 }
 
-fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, Refusal> {
+fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, ServiceError> {
     let id = fields.required("_id")?;
-    let (name, locale) = id.split_once('-').ok_or(Refusal::InvalidData)?;
+    let wrong = || explained(format!("_id is a message and a locale, such as signUp-EN, not {id:?}"));
+    let (name, locale) = id.split_once('-').ok_or_else(wrong)?;
     Ok(NewWords {
         app_id,
-        name: TemplateName::parse(name).ok_or(Refusal::InvalidData)?,
-        locale: Locale::parse(locale).map_err(|_| Refusal::InvalidData)?,
+        name: TemplateName::parse(name).ok_or_else(wrong)?,
+        locale: Locale::parse(locale).map_err(|_| wrong())?,
         subject: fields.required("subject")?.to_owned(),
         reply_to: fields.text("replyTo")?.unwrap_or_default().to_owned(),
         html: fields.required("htmlTemplate")?.to_owned(),
@@ -456,7 +459,7 @@ pub(crate) async fn set_locales<S: Store>(
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let sent = fields.list("locales").map_err(ApiError::admin)?;
     let locales = sent.iter().map(|item| {
-        let text = item.as_str().ok_or(Refusal::InvalidData)?;
+        let text = item.as_str().ok_or_else(|| WrongField::of("locales"))?;
         Locale::parse(text).map_err(|_| explained(format!("{text:?} is no permitted locale")))
     });
     let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;

@@ -24,7 +24,7 @@ pub(crate) async fn create<S: Store>(
 ) -> Answer {
     let operator = authorize(&state, caller).await?;
     let name = fields.required("name").map_err(ApiError::admin)?;
-    let name = AppName::parse(name).map_err(|_| ApiError::admin(Refusal::InvalidData))?;
+    let name = AppName::parse(name).map_err(|error| ApiError::admin(explained(error.to_string())))?;
     let jwt_enabled = fields.flag("jwtEnabled").map_err(ApiError::admin)?.unwrap_or(false);
     let new = NewApp { name, preset: Preset::Compatible, jwt_enabled, signup_flow: SignupFlow::Code };
     let service = state.service.clone();
@@ -125,8 +125,8 @@ pub(crate) async fn delete_metadata<S: Store>(
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let lists = [("metaData", FieldList::Own), ("metaDataInvite", FieldList::Invited)];
     let list = one_of(&fields, "type", &lists).map_err(ApiError::admin)?;
-    let index = fields.number("index").and_then(|index| index.ok_or(Refusal::MissingParameter));
-    let index = usize::try_from(index.map_err(ApiError::admin)?).unwrap_or(usize::MAX);
+    let index = fields.required_number("index").map_err(ApiError::admin)?;
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
     let service = state.service.clone();
     let removing = async move { service.remove_field(operator, id, (list, index)).await };
     Ok(json(&admin_app_json(&run(Family::Admin, removing).await?)))

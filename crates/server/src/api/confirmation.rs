@@ -6,11 +6,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use latchkey_domain::{Code, Handle, Locale};
 use latchkey_notifiers::{Language, PageTexts, Values, cleaned, escaped, render_html};
-use latchkey_service::{Call, CompleteSignUp, Credential, Refusal, ServiceError, SignUpCompleted};
+use latchkey_service::{Call, CompleteSignUp, Credential, Refusal, SignUpCompleted};
 use latchkey_storage::Store;
 
 use super::{AppState, run};
-use crate::http::{ApiError, ErrorKind, Family, Fields, page, source_of};
+use crate::http::{ApiError, ErrorKind, Family, Fields, WrongField, page, source_of};
 
 /// Of the question: its form goes back to us.
 const OWN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -32,7 +32,7 @@ struct LinkFields {
 }
 
 impl LinkFields {
-    fn of(fields: &Fields) -> Result<Self, Refusal> {
+    fn of(fields: &Fields) -> Result<Self, WrongField> {
         Ok(Self {
             app_token: fields.required("appToken")?.to_owned(),
             handle: fields.required("handle")?.to_owned(),
@@ -139,17 +139,16 @@ fn failed(error: &ApiError, locale: Locale) -> HttpResponse {
     let status = error.wire().status;
     let Ok(texts) = texts(locale) else { return error.response(None) };
     let reason = match &error.kind {
-        ErrorKind::Service(ServiceError::Refused(refusal)) => match refusal {
-            Refusal::CodeExpired => &texts.expired,
-            Refusal::HandleTaken => &texts.used,
-            Refusal::SignupOff | Refusal::AppGone | Refusal::AppSuspended | Refusal::AppMigrated => {
+        ErrorKind::Service(error) => match error.refusal() {
+            Some(Refusal::CodeExpired) => &texts.expired,
+            Some(Refusal::HandleTaken) => &texts.used,
+            Some(Refusal::SignupOff | Refusal::AppGone | Refusal::AppSuspended | Refusal::AppMigrated) => {
                 &texts.unavailable
             }
-            _ => &texts.wrong,
+            Some(_) => &texts.wrong,
+            None => &texts.busy,
         },
-        ErrorKind::Service(_) | ErrorKind::TooSlow | ErrorKind::TooManyConnections | ErrorKind::Panicked => {
-            &texts.busy
-        }
+        ErrorKind::TooSlow | ErrorKind::TooManyConnections | ErrorKind::Panicked => &texts.busy,
         ErrorKind::UnknownPath | ErrorKind::WrongMethod | ErrorKind::TooLarge => &texts.wrong,
     };
     let title = if reason == &texts.used { &texts.used_title } else { &texts.failed_title };

@@ -10,7 +10,7 @@ use super::operator::{explained, operator_and_app};
 use super::users::{search, stored_handle_of};
 use super::{AppState, run};
 use crate::dto::{Invited, invite_json, invited_body, signup_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json, ok_true};
 
 pub(crate) async fn search_signups<S: Store>(
     state: Data<AppState<S>>,
@@ -66,7 +66,7 @@ fn handles_of(fields: &Fields) -> Result<Vec<Handle>, ServiceError> {
         Handle::parse(part).map_err(|error| explained(format!("{part:?} is no handle: {error}")))
     });
     let handles = parsed.collect::<Result<Vec<_>, _>>()?;
-    if handles.is_empty() { Err(Refusal::MissingParameter.into()) } else { Ok(handles) }
+    if handles.is_empty() { Err(WrongField::missing("handle").into()) } else { Ok(handles) }
 }
 
 pub(crate) async fn resend_invite<S: Store>(

@@ -2,12 +2,12 @@
 
 use actix_web::web::Data;
 use latchkey_domain::Handle;
-use latchkey_service::{AnonymousLogIn, LogIn, LoggedIn, LoginName, Refusal, ServiceError};
+use latchkey_service::{AnonymousLogIn, LogIn, LoggedIn, LoginName, Refusal};
 use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
 use crate::dto::{self, LoginToken};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, json};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json};
 
 pub(crate) async fn login<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app().map_err(ApiError::user)?;
@@ -42,13 +42,13 @@ pub(crate) async fn login_anonymous<S: Store>(
 /// The handle or user name that was typed.
 pub(super) fn name_of(fields: &Fields) -> Result<LoginName, ApiError> {
     let name = fields.required("handle").map_err(ApiError::user)?;
-    LoginName::parse(name).map_err(|_| ApiError::user(Refusal::InvalidData))
+    LoginName::parse(name).map_err(|_| ApiError::user(WrongField::of("handle")))
 }
 
 /// A password that cannot be one is a wrong one; that it is missing is told.
 pub(super) fn password_or_none(fields: &Fields) -> Result<Option<latchkey_domain::ClientPassword>, ApiError> {
     match fields.password("password", "rawPassword") {
-        Err(ServiceError::Refused(Refusal::InvalidData)) => Ok(None),
+        Err(error) if error.refusal() == Some(Refusal::InvalidData) => Ok(None),
         other => other.map(|password| Some(password.into_client())).map_err(ApiError::user),
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::operator::{app_within, authorize, explained};
 use super::{AppState, run};
 use crate::dto::{ImportedApp, admin_app_json};
-use crate::http::{Answer, ApiError, BodyLimits, ErrorKind, Family, Fields, OperatorCall, json};
+use crate::http::{Answer, ApiError, BodyLimits, ErrorKind, Family, Fields, OperatorCall, WrongField, json};
 use crate::transfer::{Form, Leaving, leave};
 use crate::zip_export::zip_of;
 
@@ -114,8 +114,8 @@ pub(crate) async fn import_database<S: Store>(
     };
     let upload = read_upload(&request, payload).await?;
     let name = upload.name.filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| ApiError::admin(Refusal::MissingParameter))?;
-    let zip = upload.zip.ok_or_else(|| ApiError::admin(Refusal::MissingParameter))?;
+    let name = name.ok_or_else(|| ApiError::admin(WrongField::missing("appName")))?;
+    let zip = upload.zip.ok_or_else(|| ApiError::admin(WrongField::missing("file")))?;
     let service = state.service.clone();
     let importing = async move {
         // Goes on when the client is gone, and nobody else begins before it ends.

@@ -52,7 +52,7 @@ pub(crate) async fn operator_and_user<S: Store>(
 
 /// A value that is not what it should be, with what it should be.
 pub(crate) fn explained(text: String) -> ServiceError {
-    ServiceError::Explained(Refusal::InvalidData, text)
+    ServiceError::invalid(text)
 }
 
 /// One of the values that a field may have, by its name.

@@ -44,11 +44,12 @@ pub(crate) async fn reset_password<S: Store>(
     fields.required("handle").map_err(ApiError::user)?;
     // What is missing is told before what is wrong.
     let code = fields.code("code");
-    if matches!(code, Err(Refusal::MissingParameter)) {
-        return Err(ApiError::user(Refusal::MissingParameter));
-    }
+    let code = match code {
+        Err(wrong) if wrong.is_missing() => return Err(ApiError::user(wrong)),
+        code => code.map_err(ApiError::user),
+    };
     let password = fields.password("password", "rawPassword").map_err(ApiError::user)?;
-    let reset = ResetPassword { name: name_of(&fields)?, password, code: code.map_err(ApiError::user)? };
+    let reset = ResetPassword { name: name_of(&fields)?, password, code: code? };
     let service = state.service.clone();
     run(Family::User, async move { service.reset_password(identity.0, reset).await }).await?;
     Ok(ok_true())

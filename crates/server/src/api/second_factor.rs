@@ -9,7 +9,7 @@ use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
 use crate::dto::{FactorSecret, RecoveryCodes};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
 
 pub(crate) async fn login_complete<S: Store>(
     state: Data<AppState<S>>,
@@ -18,8 +18,9 @@ pub(crate) async fn login_complete<S: Store>(
 ) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let login_token = fields.required("loginToken").map_err(ApiError::user)?.to_owned();
-    let code = fields.factor_code("code").and_then(|code| code.ok_or(Refusal::MissingParameter));
-    let request = CompleteLogIn { login_token, code: code.map_err(ApiError::user)? };
+    let code = fields.factor_code("code").map_err(ApiError::user)?;
+    let code = code.ok_or_else(|| ApiError::user(WrongField::missing("code")))?;
+    let request = CompleteLogIn { login_token, code };
     let service = state.service.clone();
     let tokens = run(Family::User, async move { service.complete_log_in(identity.0, request).await }).await?;
     Ok(json(&tokens_json(&tokens)))
@@ -53,7 +54,7 @@ async fn set_factor<S: Store>(
         None => None,
         Some("google") => Some(Factor::Authenticator),
         Some("phone") => Some(Factor::Phone),
-        Some(_) => return Err(ApiError::user(Refusal::InvalidData)),
+        Some(_) => return Err(ApiError::user(WrongField::of("factor"))),
     };
     let code = fields.factor_code("code").map_err(ApiError::user)?;
     let change = ChangeFactor { enrol: fields.is_true("twoFactor"), factor, code, endpoint };

@@ -7,7 +7,7 @@ use latchkey_storage::Store;
 
 use super::confirmation::done_page;
 use super::{AppState, run, tokens_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, json, ok_true};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
 
 pub(crate) async fn signup<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app().map_err(ApiError::user)?;
@@ -81,5 +81,5 @@ pub(crate) async fn register<S: Store>(
 
 /// Whoever signs up has an address or another plain handle; anonymous ones have an entrance of their own.
 pub(super) fn handle_of(typed: &str) -> Result<Handle, ApiError> {
-    Handle::parse(typed).map_err(|_| ApiError::user(Refusal::InvalidData))
+    Handle::parse(typed).map_err(|_| ApiError::user(WrongField::of("handle")))
 }

@@ -6,7 +6,7 @@ use latchkey_service::{ProviderToken, Refusal, SocialSignUp};
 use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, json};
+use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json};
 
 pub(crate) async fn social_login<S: Store>(
     state: Data<AppState<S>>,
@@ -41,9 +41,10 @@ pub(crate) async fn social_signup<S: Store>(
     Ok(json(&tokens_json(&tokens)))
 }
 
-fn token_of(fields: &Fields) -> Result<ProviderToken, Refusal> {
+fn token_of(fields: &Fields) -> Result<ProviderToken, WrongField> {
     let token = fields.required("token")?.to_owned();
-    let provider = Provider::from_name(fields.required("provider")?).ok_or(Refusal::InvalidData)?;
+    let provider = Provider::from_name(fields.required("provider")?);
+    let provider = provider.ok_or_else(|| WrongField::of("provider"))?;
     Ok(ProviderToken { provider, token, nonce: fields.owned("nonce")? })
 }
 
@@ -53,5 +54,5 @@ fn handle_of(typed: &str) -> Result<Handle, ApiError> {
         Some((local, domain)) => format!("{}@{domain}", local.replace(' ', "+")),
         None => typed.to_owned(),
     };
-    Handle::parse(&restored).map_err(|_| ApiError::user(Refusal::InvalidData))
+    Handle::parse(&restored).map_err(|_| ApiError::user(WrongField::of("handle")))
 }

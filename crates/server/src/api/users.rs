@@ -196,9 +196,9 @@ fn with_added(fields: &Fields) -> Result<Map<String, Value>, ServiceError> {
 
 /// An object, with what is wrong with it in words.
 pub(super) fn object_of(fields: &Fields, name: &str) -> Result<Map<String, Value>, ServiceError> {
-    fields.object(name).map_err(|refusal| match refusal {
-        Refusal::InvalidData => explained(format!("{name} is an object, not nested deeply")),
-        other => other.into(),
+    fields.object(name).map_err(|wrong| match wrong.is_missing() {
+        true => wrong.into(),
+        false => explained(format!("{name} is an object, not nested deeply")),
     })
 }
 
@@ -208,8 +208,7 @@ pub(crate) async fn set_administrator<S: Store>(
     fields: Fields,
 ) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
-    let flag = fields.flag("administrator").and_then(|flag| flag.ok_or(Refusal::MissingParameter));
-    let flag = flag.map_err(ApiError::admin)?;
+    let flag = fields.required_flag("administrator").map_err(ApiError::admin)?;
     let service = state.service.clone();
     run(Family::Admin, async move { service.set_administrator(operator, user, flag).await }).await?;
     Ok(ok_true())

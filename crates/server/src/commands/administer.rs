@@ -38,8 +38,7 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Result<(), St
             // The secret alone on standard output, so that it can be kept in a variable or a file.
             say(text(&minted, "secret"));
             let token = minted.get("token").unwrap_or(&Value::Null);
-            let (name, scopes, end) = (text(token, "name"), text(token, "scopes"), text(token, "expiresAt"));
-            let note = format!("{name} opens {scopes} until {end}");
+            let note = format!("This server secret is {}.", line_of(token));
             let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{note}\n"));
         }
         TokenCommand::Superuser { app, handle } => {
@@ -86,9 +85,13 @@ pub(super) fn keys(settings: &Settings, command: KeysCommand) -> Result<(), Star
                 "The master key is now {}; the old one opens nothing any more.",
                 text(&rotated, "masterKey")
             ));
-            if let Some(to) = to {
-                say(&format!("Put it into the settings before the next start: it is in {}.", to.display()));
-            }
+            say(&match to {
+                Some(_) => format!(
+                    "Put it into the settings before the next start: it is in {}.",
+                    text(&rotated, "file")
+                ),
+                None => format!("It is in {}.", text(&rotated, "file")),
+            });
             say(
                 "Keep a copy of it, apart from the data. Give it to the other instances before they start again.",
             );

@@ -14,6 +14,8 @@ use crate::control::Command;
 use crate::start::StartError;
 use crate::transfer::Arriving;
 
+/// How files of JSON lines are called.
+pub(super) const JSON_LINES: [&str; 3] = ["jsonl", "ndjson", "json"];
 /// How many records go in one unit of work.
 const AT_ONCE: usize = 1_000;
 
@@ -75,8 +77,7 @@ impl Progress {
 
 /// A file that is read twice.
 pub(super) fn open_file(file: &Path) -> Result<File, StartError> {
-    let failed =
-        |error: io::Error| StartError::Configuration(format!("{} cannot be read: {error}", file.display()));
+    let failed = |error: io::Error| StartError::no_input(file, &error);
     // Before it is opened: a pipe would wait for somebody who writes.
     if !std::fs::metadata(file).map_err(failed)?.is_file() {
         let text = format!("{} is no file: an import reads what it takes twice", file.display());
@@ -88,6 +89,22 @@ pub(super) fn open_file(file: &Path) -> Result<File, StartError> {
 /// A line that nothing can be made of.
 pub(super) fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
     StartError::BadInput(printable(&format!("{}, {wrong}; nothing was imported", file.display())))
+}
+
+/// Looks whether an application could come in at all.
+pub(super) async fn check_head(
+    link: &Link,
+    head: &ImportHead,
+    what: impl std::fmt::Display,
+) -> Result<(), StartError> {
+    let checked = link.call(Command::Arrive(Arriving::CheckImport(Box::new(head.clone())))).await;
+    checked.map(|_| ()).map_err(|error| match error {
+        StartError::BadInput(reason) => {
+            let reason = reason.trim_end_matches('.');
+            StartError::BadInput(printable(&format!("{what}: {reason}; nothing was imported")))
+        }
+        other => other,
+    })
 }
 
 /// Hands something on, and hears what became of it.

@@ -11,9 +11,10 @@ use latchkey_transfer::cosync::{Collection, Documents, Dump, Export, ZipBytes, f
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use secrecy::SecretString;
 
-use super::batches::{Batch, Progress, check_records, unreadable};
+use super::administer::text;
+use super::batches::{Batch, Progress, check_head, check_records, unreadable};
 use super::link::{Link, secret_in};
-use super::report::{Report, printable};
+use super::report::Report;
 use super::say;
 use crate::control::Command;
 use crate::settings::Settings;
@@ -41,11 +42,11 @@ pub(super) struct Move {
 }
 
 pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), StartError> {
-    let checked = settings.check()?;
     let link = Link::open(settings).await?;
     let source = Source::find(&wanted.folder, wanted.name.as_deref()).map_err(StartError::BadInput)?;
     let key = wanted.encrypt_key_file.as_ref().map(secret_in).transpose()?.unwrap_or_default();
-    let public_url = settings.public_url(checked.listen);
+    // The server's, where one runs: this command may have other settings.
+    let public_url = text(&link.call(Command::About).await?, "publicUrl").to_owned();
     let reader = match &source {
         Source::Zip(_) => CosyncReader::of_zip(public_url).map_err(|error| error.to_string()),
         Source::Dump(_) => OldSeal::new(&SecretString::from(key))
@@ -192,14 +193,7 @@ impl Moving {
         for head in &mut self.heads {
             let source = latchkey_crypto::sha256(&[whole.as_ref(), head.app.app_id.as_bytes()].concat());
             head.source = source;
-            let begun = link.call(Command::Arrive(Arriving::CheckImport(Box::new(head.clone())))).await;
-            begun.map_err(|error| match error {
-                StartError::BadInput(text) => {
-                    let (name, id) = (&head.app.name, &head.app.app_id);
-                    StartError::BadInput(printable(&format!("{name} ({id}): {text}; nothing was imported")))
-                }
-                other => other,
-            })?;
+            check_head(link, head, format_args!("{} ({})", head.app.name, head.app.app_id)).await?;
         }
         Ok(())
     }

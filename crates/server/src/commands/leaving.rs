@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt as _;
 
 use super::ExportCommand;
+use super::batches::JSON_LINES;
 use super::link::{Link, secret_in};
 use crate::settings::Settings;
 use crate::start::StartError;
@@ -18,7 +19,14 @@ pub(super) fn export(settings: &Settings, command: ExportCommand) -> Result<(), 
         ExportCommand::Archive { app, to, passphrase_file } => {
             (app, to, Form::Archive, passphrase_file.as_ref().map(secret_in).transpose()?)
         }
-        ExportCommand::Users { app, to } => (app, to, Form::Users, None),
+        ExportCommand::Users { app, to } => {
+            let extension = to.as_ref().and_then(|to| to.extension()?.to_str().map(str::to_lowercase));
+            if extension.is_some_and(|extension| JSON_LINES.contains(&extension.as_str())) {
+                let text = "users leave as CSV: give the file a name that ends in .csv";
+                return Err(StartError::BadInput(text.to_owned()));
+            }
+            (app, to, Form::Users, None)
+        }
     };
     let system = actix_web::rt::System::new();
     system.block_on(async {

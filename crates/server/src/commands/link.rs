@@ -1,5 +1,6 @@
 //! How a command reaches the data: through the server that runs on it, if there is one, else by itself.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,7 +38,17 @@ impl Link {
                 Err(StartError::InUse(_)) if tries < TRIES => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                opened => return opened.map(|opened| Self::Own(Box::new(opened))),
+                opened => {
+                    let opened = opened?;
+                    if opened.is_new {
+                        let note = format!(
+                            "There was no server yet: one was made, with its data in {}.",
+                            folder.display()
+                        );
+                        let _ = writeln!(std::io::stderr(), "{note}");
+                    }
+                    return Ok(Self::Own(Box::new(opened)));
+                }
             }
         }
         Err(StartError::InUse("the data folder is in use".to_owned()))
@@ -90,9 +101,7 @@ pub(super) fn perform(settings: &Settings, command: Command) -> Result<Value, St
 
 /// A secret that is the first line of a file, or of standard input.
 pub(super) fn secret_in(file: &PathBuf) -> Result<String, StartError> {
-    let failed = |error: std::io::Error| {
-        StartError::Configuration(format!("{} cannot be read: {error}", file.display()))
-    };
+    let failed = |error: std::io::Error| StartError::no_input(file, &error);
     let text = if file.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin()).map_err(failed)?
     } else {

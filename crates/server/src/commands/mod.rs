@@ -177,6 +177,9 @@ enum ImportCommand {
     Archive {
         /// The file
         file: PathBuf,
+        /// The name that the application gets [default: the one that it had]
+        #[arg(long)]
+        name: Option<String>,
         /// A file whose first line is the passphrase that the archive's secrets are sealed to; - for standard input
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,

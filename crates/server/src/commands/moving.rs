@@ -13,9 +13,11 @@ use latchkey_transfer::{
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::batches::{Batch, Progress, check_records, open_file, taken_in, unreadable};
+use super::batches::{
+    Batch, JSON_LINES, Progress, check_head, check_records, open_file, taken_in, unreadable,
+};
 use super::link::{Link, secret_in};
-use super::report::{Report, printable};
+use super::report::{Report, counted, printable};
 use super::{ImportCommand, cosync, say};
 use crate::control::{Command, failure};
 use crate::settings::Settings;
@@ -30,9 +32,10 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
                 let report = Report::new(report.as_deref(), skip_refused)?;
                 users(settings, (app, &file), dry_run, report).await
             }
-            ImportCommand::Archive { file, passphrase_file, dry_run, report } => {
+            ImportCommand::Archive { file, name, passphrase_file, dry_run, report } => {
                 let passphrase = passphrase_file.as_ref().map(secret_in).transpose()?;
-                archive(settings, &file, (passphrase, dry_run), Report::new(report.as_deref(), false)?).await
+                let report = Report::new(report.as_deref(), false)?;
+                archive(settings, (&file, name), (passphrase, dry_run), report).await
             }
             ImportCommand::Cosync {
                 source: folder,
@@ -51,7 +54,11 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
             }
             ImportCommand::List => {
                 let imports = Link::open(settings).await?.call(Command::Arrive(Arriving::List)).await?;
-                for import in imports.as_array().map(Vec::as_slice).unwrap_or_default() {
+                let imports = imports.as_array().map(Vec::as_slice).unwrap_or_default();
+                if imports.is_empty() {
+                    say("No import was stopped before it was whole.");
+                }
+                for import in imports {
                     let text = |name: &str| import.get(name).and_then(Value::as_str).unwrap_or_default();
                     let done = import.get("done").and_then(Value::as_i64).unwrap_or(0);
                     say(&format!("{}  {done} records  begun {}", text("appId"), text("beganAt")));
@@ -120,8 +127,8 @@ async fn users(
     }
     bring_users(&link, &app, &mut batch, (&mut added, &mut known), &mut report).await?;
     progress.end();
-    say(&format!("{added} users were imported; {known} were there already."));
-    report.stop_if_refused()
+    say(&format!("{} imported, {known} there already.", counted(added, "user")));
+    report.fail_if_refused_late()
 }
 
 /// Looks at users, reports what is wrong, and gives the lines of those that cannot be taken.
@@ -179,10 +186,11 @@ type Users = Box<dyn Iterator<Item = Result<UserLine, WrongLine>>>;
 
 fn users_in(file: &Path, progress: &Progress) -> Result<Users, StartError> {
     let reader = BufReader::with_capacity(64 * 1024, progress.read(open_file(file)?));
-    match file.extension().and_then(|extension| extension.to_str()) {
+    let extension = file.extension().and_then(|extension| extension.to_str()).map(str::to_lowercase);
+    match extension.as_deref() {
         Some("csv") => Ok(Box::new(CsvUsers::new(reader).map_err(|wrong| unreadable(file, &wrong))?)),
-        Some("jsonl" | "ndjson" | "json") => Ok(Box::new(JsonUsers::new(reader))),
-        _ => Err(StartError::Configuration(format!(
+        Some(extension) if JSON_LINES.contains(&extension) => Ok(Box::new(JsonUsers::new(reader))),
+        _ => Err(StartError::BadInput(format!(
             "{}: a list of users is a .csv file, or a .jsonl file with one object a line",
             file.display()
         ))),
@@ -191,7 +199,7 @@ fn users_in(file: &Path, progress: &Progress) -> Result<Users, StartError> {
 
 async fn archive(
     settings: &Settings,
-    file: &Path,
+    (file, name): (&Path, Option<String>),
     (passphrase, dry_run): (Option<String>, bool),
     mut report: Report,
 ) -> Result<(), StartError> {
@@ -221,7 +229,10 @@ async fn archive(
     let mut head =
         head.ok_or_else(|| unreadable(file, &WrongLine::new(2, "the archive holds no application")))?;
     head.source = records.source();
-    link.call(Command::Arrive(Arriving::CheckImport(Box::new(head.clone())))).await?;
+    if let Some(name) = name {
+        head.app.name = name;
+    }
+    check_head(&link, &head, file.display()).await?;
     report.head(&head, records.secrets, passphrase.is_some());
     report.print()?;
     report.stop_if_refused()?;

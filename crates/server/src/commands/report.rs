@@ -32,6 +32,7 @@ pub(super) struct Report {
     invites: u64,
     without_password: u64,
     without_authenticator: u64,
+    over_md5: u64,
     over_raw: Shown,
     lost: Shown,
     left_away: BTreeMap<String, u64>,
@@ -69,6 +70,12 @@ impl Shown {
     }
 }
 
+/// So many of something.
+pub(super) fn counted(number: impl TryInto<u64>, what: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// A text of a file, for a terminal: what would command it is written out.
 pub(super) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -102,6 +109,7 @@ impl Report {
             invites: 0,
             without_password: 0,
             without_authenticator: 0,
+            over_md5: 0,
             over_raw: Shown::default(),
             lost: Shown::default(),
             left_away: BTreeMap::new(),
@@ -127,9 +135,13 @@ impl Report {
         if user.authenticator && user.authenticator_secret.is_none() {
             self.without_authenticator += 1;
         }
-        if user.password.is_some() && user.password_over == DigestOver::Raw {
-            self.over_raw.add(&user.handle);
-            self.write(&json!({"handle": user.handle, "note": "needs rawPassword at the next log-in"}));
+        match user.password_over {
+            _ if user.password.is_none() => {}
+            DigestOver::Md5 => self.over_md5 += 1,
+            DigestOver::Raw => {
+                self.over_raw.add(&user.handle);
+                self.write(&json!({"handle": user.handle, "note": "needs rawPassword at the next log-in"}));
+            }
         }
     }
 
@@ -185,10 +197,10 @@ impl Report {
     pub(super) fn app(&mut self, head: &ImportHead) {
         let key = if head.keys.iter().any(|key| key.private_key.is_some()) { "its key" } else { "a new key" };
         self.notes.push(format!(
-            "The application {} ({}), with {key} and {} messages.",
+            "The application {} ({}), with {key} and {}.",
             head.app.name,
             head.app.app_id,
-            head.templates.len()
+            counted(head.templates.len(), "message")
         ));
     }
 
@@ -200,13 +212,12 @@ impl Report {
 
     /// What there is to say of an application.
     pub(super) fn head(&mut self, head: &ImportHead, secrets: Secrets, is_opened: bool) {
-        let count = |number: usize, what: &str| format!("{number} {what}");
         self.notes.push(format!(
-            "The application {} ({}), with {} and {}.",
+            "The application {} ({}), with {} and {} of its own.",
             head.app.name,
             head.app.app_id,
-            count(head.keys.len(), "keys"),
-            count(head.templates.len(), "messages of its own"),
+            counted(head.keys.len(), "key"),
+            counted(head.templates.len(), "message"),
         ));
         match (secrets, is_opened) {
             (Secrets::Sealed, true) => {}
@@ -230,7 +241,13 @@ impl Report {
 
     /// How many there are of each kind.
     pub(super) fn counts(&self) -> String {
-        format!("{} users, {} sign-ups, {} invitations", self.users, self.signups, self.invites)
+        let of = |number: u64, what: &str| counted(number, what);
+        format!(
+            "{}, {}, {}",
+            of(self.users, "user"),
+            of(self.signups, "sign-up"),
+            of(self.invites, "invitation")
+        )
     }
 
     pub(super) fn print(&mut self) -> Result<(), StartError> {
@@ -238,7 +255,14 @@ impl Report {
             say(&printable(note));
         }
         if self.notes.is_empty() {
-            say(&format!("{} users: {} new, {} there already", self.users, self.new, self.known));
+            say(&format!("{}: {} new, {} there already", counted(self.users, "user"), self.new, self.known));
+            if self.over_md5 > 0 {
+                say(&format!(
+                    "{} have digests of the MD5 that the SDKs send: where a digest is of the password itself, \
+                     passwordOver must say raw, or nobody logs in with it",
+                    self.over_md5
+                ));
+            }
         } else {
             say(&self.counts());
         }
@@ -273,9 +297,18 @@ impl Report {
             return Ok(());
         }
         Err(StartError::BadInput(format!(
-            "{} cannot be imported (--skip-refused for a list of users leaves such away)",
+            "{} cannot be imported, so nothing was; `import users` and `import cosync` leave such away with \
+             --skip-refused",
             self.refused.number
         )))
+    }
+
+    /// Whether some were refused that nothing was wrong with before.
+    pub(super) fn fail_if_refused_late(&self) -> Result<(), StartError> {
+        if self.refused.number == 0 || self.skip_refused {
+            return Ok(());
+        }
+        Err(StartError::BadInput(format!("{} were not imported", self.refused.number)))
     }
 
     fn write(&mut self, line: &serde_json::Value) {

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::fields;
 use super::identity::family_of;
-use super::wire_error::{ApiError, ErrorKind};
+use super::wire_error::{ApiError, ErrorKind, message_of};
 
 /// How large and slow a body may be.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +88,35 @@ async fn read(request: &HttpRequest, mut payload: Payload, most: usize) -> Resul
     Ok(body.freeze())
 }
 
+/// A field that cannot be taken, by its name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WrongField {
+    refusal: Refusal,
+    name: String,
+}
+
+impl WrongField {
+    /// It is not what it must be.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { refusal: Refusal::InvalidData, name: name.to_owned() }
+    }
+
+    /// It is not there.
+    pub(crate) fn missing(name: &str) -> Self {
+        Self { refusal: Refusal::MissingParameter, name: name.to_owned() }
+    }
+
+    pub(crate) fn is_missing(&self) -> bool {
+        self.refusal == Refusal::MissingParameter
+    }
+}
+
+impl From<WrongField> for ServiceError {
+    fn from(WrongField { refusal, name }: WrongField) -> Self {
+        Self::Explained(refusal, format!("{}: {name}", message_of(refusal)))
+    }
+}
+
 impl Fields {
     #[cfg(test)]
     pub(crate) fn of(value: Value) -> Self {
@@ -96,19 +125,19 @@ impl Fields {
     }
 
     /// A text. Absent, null and empty are the same: nothing.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, WrongField> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
             Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                Err(Refusal::InvalidData)
+                Err(WrongField::of(name))
             }
         }
     }
 
     /// A text that must be there.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
-        self.text(name)?.ok_or(Refusal::MissingParameter)
+    pub(crate) fn required(&self, name: &str) -> Result<&str, WrongField> {
+        self.text(name)?.ok_or_else(|| WrongField::missing(name))
     }
 
     /// A text that holds JSON, as SDKs send it, or the JSON itself. Whether it is any good is asked later.
@@ -121,14 +150,19 @@ impl Fields {
     }
 
     /// A flag: a JSON boolean, or its text.
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, WrongField> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(Value::String(text)) if text == "true" => Ok(Some(true)),
             Some(Value::String(text)) if text == "false" => Ok(Some(false)),
-            Some(_) => Err(Refusal::InvalidData),
+            Some(_) => Err(WrongField::of(name)),
         }
+    }
+
+    /// A flag that must be there.
+    pub(crate) fn required_flag(&self, name: &str) -> Result<bool, WrongField> {
+        self.flag(name)?.ok_or_else(|| WrongField::missing(name))
     }
 
     /// The members of an object.
@@ -152,7 +186,7 @@ impl Fields {
     }
 
     /// A text of one's own.
-    pub(crate) fn owned(&self, name: &str) -> Result<Option<String>, Refusal> {
+    pub(crate) fn owned(&self, name: &str) -> Result<Option<String>, WrongField> {
         self.text(name).map(|text| text.map(str::to_owned))
     }
 
@@ -163,56 +197,63 @@ impl Fields {
     }
 
     /// A whole number: a JSON integer, or its digits as text.
-    pub(crate) fn number(&self, name: &str) -> Result<Option<u32>, Refusal> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u32>, WrongField> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => {
                 let number = number.as_u64().and_then(|number| u32::try_from(number).ok());
-                number.map(Some).ok_or(Refusal::InvalidData)
+                number.map(Some).ok_or_else(|| WrongField::of(name))
             }
             Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => text.parse().map(Some).map_err(|_| Refusal::InvalidData),
-            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(Refusal::InvalidData),
+            Some(Value::String(text)) => text.parse().map(Some).map_err(|_| WrongField::of(name)),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(WrongField::of(name)),
         }
     }
 
+    /// A whole number that must be there.
+    pub(crate) fn required_number(&self, name: &str) -> Result<u32, WrongField> {
+        self.number(name)?.ok_or_else(|| WrongField::missing(name))
+    }
+
     /// A list: a JSON array, or its text.
-    pub(crate) fn list(&self, name: &str) -> Result<Vec<Value>, Refusal> {
+    pub(crate) fn list(&self, name: &str) -> Result<Vec<Value>, WrongField> {
         match self.0.get(name) {
-            None | Some(Value::Null) => Err(Refusal::MissingParameter),
+            None | Some(Value::Null) => Err(WrongField::missing(name)),
             Some(Value::Array(items)) => Ok(items.clone()),
             Some(Value::String(text)) => match fields::value(text, DEPTH_OF_TEXTS) {
                 Ok(Value::Array(items)) => Ok(items),
-                _ => Err(Refusal::InvalidData),
+                _ => Err(WrongField::of(name)),
             },
-            Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(Refusal::InvalidData),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(WrongField::of(name)),
         }
     }
 
     /// An object: JSON, or its text. Neither nests deeply: it is stored within other objects.
-    pub(crate) fn object(&self, name: &str) -> Result<serde_json::Map<String, Value>, Refusal> {
-        let text = self.json_text(name).filter(|text| !text.is_empty()).ok_or(Refusal::MissingParameter)?;
+    pub(crate) fn object(&self, name: &str) -> Result<serde_json::Map<String, Value>, WrongField> {
+        let text =
+            self.json_text(name).filter(|text| !text.is_empty()).ok_or_else(|| WrongField::missing(name))?;
         match fields::value(&text, DEPTH_OF_TEXTS) {
             Ok(Value::Object(members)) => Ok(members),
-            _ => Err(Refusal::InvalidData),
+            _ => Err(WrongField::of(name)),
         }
     }
 
     /// A code: digits as text, or a JSON integer.
-    pub(crate) fn code(&self, name: &str) -> Result<Code, Refusal> {
+    pub(crate) fn code(&self, name: &str) -> Result<Code, WrongField> {
         match self.0.get(name) {
-            None | Some(Value::Null) => Err(Refusal::MissingParameter),
-            Some(Value::String(text)) if text.is_empty() => Err(Refusal::MissingParameter),
-            Some(Value::String(text)) => Code::parse(text).map_err(|_| Refusal::InvalidData),
-            Some(Value::Number(number)) => {
-                number.as_u64().and_then(|number| Code::from_number(number).ok()).ok_or(Refusal::InvalidData)
-            }
-            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(Refusal::InvalidData),
+            None | Some(Value::Null) => Err(WrongField::missing(name)),
+            Some(Value::String(text)) if text.is_empty() => Err(WrongField::missing(name)),
+            Some(Value::String(text)) => Code::parse(text).map_err(|_| WrongField::of(name)),
+            Some(Value::Number(number)) => number
+                .as_u64()
+                .and_then(|number| Code::from_number(number).ok())
+                .ok_or_else(|| WrongField::of(name)),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(WrongField::of(name)),
         }
     }
 
     /// What stands for a second factor: a code, or a recovery code. None where nothing was sent.
-    pub(crate) fn factor_code(&self, name: &str) -> Result<Option<FactorCode>, Refusal> {
+    pub(crate) fn factor_code(&self, name: &str) -> Result<Option<FactorCode>, WrongField> {
         let code = match self.0.get(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) if text.is_empty() => return Ok(None),
@@ -220,15 +261,15 @@ impl Fields {
             Some(Value::Number(number)) => number.as_u64().and_then(FactorCode::from_number),
             Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
         };
-        code.map(Some).ok_or(Refusal::InvalidData)
+        code.map(Some).ok_or_else(|| WrongField::of(name))
     }
 
     /// A code of an authenticator app: as [`Fields::factor_code`], but no recovery code, and it must be there.
-    pub(crate) fn authenticator_code(&self, name: &str) -> Result<Code, Refusal> {
+    pub(crate) fn authenticator_code(&self, name: &str) -> Result<Code, WrongField> {
         match self.factor_code(name)? {
             Some(FactorCode::Digits(code)) => Ok(code),
-            Some(FactorCode::Recovery(_)) => Err(Refusal::InvalidData),
-            None => Err(Refusal::MissingParameter),
+            Some(FactorCode::Recovery(_)) => Err(WrongField::of(name)),
+            None => Err(WrongField::missing(name)),
         }
     }
 
@@ -239,7 +280,12 @@ impl Fields {
 
     /// A password in either of its two fields, or both.
     pub(crate) fn password(&self, client: &str, raw: &str) -> Result<NewPassword, ServiceError> {
-        NewPassword::parse(self.text(client)?, self.text(raw)?)
+        let (sent, sent_raw) = (self.text(client)?, self.text(raw)?);
+        let name = if sent.is_none() && sent_raw.is_some() { raw } else { client };
+        NewPassword::parse(sent, sent_raw).map_err(|error| match error {
+            ServiceError::Refused(refusal) => WrongField { refusal, name: name.to_owned() }.into(),
+            other => other,
+        })
     }
 }
 
@@ -256,7 +302,7 @@ mod tests {
         assert_eq!(code(json!(" 123456 ")).unwrap().expose(), "123456");
         assert_eq!(code(json!(123_456)).unwrap().expose(), "123456");
         for missing in [json!(null), json!("")] {
-            assert_eq!(code(missing).unwrap_err(), Refusal::MissingParameter);
+            assert_eq!(code(missing).unwrap_err(), WrongField::missing("code"));
         }
         for wrong in [
             json!([]),
@@ -269,7 +315,7 @@ mod tests {
             json!("٣٣٣٣٣٣"),
             json!(-123_456),
         ] {
-            assert_eq!(code(wrong.clone()).unwrap_err(), Refusal::InvalidData, "{wrong}");
+            assert_eq!(code(wrong.clone()).unwrap_err(), WrongField::of("code"), "{wrong}");
         }
     }
 
@@ -281,10 +327,13 @@ mod tests {
         assert_eq!(fields.text("a"), Ok(Some("x")));
         for nothing in ["b", "c", "absent"] {
             assert_eq!(fields.text(nothing), Ok(None));
-            assert_eq!(fields.required(nothing), Err(Refusal::MissingParameter));
+            assert_eq!(fields.required(nothing), Err(WrongField::missing(nothing)));
         }
         for wrong in ["d", "e", "f", "g"] {
-            assert_eq!(fields.text(wrong), Err(Refusal::InvalidData), "{wrong}");
+            assert_eq!(fields.text(wrong), Err(WrongField::of(wrong)), "{wrong}");
         }
+        let told = |wrong: WrongField| ApiError::user(wrong).wire().message;
+        assert_eq!(told(WrongField::missing("handle")), "missing parameter: handle");
+        assert_eq!(told(WrongField::of("locale")), "invalid data: locale");
     }
 }

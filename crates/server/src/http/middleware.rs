@@ -1,5 +1,5 @@
-//! What surrounds every request: its plain path, its id, its client's address, its limits of time and size,
-//! one line in the log, and an answer whatever happens.
+//! What surrounds every request: its plain path, its id, its client's address, its limits of number, time and
+//! size, one line in the log, and an answer whatever happens.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -25,6 +25,7 @@ use super::address::{ClientAddress, TrustedProxies};
 use super::identity::family_of;
 use super::path::plain;
 use super::wire_error::{ApiError, ErrorKind};
+use crate::routes::USER_API;
 
 /// What the edge needs to know.
 pub(crate) struct Edge {
@@ -59,7 +60,9 @@ pub async fn observe(
         client,
     };
     let family = family_of(request.path());
-    if let Some(kind) = refuse_early(&request, &edge) {
+    if !is_of_user_api(request.match_info().unprocessed())
+        && let Some(kind) = refusal(&request, &edge)
+    {
         let error = ApiError::new(family, kind);
         line.write(&edge, "", error.wire().status.as_u16(), Some(&error));
         return Ok(request.into_response(error.response(Some(&line.id))));
@@ -78,6 +81,22 @@ pub async fn observe(
     line.write(&edge, "", error.wire().status.as_u16(), Some(&error));
     let response = error.response(Some(&line.id));
     Err(InternalError::from_response(error, response).into())
+}
+
+/// Refuses what is too much in the user API: within what marks answers for pages of other origins, so that a page can
+/// read that it has to wait.
+pub(crate) async fn admit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let refused = request.app_data::<Data<Edge>>().and_then(|edge| refusal(&request, edge));
+    match refused {
+        Some(kind) => {
+            let error = ApiError::new(family_of(request.path()), kind);
+            Ok(ServiceResponse::from_err(error, request.into_parts().0))
+        }
+        None => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+    }
 }
 
 /// What the log's line about a request is made of.
@@ -147,7 +166,12 @@ fn take_plain_path(request: &mut ServiceRequest) {
     request.head_mut().uri = uri;
 }
 
-fn refuse_early(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
+/// Whether the scope of the user API takes a request, by its path as routing sees it.
+fn is_of_user_api(path: &str) -> bool {
+    path.strip_prefix(USER_API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn refusal(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if header_bytes + request.uri().to_string().len() > edge.header_bytes {

@@ -12,10 +12,10 @@ mod wire_error;
 
 pub(crate) use address::{TrustedProxies, source_of};
 pub(crate) use answer::{Answer, iso, json, ok_true, page};
-pub(crate) use body::{BodyLimits, Fields};
+pub(crate) use body::{BodyLimits, Fields, WrongField};
 pub(crate) use csv::csv_row;
 pub(crate) use identity::family_of;
 pub(crate) use identity::{Identify, Identity, OperatorCall, OperatorScopes};
 pub use middleware::observe;
-pub(crate) use middleware::{Connections, Edge, on_connect};
+pub(crate) use middleware::{Connections, Edge, admit, on_connect};
 pub(crate) use wire_error::{ApiError, ErrorKind, Family};

@@ -151,6 +151,11 @@ fn wire(family: Family, kind: &ErrorKind) -> Wire {
     }
 }
 
+/// What a refusal says where nothing more is known.
+pub(super) fn message_of(refusal: Refusal) -> &'static str {
+    refused(refusal).1
+}
+
 /// Number, text, and the status where the administration API answers it.
 fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
     let bad = StatusCode::BAD_REQUEST;

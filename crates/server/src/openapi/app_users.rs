@@ -62,7 +62,7 @@ pub(crate) const ADD_USER: Operation = Operation {
         HANDLE,
         text(
             "password",
-            "482c811da5d5b4bc6d497ffa98491e38",
+            "9cc2ae8a1ba7a93da39b46fc1019c481",
             "The lower-case hexadecimal MD5 of the password.",
         )
         .shown()

@@ -13,7 +13,7 @@ const HANDLE: Field = text("handle", "ana@example.com", "A mail address, in any 
 const NAME: Field = text("handle", "ana@example.com", "The handle, or the user name.").required();
 const PASSWORD: Field = text(
     "password",
-    "482c811da5d5b4bc6d497ffa98491e38",
+    "9cc2ae8a1ba7a93da39b46fc1019c481",
     "The lower-case hexadecimal MD5 of the password, as the SDKs send it.",
 )
 .shown()
@@ -214,7 +214,7 @@ pub(crate) const CHANGE_PASSWORD: Operation = Operation {
     fields: &[
         PASSWORD,
         RAW_PASSWORD,
-        text("newPassword", "9cc2ae8a1ba7a93da39b46fc1019c481", "As `password`.").shown().like(MD5),
+        text("newPassword", "e54d19471c7bbfa19546af4e4a8c2a53", "As `password`.").shown().like(MD5),
         text("newRawPassword", "another horse battery staple", "As `rawPassword`."),
     ],
     refuses: &[Refusal::InvalidData],

@@ -97,6 +97,17 @@ impl Settings {
             mistakes
                 .push("mail.smtp_host names the mail server that mail.sender = \"smtp\" needs".to_owned());
         }
+        for (prefix, host, tls, user) in [
+            ("smtp", &self.mail.smtp_host, &self.mail.smtp_tls, &self.mail.smtp_user),
+            ("relay", &self.mail.relay_host, &self.mail.relay_tls, &self.mail.relay_user),
+        ] {
+            let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+            if tls == "none" && !user.is_empty() && !host.is_empty() && !is_here {
+                mistakes.push(format!(
+                    "mail.{prefix}_tls is \"none\", and the password would go over the network to {host}: use \"starttls\" or \"implicit\""
+                ));
+            }
+        }
         if !(10..=86_400).contains(&self.keys.key_set_seconds) {
             mistakes.push("keys.key_set_seconds is 10 to 86400".to_owned());
         }
@@ -315,6 +326,20 @@ mod tests {
             };
             assert_eq!(mistakes(both), "");
         }
+    }
+
+    #[test]
+    fn a_mail_servers_password_does_not_go_over_the_network_in_clear() {
+        let mail = |host: &str, user: &str| {
+            mistakes(|settings| {
+                settings.mail.sender = "smtp".to_owned();
+                settings.mail.smtp_tls = "none".to_owned();
+                (settings.mail.smtp_host, settings.mail.smtp_user) = (host.to_owned(), user.to_owned());
+            })
+        };
+        assert!(mail("mail.example.com", "shop").contains("mail.smtp_tls is \"none\""));
+        assert_eq!((mail("localhost", "shop"), mail("127.0.0.1", "shop")), Default::default());
+        assert_eq!(mail("mailpit", ""), "", "no password, no secret");
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl Settings {
         let mut mistakes = Vec::new();
         let from_file = read(file.map(from_file), "the file", &mut mistakes);
         let from_environment = read(Some(from_environment(environment)), "the environment", &mut mistakes);
+        let read_names = environment.iter().map(|(name, _)| name.as_str());
         let mut reader = Reader { from_file, from_environment, mistakes, shown: Vec::new() };
         let settings = Self {
             server: reader.section("server"),
@@ -69,6 +70,7 @@ impl Settings {
             log: reader.section("log"),
         };
         reader.refuse_unknown_sections(&settings);
+        reader.refuse_single_underscores(&settings, read_names);
         if reader.mistakes.is_empty() { Ok((settings, reader.shown)) } else { Err(Mistakes(reader.mistakes)) }
     }
 }
@@ -167,6 +169,21 @@ impl Reader {
             }
         }
     }
+
+    /// What is spelled almost like a setting would be overlooked.
+    fn refuse_single_underscores<'n>(&mut self, settings: &Settings, names: impl Iterator<Item = &'n str>) {
+        let known = fields_of(settings);
+        for name in names {
+            let Some(rest) = name.strip_prefix("LATCHKEY_").filter(|rest| !rest.starts_with('_')) else {
+                continue;
+            };
+            let Some((section, key)) = rest.split_once('_') else { continue };
+            if known.contains_key(&section.to_lowercase()) {
+                let key = key.trim_start_matches('_');
+                self.mistakes.push(format!("{name} is no setting; did you mean LATCHKEY__{section}__{key}?"));
+            }
+        }
+    }
 }
 
 /// Whether a value fits its field.
@@ -195,6 +212,13 @@ mod tests {
 
     fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_variable_with_too_few_underscores_is_not_overlooked() {
+        let variables = environment(&[("LATCHKEY_SERVER_PORT", "1"), ("LATCHKEY_TEST_POSTGRES", "x")]);
+        let mistakes = Settings::load(None, &variables).unwrap_err();
+        assert_eq!(mistakes.0, ["LATCHKEY_SERVER_PORT is no setting; did you mean LATCHKEY__SERVER__PORT?"]);
     }
 
     #[test]

@@ -71,6 +71,14 @@ impl KeyPlace {
         sync_folder_of(path)
     }
 
+    /// Its file, if it has one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Setting(_) => None,
+        }
+    }
+
     /// Begins a change: the new key is on the disk before anything is sealed with it. One that was begun before is
     /// gone on with. A key that stands in the settings is replaced by the operator, who finds the new one in `to`.
     pub(crate) fn begin(&self, to: Option<&Path>, entropy: &dyn Entropy) -> Result<MasterKey, StartError> {

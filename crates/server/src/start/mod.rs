@@ -33,6 +33,9 @@ pub enum StartError {
     /// What was given to be read is not what it should be.
     #[error("{0}")]
     BadInput(String),
+    /// What was given to be read cannot be.
+    #[error("{0}")]
+    NoInput(String),
     /// A file or folder is open to others, or closed to us.
     #[error("{0}")]
     Permissions(String),
@@ -51,12 +54,18 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// A file that was named cannot be read.
+    pub(crate) fn no_input(file: &Path, error: &std::io::Error) -> Self {
+        Self::NoInput(format!("{} cannot be read: {error}", file.display()))
+    }
+
     /// The exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 78,
             Self::BadInput(_) => 65,
+            Self::NoInput(_) => 66,
             Self::Permissions(_) => 77,
             Self::CannotWrite(_) => 73,
             Self::Unavailable(_) | Self::InUse(_) => 69,

@@ -6,7 +6,7 @@ use latchkey_test_support::TestDatabase;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::harness::{Answer, Made, OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::harness::{Answer, Made, OTHER_PASSWORD, PASSWORD, TestApp, request};
 use crate::on_every_store;
 
 on_every_store!(
@@ -372,6 +372,22 @@ async fn sec_015_refusals_of_an_address_are_429_and_of_a_subject_as_usual() {
     assert_eq!(first[7], expected);
     assert_eq!(first.iter().filter(|answer| **answer == expected).count(), 3);
     assert_eq!(app.get("/health/live", ("x", "y")).await.status, 200);
+    // A page of another origin can read that it has to wait, and its browser may ask whether it can.
+    let of_a_page = |method: &str| {
+        request(method, "/api/appuser/getApplication")
+            .insert_header(("origin", "https://shop.example"))
+            .insert_header(("access-control-request-method", "GET"))
+    };
+    let refused = app.send(of_a_page("GET")).await;
+    assert_eq!(refused.error(), (429, 500));
+    assert_eq!(refused.headers.get("access-control-allow-origin").unwrap(), "*");
+    assert_eq!(refused.headers.get("access-control-expose-headers").unwrap(), "retry-after");
+    assert_eq!(app.send(of_a_page("OPTIONS")).await.status, 200);
+    for path in ["/api/app", "/api/appuserx", "/api/appuser", "/nothing", "/openapi.json"] {
+        let other = app.get(path, ("origin", "https://shop.example")).await;
+        assert_eq!(other.error(), (429, 500), "{path}");
+        assert_eq!(other.headers.contains_key("access-control-allow-origin"), path == "/api/appuser");
+    }
 }
 
 #[actix_web::test]

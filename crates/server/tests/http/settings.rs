@@ -157,13 +157,15 @@ async fn messages_can_be_worded_per_locale<S: Store>(app: TestApp<S>) {
         app.admin("updateEmailTemplate", body).await
     };
     for (id, subject, html, reply_to) in [
-        ("signUp-FR", "s", "h", ""),
-        ("nothing-EN", "s", "h", ""),
-        ("signUpEN", "s", "h", ""),
-        ("signUp-EN", "a\nBcc: x@y.z", "h", ""),
-        ("signUp-EN", "s", "h", "no address"),
+        ("signUp-FR", "s", "%CODE%", ""),
+        ("nothing-EN", "s", "%CODE%", ""),
+        ("signUpEN", "s", "%CODE%", ""),
+        ("signUp-EN", "a\nBcc: x@y.z", "%CODE%", ""),
+        ("signUp-EN", "s", "%CODE%", "no address"),
         ("signUp-EN", "s", " ", ""),
-        ("signUp-EN", &"s".repeat(201), "h", ""),
+        ("signUp-EN", "s", "Your code is %KODE%", ""),
+        ("signUpLink-EN", "s", "%CODE%", ""),
+        ("signUp-EN", &"s".repeat(201), "%CODE%", ""),
     ] {
         assert_eq!(word(id, subject, html, reply_to).await.error(), (400, 602), "{id} {subject} {html}");
     }
@@ -187,7 +189,7 @@ async fn messages_can_be_worded_per_locale<S: Store>(app: TestApp<S>) {
     assert!(sign_up("b@example.com", "de").await.subject.starts_with("Best"), "German");
     assert_eq!(sign_up("c@example.com", "PT").await.subject, "Code of Shop");
     // A template may be larger than other bodies.
-    let large = format!("<p>{}</p>", "a".repeat(100_000));
+    let large = format!("<p>%CODE%{}</p>", "a".repeat(100_000));
     assert_eq!(word("signUp-DE", "s", &large, "").await.status, 200);
 }
 

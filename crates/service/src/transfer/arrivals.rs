@@ -3,8 +3,8 @@
 
 use latchkey_crypto::OLD_GENERATION;
 use latchkey_domain::{
-    App, AppId, AppKey, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, SocialIdentity, User, max_users,
-    signing_key,
+    App, AppId, AppKey, AuditEntry, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, SocialIdentity,
+    User, max_users, signing_key,
 };
 use latchkey_storage::{Brought, Readers, Repositories, Store};
 use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord, UserRecord};
@@ -151,7 +151,9 @@ impl<S: Store> Service<S> {
 
     fn id_of(&self, app: &AppRecord) -> Result<AppId, ServiceError> {
         let id = app.app_id.parse().ok().filter(|id| *id != AppId::NONE);
-        id.ok_or_else(|| explained("the application's id is not 32 hexadecimal digits, or all of them are 0"))
+        id.ok_or_else(|| {
+            ServiceError::invalid("the application's id is not 32 hexadecimal digits, or all of them are 0")
+        })
     }
 
     /// Begins to bring an application in, or goes on.
@@ -184,7 +186,7 @@ impl<S: Store> Service<S> {
     /// The application with its keys and messages, as they stand in the source.
     fn head_of(&self, head: &ImportHead) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
         let id = self.id_of(&head.app)?;
-        let (mut app, mail, sms) = app_of(&head.app, id).map_err(|text| explained(&text))?;
+        let (mut app, mail, sms) = app_of(&head.app, id).map_err(ServiceError::invalid)?;
         check_together(&app)?;
         if head.takes_old_app_tokens {
             app.token_generation = OLD_GENERATION;
@@ -194,15 +196,15 @@ impl<S: Store> Service<S> {
         }
         if let Some(sms) = sms {
             crate::sms::parsed_account(sms.as_bytes())
-                .ok_or_else(|| explained("the SMS account is malformed"))?;
+                .ok_or_else(|| ServiceError::invalid("the SMS account is malformed"))?;
             let context = crate::sms::account_of(id);
             app.settings.sms_account =
                 Some(self.inner.keys.seal(&context, sms.as_bytes(), &*self.inner.entropy)?);
         }
-        let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(|text| explained(&text)));
+        let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(ServiceError::invalid));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         let templates =
-            head.templates.iter().map(|record| template_of(record, id).map_err(|text| explained(&text)));
+            head.templates.iter().map(|record| template_of(record, id).map_err(ServiceError::invalid));
         Ok((app, keys, templates.collect::<Result<_, _>>()?))
     }
 
@@ -268,7 +270,7 @@ impl<S: Store> Service<S> {
                 }
                 other => Err(format!("a second {} stands among the users", other.kind())),
             };
-            arrivals.push(arrival.map_err(|text| explained(&format!("record {number}: {text}")))?);
+            arrivals.push(arrival.map_err(|text| ServiceError::invalid(format!("record {number}: {text}")))?);
         }
         let to = from + i64::try_from(arrivals.len()).unwrap_or(0);
         self.inner
@@ -283,7 +285,7 @@ impl<S: Store> Service<S> {
                         Arrival::User(user) => {
                             if repos.imports().add_user(user)? != Brought::Added {
                                 let name = user.handle.as_str();
-                                return Err(explained(&format!(
+                                return Err(ServiceError::invalid(format!(
                                     "record {number}: {name} has a handle, id, name, number or identity of another"
                                 )));
                             }
@@ -318,7 +320,7 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         operator.reaches_all()?;
         let mark = self.import_of(head.source).await?;
-        let (app, _, _) = app_of(&head.app, mark.app_id).map_err(|text| explained(&text))?;
+        let (app, _, _) = app_of(&head.app, mark.app_id).map_err(ServiceError::invalid)?;
         let mut act = Act::of_operator("importDatabase", app.id, &operator);
         act.detail = Some(format!("{records} records"));
         let entry = self.done(&act)?;
@@ -380,9 +382,7 @@ impl<S: Store> Service<S> {
         let now = self.inner.clock.now();
         let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
         let mode = self.inner.settings.mode;
-        let mut act = Act::of_operator("importUsers", app_id, &operator);
-        act.detail = Some(format!("{} records", users.len()));
-        let entry = self.done(&act)?;
+        let entry = self.done(&Act::of_operator("importUsers", app_id, &operator))?;
         self.inner
             .store
             .transact("import.users", move |repos| {
@@ -400,13 +400,16 @@ impl<S: Store> Service<S> {
                         },
                     });
                 }
-                let limit = max_users(&app, mode).filter(|_| taken.contains(&Taken::Added));
-                if let Some(limit) = limit
+                let added = taken.iter().filter(|taken| **taken == Taken::Added).count();
+                if added == 0 {
+                    return Ok(taken);
+                }
+                if let Some(limit) = max_users(&app, mode)
                     && repos.users().are_at_least(app_id, limit.saturating_add(1))?
                 {
                     return Err(too_many(limit));
                 }
-                repos.audit().add(&entry)?;
+                repos.audit().add(&AuditEntry { detail: Some(format!("{added} users")), ..entry.clone() })?;
                 Ok(taken)
             })
             .await
@@ -433,7 +436,10 @@ fn standing_of(readers: &mut dyn Readers, user: &User) -> Result<Taken, ServiceE
     let others = |what: &str| Ok(Taken::Refused(format!("the {what} is another user's")));
     match users.find_by_handle(app_id, &user.handle)? {
         Some(known) if known.id == user.id => return Ok(Taken::Known),
-        Some(_) => return others("handle"),
+        Some(_) => {
+            let text = "the handle is there already, with another id or createdAt: an import changes nobody";
+            return Ok(Taken::Refused(text.to_owned()));
+        }
         None if users.find(app_id, user.id)?.is_some() => return others("id"),
         None => {}
     }
@@ -469,8 +475,4 @@ fn name_is_free(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceEr
 
 fn too_many(limit: u32) -> ServiceError {
     ServiceError::Explained(Refusal::SignupOff, format!("the application may have {limit} users"))
-}
-
-fn explained(text: &str) -> ServiceError {
-    ServiceError::Explained(Refusal::InvalidData, text.to_owned())
 }

@@ -196,7 +196,8 @@ impl<S: Store> Service<S> {
         Ok(User {
             app_id,
             id,
-            user_name: user_name.map_err(|error| format!("the user name: {error}"))?,
+            user_name: user_name
+                .map_err(|error| format!("the user name (a letter, then letters and digits): {error}"))?,
             status: match record.status.as_deref() {
                 None | Some("active") => UserStatus::Active,
                 Some("suspend") => UserStatus::Suspended,
@@ -240,7 +241,7 @@ impl<S: Store> Service<S> {
         let Some(digest) = record.password.as_deref().filter(|digest| !digest.is_empty()) else {
             return Ok(None);
         };
-        check_digest(digest).map_err(|error| format!("the password digest: {error}"))?;
+        check_digest(digest).map_err(|error| error.to_string())?;
         let stored = match record.password_over {
             DigestOver::Md5 => digest.to_owned(),
             DigestOver::Raw => format!("{OVER_RAW}{digest}"),
@@ -297,7 +298,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Signup, String> {
         let id = |text: &str| text.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned());
         let user_id: UserId = id(&record.user_id)?;
-        check_digest(&record.password).map_err(|error| format!("the password digest: {error}"))?;
+        check_digest(&record.password).map_err(|error| error.to_string())?;
         let context = SealContext { purpose: "password", app_id, row: user_id.as_bytes() };
         let signup_id: UserId = id(&record.id)?;
         Ok(Signup {

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::arrivals::{Begun, ImportHead, Taken};
 use super::bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
 use super::cosync::{CosyncReader, Mapped};
-use crate::{AppView, Operator, Refusal, Service, ServiceError};
+use crate::{AppView, Operator, Service, ServiceError};
 
 /// How many records go in one unit of work.
 const AT_ONCE: usize = 500;
@@ -93,7 +93,7 @@ impl<S: Store> Service<S> {
         let (mut head, mut lost) = head_of(&mut reader, &source)?;
         let mut whole = serde_json::to_vec(&head).map_err(|error| ServiceError::Internal(error.into()))?;
         for collection in [Collection::Users, Collection::Signups, Collection::Invites] {
-            let mut documents = source.documents(collection).map_err(|text| explained(&text))?;
+            let mut documents = source.documents(collection).map_err(ServiceError::invalid)?;
             loop {
                 let (lines, records) = batch(&mut reader, collection, &mut documents, &mut lost)?;
                 if records.is_empty() {
@@ -102,7 +102,7 @@ impl<S: Store> Service<S> {
                 let taken = self.check_records(&head.app, &records).await?;
                 for (line, taken) in lines.iter().zip(taken) {
                     if let Taken::Refused(reason) = taken {
-                        return Err(explained(&named(collection, &WrongLine::new(*line, reason))));
+                        return Err(ServiceError::invalid(named(collection, &WrongLine::new(*line, reason))));
                     }
                 }
                 let text =
@@ -129,7 +129,7 @@ impl<S: Store> Service<S> {
         let done = self.import_of(head.source).await?.done;
         let (mut seen, mut at) = (0, done);
         for collection in [Collection::Users, Collection::Signups, Collection::Invites] {
-            let mut documents = source.documents(collection).map_err(|text| explained(&text))?;
+            let mut documents = source.documents(collection).map_err(ServiceError::invalid)?;
             loop {
                 let (_, mut records) = batch(&mut reader, collection, &mut documents, &mut Vec::new())?;
                 if records.is_empty() {
@@ -151,19 +151,21 @@ impl<S: Store> Service<S> {
 }
 
 fn head_of(reader: &mut CosyncReader, source: &ZipSource) -> Result<(ImportHead, Vec<String>), ServiceError> {
-    let documents = |collection| source.documents(collection).map_err(|text| explained(&text));
-    let told =
-        |collection, line, reason: String| explained(&named(collection, &WrongLine::new(line, reason)));
-    let Some(app) = documents(Collection::Apps)?.next() else {
-        return Err(explained("app-collection.csv holds no application"));
+    let documents = |collection| source.documents(collection).map_err(ServiceError::invalid);
+    let told = |collection, line, reason: String| {
+        ServiceError::invalid(named(collection, &WrongLine::new(line, reason)))
     };
-    let Numbered { line, record, .. } = app.map_err(|wrong| explained(&named(Collection::Apps, &wrong)))?;
+    let Some(app) = documents(Collection::Apps)?.next() else {
+        return Err(ServiceError::invalid("app-collection.csv holds no application"));
+    };
+    let Numbered { line, record, .. } =
+        app.map_err(|wrong| ServiceError::invalid(named(Collection::Apps, &wrong)))?;
     let app = reader.app(&record).map_err(|reason| told(Collection::Apps, line, reason))?;
     let (mut head, mut lost) = app;
     let mut bytes = 0;
     for document in documents(Collection::EmailTemplates)? {
         let Numbered { line, size, record } =
-            document.map_err(|wrong| explained(&named(Collection::EmailTemplates, &wrong)))?;
+            document.map_err(|wrong| ServiceError::invalid(named(Collection::EmailTemplates, &wrong)))?;
         bytes += size;
         if bytes > MOST_HEAD_BYTES {
             let reason = format!("the messages are longer than {MOST_HEAD_BYTES} bytes");
@@ -196,7 +198,7 @@ fn batch(
     while records.len() < AT_ONCE && bytes < MOST_BYTES_AT_ONCE {
         let Some(document) = documents.next() else { break };
         let Numbered { line, size, record } =
-            document.map_err(|wrong| explained(&named(collection, &wrong)))?;
+            document.map_err(|wrong| ServiceError::invalid(named(collection, &wrong)))?;
         let mapped = match collection {
             Collection::Users => reader.user(&record),
             Collection::Signups => reader.signup(&record),
@@ -211,7 +213,7 @@ fn batch(
             }
             Mapped::LeftAway(why) => tell(lost, why),
             Mapped::Refused(reason) => {
-                return Err(explained(&named(collection, &WrongLine::new(line, reason))));
+                return Err(ServiceError::invalid(named(collection, &WrongLine::new(line, reason))));
             }
         }
     }
@@ -230,8 +232,4 @@ fn tell(lost: &mut Vec<String>, mut what: String) {
 
 fn named(collection: Collection, wrong: &WrongLine) -> String {
     format!("{}, {wrong}", file_name(collection))
-}
-
-fn explained(text: &str) -> ServiceError {
-    ServiceError::Explained(Refusal::InvalidData, text.to_owned())
 }
