@@ -134,7 +134,7 @@ fn an_archive_opens_however_its_application_was_typed() {
     let taken = Place::sqlite();
     let _ = taken.printed(&["app", "create", "Shop"]);
     let import = ["import", "archive", path(&to), "--passphrase-file", path(&passphrase)];
-    refused(&taken, &import, &["already exists; nothing was imported"]);
+    refused(&taken, &import, &["already exists; nothing was changed"]);
     let told = taken.printed(&[&import[..], &["--name", "Second shop"]].concat());
     assert!(
         told.contains("Second shop") && taken.printed(&["app", "list"]).contains("Second shop"),

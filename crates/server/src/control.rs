@@ -307,8 +307,12 @@ impl Remote {
     /// Has a command carried out.
     pub(crate) async fn send(&self, command: &Command) -> Result<Outcome, StartError> {
         let failed = |error: reqwest::Error| unreachable(&self.path, &error);
-        let sent = self.client.post("http://latchkey/command").json(command).send().await;
-        sent.map_err(failed)?.json().await.map_err(failed)
+        let sent = self.client.post("http://latchkey/command").json(command).send().await.map_err(failed)?;
+        if sent.status() == reqwest::StatusCode::BAD_REQUEST {
+            let text = "the running server does not know this command: it is of another version, restart it";
+            return Err(StartError::Unavailable(text.to_owned()));
+        }
+        sent.json().await.map_err(failed)
     }
 
     /// Has something handed out.

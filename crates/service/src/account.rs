@@ -2,7 +2,7 @@
 
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
-    App, ClientPassword, Handle, InvalidMetadata, KeyedDigest, Locale, User, UserChange, UserName,
+    App, ClientPassword, Handle, InvalidMetadata, KeyedDigest, User, UserChange, UserName,
 };
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
@@ -11,6 +11,7 @@ use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_user, gate};
 use crate::limits::Rate;
 use crate::login::LoginName;
+use crate::new_user::offered_locale;
 use crate::{Refusal, Service, ServiceError};
 
 /// A user with the application whose user they are.
@@ -103,10 +104,10 @@ impl<S: Store> Service<S> {
         self.change_user(call, ("setLocale", Refusal::MissingParameter), move |_, app, _| {
             gate(app)?;
             // As the protocol has it, letter case counts here.
-            let locale = Locale::parse(&wanted).ok().filter(|locale| locale.as_str() == wanted);
-            let offered =
-                locale.filter(|locale| *locale == Locale::EN || app.settings.locales.contains(locale));
-            let locale = offered.ok_or(Refusal::InvalidData)?;
+            let locale = offered_locale(app, Some(&wanted))?;
+            if locale.as_str() != wanted {
+                return Err(ServiceError::invalid("a locale is two upper-case letters"));
+            }
             Ok(UserChange { locale: Some(locale), ..UserChange::default() })
         })
         .await

@@ -1,7 +1,7 @@
 //! The messages that an application words itself, and what stands where it has not.
 
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName, has_forbidden_characters};
-use latchkey_notifiers::{Language, MailAddress, MessageKind, is_plain_enough};
+use latchkey_notifiers::{Language, MailAddress, MessageKind, is_plain_enough, text_of};
 use latchkey_storage::Store;
 use time::OffsetDateTime;
 
@@ -95,10 +95,9 @@ impl<S: Store> Service<S> {
         if let Some(what) = wrong_words(&words.subject, &words.reply_to, &words.html) {
             return Err(ServiceError::invalid(what));
         }
-        if let Some(mark) = needed_mark(words.name).filter(|mark| !words.html.contains(mark)) {
-            return Err(ServiceError::invalid(format!(
-                "the HTML does not say {mark}, without which nobody can go on"
-            )));
+        if !hands_over(&words) {
+            let text = "the message hands nothing over: it needs %CODE%, or %LINK% where it may be a link";
+            return Err(ServiceError::invalid(text));
         }
         let mut act = Act::of_operator("updateEmailTemplate", words.app_id, &operator);
         act.detail = Some(format!("{}-{}", words.name.as_str(), words.locale.as_str()));
@@ -134,14 +133,16 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// What a message is there to hand over.
-fn needed_mark(name: TemplateName) -> Option<&'static str> {
-    match name {
-        TemplateName::SignUp | TemplateName::ResetPassword | TemplateName::Invite | TemplateName::Sms => {
-            Some("%CODE%")
-        }
-        TemplateName::SignUpLink => Some("%LINK%"),
-        TemplateName::ClickThrough | TemplateName::SignUpSuccess | TemplateName::QrCode => None,
+/// Whether a message that is there to hand a code or a link over does so: one with a slip in its mark would leave people
+/// waiting.
+fn hands_over(words: &NewWords) -> bool {
+    let says = |mark: &str| words.subject.contains(mark) || words.html.contains(mark);
+    match words.name {
+        TemplateName::SignUp | TemplateName::SignUpLink => says("%CODE%") || says("%LINK%"),
+        TemplateName::ResetPassword | TemplateName::Invite => says("%CODE%"),
+        // It has no subject, and of its HTML only the text.
+        TemplateName::Sms => text_of(&words.html).contains("%CODE%"),
+        TemplateName::ClickThrough | TemplateName::SignUpSuccess | TemplateName::QrCode => true,
     }
 }
 

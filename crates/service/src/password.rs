@@ -32,10 +32,10 @@ impl NewPassword {
     /// Takes what was sent: the client's digits, the password itself, or both if they agree.
     ///
     /// # Errors
-    /// [`Refusal::MissingParameter`] without either, [`Refusal::InvalidData`] when a form is wrong or the two
-    /// disagree.
+    /// [`Refusal::MissingParameter`] without either, [`Refusal::InvalidData`], explained, when a form is wrong or the
+    /// two disagree.
     pub fn parse(client: Option<&str>, raw: Option<&str>) -> Result<Self, ServiceError> {
-        let invalid = |_: InvalidPassword| Refusal::InvalidData;
+        let invalid = |error: InvalidPassword| ServiceError::invalid(format!("the password: {error}"));
         let raw = raw.map(RawPassword::parse).transpose().map_err(invalid)?;
         let computed = raw.as_ref().map(client_password).transpose()?;
         let client = match (client, computed) {
@@ -45,7 +45,7 @@ impl NewPassword {
                 let sent = ClientPassword::parse(sent).map_err(invalid)?;
                 match computed {
                     Some(computed) if computed.expose() != sent.expose() => {
-                        return Err(Refusal::InvalidData.into());
+                        return Err(ServiceError::invalid("the two forms of the password are not of one"));
                     }
                     Some(computed) => computed,
                     None => sent,
@@ -365,7 +365,7 @@ mod tests {
             (Some("482C811DA5D5B4BC6D497FFA98491E38"), None, Refusal::InvalidData),
             (None, Some(""), Refusal::InvalidData),
         ] {
-            assert!(matches!(parsed(client, raw), Err(ServiceError::Refused(found)) if found == refusal));
+            assert!(matches!(parsed(client, raw), Err(error) if error.refusal() == Some(refusal)));
         }
     }
 }

@@ -79,7 +79,11 @@ impl<R: Read> CsvUsers<R> {
     /// # Errors
     /// [`WrongLine`] when the header names a column that is not known, one twice, or no `handle`.
     pub fn new(from: R) -> Result<Self, WrongLine> {
-        let mut rows = bounded_rows(from);
+        // One character ends a line, so that lines are counted as editors do; Excel's second one is taken off.
+        let mut rows = csv::ReaderBuilder::new()
+            .flexible(true)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .from_reader(Bounded::new(from));
         let header = rows.headers().map_err(|error| wrong(&error))?.clone();
         let mut columns = Vec::new();
         for name in &header {
@@ -111,6 +115,7 @@ impl<R: Read> CsvUsers<R> {
             let column = COLUMNS.iter().position(|known| *known == name)?;
             let at = self.columns.iter().position(|found| *found == column)?;
             let cell = row.get(at)?;
+            let cell = if at + 1 == row.len() { cell.strip_suffix('\r').unwrap_or(cell) } else { cell };
             Some(unguarded(cell).to_owned()).filter(|cell| !cell.is_empty())
         };
         let flag = |name: &str| match cell(name).as_deref() {
@@ -162,23 +167,41 @@ impl<R: Read> Iterator for CsvUsers<R> {
             return None;
         }
         let mut row = csv::StringRecord::new();
-        match next_row(&mut self.rows, &mut row) {
-            Ok(false) => None,
-            Ok(true) => {
-                let line = row.position().map_or(0, csv::Position::line);
-                Some(Ok(Numbered { line, size: row.as_slice().len(), record: self.user(&row) }))
-            }
-            Err(error) => {
-                let WrongLine { line, reason } = wrong(&error);
-                // What follows a row of another length is good.
-                if matches!(error.kind(), csv::ErrorKind::UnequalLengths { .. }) {
-                    return Some(Ok(Numbered { line, size: row.as_slice().len(), record: Err(reason) }));
+        loop {
+            match next_row(&mut self.rows, &mut row) {
+                Ok(false) => return None,
+                Ok(true) => {}
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Err(wrong(&error)));
                 }
-                self.is_over = true;
-                Some(Err(WrongLine { line, reason }))
             }
+            // A blank line of Excel's is none either.
+            if row.len() == 1 && row.get(0) == Some("\r") {
+                continue;
+            }
+            let breaks: usize = row.iter().map(|cell| cell.matches('\n').count()).sum();
+            // Every row ends its line here, the last one too.
+            let ended = self.rows.position().line().saturating_sub(1);
+            let line = ended.saturating_sub(u64::try_from(breaks).unwrap_or(0));
+            let record = match (row.len(), self.columns.len()) {
+                (found, expected) if found == expected => self.user(&row),
+                (found, expected) if breaks == 0 => Err(unequal(found, expected)),
+                // What was swallowed may be many users: nobody skips it.
+                (found, expected) => {
+                    self.is_over = true;
+                    let text =
+                        format!("{} up to line {ended}: is a quote not closed?", unequal(found, expected));
+                    return Some(Err(WrongLine::new(line, text)));
+                }
+            };
+            return Some(Ok(Numbered { line, size: row.as_slice().len(), record }));
         }
     }
+}
+
+fn unequal(found: usize, expected: usize) -> String {
+    format!("it has {found} cells, and the header has {expected}")
 }
 
 fn wrong(error: &csv::Error) -> WrongLine {
@@ -186,7 +209,7 @@ fn wrong(error: &csv::Error) -> WrongLine {
     let reason = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} cells, and the header has {expected_len}")
+            unequal(usize::try_from(*len).unwrap_or(usize::MAX), usize::try_from(*expected_len).unwrap_or(0))
         }
         _ => error.to_string(),
     };
@@ -195,8 +218,7 @@ fn wrong(error: &csv::Error) -> WrongLine {
 
 /// The rows of a CSV text, none of them without end.
 pub(crate) fn bounded_rows<R: Read>(from: R) -> csv::Reader<Bounded<R>> {
-    let bounded = Bounded { from, since_row: 0, is_first: true };
-    csv::ReaderBuilder::new().flexible(false).from_reader(bounded)
+    csv::ReaderBuilder::new().flexible(false).from_reader(Bounded::new(from))
 }
 
 /// Reads the next row.
@@ -215,16 +237,29 @@ pub(crate) fn unguarded(cell: &str) -> &str {
 }
 
 /// A reader that gives up where a row has no end: a quote that is never closed, or a file that is no text.
+/// Its last line ends.
 pub(crate) struct Bounded<R> {
     from: R,
     since_row: usize,
     is_first: bool,
+    last: u8,
+}
+
+impl<R> Bounded<R> {
+    fn new(from: R) -> Self {
+        Self { from, since_row: 0, is_first: true, last: b'\n' }
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.from.read(buffer)?;
+        if let (0, Some(first), true) = (length, buffer.first_mut(), self.last != b'\n') {
+            (*first, self.last) = (b'\n', b'\n');
+            return Ok(1);
+        }
         let read = buffer.get(..length).unwrap_or_default();
+        self.last = read.last().copied().unwrap_or(self.last);
         if read.contains(&0) {
             return Err(io::Error::other("it holds a NUL: this is no text"));
         }
@@ -303,6 +338,23 @@ mod tests {
         let short = CsvUsers::new(b"handle,locale\na@b.ch\nc@b.ch,EN\n".as_slice()).unwrap();
         let read: Vec<_> = short.map(|line| line.unwrap().record.is_ok()).collect();
         assert_eq!(read, [false, true], "a row of another length is one wrong line");
+        let lines = |text: &str| {
+            let users = CsvUsers::new(text.as_bytes()).unwrap();
+            let lines =
+                users.map(|line| line.map(|line| (line.line, line.record.ok().and_then(|user| user.locale))));
+            lines.collect::<Result<Vec<_>, _>>().map_err(|wrong| wrong.to_string())
+        };
+        let in_english = |line: u64| (line, Some("EN".to_owned()));
+        for text in ["handle,locale\na,EN\n\nb\nc,EN", "handle,locale\r\na,EN\r\n\r\nb\r\nc,\"EN\"\r\n"] {
+            assert_eq!(lines(text).unwrap(), [in_english(2), (4, None), in_english(5)], "{text:?}");
+        }
+        let two_lines = "handle,locale,metaData\r\na,EN,\"{\r\n}\"\r\nb,EN,{}\r\n";
+        assert_eq!(lines(two_lines).unwrap(), [in_english(2), in_english(4)]);
+        let unclosed = lines("handle,locale\na,\"EN\nb,EN\nc,\"EN\",\nd,EN\n").unwrap_err();
+        assert_eq!(
+            unclosed,
+            "line 2: it has 3 cells, and the header has 2 up to line 4: is a quote not closed?"
+        );
         assert!(wrong("handle;locale\na;b\n").contains("commas"));
         assert_eq!(wrong("handle\nok@b.ch\n\"\"\n"), "line 3: the handle is missing");
         assert_eq!(

@@ -88,7 +88,8 @@ pub(crate) async fn delete_account<S: Store>(
     if !present("handle")? || !has_password {
         // Half of the password way, or a provider's token.
         let token = fields.owned("token").map_err(ApiError::user)?;
-        let token = token.ok_or_else(|| ApiError::user(WrongField::of("token")))?;
+        let absent = if present("handle")? { "password" } else { "token" };
+        let token = token.ok_or_else(|| ApiError::user(WrongField::of(absent)))?;
         let nonce = fields.owned("nonce").map_err(ApiError::user)?;
         let deleting = async move { service.delete_account_with_provider(identity.0, token, nonce).await };
         run(Family::User, deleting).await?;

@@ -37,11 +37,17 @@ pub(crate) async fn page_file(request: HttpRequest, file: Path<String>) -> Answe
     let config = Config::new(["/openapi.json"]).validator_url("none").use_base_layout();
     let found = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten();
     let Some(found) = found.filter(|_| !file.ends_with(".map")) else { return unknown_path(request).await };
+    let mut bytes = found.bytes.into_owned();
+    if found.content_type.starts_with("text/html") {
+        bytes = String::from_utf8_lossy(&bytes)
+            .replace("<title>Swagger UI<", "<title>Latchkey API<")
+            .into_bytes();
+    }
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, found.content_type))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header((header::CONTENT_SECURITY_POLICY, DOCS_POLICY))
-        .body(found.bytes.into_owned()))
+        .body(bytes))
 }

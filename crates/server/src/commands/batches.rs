@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use latchkey_service::{ImportHead, MOST_BYTES_AT_ONCE, Taken};
+use latchkey_service::{Begun, ImportHead, MOST_BYTES_AT_ONCE, Taken};
 use latchkey_transfer::{Record, WrongLine};
 
 use super::link::Link;
@@ -96,15 +96,16 @@ pub(super) async fn check_head(
     link: &Link,
     head: &ImportHead,
     what: impl std::fmt::Display,
-) -> Result<(), StartError> {
+) -> Result<Begun, StartError> {
     let checked = link.call(Command::Arrive(Arriving::CheckImport(Box::new(head.clone())))).await;
-    checked.map(|_| ()).map_err(|error| match error {
+    let checked = checked.map_err(|error| match error {
         StartError::BadInput(reason) => {
             let reason = reason.trim_end_matches('.');
-            StartError::BadInput(printable(&format!("{what}: {reason}; nothing was imported")))
+            StartError::BadInput(printable(&format!("{what}: {reason}; nothing was changed")))
         }
         other => other,
-    })
+    })?;
+    serde_json::from_value(checked).map_err(|error| StartError::Internal(error.to_string()))
 }
 
 /// Hands something on, and hears what became of it.

@@ -43,7 +43,7 @@ impl Link {
                     if opened.is_new {
                         let note = format!(
                             "There was no server yet: one was made, with its data in {}.",
-                            folder.display()
+                            opened.database
                         );
                         let _ = writeln!(std::io::stderr(), "{note}");
                     }

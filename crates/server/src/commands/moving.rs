@@ -81,8 +81,8 @@ async fn users(
     dry_run: bool,
     mut report: Report,
 ) -> Result<(), StartError> {
-    let link = Link::open(settings).await?;
     let progress = Progress::over(file, "looking at the file")?;
+    let link = Link::open(settings).await?;
     let (mut batch, mut seen, mut refused) = (Batch::default(), Seen::default(), HashSet::new());
     for user in users_in(file, &progress)? {
         let Numbered { line, size, record } = user.map_err(|wrong| unreadable(file, &wrong))?;
@@ -203,8 +203,8 @@ async fn archive(
     (passphrase, dry_run): (Option<String>, bool),
     mut report: Report,
 ) -> Result<(), StartError> {
-    let link = Link::open(settings).await?;
     let progress = Progress::over(file, "looking at the archive")?;
+    let link = Link::open(settings).await?;
     let (mut head, mut head_size) = (None, 0);
     let (mut batch, mut seen) = (Batch::default(), Seen::default());
     let mut records = Records::of(file, &progress, passphrase.as_deref())?;
@@ -232,7 +232,10 @@ async fn archive(
     if let Some(name) = name {
         head.app.name = name;
     }
-    check_head(&link, &head, file.display()).await?;
+    if check_head(&link, &head, file.display()).await? == Begun::AlreadyThere {
+        say(&format!("The application {} is there already: nothing was imported.", head.app.app_id));
+        return Ok(());
+    }
     report.head(&head, records.secrets, passphrase.is_some());
     report.print()?;
     report.stop_if_refused()?;

@@ -281,11 +281,10 @@ impl Fields {
     /// A password in either of its two fields, or both.
     pub(crate) fn password(&self, client: &str, raw: &str) -> Result<NewPassword, ServiceError> {
         let (sent, sent_raw) = (self.text(client)?, self.text(raw)?);
-        let name = if sent.is_none() && sent_raw.is_some() { raw } else { client };
-        NewPassword::parse(sent, sent_raw).map_err(|error| match error {
-            ServiceError::Refused(refusal) => WrongField { refusal, name: name.to_owned() }.into(),
-            other => other,
-        })
+        if sent.is_none() && sent_raw.is_none() {
+            return Err(WrongField::missing(client).into());
+        }
+        NewPassword::parse(sent, sent_raw)
     }
 }
 

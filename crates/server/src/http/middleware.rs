@@ -60,9 +60,9 @@ pub async fn observe(
         client,
     };
     let family = family_of(request.path());
-    if !is_of_user_api(request.match_info().unprocessed())
-        && let Some(kind) = refusal(&request, &edge)
-    {
+    let over_rate =
+        || if is_of_user_api(request.match_info().unprocessed()) { None } else { over_rate(&request, &edge) };
+    if let Some(kind) = too_much(&request, &edge).or_else(over_rate) {
         let error = ApiError::new(family, kind);
         line.write(&edge, "", error.wire().status.as_u16(), Some(&error));
         return Ok(request.into_response(error.response(Some(&line.id))));
@@ -83,13 +83,13 @@ pub async fn observe(
     Err(InternalError::from_response(error, response).into())
 }
 
-/// Refuses what is too much in the user API: within what marks answers for pages of other origins, so that a page can
-/// read that it has to wait.
+/// Refuses who asks too often in the user API: within what marks answers for pages of other origins, so that a page can
+/// read that it has to wait. Browsers' own questions, whether a page may ask, are answered before.
 pub(crate) async fn admit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let refused = request.app_data::<Data<Edge>>().and_then(|edge| refusal(&request, edge));
+    let refused = request.app_data::<Data<Edge>>().and_then(|edge| over_rate(&request, edge));
     match refused {
         Some(kind) => {
             let error = ApiError::new(family_of(request.path()), kind);
@@ -116,7 +116,13 @@ impl Line {
         let named =
             error.filter(|error| error.wire().status.is_server_error()).map(|e| e.response(Some(&self.id)));
         if let Some(named) = named {
+            let marks = response.headers().clone();
             response = response.into_response(named);
+            for (name, value) in marks {
+                if !response.headers().contains_key(&name) {
+                    response.headers_mut().append(name, value);
+                }
+            }
         }
         if let Ok(value) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
@@ -171,7 +177,7 @@ fn is_of_user_api(path: &str) -> bool {
     path.strip_prefix(USER_API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn refusal(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
+fn too_much(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if header_bytes + request.uri().to_string().len() > edge.header_bytes {
@@ -180,6 +186,10 @@ fn refusal(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     if request.conn_data::<Seat>().is_some_and(|seat| !seat.is_granted) {
         return Some(ErrorKind::TooManyConnections);
     }
+    None
+}
+
+fn over_rate(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     // By what is left out, not by what is in: a path that is written oddly is counted like its plain spelling.
     if ["/health/", "/apps/"].iter().any(|free| request.path().starts_with(free)) {
         return None;

@@ -1,5 +1,5 @@
 //! The one table of errors: what each refusal is on the wire. Every error is built afresh and says no more
-//! than its number and a fixed text; causes go to the log.
+//! than its number and a fixed text, or what is wrong with the request; causes go to the log.
 
 use std::borrow::Cow;
 use std::fmt;

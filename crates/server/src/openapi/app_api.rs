@@ -188,7 +188,12 @@ pub(crate) const UPDATE_EMAIL_TEMPLATE: Operation = Operation {
         text("_id", "signUp-EN", "Its name and locale.").required(),
         text("subject", "Welcome to %APP_NAME%", "").required(),
         text("replyTo", "help@example.com", "The Reply-To; empty for none."),
-        text("htmlTemplate", "<p>Your code is %CODE%</p>", "").required(),
+        text(
+            "htmlTemplate",
+            "<p>Your code is %CODE%</p>",
+            "With `%CODE%`, or `%LINK%` where it may be a link.",
+        )
+        .required(),
         text("localeLinkText", "Confirm", ""),
     ],
     answers: Answers::Json(&[one::<TemplateBody>]),

@@ -53,7 +53,6 @@ impl Settings {
         let mut mistakes = Vec::new();
         let from_file = read(file.map(from_file), "the file", &mut mistakes);
         let from_environment = read(Some(from_environment(environment)), "the environment", &mut mistakes);
-        let read_names = environment.iter().map(|(name, _)| name.as_str());
         let mut reader = Reader { from_file, from_environment, mistakes, shown: Vec::new() };
         let settings = Self {
             server: reader.section("server"),
@@ -70,7 +69,7 @@ impl Settings {
             log: reader.section("log"),
         };
         reader.refuse_unknown_sections(&settings);
-        reader.refuse_single_underscores(&settings, read_names);
+        reader.refuse_single_underscores(&settings, environment);
         if reader.mistakes.is_empty() { Ok((settings, reader.shown)) } else { Err(Mistakes(reader.mistakes)) }
     }
 }
@@ -170,16 +169,20 @@ impl Reader {
         }
     }
 
-    /// What is spelled almost like a setting would be overlooked.
-    fn refuse_single_underscores<'n>(&mut self, settings: &Settings, names: impl Iterator<Item = &'n str>) {
+    /// What is spelled almost like a setting would be overlooked. Kubernetes makes such a name of a service
+    /// `latchkey-server`; its value is an address with its protocol.
+    fn refuse_single_underscores(&mut self, settings: &Settings, environment: &[(String, String)]) {
         let known = fields_of(settings);
-        for name in names {
-            let Some(rest) = name.strip_prefix("LATCHKEY_").filter(|rest| !rest.starts_with('_')) else {
+        for (name, value) in environment {
+            if ["tcp://", "udp://", "sctp://"].iter().any(|protocol| value.starts_with(protocol)) {
+                continue;
+            }
+            let Some((section, key)) = name.strip_prefix("LATCHKEY_").and_then(|rest| rest.split_once('_'))
+            else {
                 continue;
             };
-            let Some((section, key)) = rest.split_once('_') else { continue };
-            if known.contains_key(&section.to_lowercase()) {
-                let key = key.trim_start_matches('_');
+            let fields = known.get(&section.to_lowercase());
+            if fields.is_some_and(|fields| fields.get(key.to_lowercase()).is_some()) {
                 self.mistakes.push(format!("{name} is no setting; did you mean LATCHKEY__{section}__{key}?"));
             }
         }
@@ -216,9 +219,16 @@ mod tests {
 
     #[test]
     fn a_variable_with_too_few_underscores_is_not_overlooked() {
-        let variables = environment(&[("LATCHKEY_SERVER_PORT", "1"), ("LATCHKEY_TEST_POSTGRES", "x")]);
+        let variables = environment(&[("LATCHKEY_SERVER_PORT", "1"), ("LATCHKEY_DATA_FOLDER", "x")]);
         let mistakes = Settings::load(None, &variables).unwrap_err();
-        assert_eq!(mistakes.0, ["LATCHKEY_SERVER_PORT is no setting; did you mean LATCHKEY__SERVER__PORT?"]);
+        assert_eq!(mistakes.0[0], "LATCHKEY_SERVER_PORT is no setting; did you mean LATCHKEY__SERVER__PORT?");
+        assert_eq!(mistakes.0.len(), 2);
+        let others = environment(&[
+            ("LATCHKEY_SERVER_PORT", "tcp://10.0.0.1:80"),
+            ("LATCHKEY_SERVER_SERVICE_HOST", "10.0.0.1"),
+            ("LATCHKEY_TEST_POSTGRES", "x"),
+        ]);
+        assert!(Settings::load(None, &others).is_ok());
     }
 
     #[test]

@@ -84,6 +84,11 @@ async fn sec_078_bodies_and_headers_are_bounded<S: Store>(app: TestApp<S>) {
     };
     assert_eq!(headers(16_000).await.status, 200);
     assert_eq!(headers(16_384).await.error(), (413, 602));
+    let preflight = request("OPTIONS", "/api/appuser/login")
+        .insert_header(("origin", "https://shop.example"))
+        .insert_header(("access-control-request-method", "POST"))
+        .insert_header(("x", "a".repeat(16_384)));
+    assert_eq!(app.send(preflight).await.error(), (413, 602));
     let deep = format!("{}1{}", r#"{"a":"#.repeat(40), "}".repeat(40));
     let request = TestRequest::post()
         .uri("/api/appuser/login")
@@ -219,4 +224,10 @@ async fn sec_107_a_database_that_is_away_is_a_503_that_says_nothing_of_it() {
         assert!(answer.text().contains(id) && !answer.text().contains("canary"), "{}", answer.text());
     }
     assert_eq!(broken.get("/health/live", ("x", "y")).await.status, 200);
+    let of_a_page = request("GET", "/api/appuser/getApplication")
+        .insert_header(("app-token", shop.token.as_str()))
+        .insert_header(("origin", "https://shop.example"));
+    let answer = broken.send(of_a_page).await;
+    assert_eq!(answer.error(), (503, 500));
+    assert_eq!(answer.headers.get("access-control-allow-origin").unwrap(), "*", "a page can read it");
 }

@@ -164,7 +164,8 @@ async fn messages_can_be_worded_per_locale<S: Store>(app: TestApp<S>) {
         ("signUp-EN", "s", "%CODE%", "no address"),
         ("signUp-EN", "s", " ", ""),
         ("signUp-EN", "s", "Your code is %KODE%", ""),
-        ("signUpLink-EN", "s", "%CODE%", ""),
+        ("sms-EN", "%CODE%", "<p title='%CODE%'>Hello</p>", ""),
+        ("resetPassword-EN", "s", "%LINK%", ""),
         ("signUp-EN", &"s".repeat(201), "%CODE%", ""),
     ] {
         assert_eq!(word(id, subject, html, reply_to).await.error(), (400, 602), "{id} {subject} {html}");

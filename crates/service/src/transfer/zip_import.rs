@@ -86,7 +86,8 @@ impl<S: Store> Service<S> {
     /// sees it until it is whole.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`], explained, with file and line; [`Refusal::AppNameTaken`]; [`Refusal::Conflict`].
+    /// [`InvalidData`](crate::Refusal::InvalidData), explained, with file and line;
+    /// [`AppNameTaken`](crate::Refusal::AppNameTaken); [`Conflict`](crate::Refusal::Conflict).
     pub async fn import_zip(&self, operator: Operator, source: ZipSource) -> Result<FromZip, ServiceError> {
         operator.reaches_all()?;
         let mut reader = CosyncReader::of_zip(self.inner.settings.public_url.clone())?;
