@@ -179,7 +179,7 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
     let operator = Operator::command_line();
     match command {
         Command::CreateApp { name, compatible, signup_flow } => {
-            let name = AppName::parse(&name).map_err(explained)?;
+            let name = AppName::parse(&name).map_err(|error| ServiceError::invalid(error.to_string()))?;
             let preset = if compatible { Preset::Compatible } else { Preset::Recommended };
             let signup_flow = match signup_flow {
                 Flow::Code => SignupFlow::Code,
@@ -197,9 +197,9 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
         Command::MintServerSecret { name, days, scopes, app } => {
             let only_app = app.map(|id| id.parse::<AppId>()).transpose().map_err(|_| Refusal::UnknownApp)?;
             let new = NewOperatorToken {
-                name: TokenName::parse(&name).map_err(explained)?,
+                name: TokenName::parse(&name).map_err(|error| ServiceError::invalid(error.to_string()))?,
                 life: Duration::days(i64::from(days)),
-                scopes: Scopes::parse(&scopes).map_err(explained)?,
+                scopes: Scopes::parse(&scopes).map_err(|error| ServiceError::invalid(error.to_string()))?,
                 only_app,
             };
             let minted = service.mint_operator_token(operator, new).await?;
@@ -216,7 +216,7 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
         }
         Command::MakeSuperTokens { app, handle } => {
             let id: AppId = app.parse().map_err(|_| Refusal::UnknownApp)?;
-            let handle = Handle::parse(&handle).map_err(explained)?;
+            let handle = Handle::parse(&handle).map_err(|error| ServiceError::invalid(error.to_string()))?;
             let tokens = service.make_super_tokens_of(operator, id, handle).await?;
             Ok(json!({
                 "jwt": tokens.jwt, "accessToken": tokens.access_token, "expiresAt": iso(tokens.expires_at),
@@ -231,10 +231,6 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
             Ok(Value::Null)
         }
     }
-}
-
-fn explained(error: impl std::error::Error) -> ServiceError {
-    ServiceError::invalid(error.to_string())
 }
 
 /// Takes commands.

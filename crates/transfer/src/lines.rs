@@ -22,6 +22,11 @@ impl WrongLine {
     }
 }
 
+/// What the parser says of a line, without the number of the one that it sees.
+pub(crate) fn told(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", ", column ")
+}
+
 /// Something with the line that it stands in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbered<T> {

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read, Write};
 
 use serde_json::{Map, Value};
 
-use crate::lines::{Lines, Numbered, WrongLine};
+use crate::lines::{Lines, Numbered, WrongLine, told};
 use crate::record::{DigestOver, UserRecord};
 
 /// The columns of a CSV file. Only `handle` must be there; the order is free, and no others are taken.
@@ -59,11 +59,6 @@ impl<R: BufRead> Iterator for JsonUsers<R> {
         };
         Some(Ok(Numbered { line, size, record }))
     }
-}
-
-/// What the parser says, without the number of the one line that it sees.
-pub(crate) fn told(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column ", ", column ")
 }
 
 /// Reads users from CSV (RFC 4180).

@@ -12,7 +12,7 @@ use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::operator::{explained, one_of, operator_and_app};
+use super::operator::{one_of, operator_and_app};
 use super::second_factor::phone_of;
 use super::{AppState, run};
 use crate::dto::{Locales, TestCode, admin_app_json, template_json};
@@ -136,7 +136,7 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "handleHoldDays" => SettingChange::HandleHoldDays(number("handleHoldDays")?),
         "neutralAnswers" => SettingChange::NeutralAnswers(flag("neutralAnswers")?),
         "anonymousPurgeDays" => SettingChange::AnonymousPurgeDays(number("anonymousPurgeDays")?),
-        _ => return Err(explained("there is no setting of this name".to_owned())),
+        _ => return Err(ServiceError::invalid("there is no setting of this name")),
     })
 }
 
@@ -224,7 +224,7 @@ fn sms_account(fields: &Fields) -> Result<AccountChange, ServiceError> {
     if fields.flag("removeSmsAccount")? == Some(true) {
         return Ok(AccountChange::Remove);
     }
-    let invalid = |what: &str| explained(format!("Invalid Twilio Account: {what}"));
+    let invalid = |what: &str| ServiceError::invalid(format!("Invalid Twilio Account: {what}"));
     let [sid, token, number, service] = FIELDS.map(|name| fields.text(name));
     let (sid, token, number, service) = (sid?, token?, number?, service?);
     if [sid, token, number, service].iter().all(Option::is_none) {
@@ -259,7 +259,7 @@ fn heading(fields: &Fields) -> Result<Option<String>, ServiceError> {
         None => Ok(None),
         Some(text) => match Some(text.trim()).filter(is_good) {
             Some(text) => Ok(Some(text.to_owned())),
-            None => Err(explained("the heading is too long, or holds a control character".to_owned())),
+            None => Err(ServiceError::invalid("the heading is too long, or holds a control character")),
         },
     }
 }
@@ -267,7 +267,7 @@ fn heading(fields: &Fields) -> Result<Option<String>, ServiceError> {
 fn countries(fields: &Fields) -> Result<Vec<CallingCode>, ServiceError> {
     let parsed = texts(fields, "smsCountries")?.into_iter().map(|text| {
         CallingCode::parse(&text)
-            .map_err(|_| explained(format!("{text:?} is no calling code such as 49, 1 or 1876")))
+            .map_err(|_| ServiceError::invalid(format!("{text:?} is no calling code such as 49, 1 or 1876")))
     });
     parsed.collect()
 }
@@ -278,7 +278,9 @@ fn audiences(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
     let is_good =
         |text: &String| text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
     if listed.len() > 50 || !listed.iter().all(is_good) {
-        return Err(explained(format!("{name} lists at most 50 client ids, with commas between them")));
+        return Err(ServiceError::invalid(format!(
+            "{name} lists at most 50 client ids, with commas between them"
+        )));
     }
     listed.sort();
     listed.dedup();
@@ -300,7 +302,9 @@ fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
                 _ => None,
             });
             let texts: Option<Vec<String>> = texts.collect();
-            texts.ok_or_else(|| explained(format!("{name} is a list of texts, or one text with commas")))?
+            texts.ok_or_else(|| {
+                ServiceError::invalid(format!("{name} is a list of texts, or one text with commas"))
+            })?
         }
     };
     let trimmed = items.into_iter().map(|item: String| item.trim().to_owned());
@@ -334,7 +338,7 @@ pub(crate) async fn send_test_sms<S: Store>(
 
 fn test_sms(fields: &Fields) -> Result<TestSms, ServiceError> {
     let phone = phone_of(fields.required("phone")?)
-        .map_err(|_| explained("phone is a number with + and the code of its country".to_owned()))?;
+        .map_err(|_| ServiceError::invalid("phone is a number with + and the code of its country"))?;
     let handle = fields.text("handle")?.map(Handle::parse).transpose();
     let handle = handle.map_err(|_| WrongField::of("handle"))?;
     let locale = fields.text("locale")?.map_or(Ok(Locale::EN), Locale::parse);
@@ -379,22 +383,24 @@ async fn declared<S: Store>(
     let app = run(Family::Admin, async move { service.find_app(id).await }).await?.app;
     let parsed = items.iter().map(|item| field_of(item, app.settings.user_settable_authority));
     let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(ApiError::admin)?;
-    MetadataFields::new(parsed).map_err(|error| ApiError::admin(explained(error.to_string())))
+    MetadataFields::new(parsed).map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))
 }
 
 fn field_of(item: &Value, users_may_set_authority: bool) -> Result<MetadataField, ServiceError> {
-    let Value::Object(members) = item else { return Err(explained("a field is an object".to_owned())) };
+    let Value::Object(members) = item else { return Err(ServiceError::invalid("a field is an object")) };
     let member = Fields::of_object(members.clone());
-    let path = member.required("path").map_err(|_| explained("a field has a path".to_owned()))?;
-    let parsed = MetadataPath::parse(path).map_err(|error| explained(error.to_string()))?;
+    let path = member.required("path").map_err(|_| ServiceError::invalid("a field has a path"))?;
+    let parsed = MetadataPath::parse(path).map_err(|error| ServiceError::invalid(error.to_string()))?;
     let root = path.split('.').next().unwrap_or_default();
     let settable = member.flag("userSettable")?.unwrap_or(users_may_set_authority || !is_authority(root));
     let field_name = member.text("fieldName")?.unwrap_or(path);
     if field_name.chars().count() > 100 || field_name.chars().any(char::is_control) {
-        return Err(explained(format!("the field name of {path} is too long, or holds a control character")));
+        return Err(ServiceError::invalid(format!(
+            "the field name of {path} is too long, or holds a control character"
+        )));
     }
     let kind = MetadataKind::from_name(member.text("type")?.unwrap_or("text"))
-        .ok_or_else(|| explained("type is one of text, number, boolean, array".to_owned()))?;
+        .ok_or_else(|| ServiceError::invalid("type is one of text, number, boolean, array"))?;
     Ok(MetadataField {
         path: parsed,
         field_name: field_name.to_owned(),
@@ -438,7 +444,8 @@ pub(crate) async fn update_email_template<S: Store>(
 
 fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, ServiceError> {
     let id = fields.required("_id")?;
-    let wrong = || explained(format!("_id is a message and a locale, such as signUp-EN, not {id:?}"));
+    let wrong =
+        || ServiceError::invalid(format!("_id is a message and a locale, such as signUp-EN, not {id:?}"));
     let (name, locale) = id.split_once('-').ok_or_else(wrong)?;
     Ok(NewWords {
         app_id,
@@ -460,7 +467,7 @@ pub(crate) async fn set_locales<S: Store>(
     let sent = fields.list("locales").map_err(ApiError::admin)?;
     let locales = sent.iter().map(|item| {
         let text = item.as_str().ok_or_else(|| WrongField::of("locales"))?;
-        Locale::parse(text).map_err(|_| explained(format!("{text:?} is no permitted locale")))
+        Locale::parse(text).map_err(|_| ServiceError::invalid(format!("{text:?} is no permitted locale")))
     });
     let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;
     let service = state.service.clone();

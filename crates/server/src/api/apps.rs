@@ -8,7 +8,7 @@ use latchkey_storage::Store;
 use serde_json::Value;
 
 use super::app_settings::{changes_of, more_fields};
-use super::operator::{app_within, authorize, explained, one_of, operator_and_app, page_of, paged};
+use super::operator::{app_within, authorize, one_of, operator_and_app, page_of, paged};
 use super::{AppState, run};
 use crate::dto::{Version, admin_app_json, created_app_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
@@ -24,7 +24,8 @@ pub(crate) async fn create<S: Store>(
 ) -> Answer {
     let operator = authorize(&state, caller).await?;
     let name = fields.required("name").map_err(ApiError::admin)?;
-    let name = AppName::parse(name).map_err(|error| ApiError::admin(explained(error.to_string())))?;
+    let name =
+        AppName::parse(name).map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))?;
     let jwt_enabled = fields.flag("jwtEnabled").map_err(ApiError::admin)?.unwrap_or(false);
     let new = NewApp { name, preset: Preset::Compatible, jwt_enabled, signup_flow: SignupFlow::Code };
     let service = state.service.clone();
@@ -71,7 +72,7 @@ async fn listed<S: Store>(
     query: &Fields,
 ) -> Answer {
     if query.is_sent("after") {
-        return Err(ApiError::admin(explained("applications are paged by offset".to_owned())));
+        return Err(ApiError::admin(ServiceError::invalid("applications are paged by offset")));
     }
     let page = page_of(query, APPS_ON_A_PAGE, 1).map_err(ApiError::admin)?;
     let service = state.service.clone();
@@ -102,7 +103,7 @@ pub(crate) async fn update<S: Store>(
     let name = fields.text("name").map_err(ApiError::admin)?.map(AppName::parse).transpose();
     let kinds = [("development", AppType::Development), ("commercial", AppType::Commercial)];
     let update = AppUpdate {
-        name: name.map_err(|error| ApiError::admin(explained(error.to_string())))?,
+        name: name.map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))?,
         kind: fields
             .has("type")
             .then(|| one_of(&fields, "type", &kinds))

@@ -6,7 +6,7 @@ use latchkey_domain::{Handle, Invite, Signup};
 use latchkey_service::{Refusal, ServiceError, Which};
 use latchkey_storage::Store;
 
-use super::operator::{explained, operator_and_app};
+use super::operator::operator_and_app;
 use super::users::{search, stored_handle_of};
 use super::{AppState, run};
 use crate::dto::{Invited, invite_json, invited_body, signup_json};
@@ -63,7 +63,7 @@ pub(crate) async fn create_invites<S: Store>(
 fn handles_of(fields: &Fields) -> Result<Vec<Handle>, ServiceError> {
     let parts = fields.required("handle")?.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parsed = parts.map(|part| {
-        Handle::parse(part).map_err(|error| explained(format!("{part:?} is no handle: {error}")))
+        Handle::parse(part).map_err(|error| ServiceError::invalid(format!("{part:?} is no handle: {error}")))
     });
     let handles = parsed.collect::<Result<Vec<_>, _>>()?;
     if handles.is_empty() { Err(WrongField::missing("handle").into()) } else { Ok(handles) }

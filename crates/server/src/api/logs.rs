@@ -14,7 +14,7 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
-use super::operator::{authorize, explained, operator_and_app};
+use super::operator::{authorize, operator_and_app};
 use super::{AppState, run};
 use crate::dto::{Day, LogPage, Outbox, Statistics, entry_json, waiting_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, csv_row, json, ok_true};
@@ -63,12 +63,14 @@ async fn operator_and_log<S: Store>(
 fn page_of_log(query: &Fields) -> Result<(AuditStart, u32), ServiceError> {
     let limit = query.number("limit")?.unwrap_or(LOG_PAGE).clamp(LOG_PAGE, MOST_ON_A_PAGE);
     if let Some(after) = query.text("after")? {
-        let after = after.parse().map_err(|_| explained("after is the id of an entry".to_owned()))?;
+        let after = after.parse().map_err(|_| ServiceError::invalid("after is the id of an entry"))?;
         return Ok((AuditStart::After(after), limit));
     }
     let skipped = query.number("offset")?.unwrap_or(0).saturating_mul(limit);
     if skipped > MOST_SKIPPED {
-        return Err(explained(format!("a page begins within {MOST_SKIPPED} rows; further on, send after")));
+        return Err(ServiceError::invalid(format!(
+            "a page begins within {MOST_SKIPPED} rows; further on, send after"
+        )));
     }
     Ok((AuditStart::Skip(skipped), limit))
 }
@@ -81,13 +83,13 @@ fn filter_of(query: &Fields) -> Result<AuditFilter, ServiceError> {
             None | Some("all") => None,
             Some("app") => Some(true),
             Some("user") => Some(false),
-            Some(_) => return Err(explained("type is one of app, user, all".to_owned())),
+            Some(_) => return Err(ServiceError::invalid("type is one of app, user, all")),
         },
         is_success: match query.text("status")? {
             None | Some("all") => None,
             Some("success") => Some(true),
             Some("error") => Some(false),
-            Some(_) => return Err(explained("status is one of success, error, all".to_owned())),
+            Some(_) => return Err(ServiceError::invalid("status is one of success, error, all")),
         },
         from: moment(query, "fromDate", Duration::ZERO)?,
         // A day as the end means all of that day.
@@ -114,7 +116,9 @@ fn moment(query: &Fields, name: &str, of_a_day: Duration) -> Result<Option<Offse
         OffsetDateTime::parse(text, &Rfc3339).or_else(|_| OffsetDateTime::parse(text, &Iso8601::DEFAULT));
     let moment = moment.ok().filter(|moment| (1970..=9998).contains(&moment.year()));
     moment.map(Some).ok_or_else(|| {
-        explained(format!("{name} is a day such as 2026-11-25, or a moment such as 2026-11-25T10:00:00Z"))
+        ServiceError::invalid(format!(
+            "{name} is a day such as 2026-11-25, or a moment such as 2026-11-25T10:00:00Z"
+        ))
     })
 }
 
@@ -134,7 +138,7 @@ pub(crate) async fn export<S: Store>(
     let format = match query.text("format").map_err(ApiError::admin)? {
         None | Some("csv") => LogFormat::Csv,
         Some("jsonl") => LogFormat::JsonLines,
-        Some(_) => return Err(ApiError::admin(explained("format is one of csv, jsonl".to_owned()))),
+        Some(_) => return Err(ApiError::admin(ServiceError::invalid("format is one of csv, jsonl"))),
     };
     let service = state.service.clone();
     run(Family::Admin, async move { service.note_log_export(operator, id).await }).await?;
@@ -267,7 +271,7 @@ pub(crate) async fn outbox<S: Store>(
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (_, id) = operator_and_app(&state, caller, &query).await?;
     let after = query.text("after").map_err(ApiError::admin)?.map(str::parse).transpose();
-    let after = after.map_err(|_| ApiError::admin(explained("after is the id of a message".to_owned())))?;
+    let after = after.map_err(|_| ApiError::admin(ServiceError::invalid("after is the id of a message")))?;
     let service = state.service.clone();
     let listing = async move { service.list_outbox(id, after, MOST_ON_A_PAGE).await };
     let waiting = run(Family::Admin, listing).await?;

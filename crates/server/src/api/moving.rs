@@ -16,7 +16,7 @@ use latchkey_storage::Store;
 use latchkey_transfer::cosync::{Export, ZipBytes};
 use tokio::sync::Semaphore;
 
-use super::operator::{app_within, authorize, explained};
+use super::operator::{app_within, authorize};
 use super::{AppState, run};
 use crate::dto::{ImportedApp, admin_app_json};
 use crate::http::{Answer, ApiError, BodyLimits, ErrorKind, Family, Fields, OperatorCall, WrongField, json};
@@ -121,8 +121,8 @@ pub(crate) async fn import_database<S: Store>(
         // Goes on when the client is gone, and nobody else begins before it ends.
         let _one = one;
         let opening = service.run_on_pool(move || {
-            let export = Export::open(ZipBytes::Memory(zip.into())).map_err(explained)?;
-            ZipSource::new(export, Some(&name)).map_err(explained)
+            let export = Export::open(ZipBytes::Memory(zip.into())).map_err(ServiceError::invalid)?;
+            ZipSource::new(export, Some(&name)).map_err(ServiceError::invalid)
         });
         service.import_zip(operator, opening.await?).await
     };
@@ -163,7 +163,7 @@ async fn read_upload(request: &HttpRequest, payload: Payload) -> Result<Upload, 
             ApiError::new(Family::Admin, ErrorKind::TooSlow)
         }
         MultipartError::Payload(PayloadError::Overflow) => too_large(),
-        _ => ApiError::admin(explained("this is no multipart/form-data with file and appName".to_owned())),
+        _ => ApiError::admin(ServiceError::invalid("this is no multipart/form-data with file and appName")),
     };
     let limits = request.app_data::<Data<BodyLimits>>();
     let limits = limits.ok_or_else(|| ApiError::internal(Family::Admin, "no body limits are configured"))?;

@@ -50,18 +50,13 @@ pub(crate) async fn operator_and_user<S: Store>(
     Ok((operator, (app_id, id)))
 }
 
-/// A value that is not what it should be, with what it should be.
-pub(crate) fn explained(text: String) -> ServiceError {
-    ServiceError::invalid(text)
-}
-
 /// One of the values that a field may have, by its name.
 pub(crate) fn one_of<T: Copy>(fields: &Fields, name: &str, values: &[(&str, T)]) -> Result<T, ServiceError> {
     let text = fields.required(name)?;
     let found = values.iter().find(|(value, _)| *value == text).map(|(_, value)| *value);
     found.ok_or_else(|| {
         let allowed: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
-        explained(format!("{name} is one of {}", allowed.join(", ")))
+        ServiceError::invalid(format!("{name} is one of {}", allowed.join(", ")))
     })
 }
 

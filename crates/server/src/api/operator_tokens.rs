@@ -3,12 +3,12 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{DEFAULT_TOKEN_LIFE, Scopes, TokenName};
-use latchkey_service::{NewOperatorToken, Operator, Refusal};
+use latchkey_service::{NewOperatorToken, Operator, Refusal, ServiceError};
 use latchkey_storage::Store;
 use serde_json::Value;
 use time::Duration;
 
-use super::operator::{app_within, authorize, explained};
+use super::operator::{app_within, authorize};
 use super::{AppState, run};
 use crate::dto::{MintedBody, operator_token_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
@@ -30,15 +30,17 @@ pub(crate) async fn create<S: Store>(
 
 fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, ApiError> {
     let name = fields.required("name").map_err(ApiError::admin)?;
-    let name = TokenName::parse(name).map_err(|error| ApiError::admin(explained(error.to_string())))?;
+    let name =
+        TokenName::parse(name).map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))?;
     let scopes = fields.required("scopes").map_err(ApiError::admin)?;
-    let scopes = Scopes::parse(scopes).map_err(|error| ApiError::admin(explained(error.to_string())))?;
+    let scopes =
+        Scopes::parse(scopes).map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))?;
     let days = fields.number("days").map_err(ApiError::admin)?;
     let only_app = fields.text("appId").map_err(ApiError::admin)?;
     // An id that got lost on its way must not mean all applications.
     if only_app.is_none() && fields.is_blank("appId") {
-        return Err(ApiError::admin(explained(
-            "appId is empty: leave it away for all applications".to_owned(),
+        return Err(ApiError::admin(ServiceError::invalid(
+            "appId is empty: leave it away for all applications",
         )));
     }
     Ok(NewOperatorToken {
@@ -57,7 +59,7 @@ pub(crate) async fn list<S: Store>(
     let operator = authorize(&state, caller).await?;
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let before = query.text("after").map_err(ApiError::admin)?.map(str::parse).transpose();
-    let before = before.map_err(|_| ApiError::admin(explained("after is the id of a token".to_owned())))?;
+    let before = before.map_err(|_| ApiError::admin(ServiceError::invalid("after is the id of a token")))?;
     let service = state.service.clone();
     let listing = async move { service.list_operator_tokens(operator, before, PAGE).await };
     let tokens = run(Family::Admin, listing).await?;

@@ -7,7 +7,7 @@ use latchkey_service::{AddUser, Listed, Member, NewPassword, Refusal, ServiceErr
 use latchkey_storage::Store;
 use serde_json::{Map, Value};
 
-use super::operator::{explained, one_of, operator_and_app, operator_and_user, page_of, paged};
+use super::operator::{one_of, operator_and_app, operator_and_user, page_of, paged};
 use super::{AppState, run};
 use crate::dto::{self, Claims, Stat, invite_json, signup_json, user_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
@@ -27,7 +27,7 @@ pub(crate) async fn stat<S: Store>(
     let (mut body, mut next, mut total) = (Stat::default(), None, 0);
     let is_wanted = |name: &str| target.as_deref().is_none_or(|target| target == name);
     if !["users", "invites", "signups"].into_iter().any(is_wanted) {
-        return Err(ApiError::admin(explained("target is one of users, invites, signups".to_owned())));
+        return Err(ApiError::admin(ServiceError::invalid("target is one of users, invites, signups")));
     }
     let query = if target.is_some() { query } else { Fields::default() };
     if is_wanted("users") {
@@ -181,11 +181,11 @@ fn with_added(fields: &Fields) -> Result<Map<String, Value>, ServiceError> {
     if fields.has("addedMetadata") {
         for item in fields.list("addedMetadata")? {
             let Value::Object(members) = item else {
-                return Err(explained("addedMetadata lists objects with path and value".to_owned()));
+                return Err(ServiceError::invalid("addedMetadata lists objects with path and value"));
             };
             let member = Fields::of_object(members.clone());
             let path = MetadataPath::parse(member.required("path")?);
-            let path = path.map_err(|error| explained(error.to_string()))?;
+            let path = path.map_err(|error| ServiceError::invalid(error.to_string()))?;
             if let Some(value) = members.get("value").filter(|value| !value.is_null()) {
                 path.put(&mut sent, value.clone());
             }
@@ -198,7 +198,7 @@ fn with_added(fields: &Fields) -> Result<Map<String, Value>, ServiceError> {
 pub(super) fn object_of(fields: &Fields, name: &str) -> Result<Map<String, Value>, ServiceError> {
     fields.object(name).map_err(|wrong| match wrong.is_missing() {
         true => wrong.into(),
-        false => explained(format!("{name} is an object, not nested deeply")),
+        false => ServiceError::invalid(format!("{name} is an object, not nested deeply")),
     })
 }
 
@@ -262,7 +262,7 @@ pub(crate) async fn preview_claims<S: Store>(
 
 fn handle_of(fields: &Fields) -> Result<Handle, ServiceError> {
     let handle = Handle::parse(fields.required("handle")?);
-    handle.map_err(|error| explained(format!("handle: {error}")))
+    handle.map_err(|error| ServiceError::invalid(format!("handle: {error}")))
 }
 
 /// The handle of somebody who is there: anonymous ones too.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::link::perform;
-use super::{AppCommand, KeysCommand, TokenCommand, say};
+use super::{AppCommand, KeysCommand, TokenCommand, note, say};
 use crate::control::Command;
 use crate::settings::Settings;
 use crate::start::StartError;
@@ -38,8 +38,7 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Result<(), St
             // The secret alone on standard output, so that it can be kept in a variable or a file.
             say(text(&minted, "secret"));
             let token = minted.get("token").unwrap_or(&Value::Null);
-            let note = format!("This server secret is {}.", line_of(token));
-            let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{note}\n"));
+            note(&format!("This server secret is {}.", line_of(token)));
         }
         TokenCommand::Superuser { app, handle } => {
             let made = perform(settings, Command::MakeSuperTokens { app, handle })?;

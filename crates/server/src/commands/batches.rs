@@ -75,6 +75,11 @@ impl Progress {
     }
 }
 
+/// How a file's name ends, in lower case; nothing where it has no ending.
+pub(super) fn extension_of(file: &Path) -> String {
+    file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase()
+}
+
 /// A file that is read twice.
 pub(super) fn open_file(file: &Path) -> Result<File, StartError> {
     let failed = |error: io::Error| StartError::no_input(file, &error);

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt as _;
 
-use super::ExportCommand;
-use super::batches::JSON_LINES;
+use super::batches::{JSON_LINES, extension_of};
 use super::link::{Link, secret_in};
+use super::{ExportCommand, note};
 use crate::settings::Settings;
 use crate::start::StartError;
 use crate::transfer::{Form, Leaving};
@@ -20,8 +20,7 @@ pub(super) fn export(settings: &Settings, command: ExportCommand) -> Result<(), 
             (app, to, Form::Archive, passphrase_file.as_ref().map(secret_in).transpose()?)
         }
         ExportCommand::Users { app, to } => {
-            let extension = to.as_ref().and_then(|to| to.extension()?.to_str().map(str::to_lowercase));
-            if extension.is_some_and(|extension| JSON_LINES.contains(&extension.as_str())) {
+            if to.as_deref().is_some_and(|to| JSON_LINES.contains(&extension_of(to).as_str())) {
                 let text = "users leave as CSV: give the file a name that ends in .csv";
                 return Err(StartError::BadInput(text.to_owned()));
             }
@@ -72,7 +71,7 @@ impl Out {
         self.to.flush().map_err(|error| cannot_write(Path::new("the export"), &error))?;
         if let Some((part, path)) = self.file {
             std::fs::rename(&part, &path).map_err(|error| cannot_write(&path, &error))?;
-            let _ = writeln!(io::stderr(), "{} is written", path.display());
+            note(&format!("{} is written", path.display()));
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! How a command reaches the data: through the server that runs on it, if there is one, else by itself.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,10 +9,11 @@ use latchkey_service::{Operator, ServiceError};
 use latchkey_storage::diesel::DatabaseLocation;
 use serde_json::Value;
 
+use super::note;
 use crate::control::{Command, Remote, execute, failure};
 use crate::settings::Settings;
 use crate::start::{Opened, Purpose, StartError, is_served, location, open};
-use crate::transfer::{Leaving, leave};
+use crate::transfer::{Arriving, Leaving, leave};
 
 /// A way to the data.
 pub(super) enum Link {
@@ -41,11 +41,10 @@ impl Link {
                 opened => {
                     let opened = opened?;
                     if opened.is_new {
-                        let note = format!(
+                        note(&format!(
                             "There was no server yet: one was made, with its data in {}.",
                             opened.database
-                        );
-                        let _ = writeln!(std::io::stderr(), "{note}");
+                        ));
                     }
                     return Ok(Self::Own(Box::new(opened)));
                 }
@@ -89,8 +88,9 @@ impl Link {
 pub(super) fn perform(settings: &Settings, command: Command) -> Result<Value, StartError> {
     settings.check()?;
     // To list what is there makes nothing.
-    if let (DatabaseLocation::File(path), Command::ListApps | Command::ListServerSecrets) =
-        (location(settings)?, &command)
+    let lists =
+        matches!(command, Command::ListApps | Command::ListServerSecrets | Command::Arrive(Arriving::List));
+    if let (DatabaseLocation::File(path), true) = (location(settings)?, lists)
         && !path.exists()
     {
         return Ok(Value::Array(Vec::new()));

@@ -268,7 +268,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "latchkey: {error}");
+            note(&format!("latchkey: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -337,6 +337,11 @@ fn migrate(settings: &Settings) -> Result<(), StartError> {
         applied => format!("{location}: {applied} migrations applied"),
     });
     Ok(())
+}
+
+/// Prints a line beside what a command gives.
+fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Prints a line for a person. A closed pipe is no error.

@@ -13,10 +13,11 @@ use latchkey_transfer::{
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::administer::text;
 use super::batches::{
-    Batch, JSON_LINES, Progress, check_head, check_records, open_file, taken_in, unreadable,
+    Batch, JSON_LINES, Progress, check_head, check_records, extension_of, open_file, taken_in, unreadable,
 };
-use super::link::{Link, secret_in};
+use super::link::{Link, perform, secret_in};
 use super::report::{Report, counted, printable};
 use super::{ImportCommand, cosync, say};
 use crate::control::{Command, failure};
@@ -25,54 +26,53 @@ use crate::start::StartError;
 use crate::transfer::{Arriving, derive};
 
 pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), StartError> {
-    let system = actix_web::rt::System::new();
-    system.block_on(async {
-        match command {
-            ImportCommand::Users { app, file, dry_run, skip_refused, report } => {
-                let report = Report::new(report.as_deref(), skip_refused)?;
-                users(settings, (app, &file), dry_run, report).await
-            }
-            ImportCommand::Archive { file, name, passphrase_file, dry_run, report } => {
-                let passphrase = passphrase_file.as_ref().map(secret_in).transpose()?;
-                let report = Report::new(report.as_deref(), false)?;
-                archive(settings, (&file, name), (passphrase, dry_run), report).await
-            }
-            ImportCommand::Cosync {
-                source: folder,
-                name,
-                encrypt_key_file,
-                server_public_key,
-                app: apps,
-                dry_run,
-                skip_refused,
-                report,
-            } => {
-                let report = Report::new(report.as_deref(), skip_refused)?;
-                let wanted =
-                    cosync::Move { folder, name, encrypt_key_file, server_public_key, apps, dry_run, report };
-                cosync::run(settings, wanted).await
-            }
-            ImportCommand::List => {
-                let imports = Link::open(settings).await?.call(Command::Arrive(Arriving::List)).await?;
-                let imports = imports.as_array().map(Vec::as_slice).unwrap_or_default();
-                if imports.is_empty() {
-                    say("No import was stopped before it was whole.");
-                }
-                for import in imports {
-                    let text = |name: &str| import.get(name).and_then(Value::as_str).unwrap_or_default();
-                    let done = import.get("done").and_then(Value::as_i64).unwrap_or(0);
-                    say(&format!("{}  {done} records  begun {}", text("appId"), text("beganAt")));
-                }
-                Ok(())
-            }
-            ImportCommand::Discard { app } => {
-                let discard = Command::Arrive(Arriving::Discard { app });
-                Link::open(settings).await?.call(discard).await?;
-                say("What it had brought in is gone.");
-                Ok(())
-            }
+    match command {
+        ImportCommand::Users { app, file, dry_run, skip_refused, report } => {
+            let report = Report::new(report.as_deref(), skip_refused)?;
+            wait(users(settings, (app, &file), dry_run, report))
         }
-    })
+        ImportCommand::Archive { file, name, passphrase_file, dry_run, report } => {
+            let passphrase = passphrase_file.as_ref().map(secret_in).transpose()?;
+            let report = Report::new(report.as_deref(), false)?;
+            wait(archive(settings, (&file, name), (passphrase, dry_run), report))
+        }
+        ImportCommand::Cosync {
+            source: folder,
+            name,
+            encrypt_key_file,
+            server_public_key,
+            app: apps,
+            dry_run,
+            skip_refused,
+            report,
+        } => {
+            let report = Report::new(report.as_deref(), skip_refused)?;
+            let wanted =
+                cosync::Move { folder, name, encrypt_key_file, server_public_key, apps, dry_run, report };
+            wait(cosync::run(settings, wanted))
+        }
+        ImportCommand::List => {
+            let imports = perform(settings, Command::Arrive(Arriving::List))?;
+            let imports = imports.as_array().map(Vec::as_slice).unwrap_or_default();
+            if imports.is_empty() {
+                say("No import was stopped before it was whole.");
+            }
+            for import in imports {
+                let done = import.get("done").and_then(Value::as_i64).unwrap_or(0);
+                say(&format!("{}  {done} records  begun {}", text(import, "appId"), text(import, "beganAt")));
+            }
+            Ok(())
+        }
+        ImportCommand::Discard { app } => {
+            perform(settings, Command::Arrive(Arriving::Discard { app }))?;
+            say("What it had brought in is gone.");
+            Ok(())
+        }
+    }
+}
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(work)
 }
 
 async fn users(
@@ -186,10 +186,9 @@ type Users = Box<dyn Iterator<Item = Result<UserLine, WrongLine>>>;
 
 fn users_in(file: &Path, progress: &Progress) -> Result<Users, StartError> {
     let reader = BufReader::with_capacity(64 * 1024, progress.read(open_file(file)?));
-    let extension = file.extension().and_then(|extension| extension.to_str()).map(str::to_lowercase);
-    match extension.as_deref() {
-        Some("csv") => Ok(Box::new(CsvUsers::new(reader).map_err(|wrong| unreadable(file, &wrong))?)),
-        Some(extension) if JSON_LINES.contains(&extension) => Ok(Box::new(JsonUsers::new(reader))),
+    match extension_of(file).as_str() {
+        "csv" => Ok(Box::new(CsvUsers::new(reader).map_err(|wrong| unreadable(file, &wrong))?)),
+        extension if JSON_LINES.contains(&extension) => Ok(Box::new(JsonUsers::new(reader))),
         _ => Err(StartError::BadInput(format!(
             "{}: a list of users is a .csv file, or a .jsonl file with one object a line",
             file.display()
@@ -233,7 +232,7 @@ async fn archive(
         head.app.name = name;
     }
     if check_head(&link, &head, file.display()).await? == Begun::AlreadyThere {
-        say(&format!("The application {} is there already: nothing was imported.", head.app.app_id));
+        already_there(&head);
         return Ok(());
     }
     report.head(&head, records.secrets, passphrase.is_some());
@@ -256,7 +255,7 @@ async fn bring_archive(
     let begun = serde_json::from_value(begun).map_err(|error| StartError::Internal(error.to_string()))?;
     let done = match begun {
         Begun::AlreadyThere => {
-            say(&format!("The application {} is there already: nothing was imported.", head.app.app_id));
+            already_there(&head);
             return Ok(());
         }
         Begun::At(done) => done,
@@ -286,6 +285,10 @@ async fn bring_archive(
     let AppRecord { name, app_id, .. } = &head.app;
     say(&format!("The application {name} ({app_id}) is there, with {}.", report.counts()));
     Ok(())
+}
+
+fn already_there(head: &ImportHead) {
+    say(&format!("The application {} is there already: nothing was imported.", head.app.app_id));
 }
 
 async fn bring_batch(

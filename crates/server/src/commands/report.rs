@@ -241,13 +241,9 @@ impl Report {
 
     /// How many there are of each kind.
     pub(super) fn counts(&self) -> String {
-        let of = |number: u64, what: &str| counted(number, what);
-        format!(
-            "{}, {}, {}",
-            of(self.users, "user"),
-            of(self.signups, "sign-up"),
-            of(self.invites, "invitation")
-        )
+        [(self.users, "user"), (self.signups, "sign-up"), (self.invites, "invitation")]
+            .map(|(number, what)| counted(number, what))
+            .join(", ")
     }
 
     pub(super) fn print(&mut self) -> Result<(), StartError> {
@@ -293,22 +289,21 @@ impl Report {
 
     /// Nothing goes in while something is wrong, unless that was asked for.
     pub(super) fn stop_if_refused(&self) -> Result<(), StartError> {
-        if self.refused.number == 0 || self.skip_refused {
-            return Ok(());
-        }
-        Err(StartError::BadInput(format!(
+        self.fail_if_refused(format!(
             "{} cannot be imported, so nothing was; `import users` and `import cosync` leave such away with \
              --skip-refused",
             self.refused.number
-        )))
+        ))
     }
 
     /// Whether some were refused that nothing was wrong with before.
     pub(super) fn fail_if_refused_late(&self) -> Result<(), StartError> {
-        if self.refused.number == 0 || self.skip_refused {
-            return Ok(());
-        }
-        Err(StartError::BadInput(format!("{} were not imported", self.refused.number)))
+        self.fail_if_refused(format!("{} were not imported", self.refused.number))
+    }
+
+    fn fail_if_refused(&self, text: String) -> Result<(), StartError> {
+        let is_fine = self.refused.number == 0 || self.skip_refused;
+        if is_fine { Ok(()) } else { Err(StartError::BadInput(text)) }
     }
 
     fn write(&mut self, line: &serde_json::Value) {

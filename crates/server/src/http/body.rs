@@ -61,7 +61,10 @@ impl FromRequest for Fields {
                 Some("application/x-www-form-urlencoded") => fields::form(&body, limits.fields),
                 _ => Ok(HashMap::new()),
             };
-            parsed.map(Self).map_err(|_| fail(ErrorKind::Service(Refusal::InvalidData.into())))
+            let malformed = || {
+                ServiceError::invalid("the body is not what its content type says, or holds a field twice")
+            };
+            parsed.map(Self).map_err(|_| fail(ErrorKind::Service(malformed())))
         })
     }
 }

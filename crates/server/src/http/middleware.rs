@@ -60,9 +60,10 @@ pub async fn observe(
         client,
     };
     let family = family_of(request.path());
-    let over_rate =
-        || if is_of_user_api(request.match_info().unprocessed()) { None } else { over_rate(&request, &edge) };
-    if let Some(kind) = too_much(&request, &edge).or_else(over_rate) {
+    // The user API asks further in: see `admit`.
+    let is_asked_later = is_of_user_api(request.match_info().unprocessed());
+    let refused = too_large(&request, &edge);
+    if let Some(kind) = refused.or_else(|| if is_asked_later { None } else { too_often(&request, &edge) }) {
         let error = ApiError::new(family, kind);
         line.write(&edge, "", error.wire().status.as_u16(), Some(&error));
         return Ok(request.into_response(error.response(Some(&line.id))));
@@ -89,7 +90,7 @@ pub(crate) async fn admit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let refused = request.app_data::<Data<Edge>>().and_then(|edge| over_rate(&request, edge));
+    let refused = request.app_data::<Data<Edge>>().and_then(|edge| too_often(&request, edge));
     match refused {
         Some(kind) => {
             let error = ApiError::new(family_of(request.path()), kind);
@@ -177,7 +178,8 @@ fn is_of_user_api(path: &str) -> bool {
     path.strip_prefix(USER_API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn too_much(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
+/// What is too much whatever is asked for.
+fn too_large(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if header_bytes + request.uri().to_string().len() > edge.header_bytes {
@@ -189,7 +191,8 @@ fn too_much(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     None
 }
 
-fn over_rate(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
+/// More requests than one address may send.
+fn too_often(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     // By what is left out, not by what is in: a path that is written oddly is counted like its plain spelling.
     if ["/health/", "/apps/"].iter().any(|free| request.path().starts_with(free)) {
         return None;

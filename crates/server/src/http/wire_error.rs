@@ -68,7 +68,7 @@ impl ApiError {
     /// What a refusal says where nothing more is known.
     pub(crate) fn message(&self) -> &'static str {
         match &self.kind {
-            ErrorKind::Service(ServiceError::Refused(refusal)) => refused(*refusal).1,
+            ErrorKind::Service(ServiceError::Refused(refusal)) => message_of(*refusal),
             _ => "",
         }
     }

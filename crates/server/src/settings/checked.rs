@@ -90,26 +90,10 @@ impl Settings {
         one_of("log.format", &self.log.format, &["auto", "text", "json"]);
         one_of("log.level", &self.log.level, &["error", "warn", "info", "debug", "trace"]);
         self.check_outside(&mut mistakes);
+        self.check_mail(&mut mistakes);
         self.check_lives(&mut mistakes);
         self.check_secrets(&mut mistakes);
         self.check_numbers(&mut mistakes);
-        if self.mail.sender == "smtp" && self.mail.smtp_host.is_empty() {
-            mistakes
-                .push("mail.smtp_host names the mail server that mail.sender = \"smtp\" needs".to_owned());
-        }
-        for (prefix, host, tls, user) in [
-            ("smtp", &self.mail.smtp_host, &self.mail.smtp_tls, &self.mail.smtp_user),
-            ("relay", &self.mail.relay_host, &self.mail.relay_tls, &self.mail.relay_user),
-        ] {
-            let name = host.trim_matches(['[', ']']).trim_end_matches('.');
-            let is_here = name.eq_ignore_ascii_case("localhost")
-                || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-            if self.mail.sender == "smtp" && tls == "none" && !user.is_empty() && !is_here {
-                mistakes.push(format!(
-                    "mail.{prefix}_tls is \"none\", and the password would go over the network to {host}: use \"starttls\" or \"implicit\""
-                ));
-            }
-        }
         if !(10..=86_400).contains(&self.keys.key_set_seconds) {
             mistakes.push("keys.key_set_seconds is 10 to 86400".to_owned());
         }
@@ -170,6 +154,30 @@ impl Settings {
         ] {
             if issuers.is_empty() || issuers.iter().any(|issuer| issuer.trim().is_empty()) {
                 mistakes.push(format!("{name} names who issues the tokens"));
+            }
+        }
+    }
+
+    /// A mail server is named, and its password does not go over the network in clear.
+    fn check_mail(&self, mistakes: &mut Vec<String>) {
+        if self.mail.sender != "smtp" {
+            return;
+        }
+        if self.mail.smtp_host.is_empty() {
+            mistakes
+                .push("mail.smtp_host names the mail server that mail.sender = \"smtp\" needs".to_owned());
+        }
+        for (prefix, host, tls, user) in [
+            ("smtp", &self.mail.smtp_host, &self.mail.smtp_tls, &self.mail.smtp_user),
+            ("relay", &self.mail.relay_host, &self.mail.relay_tls, &self.mail.relay_user),
+        ] {
+            let name = host.trim_matches(['[', ']']).trim_end_matches('.');
+            let is_here = name.eq_ignore_ascii_case("localhost")
+                || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+            if tls == "none" && !user.is_empty() && !is_here {
+                mistakes.push(format!(
+                    "mail.{prefix}_tls is \"none\", and the password would go over the network to {host}: use \"starttls\" or \"implicit\""
+                ));
             }
         }
     }
