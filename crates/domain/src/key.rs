@@ -33,8 +33,9 @@ pub struct AppKey {
     pub kid: String,
     /// The public half: PEM (SPKI, RFC 7468 section 13).
     pub public_pem: String,
-    /// The private half (PKCS#8), sealed.
-    pub private: Sealed,
+    /// The private half (PKCS#8), sealed. `None` where it stayed with another server: such a key verifies tokens that
+    /// were signed there, and never signs.
+    pub private: Option<Sealed>,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// From when on it signs, until another does.
@@ -46,6 +47,12 @@ pub struct AppKey {
 }
 
 impl AppKey {
+    /// Whether the key signs at some later time: it has a private half and its time has not come.
+    #[must_use]
+    pub fn is_next(&self, now: OffsetDateTime) -> bool {
+        self.private.is_some() && self.signs_from > now
+    }
+
     /// Whether consumers are told of it.
     #[must_use]
     pub fn is_published(&self, now: OffsetDateTime) -> bool {
@@ -53,10 +60,11 @@ impl AppKey {
     }
 }
 
-/// The key that signs at this moment: of those that may, the one that came last.
+/// The key that signs at this moment: of those with a private half whose time has come, the one that came last.
 #[must_use]
 pub fn signing_key(keys: &[AppKey], now: OffsetDateTime) -> Option<&AppKey> {
-    keys.iter().filter(|key| key.signs_from <= now).max_by_key(|key| (key.signs_from, &key.kid))
+    let can_sign = |key: &&AppKey| key.private.is_some() && key.signs_from <= now;
+    keys.iter().filter(can_sign).max_by_key(|key| (key.signs_from, &key.kid))
 }
 
 /// Where one of an application's keys stands.
@@ -64,7 +72,7 @@ pub fn signing_key(keys: &[AppKey], now: OffsetDateTime) -> Option<&AppKey> {
 pub fn key_state(keys: &[AppKey], key: &AppKey, now: OffsetDateTime) -> KeyState {
     if signing_key(keys, now).is_some_and(|current| current.kid == key.kid) {
         KeyState::Current
-    } else if key.signs_from > now {
+    } else if key.is_next(now) {
         KeyState::Next
     } else if key.is_published(now) {
         KeyState::Retiring
@@ -109,7 +117,7 @@ mod tests {
             app_id: AppId::NONE,
             kid: kid.to_owned(),
             public_pem: String::new(),
-            private: Sealed::from_bytes(Vec::new()),
+            private: Some(Sealed::from_bytes(Vec::new())),
             created_at: at(0),
             signs_from: at(signs_from),
             published_until: published_until.map(at),
@@ -132,5 +140,20 @@ mod tests {
         assert_eq!(states(400), [Retired, Retiring, Current]);
         assert_eq!(states(9_999), [Retired, Retired, Current]);
         assert!(signing_key(&keys[1..], OffsetDateTime::UNIX_EPOCH).is_none());
+    }
+
+    #[test]
+    fn sec_127_a_key_without_a_private_half_never_signs_and_is_never_next() {
+        let public_only = |kid, from| AppKey { private: None, ..key(kid, from, None) };
+        let keys = [key("own", 0, None), public_only("later", 100), public_only("other", 400)];
+        for seconds in [0, 50, 100, 399, 400, 9_999] {
+            let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            assert_eq!(signing_key(&keys, now).map(|key| key.kid.as_str()), Some("own"), "{seconds}");
+            for other in &keys[1..] {
+                assert!(!other.is_next(now));
+                assert_eq!(key_state(&keys, other, now), KeyState::Retiring, "{seconds}");
+            }
+        }
+        assert!(signing_key(&keys[1..], OffsetDateTime::UNIX_EPOCH + Duration::days(1)).is_none());
     }
 }

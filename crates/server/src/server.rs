@@ -14,6 +14,7 @@ use latchkey_domain::{Clock, Entropy};
 use latchkey_service::Service;
 use latchkey_storage::Store;
 use latchkey_storage::diesel::Database;
+use tokio::sync::Semaphore;
 
 use crate::api::AppState;
 use crate::control;
@@ -221,7 +222,7 @@ impl<S: Store> HttpContext<S> {
                 time: Duration::from_secs(limits.body_seconds),
             }),
             origins: settings.server.cors_origins.clone(),
-            state: Data::new(AppState { service }),
+            state: Data::new(AppState { service, uploads: Arc::new(Semaphore::new(1)) }),
         }
     }
 

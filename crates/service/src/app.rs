@@ -83,7 +83,7 @@ impl<S: Store> Service<S> {
             app_id: id,
             kid: kid.to_owned(),
             public_pem: signing.public().to_pem().to_owned(),
-            private,
+            private: Some(private),
             created_at: now,
             signs_from: now,
             published_until: None,

@@ -185,7 +185,7 @@ impl<S: Store> Service<S> {
             })
             .await?;
         let kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();
-        self.inner.signing.forget(&kids);
+        self.inner.signing.forget(id, &kids);
         self.inner.totals.forget(id);
         Ok(())
     }

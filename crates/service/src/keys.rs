@@ -68,7 +68,7 @@ impl<S: Store> Service<S> {
         let now = self.inner.clock.now();
         let new = self.new_key(id, now + self.inner.settings.key_set_life * KEY_LEAD).await?;
         self.change_keys(act, move |repos, app, keys| {
-            if keys.iter().any(|key| key.signs_from > now) {
+            if keys.iter().any(|key| key.is_next(now)) {
                 let text = "a new key is published already and signs soon".to_owned();
                 return Err(ServiceError::Explained(Refusal::Conflict, text));
             }
@@ -100,7 +100,7 @@ impl<S: Store> Service<S> {
         })
         .await?;
         let kids: Vec<String> = old.into_iter().map(|key| key.kid).collect();
-        self.inner.signing.forget(&kids);
+        self.inner.signing.forget(id, &kids);
         self.list_keys(id).await
     }
 
@@ -250,7 +250,7 @@ impl<S: Store> Service<S> {
             app_id,
             kid: kid.to_owned(),
             public_pem: signing.public().to_pem().to_owned(),
-            private: self.inner.keys.seal(&context, &signing.to_pkcs8()?, &*self.inner.entropy)?,
+            private: Some(self.inner.keys.seal(&context, &signing.to_pkcs8()?, &*self.inner.entropy)?),
             created_at: self.inner.clock.now(),
             signs_from,
             published_until: None,
@@ -317,7 +317,7 @@ pub(crate) fn publish_for_longer(
     now: OffsetDateTime,
 ) -> Result<(), ServiceError> {
     let keys = repos.apps().keys(app.id)?;
-    let next = keys.iter().map(|key| key.signs_from).filter(|from| *from > now).min();
+    let next = keys.iter().filter(|key| key.is_next(now)).map(|key| key.signs_from).min();
     let (Some(current), Some(next)) = (signing_key(&keys, now), next) else { return Ok(()) };
     let needed = end_of_tokens(app, next);
     if current.published_until.is_some_and(|until| until < needed) {

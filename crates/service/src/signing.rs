@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_crypto::{AccessToken, CryptoError, SealContext, SigningKey};
-use latchkey_domain::{App, AppId, AppKey, TokenId, User, signing_key, user_claims};
+use latchkey_domain::{App, AppId, AppKey, Sealed, TokenId, User, signing_key, user_claims};
 use latchkey_storage::Store;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
@@ -24,30 +24,43 @@ pub struct Tokens {
     pub access_token: String,
 }
 
-/// Parsed private keys by name. A key's name is the digest of its public half, so an entry is never wrong.
+/// Parsed private keys by application and key id. An entry answers only for the sealed value that it was opened from:
+/// the cache never says more than the row does (SEC-096).
 #[derive(Default)]
-pub(crate) struct SigningKeys(Mutex<HashMap<String, Arc<SigningKey>>>);
+pub(crate) struct SigningKeys(Mutex<HashMap<(AppId, String), ParsedKey>>);
+
+struct ParsedKey {
+    sealed: Sealed,
+    key: Arc<SigningKey>,
+}
 
 impl SigningKeys {
-    fn get(&self, kid: &str) -> Option<Arc<SigningKey>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
+    fn get(&self, row: &AppKey, sealed: &Sealed) -> Option<Arc<SigningKey>> {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let parsed = keys.get(&(row.app_id, row.kid.clone()))?;
+        (parsed.sealed == *sealed && is_pair(&parsed.key, row)).then(|| Arc::clone(&parsed.key))
     }
 
-    fn keep(&self, kid: String, key: &Arc<SigningKey>) {
+    fn keep(&self, row: &AppKey, parsed: ParsedKey) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= KEPT_KEYS {
             keys.clear();
         }
-        keys.insert(kid, Arc::clone(key));
+        keys.insert((row.app_id, row.kid.clone()), parsed);
     }
 
-    /// Forgets keys that were taken away.
-    pub(crate) fn forget(&self, kids: &[String]) {
+    /// Removes an application's keys that were deleted from the database.
+    pub(crate) fn forget(&self, app_id: AppId, kids: &[String]) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kids.iter().for_each(|kid| {
-            keys.remove(kid);
+            keys.remove(&(app_id, kid.clone()));
         });
     }
+}
+
+/// Whether a private half belongs to the public half in the row, under the name that the row gives it.
+fn is_pair(private: &SigningKey, row: &AppKey) -> bool {
+    private.public().kid() == row.kid && private.public().to_pem() == row.public_pem
 }
 
 pub(crate) fn private_key_of(app_id: AppId, kid: &str) -> SealContext<'_> {
@@ -91,17 +104,23 @@ impl<S: Store> Service<S> {
         {
             claims.insert("exp".to_owned(), until.into());
         }
-        let key = signing_key(keys, now).ok_or(CryptoError::Key("there is none"))?;
-        Ok(self.signing_key(app, key)?.sign(&claims)?)
+        let key = signing_key(keys, now).ok_or(CryptoError::Key("the application has no signing key"))?;
+        Ok(self.signing_key(app.id, key)?.sign(&claims)?)
     }
 
-    fn signing_key(&self, app: &App, key: &AppKey) -> Result<Arc<SigningKey>, ServiceError> {
-        if let Some(kept) = self.inner.signing.get(&key.kid) {
+    /// Opens the private half of a key and checks that it belongs to the public half beside it: what consumers verify
+    /// with must be what signs.
+    pub(crate) fn signing_key(&self, app_id: AppId, key: &AppKey) -> Result<Arc<SigningKey>, ServiceError> {
+        let sealed = key.private.as_ref().ok_or(CryptoError::Key("the key has no private half"))?;
+        if let Some(kept) = self.inner.signing.get(key, sealed) {
             return Ok(kept);
         }
-        let der = self.inner.keys.open_sealed(&private_key_of(app.id, &key.kid), &key.private)?;
+        let der = self.inner.keys.open_sealed(&private_key_of(app_id, &key.kid), sealed)?;
         let parsed = Arc::new(SigningKey::from_pkcs8(&der)?);
-        self.inner.signing.keep(key.kid.clone(), &parsed);
+        if !is_pair(&parsed, key) {
+            return Err(CryptoError::Key("the private half belongs to another public half").into());
+        }
+        self.inner.signing.keep(key, ParsedKey { sealed: sealed.clone(), key: Arc::clone(&parsed) });
         Ok(parsed)
     }
 }

@@ -145,7 +145,7 @@ impl<S: Store> Service<S> {
                 going.iter().try_for_each(|kid| repos.apps().remove_key(id, kid)).map_err(ServiceError::from)
             })
             .await?;
-        self.inner.signing.forget(&kids);
+        self.inner.signing.forget(id, &kids);
         Ok(kids.len())
     }
 

@@ -23,12 +23,14 @@ pub(crate) mod well_known;
 pub(crate) use app_settings::FIELDS_OF_SETTINGS;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Path;
 use latchkey_domain::AppId;
 use latchkey_service::{Service, ServiceError, Tokens};
+use tokio::sync::Semaphore;
 
 use crate::dto::{self, TokensBody};
 use crate::http::{Answer, ApiError, ErrorKind, Family, family_of};
@@ -36,6 +38,8 @@ use crate::http::{Answer, ApiError, ErrorKind, Family, family_of};
 /// What handlers share.
 pub(crate) struct AppState<S> {
     pub(crate) service: Service<S>,
+    /// An upload waits in memory, so there is one at a time.
+    pub(crate) uploads: Arc<Semaphore>,
 }
 
 /// Runs a use case to its end, even if the client goes away: nothing is left half done.

@@ -1,6 +1,7 @@
 //! `/api/app`: what moves in and out over HTTP. Whoever uploads is known before the first byte is read.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_multipart::{Multipart, MultipartError};
@@ -14,7 +15,6 @@ use latchkey_domain::Scope;
 use latchkey_service::{Operator, Refusal, ServiceError, ZipSource};
 use latchkey_storage::Store;
 use latchkey_transfer::cosync::{Export, ZipBytes};
-use tokio::sync::Semaphore;
 
 use super::operator::{app_within, authorize};
 use super::{AppState, run};
@@ -25,8 +25,6 @@ use crate::zip_export::zip_of;
 
 /// The largest upload, with what is around its parts.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// An upload waits in memory, so there is one at a time.
-static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
 /// The reference's zip file. Private keys, authenticators' secrets and accounts at providers are in it only when they are
 /// asked for, of an operator who may.
@@ -109,7 +107,7 @@ pub(crate) async fn import_database<S: Store>(
 ) -> Answer {
     let operator = authorize(&state, caller).await?;
     operator.reaches_all().map_err(ApiError::admin)?;
-    let Ok(one) = ONE_AT_A_TIME.try_acquire() else {
+    let Ok(one) = Arc::clone(&state.uploads).try_acquire_owned() else {
         return Err(ApiError::admin(ServiceError::Busy));
     };
     let upload = read_upload(&request, payload).await?;

@@ -65,7 +65,7 @@ impl Answer {
 }
 
 /// An application that was made for a test.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Made {
     pub(crate) id: String,
     pub(crate) token: String,
@@ -251,6 +251,11 @@ impl<S: Store> TestApp<S> {
         let new = NewApp { name, preset, jwt_enabled: true, signup_flow: SignupFlow::None };
         let view = self.service.create_app(Operator::command_line(), new).await.unwrap();
         Made { id: view.app.id.to_string(), token: view.app_token }
+    }
+
+    /// What time it is on the server.
+    pub(crate) fn clock_now(&self) -> time::OffsetDateTime {
+        self.clock.now()
     }
 
     /// Refuses mail from now on, or takes it again.

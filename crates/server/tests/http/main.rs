@@ -24,6 +24,7 @@ mod edge;
 mod enrolment;
 mod factor_races;
 mod factors;
+mod forged_keys;
 mod hostile;
 mod invite;
 mod keys;

@@ -131,6 +131,27 @@ fn form(name: Option<&str>, zip: Option<&[u8]>) -> Vec<u8> {
     body
 }
 
+/// A zip with one of its files edited.
+pub(crate) fn edited(zip: &[u8], name: &str, edit: impl Fn(String) -> String) -> Vec<u8> {
+    let mut from = zip::ZipArchive::new(Cursor::new(zip.to_vec())).unwrap();
+    let mut to = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for index in 0..from.len() {
+        let mut file = from.by_index(index).unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        let known = file.name().unwrap().to_string();
+        to.start_file(known.clone(), zip::write::SimpleFileOptions::default()).unwrap();
+        let text = if known == name { edit(text) } else { text };
+        to.write_all(text.as_bytes()).unwrap();
+    }
+    to.finish().unwrap().into_inner()
+}
+
+/// Uploads a zip as an application of this name.
+pub(crate) async fn upload_as<S: Store>(app: &TestApp<S>, name: &str, zip: &[u8]) -> Answer {
+    upload(app, &app.server_secret, form(Some(name), Some(zip))).await
+}
+
 async fn upload<S: Store>(app: &TestApp<S>, secret: &str, body: Vec<u8>) -> Answer {
     let request = TestRequest::post()
         .uri("/api/app/importDatabase")

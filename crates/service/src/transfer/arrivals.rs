@@ -4,9 +4,9 @@
 use latchkey_crypto::OLD_GENERATION;
 use latchkey_domain::{
     App, AppId, AppKey, AuditEntry, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, SocialIdentity,
-    User, max_users, signing_key,
+    User, max_users,
 };
-use latchkey_storage::{Brought, Readers, Repositories, Store};
+use latchkey_storage::{Brought, QuotaKey, Readers, Repositories, Store};
 use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord, UserRecord};
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -115,10 +115,14 @@ impl<S: Store> Service<S> {
     pub async fn check_import(&self, head: ImportHead) -> Result<Begun, ServiceError> {
         let (app, _, _) = self.head_of(&head)?;
         let source = head.source;
+        let issuer_gate = self.issuer_gate(&app)?;
         self.inner
             .store
             .transact("import.look", move |repos| {
                 let begun = begun_of(repos, &app, &source)?;
+                if begun.is_none() {
+                    check_issuer(repos, &app, &issuer_gate)?;
+                }
                 let is_others = |mark: &ImportMark| mark.app_id == app.id && mark.source != source;
                 if begun.is_none() && repos.imports().list()?.iter().any(is_others) {
                     return Err(another_import());
@@ -165,6 +169,7 @@ impl<S: Store> Service<S> {
         operator.reaches_all()?;
         let (app, keys, templates) = self.arriving(&head).await?;
         let now = self.inner.clock.now();
+        let issuer_gate = self.issuer_gate(&app)?;
         let mark =
             ImportMark { app_id: app.id, source: head.source, done: 0, began_at: now, updated_at: now };
         self.inner
@@ -173,6 +178,7 @@ impl<S: Store> Service<S> {
                 if let Some(begun) = begun_of(repos, &app, &mark.source)? {
                     return Ok(begun);
                 }
+                check_issuer(repos, &app, &issuer_gate)?;
                 if !repos.imports().begin(&app, &mark)? {
                     return Err(another_import());
                 }
@@ -183,11 +189,21 @@ impl<S: Store> Service<S> {
             .await
     }
 
+    /// The counter that imports of one issuer write first, so that each sees what the one before has taken.
+    fn issuer_gate(&self, app: &App) -> Result<QuotaKey, ServiceError> {
+        self.counter(AppId::NONE, "issuer.gate", &[app.issuer.as_bytes()], Duration::days(1))
+    }
+
     /// The application with its keys and messages, as they stand in the source.
     fn head_of(&self, head: &ImportHead) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
         let id = self.id_of(&head.app)?;
         let (mut app, mail, sms) = app_of(&head.app, id).map_err(ServiceError::invalid)?;
         check_together(&app)?;
+        // Every application of this server, also one to come, has its issuer below this address.
+        let below = format!("{}/apps/", self.inner.settings.public_url);
+        if app.issuer.strip_prefix(&below).is_some_and(|rest| rest != id.to_string()) {
+            return Err(issuer_taken(&app));
+        }
         if head.takes_old_app_tokens {
             app.token_generation = OLD_GENERATION;
         }
@@ -221,21 +237,17 @@ impl<S: Store> Service<S> {
         if !head.takes_old_app_tokens {
             app.token_generation = count_of_arrival(now);
         }
-        let signs = signing_key(&keys, now).map(|key| key.kid.clone());
-        let has_private = head
-            .keys
-            .iter()
-            .zip(&keys)
-            .any(|(record, key)| record.private_key.is_some() && Some(&key.kid) == signs.as_ref());
-        if !has_private {
-            let until = now + Duration::hours(i64::from(app.settings.user_jwt_hours.max(1))) + KEY_TAIL;
-            for key in &mut keys {
-                // What cannot sign here must not be chosen to: the new key is the later one.
-                key.signs_from = key.signs_from.min(now - Duration::SECOND);
-                // One that retires already goes when it would have. Tokens of a longer life before may be about.
-                let last = key.tokens_until.map_or(until, |last| until.max(last + KEY_TAIL));
-                key.published_until = key.published_until.or(Some(last));
-            }
+        let present =
+            keys.iter().filter(|key| key.signs_from <= now).max_by_key(|key| (key.signs_from, &key.kid));
+        let signs_here = present.is_some_and(|key| key.private.is_some() && key.is_published(now));
+        let until = now + Duration::hours(i64::from(app.settings.user_jwt_hours.max(1))) + KEY_TAIL;
+        for key in keys.iter_mut().filter(|key| !signs_here || key.private.is_none()) {
+            key.signs_from = key.signs_from.min(now - Duration::SECOND);
+            // A key that retires already goes when it would have. Tokens of a longer life before may be about.
+            let last = key.tokens_until.map_or(until, |last| until.max(last + KEY_TAIL));
+            key.published_until = key.published_until.or(Some(last));
+        }
+        if !signs_here {
             keys.push(self.new_key(app.id, now).await?);
         }
         Ok((app, keys, templates))
@@ -471,6 +483,19 @@ fn name_is_free(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceEr
         return Ok(());
     }
     Err(ServiceError::app_name_taken(&app.name))
+}
+
+/// Refuses an issuer that another application of this server has: with it, one's tokens would pass for the other's.
+fn check_issuer(repos: &mut dyn Repositories, app: &App, gate: &QuotaKey) -> Result<(), ServiceError> {
+    repos.quotas().reserve(gate, u32::MAX)?;
+    match repos.apps().find_by_issuer(&app.issuer)? {
+        Some(other) if other != app.id => Err(issuer_taken(app)),
+        _ => Ok(()),
+    }
+}
+
+fn issuer_taken(app: &App) -> ServiceError {
+    ServiceError::invalid(format!("the issuer {:?} belongs to another application", app.issuer))
 }
 
 fn too_many(limit: u32) -> ServiceError {

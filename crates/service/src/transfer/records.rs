@@ -1,6 +1,6 @@
 //! Domain values as records, with their secrets as they were asked for: what `values` reads, the other way round.
 
-use latchkey_crypto::{OVER_RAW, SealContext, SigningKey, TotpSecret};
+use latchkey_crypto::{OVER_RAW, SealContext, TotpSecret};
 use latchkey_domain::{
     App, AppKey, EmailTemplate, Invite, InviteState, Signup, SignupState, User, UserStatus,
 };
@@ -13,7 +13,6 @@ use super::secret_form::SecretForm;
 use super::values::{KINDS, STATUSES, place};
 use crate::outbox::mail_key_of;
 use crate::second_factor::authenticator_of;
-use crate::signing::private_key_of;
 use crate::sms::account_of;
 use crate::{Service, ServiceError};
 
@@ -51,13 +50,9 @@ impl<S: Store> Service<S> {
 
     pub(super) fn key_record(&self, key: &AppKey, secrets: &SecretForm) -> Result<KeyRecord, ServiceError> {
         let mut private_key = None;
-        if secrets.leaves() {
-            let der = self.inner.keys.open_sealed(&private_key_of(key.app_id, &key.kid), &key.private)?;
-            // A key that came without its private half has none.
-            if !der.is_empty() {
-                let pem = SigningKey::from_pkcs8(&der)?.to_pem()?;
-                private_key = secrets.of(&place("key", &key.kid), pem.as_bytes())?;
-            }
+        if secrets.leaves() && key.private.is_some() {
+            let pem = self.signing_key(key.app_id, key)?.to_pem()?;
+            private_key = secrets.of(&place("key", &key.kid), pem.as_bytes())?;
         }
         Ok(KeyRecord {
             public_key: key.public_pem.clone(),

@@ -269,20 +269,21 @@ impl<S: Store> Service<S> {
     pub(super) fn key_of(&self, app_id: AppId, record: &KeyRecord) -> Result<AppKey, String> {
         let public = PublicKey::from_pem(&record.public_key).map_err(|error| error.to_string())?;
         let private = match &record.private_key {
-            None => Vec::new(),
+            None => None,
             Some(pem) => {
                 let key = SigningKey::from_pem(pem).map_err(|error| error.to_string())?;
                 if key.public().kid() != public.kid() {
                     return Err("the private key belongs to another public key".to_owned());
                 }
-                key.to_pkcs8().map_err(|error| error.to_string())?.to_vec()
+                let der = key.to_pkcs8().map_err(|error| error.to_string())?;
+                Some(self.sealed(&private_key_of(app_id, public.kid()), &der)?)
             }
         };
         Ok(AppKey {
             app_id,
             kid: public.kid().to_owned(),
             public_pem: public.to_pem().to_owned(),
-            private: self.sealed(&private_key_of(app_id, public.kid()), &private)?,
+            private,
             created_at: record.created_at,
             signs_from: record.signs_from,
             published_until: record.published_until,

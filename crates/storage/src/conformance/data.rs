@@ -35,7 +35,7 @@ pub(super) fn app(number: u8) -> (App, AppKey) {
         app_id: id,
         kid: format!("kid-{number}"),
         public_pem: "-----BEGIN PUBLIC KEY-----".to_owned(),
-        private: Sealed::from_bytes(vec![number; 40]),
+        private: Some(Sealed::from_bytes(vec![number; 40])),
         created_at: at(0),
         signs_from: at(0),
         published_until: None,

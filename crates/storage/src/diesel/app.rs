@@ -97,7 +97,7 @@ impl AppKeyRow {
             app_id: key.app_id.as_bytes().to_vec(),
             kid: key.kid.clone(),
             public_pem: key.public_pem.clone(),
-            private: key.private.as_bytes().to_vec(),
+            private: key.private.as_ref().map_or_else(Vec::new, |sealed| sealed.as_bytes().to_vec()),
             created_at: to_stored_time(key.created_at),
             signs_from: to_stored_time(key.signs_from),
             published_until: key.published_until.map(to_stored_time),
@@ -110,7 +110,8 @@ impl AppKeyRow {
             app_id: AppId::from_bytes(Column("app_keys", "app_id").bytes(&self.app_id)?),
             kid: self.kid,
             public_pem: self.public_pem,
-            private: Sealed::from_bytes(self.private),
+            // An empty column is a key whose private half stayed elsewhere.
+            private: Some(self.private).filter(|sealed| !sealed.is_empty()).map(Sealed::from_bytes),
             created_at: from_stored_time(self.created_at),
             signs_from: from_stored_time(self.signs_from),
             published_until: self.published_until.map(from_stored_time),
@@ -158,6 +159,16 @@ impl AppReader for Unit<'_> {
             .get_result(conn)
             .optional())?;
         row.map(AppRow::into_app).transpose()
+    }
+
+    fn find_by_issuer(&mut self, issuer: &str) -> Result<Option<AppId>, StorageError> {
+        let id: Option<Vec<u8>> = on_backend!(self, conn => apps::table
+            .filter(apps::issuer.eq(issuer))
+            .order(apps::id)
+            .select(apps::id)
+            .first(conn)
+            .optional())?;
+        id.map(|id| Column("apps", "id").bytes(&id).map(AppId::from_bytes)).transpose()
     }
 
     fn list(&mut self, before: Option<AppId>, limit: u32) -> Result<Vec<App>, StorageError> {

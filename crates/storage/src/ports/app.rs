@@ -22,6 +22,12 @@ pub trait AppReader {
         name: &AppName,
     ) -> Result<Option<App>, StorageError>;
 
+    /// The id of the application with this issuer, one that is being imported included.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn find_by_issuer(&mut self, issuer: &str) -> Result<Option<AppId>, StorageError>;
+
     /// At most `limit` applications, newest first, those made before `before` if it is given.
     ///
     /// # Errors

@@ -1,0 +1,1 @@
+CREATE INDEX apps_by_issuer ON apps (issuer);
