@@ -118,7 +118,7 @@ fn source(file: &Path, text: &str, found: &mut Vec<String>) {
 
 /// SEC-088: whatever belongs to an application is found within it.
 fn methods_without_app(text: &str) -> Vec<String> {
-    let carriers = ["AppId", "&User)", "&Signup)", "&StoredCode)"];
+    let carriers = ["AppId", "&User)", "&User,", "&Signup)", "&Signup,", "&StoredCode)"];
     text.split("    fn ")
         .skip(1)
         .filter_map(|rest| rest.split_once("->").map(|(signature, _)| signature))

@@ -100,6 +100,7 @@ mod tests {
             factors: crate::two_factor::Factors::default(),
             is_administrator: false,
             social: None,
+            revision: 0,
         }
     }
 

@@ -55,6 +55,9 @@ pub struct User {
     pub is_administrator: bool,
     /// Who they are to another service, for those who sign in with its tokens.
     pub social: Option<SocialIdentity>,
+    /// Moves with every change of status, sessions, names, metadata, locale or role: what was read under one revision
+    /// is written under that revision or read again.
+    pub revision: i64,
 }
 
 impl User {

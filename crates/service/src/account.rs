@@ -9,9 +9,10 @@ use time::{Duration, OffsetDateTime};
 
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_user, gate};
+use crate::context::RACES;
 use crate::limits::Rate;
 use crate::login::LoginName;
-use crate::new_user::offered_locale;
+use crate::new_user::{is_reserved, offered_locale};
 use crate::{Refusal, Service, ServiceError};
 
 /// A user with the application whose user they are.
@@ -81,14 +82,14 @@ impl<S: Store> Service<S> {
             }
             // A handle wins over a user name, so that this one would sign nobody in.
             repos.quotas().reserve(&name_gate, u32::MAX)?;
-            let is_handle = match Handle::parse(name.as_str()) {
+            let is_taken = match Handle::parse(name.as_str()) {
                 Ok(handle) => {
                     repos.users().find_by_handle(app.id, &handle)?.is_some()
-                        || repos.users().is_held(app.id, &handle, now)?
+                        || is_reserved(repos.users(), app, &handle, now)?
                 }
-                Err(_) => false,
+                Err(_) => true,
             };
-            if is_handle || repos.users().find_by_user_name(app.id, &name)?.is_some() {
+            if is_taken {
                 return Err(Refusal::UserNameTaken.into());
             }
             Ok(UserChange { user_name: Some(name.clone()), ..UserChange::default() })
@@ -170,11 +171,11 @@ impl<S: Store> Service<S> {
             .store
             .transact("user.change", move |repos| {
                 let app = repos.apps().find(token.app_id)?.ok_or(Refusal::AppGone)?;
-                let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
-                let change = change(repos, &app, &user)?;
-                if !repos.users().change(app.id, user.id, &change, now)? {
-                    return Err(Refusal::InvalidData.into());
-                }
+                change_read_user(repos, now, |repos| {
+                    let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
+                    let change = change(repos, &app, &user)?;
+                    Ok((user, change))
+                })?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await
@@ -238,6 +239,24 @@ impl<S: Store> Service<S> {
         }
         deleted
     }
+}
+
+/// Changes a user by what was read of them: reads again, and decides again, when somebody else was faster.
+///
+/// # Errors
+/// What `decide` refuses; [`ServiceError::Unavailable`] when the race is lost every time.
+pub(crate) fn change_read_user(
+    repos: &mut dyn Repositories,
+    now: OffsetDateTime,
+    decide: impl Fn(&mut dyn Repositories) -> Result<(User, UserChange), ServiceError>,
+) -> Result<User, ServiceError> {
+    for _ in 0..RACES {
+        let (user, change) = decide(repos)?;
+        if repos.users().change(&user, &change, now)? {
+            return Ok(user);
+        }
+    }
+    Err(ServiceError::Unavailable("too many concurrent updates of the user".to_owned()))
 }
 
 /// Removes a user with their codes, attempts, invitations and waiting messages; the handle stays taken for as long as the

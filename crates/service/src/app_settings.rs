@@ -7,6 +7,7 @@ use latchkey_domain::{
 use latchkey_notifiers::{MailAddress, SmsAccount};
 use latchkey_storage::{Repositories, Store};
 use secrecy::{ExposeSecret as _, SecretString};
+use time::OffsetDateTime;
 
 use crate::audit::Act;
 use crate::context::RACES;
@@ -372,6 +373,47 @@ impl<S: Store> Service<S> {
         self.note(Some(act), done).await?;
         self.find_app(id).await
     }
+}
+
+impl<S: Store> Service<S> {
+    /// Changes what belongs to an application beside its own row (keys, templates), one change at a time: its revision
+    /// moves first, so that whoever comes second waits and reads what the first one wrote.
+    pub(crate) async fn change_app(
+        &self,
+        act: Act,
+        change: impl Fn(&mut dyn Repositories, &App) -> Result<(), ServiceError> + Send + Sync + 'static,
+    ) -> Result<(), ServiceError> {
+        let (id, now, entry) = (act.app_id, self.inner.clock.now(), self.done(&act)?);
+        let done = self
+            .inner
+            .store
+            .transact("app.change", move |repos| {
+                let app = move_revision(repos, id, now)?;
+                change(repos, &app)?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await;
+        self.note(Some(act), done).await
+    }
+}
+
+/// Moves the revision of an application and returns the application as it is from then on.
+///
+/// # Errors
+/// [`Refusal::UnknownApp`]; [`ServiceError::Unavailable`] when the race is lost every time.
+pub(crate) fn move_revision(
+    repos: &mut dyn Repositories,
+    id: AppId,
+    now: OffsetDateTime,
+) -> Result<App, ServiceError> {
+    for _ in 0..RACES {
+        let before = repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+        let app = App { revision: before.revision + 1, updated_at: now, ..before.clone() };
+        if repos.apps().update(&app, before.revision)? {
+            return Ok(app);
+        }
+    }
+    Err(ServiceError::Unavailable("too many concurrent updates of the application".to_owned()))
 }
 
 fn social(settings: &mut AppSettings, provider: Provider) -> &mut SocialLogin {

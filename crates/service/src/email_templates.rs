@@ -101,35 +101,36 @@ impl<S: Store> Service<S> {
         }
         let mut act = Act::of_operator("updateEmailTemplate", words.app_id, &operator);
         act.detail = Some(format!("{}-{}", words.name.as_str(), words.locale.as_str()));
-        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
-        let done = self
-            .inner
-            .store
-            .transact("templates.word", move |repos| {
-                let (app_id, name, locale) = (words.app_id, words.name, words.locale);
-                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                if !app.settings.locales.contains(&locale) {
-                    return Err(ServiceError::invalid(format!(
-                        "the app does not offer the locale {}",
-                        locale.as_str()
-                    )));
-                }
-                let old = repos.email_templates().find(app_id, name, locale)?;
-                let old = old.map_or_else(|| built_in(app_id, name, locale, app.created_at), Ok)?;
-                let template = EmailTemplate {
-                    subject: words.subject.clone(),
-                    reply_to: words.reply_to.clone(),
-                    html: words.html.clone(),
-                    link_text: words.link_text.clone().unwrap_or(old.link_text),
-                    updated_at: now,
-                    ..old
-                };
-                repos.email_templates().put(&template)?;
-                repos.audit().add(&entry)?;
-                Ok(template)
-            })
-            .await;
-        self.note(Some(act), done).await
+        let (now, wanted) = (self.inner.clock.now(), words.clone());
+        // The application's revision moves with its templates: of two changes that build on one text, neither is lost.
+        self.change_app(act, move |repos, app| {
+            let (app_id, name, locale) = (words.app_id, words.name, words.locale);
+            if !app.settings.locales.contains(&locale) {
+                return Err(ServiceError::invalid(format!(
+                    "the app does not offer the locale {}",
+                    locale.as_str()
+                )));
+            }
+            let old = repos.email_templates().find(app_id, name, locale)?;
+            let old = old.map_or_else(|| built_in(app_id, name, locale, app.created_at), Ok)?;
+            let template = EmailTemplate {
+                subject: words.subject.clone(),
+                reply_to: words.reply_to.clone(),
+                html: words.html.clone(),
+                link_text: words.link_text.clone().unwrap_or(old.link_text),
+                updated_at: now,
+                ..old
+            };
+            Ok(repos.email_templates().put(&template)?)
+        })
+        .await?;
+        let stored = self.inner.store.read("templates.find", move |readers| {
+            readers
+                .email_templates()
+                .find(wanted.app_id, wanted.name, wanted.locale)
+                .map_err(ServiceError::from)
+        });
+        stored.await?.ok_or_else(|| Refusal::UnknownApp.into())
     }
 }
 

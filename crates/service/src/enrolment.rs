@@ -444,7 +444,7 @@ pub(crate) fn write_factors(
     new_codes: Option<&[KeyedDigest]>,
     now: OffsetDateTime,
 ) -> Result<bool, ServiceError> {
-    if !repos.factors().change(user.app_id, user.id, &user.factors, to, now)? {
+    if !repos.factors().change(user, to, now)? {
         return Ok(false);
     }
     if new_codes.is_some() || user.factors.protect() != to.protect() {

@@ -2,7 +2,7 @@
 
 use latchkey_domain::{
     App, AppKey, AuditEntry, Code, CodePurpose, Handle, Invite, InviteId, InviteState, Locale, Source,
-    TemplateName, User, UserId, max_users,
+    TemplateName, User, UserId,
 };
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
@@ -13,7 +13,7 @@ use crate::caller::{accepted, find_app_of, find_user};
 use crate::codes::{CodeSubject, CodeTry, Tried};
 use crate::limits::Rate;
 use crate::mail::{is_mailable, worded};
-use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::new_user::{is_reserved, new_user, offered_locale};
 use crate::throttle::settle_right;
 use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
 
@@ -72,8 +72,7 @@ impl<S: Store> Service<S> {
             .read("invite.begin", move |readers| {
                 let (app, sender) = find_user(readers, &finding)?;
                 let is_taken = readers.users().find_by_handle(app.id, &handle)?.is_some()
-                    || readers.users().is_held(app.id, &handle, now)?
-                    || Self::is_user_name(readers.users(), app.id, &handle)?;
+                    || is_reserved(readers.users(), &app, &handle, now)?;
                 let words = worded(readers.email_templates(), app.id, TemplateName::Invite, Locale::EN)?;
                 Ok::<_, ServiceError>((app, sender, is_taken, words))
             })
@@ -185,8 +184,7 @@ impl<S: Store> Service<S> {
                 let app = find_app_of(readers, &caller)?;
                 let keys = readers.apps().keys(app.id)?;
                 let is_taken = readers.users().find_by_handle(app.id, &wanted)?.is_some()
-                    || readers.users().is_held(app.id, &wanted, now)?
-                    || Self::is_user_name(readers.users(), app.id, &wanted)?;
+                    || is_reserved(readers.users(), &app, &wanted, now)?;
                 Ok::<_, ServiceError>((app, keys, is_taken))
             })
             .await?;
@@ -241,7 +239,7 @@ impl<S: Store> Service<S> {
         let (slot, welcome) = self.welcomes(app, &user.handle, &[user.locale]).await?;
         let origin = self.origin(app.id, user.id, source)?;
         let entry = AuditEntry { user_id: Some(user.id), ..self.done(&act)? };
-        let limit = max_users(app, self.inner.settings.mode);
+        let admission = self.admission(app, &user.handle)?;
         let service = self.clone();
         let added = self
             .inner
@@ -251,10 +249,11 @@ impl<S: Store> Service<S> {
                     Ok(invite) => invite,
                     Err(refusal) => return Err(refusal.into()),
                 };
-                if !repos.invites().verify(invite.app_id, invite.id, now)? {
+                if !repos.invites().verify(&invite, now)? {
                     return Err(Refusal::HandleTaken.into());
                 }
-                add_within_limit(repos, &user, limit, now)?;
+                let app = repos.apps().find(user.app_id)?.ok_or(Refusal::AppGone)?;
+                admission.add(repos, &app, &user, now)?;
                 for code in repos.codes().list(invite.app_id, CodePurpose::Invite, invite.id.as_bytes())? {
                     repos.codes().consume(invite.app_id, code.id, now)?;
                 }

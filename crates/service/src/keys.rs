@@ -11,7 +11,6 @@ use time::{Duration, OffsetDateTime};
 
 use crate::audit::{Act, Call};
 use crate::caller::gate;
-use crate::context::RACES;
 use crate::signing::private_key_of;
 use crate::{AppView, Caller, Operator, Refusal, Service, ServiceError};
 
@@ -67,7 +66,8 @@ impl<S: Store> Service<S> {
         let act = Act::of_operator("rotateAppKey", id, &operator);
         let now = self.inner.clock.now();
         let new = self.new_key(id, now + self.inner.settings.key_set_life * KEY_LEAD).await?;
-        self.change_keys(act, move |repos, app, keys| {
+        self.change_app(act, move |repos, app| {
+            let keys = repos.apps().keys(app.id)?;
             if keys.iter().any(|key| key.is_next(now)) {
                 let text = "a new key is published already and signs soon".to_owned();
                 return Err(ServiceError::Explained(Refusal::Conflict, text));
@@ -92,7 +92,8 @@ impl<S: Store> Service<S> {
         let act = Act::of_operator("regenerateAppKey", id, &operator);
         let (_, old) = self.app_with_keys(id).await?;
         let new = self.new_key(id, self.inner.clock.now()).await?;
-        self.change_keys(act, move |repos, _, keys| {
+        self.change_app(act, move |repos, app| {
+            let keys = repos.apps().keys(app.id)?;
             for key in keys.iter().filter(|key| key.kid != new.kid) {
                 repos.apps().remove_key(id, &key.kid)?;
             }
@@ -256,38 +257,6 @@ impl<S: Store> Service<S> {
             published_until: None,
             tokens_until: None,
         })
-    }
-
-    /// Changes the keys of an application as they are in the database, one change at a time: its revision moves.
-    async fn change_keys(
-        &self,
-        act: Act,
-        change: impl Fn(&mut dyn Repositories, &App, &[AppKey]) -> Result<(), ServiceError>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Result<(), ServiceError> {
-        let (id, now, entry) = (act.app_id, self.inner.clock.now(), self.done(&act)?);
-        let done = self
-            .inner
-            .store
-            .transact("app.keys", move |repos| {
-                for _ in 0..RACES {
-                    let before = repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
-                    let app = App { revision: before.revision + 1, updated_at: now, ..before.clone() };
-                    if !repos.apps().update(&app, before.revision)? {
-                        continue;
-                    }
-                    let keys = repos.apps().keys(id)?;
-                    change(repos, &app, &keys)?;
-                    return repos.audit().add(&entry).map_err(ServiceError::from);
-                }
-                Err(ServiceError::Unavailable(
-                    "the application was changed by others all the time".to_owned(),
-                ))
-            })
-            .await;
-        self.note(Some(act), done).await
     }
 }
 

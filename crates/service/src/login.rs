@@ -3,7 +3,7 @@
 use latchkey_crypto::{AppToken, Verdict};
 use latchkey_domain::{
     App, AppKey, ClientPassword, Handle, InvalidHandle, Metadata, Signup, SignupFlow, SignupState, Source,
-    User, UserId, UserName, UserStatus, max_users,
+    User, UserId, UserName, UserStatus,
 };
 use latchkey_storage::{Readers, Store};
 use time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
 use crate::limits::Rate;
-use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::new_user::{new_user, offered_locale};
 use crate::throttle::{Counted, Origin, note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
 
@@ -377,12 +377,13 @@ impl<S: Store> Service<S> {
         };
         let tokens = self.issue_tokens(&app, &keys, &user)?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
-        let limit = max_users(&app, self.inner.settings.mode);
+        let admission = self.admission(&app, &user.handle)?;
         self.inner
             .store
             .transact("login.anonymous", move |repos| {
                 if is_new {
-                    add_within_limit(repos, &user, limit, now)?;
+                    let app = repos.apps().find(user.app_id)?.ok_or(Refusal::AppGone)?;
+                    admission.add(repos, &app, &user, now)?;
                 } else {
                     // Every return is noted: who never came back is removed after a while.
                     repos.users().note_login(user.app_id, user.id, now)?;

@@ -1,34 +1,85 @@
-//! What all ways to become a user share.
+//! Adding users: the rules and the one unit of work that every way to become a user shares.
 
 use latchkey_crypto::is_common_password;
 use latchkey_domain::{
     App, AppId, ClientPassword, Factors, Handle, KeyedDigest, Locale, LoginRecord, Metadata, Sealed,
-    Sessions, User, UserId, UserStatus,
+    Sessions, User, UserId, UserName, UserStatus, max_users,
 };
-use latchkey_storage::{QuotaKey, Repositories};
+use latchkey_storage::{QuotaKey, Repositories, Store, UserReader};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Refusal, ServiceError};
+use crate::{Refusal, Service, ServiceError};
 
-/// Adds a user, if the application may have one more.
-pub(crate) fn add_within_limit(
-    repos: &mut dyn Repositories,
-    user: &User,
-    limit: Option<u32>,
+/// Whether a handle that no user has is taken all the same: held for a deleted user, equal to somebody's user name (the
+/// two would sign in by the same text), or giving the `sub` of another user's tokens.
+pub(crate) fn is_reserved(
+    users: &mut (impl UserReader + ?Sized),
+    app: &App,
+    handle: &Handle,
     now: OffsetDateTime,
-) -> Result<(), ServiceError> {
-    if let Some(limit) = limit {
-        // Whoever counts must be alone: this row is written first, so that the next one waits for our commit.
-        let subject = KeyedDigest::from_bytes([0; 32]);
-        let expires_at = now + Duration::days(1);
-        let gate = QuotaKey { app_id: user.app_id, kind: "users.gate", subject, period: 0, expires_at };
-        repos.quotas().reserve(&gate, u32::MAX)?;
-        let is_there = repos.users().find(user.app_id, user.id)?.is_some();
-        if !is_there && repos.users().are_at_least(user.app_id, limit)? {
-            return Err(Refusal::SignupOff.into());
-        }
+) -> Result<bool, ServiceError> {
+    if users.is_held(app.id, handle, now)? {
+        return Ok(true);
     }
-    if repos.users().add(user)? { Ok(()) } else { Err(Refusal::HandleTaken.into()) }
+    // By the key: a handle that only looks like the name is found by the name too.
+    if let Ok(name) = UserName::parse(handle.key())
+        && users.find_by_user_name(app.id, &name)?.is_some()
+    {
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// What adding a user needs, computed before the unit of work.
+pub(crate) struct Admission {
+    gates: Vec<QuotaKey>,
+    limit: Option<u32>,
+}
+
+impl<S: Store> Service<S> {
+    /// Prepares to add a user with this handle.
+    pub(crate) fn admission(&self, app: &App, handle: &Handle) -> Result<Admission, ServiceError> {
+        let gates = vec![self.name_gate(app.id, handle.key())?];
+        Ok(Admission { gates, limit: max_users(app, self.inner.settings.mode) })
+    }
+
+    /// The counter that whoever takes a text as handle or as user name writes first, so that the next one waits for it.
+    pub(crate) fn name_gate(&self, app_id: AppId, text: &str) -> Result<QuotaKey, ServiceError> {
+        self.counter(app_id, "names.gate", &[text.as_bytes()], Duration::days(1))
+    }
+}
+
+impl Admission {
+    /// Adds a user: the one way in, whatever the door. `app` was read in this unit of work.
+    ///
+    /// # Errors
+    /// [`Refusal::HandleTaken`]; [`Refusal::SignupOff`] when the application has all its users.
+    pub(crate) fn add(
+        &self,
+        repos: &mut dyn Repositories,
+        app: &App,
+        user: &User,
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        for gate in &self.gates {
+            repos.quotas().reserve(gate, u32::MAX)?;
+        }
+        if is_reserved(repos.users(), app, &user.handle, now)? {
+            return Err(Refusal::HandleTaken.into());
+        }
+        if let Some(limit) = self.limit {
+            // Whoever counts must be alone: this row is written first, so that the next one waits for our commit.
+            let subject = KeyedDigest::from_bytes([0; 32]);
+            let expires_at = now + Duration::days(1);
+            let gate = QuotaKey { app_id: user.app_id, kind: "users.gate", subject, period: 0, expires_at };
+            repos.quotas().reserve(&gate, u32::MAX)?;
+            let is_there = repos.users().find(user.app_id, user.id)?.is_some();
+            if !is_there && repos.users().are_at_least(user.app_id, limit)? {
+                return Err(Refusal::SignupOff.into());
+            }
+        }
+        if repos.users().add(user)? { Ok(()) } else { Err(Refusal::HandleTaken.into()) }
+    }
 }
 
 /// A user who has shown that the handle is theirs.
@@ -55,6 +106,7 @@ pub(crate) fn new_user(
         factors: Factors::default(),
         is_administrator: false,
         social: None,
+        revision: 0,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::audit::Act;
 use crate::caller::gate;
 use crate::codes::{CodeSubject, NewCode};
 use crate::mail::{Slot, is_mailable, worded};
-use crate::new_user::offered_locale;
+use crate::new_user::{is_reserved, offered_locale};
 use crate::users::not_sent;
 use crate::{Operator, Refusal, Service, ServiceError};
 
@@ -139,13 +139,14 @@ impl<S: Store> Service<S> {
             .store
             .transact("invite.operator", move |repos| {
                 let (app_id, handle) = (invite.app_id, &invite.handle);
-                gate(&repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?)?;
+                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                gate(&app)?;
                 let mut open = repos.invites().list(app_id, handle)?;
                 open.retain(|invite| invite.state == InviteState::Pending);
                 let exists = if is_new {
                     !open.is_empty()
                         || repos.users().find_by_handle(app_id, handle)?.is_some()
-                        || repos.users().is_held(app_id, handle, invite.created_at)?
+                        || is_reserved(repos.users(), &app, handle, invite.created_at)?
                 } else {
                     open.iter().all(|open| open.id != invite.id)
                 };

@@ -6,10 +6,10 @@ use latchkey_crypto::AppToken;
 use latchkey_domain::{
     App, AppId, AppKey, AuditEntry, Code, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
     OPEN_ATTEMPTS, OutboxMessage, Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName,
-    User, UserId, UserName, max_users,
+    User, UserId,
 };
 use latchkey_notifiers::{Language, MessageKind, percent_encoded};
-use latchkey_storage::{QuotaKey, Repositories, Store, UserReader};
+use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::caller::{find_app, gate};
 use crate::codes::CodeSubject;
 use crate::limits::Rate;
 use crate::mail::{Slot, Worded, built_in, is_mailable, worded};
-use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::new_user::{is_reserved, new_user, offered_locale};
 use crate::throttle::settle_right;
 pub use completion::{CompleteSignUp, SignUpCompleted};
 
@@ -54,7 +54,7 @@ struct Beginning {
     app: App,
     keys: Vec<AppKey>,
     existing: Option<User>,
-    is_held: bool,
+    is_reserved: bool,
     attempts: Vec<Signup>,
 }
 
@@ -86,22 +86,6 @@ impl<S: Store> Service<S> {
         self.note(act, result).await
     }
 
-    /// Whether somebody's user name is what would be a new user's handle: they would sign in by the same text.
-    pub(crate) fn is_user_name(
-        users: &mut (impl UserReader + ?Sized),
-        app_id: AppId,
-        handle: &Handle,
-    ) -> Result<bool, ServiceError> {
-        // By what it is found with: one that only looks like the name is found by the name too.
-        let Ok(name) = UserName::parse(handle.key()) else { return Ok(false) };
-        Ok(users.find_by_user_name(app_id, &name)?.is_some())
-    }
-
-    /// What whoever takes a text as handle or as user name writes first, so that the next one waits for it.
-    pub(crate) fn name_gate(&self, app_id: AppId, text: &str) -> Result<QuotaKey, ServiceError> {
-        self.counter(app_id, "names.gate", &[text.as_bytes()], Duration::days(1))
-    }
-
     async fn sign_up_now(
         &self,
         token: AppToken,
@@ -118,7 +102,7 @@ impl<S: Store> Service<S> {
         }
         self.inner.limits.take(Rate::SignUp, source, now)?;
         let flow = app.settings.signup_flow;
-        let is_taken = found.existing.is_some() || found.is_held;
+        let is_taken = found.existing.is_some() || found.is_reserved;
         // An account that exists at once cannot be promised to somebody who has one.
         let is_neutral = app.settings.neutral_answers && flow != SignupFlow::None;
         if is_taken && !is_neutral {
@@ -183,10 +167,9 @@ impl<S: Store> Service<S> {
                 gate(&app)?;
                 let keys = readers.apps().keys(app.id)?;
                 let existing = readers.users().find_by_handle(app.id, &handle)?;
-                let is_held = readers.users().is_held(app.id, &handle, now)?
-                    || Self::is_user_name(readers.users(), app.id, &handle)?;
+                let is_reserved = is_reserved(readers.users(), &app, &handle, now)?;
                 let attempts = readers.signups().list(app.id, &handle)?;
-                Ok::<_, ServiceError>(Beginning { app, keys, existing, is_held, attempts })
+                Ok::<_, ServiceError>(Beginning { app, keys, existing, is_reserved, attempts })
             })
             .await
     }
@@ -233,19 +216,13 @@ impl<S: Store> Service<S> {
         let (slot, welcome) = self.welcomes(app, &user.handle, &[user.locale]).await?;
         let origin = self.origin(app.id, user.id, source)?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
-        let limit = max_users(app, self.inner.settings.mode);
-        let gate = self.name_gate(app.id, user.handle.key())?;
+        let admission = self.admission(app, &user.handle)?;
         let added = self
             .inner
             .store
             .transact("signup.add_user", move |repos| {
-                repos.quotas().reserve(&gate, u32::MAX)?;
-                if repos.users().is_held(user.app_id, &user.handle, now)?
-                    || Self::is_user_name(repos.users(), user.app_id, &user.handle)?
-                {
-                    return Err(Refusal::HandleTaken.into());
-                }
-                add_within_limit(repos, &user, limit, now)?;
+                let app = repos.apps().find(user.app_id)?.ok_or(Refusal::AppGone)?;
+                admission.add(repos, &app, &user, now)?;
                 settle_right(repos, user.app_id, user.id, origin, None)?;
                 welcome.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
                 repos.audit().add(&entry).map_err(ServiceError::from)

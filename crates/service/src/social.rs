@@ -5,7 +5,7 @@
 use latchkey_crypto::IdToken;
 use latchkey_domain::{
     App, AppId, AppKey, Handle, Locale, Metadata, Provider, SocialIdentity, SocialLogin, User, UserId,
-    UserStatus, max_users,
+    UserStatus,
 };
 use latchkey_storage::{Readers, Store};
 use time::Duration;
@@ -15,7 +15,7 @@ use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app, find_app_of, find_user, gate};
 use crate::limits::Rate;
 use crate::mail::is_mailable;
-use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::new_user::{is_reserved, new_user, offered_locale};
 use crate::throttle::{note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
 
@@ -174,7 +174,7 @@ impl<S: Store> Service<S> {
         let app_token = call.caller.clone().app()?;
         let SocialSignUp { token, handle, metadata, locale } = request;
         let (now, wanted) = (self.inner.clock.now(), handle.clone());
-        let (app, keys, existing, is_held) = self
+        let (app, keys, existing, is_reserved) = self
             .inner
             .store
             .read("social.sign_up.begin", move |readers| {
@@ -182,8 +182,8 @@ impl<S: Store> Service<S> {
                 gate(&app)?;
                 let keys = readers.apps().keys(app.id)?;
                 let existing = readers.users().find_by_handle(app.id, &wanted)?;
-                let is_held = readers.users().is_held(app.id, &wanted, now)?;
-                Ok::<_, ServiceError>((app, keys, existing, is_held))
+                let is_reserved = is_reserved(readers.users(), &app, &wanted, now)?;
+                Ok::<_, ServiceError>((app, keys, existing, is_reserved))
             })
             .await?;
         offered(&app, token.provider)?;
@@ -200,13 +200,13 @@ impl<S: Store> Service<S> {
             return Err(Refusal::ProviderTokenInvalid.into());
         }
         // What is taken is told to whom the address belongs, and to nobody else. That is no sign-up.
-        if existing.is_some() || is_held {
+        if existing.is_some() || is_reserved {
             self.inner.limits.give_back(Rate::SignUp, call.source);
         }
         if let Some(existing) = existing {
             return Err(account_exists(&existing).into());
         }
-        if is_held {
+        if is_reserved {
             return Err(Refusal::HandleAccountExists.into());
         }
         let locale = offered_locale(&app, locale.as_deref())?;
@@ -241,8 +241,7 @@ impl<S: Store> Service<S> {
         let origin = self.origin(app.id, id, call.source)?;
         let detail = Some(identity.provider.name().to_owned());
         let entry = self.done(&Act { user_id: Some(id), detail, ..act })?;
-        let limit = max_users(app, self.inner.settings.mode);
-        let gate = self.name_gate(app.id, user.handle.key())?;
+        let admission = self.admission(app, &user.handle)?;
         let named: [&[u8]; 2] =
             [identity.provider.name().as_bytes(), identity.subject.as_deref().unwrap_or_default().as_bytes()];
         let identity_gate = self.counter(app.id, "social.gate", &named, Duration::days(1))?;
@@ -250,7 +249,6 @@ impl<S: Store> Service<S> {
             .inner
             .store
             .transact("social.sign_up", move |repos| {
-                repos.quotas().reserve(&gate, u32::MAX)?;
                 repos.quotas().reserve(&identity_gate, u32::MAX)?;
                 let subject = identity.subject.as_deref().unwrap_or_default();
                 let by_identity = repos.users().find_by_subject(user.app_id, identity.provider, subject)?;
@@ -261,12 +259,8 @@ impl<S: Store> Service<S> {
                 if let Some(other) = existing.filter(|other| other.id != user.id) {
                     return Err(ServiceError::from(account_exists(&other)));
                 }
-                if repos.users().is_held(user.app_id, &user.handle, now)?
-                    || Self::is_user_name(repos.users(), user.app_id, &user.handle)?
-                {
-                    return Err(Refusal::HandleAccountExists.into());
-                }
-                add_within_limit(repos, &user, limit, now).map_err(|error| match error {
+                let app = repos.apps().find(user.app_id)?.ok_or(Refusal::AppGone)?;
+                admission.add(repos, &app, &user, now).map_err(|error| match error {
                     ServiceError::Refused(Refusal::HandleTaken) => Refusal::HandleAccountExists.into(),
                     other => other,
                 })?;

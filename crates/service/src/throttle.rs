@@ -250,9 +250,16 @@ pub(crate) fn settle_right(
     origin: Origin,
     counted: Option<&Counted>,
 ) -> Result<(), ServiceError> {
-    let Some(user) = forget_failures(repos, app_id, id, origin, counted)? else { return Ok(()) };
-    if let Some(sources) = user.login.sources.after_login(&origin.mark, origin.day) {
-        repos.users().note_sources(app_id, id, &sources)?;
+    let Some(mut user) = forget_failures(repos, app_id, id, origin, counted)? else { return Ok(()) };
+    for _ in 0..RACES {
+        let known = &user.login.sources;
+        let Some(sources) = known.after_login(&origin.mark, origin.day) else { return Ok(()) };
+        if repos.users().note_sources(app_id, id, (known, &sources))? {
+            return Ok(());
+        }
+        // Another log-in has added its source meanwhile.
+        let Some(fresh) = repos.users().find(app_id, id)? else { return Ok(()) };
+        user = fresh;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Periodic work: rows go when their time is over. Many instances may run it; each job is one's at a time,
 //! done in small units of work, and goes on at the next turn where it was stopped.
 
-use latchkey_domain::{AppId, KeyState, key_state};
+use latchkey_domain::{AppId, AppKey, KeyState, key_state};
 use latchkey_storage::{Expired, Store};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 
+use crate::app_settings::move_revision;
 use crate::{Service, ServiceError};
 
 const EVERY: Duration = Duration::hours(1);
@@ -17,6 +18,12 @@ const CODES_STAY: Duration = Duration::days(7);
 const ATTEMPTS_STAY: Duration = Duration::days(30);
 /// Messages that were given up are kept for the operator to look at.
 const DEAD_STAY: Duration = Duration::days(30);
+
+/// The names of keys that nothing needs any more.
+fn retired(keys: &[AppKey], now: OffsetDateTime) -> Vec<String> {
+    let retired = keys.iter().filter(|key| key_state(keys, key, now) == KeyState::Retired);
+    retired.map(|key| key.kid.clone()).collect()
+}
 
 impl<S: Store> Service<S> {
     /// Does what is due, every minute, until `stop` says so. What another instance may have changed is looked at every
@@ -133,16 +140,18 @@ impl<S: Store> Service<S> {
             .store
             .read("purge.keys", move |readers| readers.apps().keys(id).map_err(ServiceError::from));
         let keys = keys.await?;
-        let retired = keys.iter().filter(|key| key_state(&keys, key, now) == KeyState::Retired);
-        let kids: Vec<String> = retired.map(|key| key.kid.clone()).collect();
-        if kids.is_empty() {
+        if retired(&keys, now).is_empty() {
             return Ok(0);
         }
-        let going = kids.clone();
-        self.inner
+        // Somebody may have made tokens live longer meanwhile, and the key with them.
+        let kids = self
+            .inner
             .store
             .transact("purge.keys", move |repos| {
-                going.iter().try_for_each(|kid| repos.apps().remove_key(id, kid)).map_err(ServiceError::from)
+                let app = move_revision(repos, id, now)?;
+                let kids = retired(&repos.apps().keys(app.id)?, now);
+                kids.iter().try_for_each(|kid| repos.apps().remove_key(id, kid))?;
+                Ok::<_, ServiceError>(kids)
             })
             .await?;
         self.inner.signing.forget(id, &kids);

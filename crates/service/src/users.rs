@@ -2,19 +2,19 @@
 
 use latchkey_domain::{
     App, AppId, CodePurpose, Failures, Familiarity, Handle, InvalidMetadata, MetadataFields, TemplateName,
-    User, UserChange, UserId, UserStatus, masked, max_users, user_claims,
+    User, UserChange, UserId, UserStatus, masked, user_claims,
 };
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::{Repositories, Store};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::account::remove_user;
+use crate::account::{change_read_user, remove_user};
 use crate::audit::Act;
 use crate::codes::CodeSubject;
 use crate::context::RACES;
 use crate::mail::{Notice, built_in, is_mailable, worded};
-use crate::new_user::{add_within_limit, new_user, offered_locale};
+use crate::new_user::{is_reserved, new_user, offered_locale};
 use crate::{NewPassword, Operator, Refusal, Service, ServiceError};
 
 /// A user whom an operator adds.
@@ -56,8 +56,7 @@ impl<S: Store> Service<S> {
         let found = self.inner.store.read("user.add.find", move |readers| {
             let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
             let is_taken = readers.users().find_by_handle(app_id, &handle)?.is_some()
-                || readers.users().is_held(app_id, &handle, now)?
-                || Self::is_user_name(readers.users(), app_id, &handle)?;
+                || is_reserved(readers.users(), &app, &handle, now)?;
             Ok::<_, ServiceError>((app, is_taken))
         });
         let (app, is_taken) = found.await?;
@@ -81,13 +80,12 @@ impl<S: Store> Service<S> {
             ..new_user(app_id, new.handle, made, now)
         };
         act.user_id = Some(id);
-        let (entry, limit, added) =
-            (self.done(&act)?, max_users(&app, self.inner.settings.mode), user.clone());
+        let (entry, admission, added) = (self.done(&act)?, self.admission(&app, &user.handle)?, user.clone());
         self.inner
             .store
             .transact("user.add", move |repos| {
-                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                add_within_limit(repos, &added, limit, now)?;
+                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                admission.add(repos, &app, &added, now)?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await?;
@@ -250,12 +248,13 @@ impl<S: Store> Service<S> {
             .store
             .transact("user.metadata", move |repos| {
                 let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                let user = repos.users().find_by_handle(app_id, &handle)?.ok_or(Refusal::UnknownUser)?;
-                let lists = (&app.settings.metadata, &app.settings.invite_metadata);
-                let metadata = MetadataFields::set_by_operator(lists, &user.metadata, &sent);
-                let metadata = Some(metadata.map_err(invalid_metadata)?);
-                let change = UserChange { metadata, ..UserChange::default() };
-                repos.users().change(app_id, user.id, &change, now)?;
+                change_read_user(repos, now, |repos| {
+                    let user = repos.users().find_by_handle(app_id, &handle)?.ok_or(Refusal::UnknownUser)?;
+                    let lists = (&app.settings.metadata, &app.settings.invite_metadata);
+                    let metadata = MetadataFields::set_by_operator(lists, &user.metadata, &sent);
+                    let metadata = Some(metadata.map_err(invalid_metadata)?);
+                    Ok((user, UserChange { metadata, ..UserChange::default() }))
+                })?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
@@ -274,8 +273,10 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
         self.on_user(operator, ("updateAppUser", format!("{status:?}")), user, move |repos, (app_id, id)| {
-            let change = UserChange { status: Some(status), ..UserChange::default() };
-            repos.users().change(app_id, id, &change, now)?;
+            change_read_user(repos, now, |repos| {
+                let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                Ok((user, UserChange { status: Some(status), ..UserChange::default() }))
+            })?;
             if status == UserStatus::Suspended {
                 end_sessions(repos, app_id, id, now)?;
                 repos.codes().remove_all(app_id, id.as_bytes())?;
@@ -298,9 +299,10 @@ impl<S: Store> Service<S> {
         let now = self.inner.clock.now();
         let action = ("setAdministrator", is_administrator.to_string());
         self.on_user(operator, action, user, move |repos, (app_id, id)| {
-            let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
-            let change = UserChange { is_administrator: Some(is_administrator), ..UserChange::default() };
-            repos.users().change(app_id, id, &change, now)?;
+            let user = change_read_user(repos, now, |repos| {
+                let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                Ok((user, UserChange { is_administrator: Some(is_administrator), ..UserChange::default() }))
+            })?;
             if user.is_administrator && !is_administrator {
                 end_sessions(repos, app_id, id, now)?;
             }

@@ -126,13 +126,16 @@ fn postgres_keeps_the_rules_that_make_a_schema_shardable() {
 fn postgres_is_migrated_once_by_many_instances_at_once() {
     let database = TestDatabase::postgres();
     let location = database.location();
-    while Database::revert_last_migration(location).is_ok() {}
+    let mut reverted = 0;
+    while Database::revert_last_migration(location).is_ok() {
+        reverted += 1;
+    }
     let applied: usize = std::thread::scope(|scope| {
         let instances: Vec<_> =
             (0..4).map(|_| scope.spawn(|| Database::migrate(location).unwrap())).collect();
         instances.into_iter().map(|instance| instance.join().unwrap()).sum()
     });
-    assert_eq!(applied, 31);
+    assert_eq!(applied, reverted);
 }
 
 #[test]

@@ -137,6 +137,7 @@ async fn sec_004_a_right_login_replaces_an_imported_hash() {
         factors: latchkey_domain::Factors::default(),
         is_administrator: false,
         social: None,
+        revision: 0,
     };
     store.transact("test", move |repos| repos.users().add(&user)).await.unwrap();
 

@@ -26,6 +26,7 @@ mod factor_races;
 mod factors;
 mod forged_keys;
 mod hostile;
+mod interleaving;
 mod invite;
 mod keys;
 mod limits;

@@ -399,7 +399,7 @@ async fn a_number_that_was_stored_stays_readable<S: Store>(app: TestApp<S>) {
             let user = repos.users().find(app_id, id)?.unwrap();
             let given = latchkey_domain::Phone::from_stored("+4901511234567").ok();
             let to = latchkey_domain::Factors { given_phone: given, ..user.factors.clone() };
-            repos.factors().change(app_id, id, &user.factors, &to, user.created_at)
+            repos.factors().change(&user, &to, user.created_at)
         })
         .await;
     assert!(stored.unwrap());

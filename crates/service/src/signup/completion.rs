@@ -1,6 +1,6 @@
 //! The second half of a sign-up: its code comes back, and the attempt becomes a user.
 
-use latchkey_domain::{App, Code, CodeId, CodePurpose, Handle, Locale, Signup, TemplateName, max_users};
+use latchkey_domain::{App, Code, CodeId, CodePurpose, Handle, Locale, Signup, TemplateName};
 use latchkey_storage::{Repositories, Store};
 use time::OffsetDateTime;
 
@@ -9,7 +9,7 @@ use crate::caller::find_app_of;
 use crate::codes::{CodeTry, Tried};
 use crate::limits::Rate;
 use crate::mail::worded;
-use crate::new_user::{add_within_limit, new_user};
+use crate::new_user::new_user;
 use crate::throttle::settle_right;
 use crate::{Refusal, Service, ServiceError, Tokens};
 
@@ -95,7 +95,7 @@ impl<S: Store> Service<S> {
         let (slot, welcomes) = self.welcomes(&app, &user.handle, &[locale]).await?;
         let origin = self.origin(app_id, user_id, call.source)?;
         let entry = self.done(&Act { user_id: Some(user_id), ..act })?;
-        let limit = max_users(&app, self.inner.settings.mode);
+        let admission = self.admission(&app, &user.handle)?;
         let completed = self
             .inner
             .store
@@ -107,7 +107,8 @@ impl<S: Store> Service<S> {
                     return Err(Refusal::InvalidData.into());
                 }
                 complete(repos, &attempts, &attempt, code, now)?;
-                add_within_limit(repos, &user, limit, now)?;
+                let app = repos.apps().find(app_id)?.ok_or(Refusal::AppGone)?;
+                admission.add(repos, &app, &user, now)?;
                 settle_right(repos, app_id, user.id, origin, None)?;
                 welcomes.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
@@ -153,7 +154,7 @@ fn complete(
     now: OffsetDateTime,
 ) -> Result<(), ServiceError> {
     let app_id = attempt.app_id;
-    if !repos.signups().verify(app_id, attempt.id, now)? || !repos.codes().consume(app_id, code, now)? {
+    if !repos.signups().verify(attempt, now)? || !repos.codes().consume(app_id, code, now)? {
         return Err(Refusal::HandleTaken.into());
     }
     for other in attempts {

@@ -9,6 +9,7 @@ mod departures;
 mod records;
 mod secret_form;
 mod seen;
+mod user_import;
 mod values;
 mod zip_import;
 

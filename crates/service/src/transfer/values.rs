@@ -221,6 +221,7 @@ impl<S: Store> Service<S> {
             },
             is_administrator: record.administrator,
             social,
+            revision: 0,
             handle,
         })
     }

@@ -51,7 +51,9 @@ pub async fn failures_are_counted_by_one_racer_each(store: impl Store) {
     let noted = sources.clone();
     let (app_id, id) = (app.id, user.id);
     let found = write(&store, move |repos| {
-        repos.users().note_sources(app_id, id, &noted)?;
+        let none = KnownSources::default();
+        assert!(repos.users().note_sources(app_id, id, (&none, &noted))?);
+        assert!(!repos.users().note_sources(app_id, id, (&none, &none))?, "they have changed since");
         repos.users().find(app_id, id)
     })
     .await
@@ -98,7 +100,10 @@ pub async fn a_user_name_is_taken_once(store: impl Store) {
                     return Ok(false);
                 }
                 let change = UserChange { user_name: Some(name), ..UserChange::default() };
-                repos.users().change(app_id, UserId::from_bytes([number; 16]), &change, at(9))
+                let Some(user) = repos.users().find(app_id, UserId::from_bytes([number; 16]))? else {
+                    return Ok(false);
+                };
+                repos.users().change(&user, &change, at(9))
             })
             .await
         }
@@ -114,7 +119,13 @@ pub async fn a_user_name_is_taken_once(store: impl Store) {
     };
     let changed = write(&store, move |repos| {
         let id = UserId::from_bytes([1; 16]);
-        assert!(repos.users().change(app_id, id, &change, at(11))?);
+        let Some(user) = repos.users().find(app_id, id)? else { return Ok(None) };
+        assert!(repos.users().change(&user, &change, at(11))?);
+        assert!(!repos.users().change(&user, &UserChange::default(), at(12))?, "the revision has moved");
+        let Some(user) = repos.users().find(app_id, id)? else { return Ok(None) };
+        let (from, to) = (user.sessions, user.sessions.end_all());
+        assert!(repos.users().change_sessions(app_id, id, from, to, at(11))?);
+        assert!(!repos.users().change(&user, &UserChange::default(), at(12))?, "so it has with the sessions");
         repos.users().find(app_id, id)
     })
     .await
@@ -178,19 +189,20 @@ pub async fn an_invite_is_verified_once(store: impl Store) {
         created_at: at(1),
         updated_at: at(1),
     };
-    let id = invite.id;
+    let first_time = invite.clone();
     let repeated = Invite { created_at: at(2), updated_at: at(2), ..invite.clone() };
     let (listed, first, second) = write(&store, move |repos| {
         repos.invites().put(&invite)?;
         repos.invites().put(&repeated)?;
         let listed = repos.invites().list(app_id, &invite.handle)?;
-        Ok((listed, repos.invites().verify(app_id, id, at(3))?, repos.invites().verify(app_id, id, at(3))?))
+        assert!(!repos.invites().verify(&first_time, at(3))?, "it was sent again since");
+        Ok((listed, repos.invites().verify(&repeated, at(3))?, repos.invites().verify(&repeated, at(3))?))
     })
     .await;
     assert_eq!((listed.len(), listed[0].created_at, listed[0].updated_at), (1, at(1), at(2)));
     assert_eq!(listed[0].sender_reference, "from the client");
     assert!(first && !second);
-    write(&store, move |repos| repos.invites().remove(app_id, id)).await;
+    write(&store, move |repos| repos.invites().remove(app_id, InviteId::from_bytes([5; 16]))).await;
 }
 
 /// A message is worded per locale, anew in place, and goes with its locale.

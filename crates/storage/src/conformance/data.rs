@@ -70,6 +70,7 @@ pub(super) fn user(app_id: AppId, number: u8, handle: &str) -> User {
         factors: Factors::default(),
         is_administrator: false,
         social: None,
+        revision: 0,
     }
 }
 

@@ -14,9 +14,12 @@ async fn stored_user(store: &impl Store, app_id: AppId, number: u8) -> User {
     added
 }
 
+async fn found(store: &impl Store, app_id: AppId, id: UserId) -> User {
+    store.read("test", move |readers| readers.users().find(app_id, id)).await.unwrap().unwrap()
+}
+
 async fn factors_of(store: &impl Store, app_id: AppId, id: UserId) -> Factors {
-    let found = store.read("test", move |readers| readers.users().find(app_id, id));
-    found.await.unwrap().unwrap().factors
+    found(store, app_id, id).await.factors
 }
 
 fn enrolled(from: &Factors, secret: u8) -> Factors {
@@ -30,23 +33,28 @@ pub async fn change_once_per_revision(store: impl Store) {
     let id = stored_user(&store, app_id, 1).await.id;
     let from = factors_of(&store, app_id, id).await;
     let to = enrolled(&from, 7);
-    for expected in [true, false] {
-        let (from, to) = (from.clone(), to.clone());
-        let changed = write(&store, move |repos| repos.factors().change(app_id, id, &from, &to, at(3)));
+    let user = found(&store, app_id, id).await;
+    // Whoever was signed out everywhere since they were read changes nothing.
+    let mut signed_out = user.clone();
+    signed_out.sessions = user.sessions.end_all();
+    for (user, expected) in [(signed_out, false), (user.clone(), true), (user, false)] {
+        let to = to.clone();
+        let changed = write(&store, move |repos| repos.factors().change(&user, &to, at(3)));
         assert_eq!(changed.await, expected);
     }
     let secret = Sealed::from_bytes(vec![7; 50]);
     assert!(write(&store, move |repos| repos.factors().accept_step(app_id, id, &secret, 9)).await);
     // Who changes something else has not seen the step, and does not take it back.
-    let from = Factors { revision: from.revision + 1, ..to };
-    let to = Factors { given_phone: Phone::parse("+4915112345678").ok(), ..from.clone() };
-    assert!(write(&store, move |repos| repos.factors().change(app_id, id, &from, &to, at(4))).await);
+    let mut user = found(&store, app_id, id).await;
+    user.factors = Factors { revision: from.revision + 1, ..to };
+    let to = Factors { given_phone: Phone::parse("+4915112345678").ok(), ..user.factors.clone() };
+    assert!(write(&store, move |repos| repos.factors().change(&user, &to, at(4))).await);
     let now = factors_of(&store, app_id, id).await;
     assert_eq!(now.authenticator.as_ref().unwrap().last_step, Some(9));
     assert!(now.given_phone.is_some());
     // Another secret begins anew.
-    let (from, to) = (now.clone(), enrolled(&now, 8));
-    assert!(write(&store, move |repos| repos.factors().change(app_id, id, &from, &to, at(5))).await);
+    let (user, to) = (found(&store, app_id, id).await, enrolled(&now, 8));
+    assert!(write(&store, move |repos| repos.factors().change(&user, &to, at(5))).await);
     assert_eq!(factors_of(&store, app_id, id).await.authenticator.unwrap().last_step, None);
 }
 
@@ -54,9 +62,9 @@ pub async fn change_once_per_revision(store: impl Store) {
 pub async fn a_step_is_accepted_by_one_of_64_racers(store: impl Store) {
     let app_id = stored_app(&store, 1).await.id;
     let id = stored_user(&store, app_id, 1).await.id;
-    let from = factors_of(&store, app_id, id).await;
-    let to = enrolled(&from, 7);
-    write(&store, move |repos| repos.factors().change(app_id, id, &from, &to, at(3))).await;
+    let user = found(&store, app_id, id).await;
+    let to = enrolled(&user.factors, 7);
+    write(&store, move |repos| repos.factors().change(&user, &to, at(3))).await;
     let secret = Sealed::from_bytes(vec![7; 50]);
     let racers: Vec<_> = (0..64)
         .map(|_| {
@@ -102,10 +110,10 @@ pub async fn a_verified_phone_is_one_users(store: impl Store) {
     let mut results = Vec::new();
     for (app_id, number) in [(app_id, 1), (app_id, 2), (elsewhere, 3)] {
         let id = stored_user(&store, app_id, number).await.id;
-        let from = factors_of(&store, app_id, id).await;
-        let to = Factors { verified_phone: Some(phone.clone()), ..from.clone() };
+        let user = found(&store, app_id, id).await;
+        let to = Factors { verified_phone: Some(phone.clone()), ..user.factors.clone() };
         let changed: Result<bool, StorageError> =
-            store.transact("test", move |repos| repos.factors().change(app_id, id, &from, &to, at(3))).await;
+            store.transact("test", move |repos| repos.factors().change(&user, &to, at(3))).await;
         results.push(changed.is_ok());
     }
     assert_eq!(results, [true, false, true]);

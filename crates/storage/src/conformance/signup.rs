@@ -33,9 +33,13 @@ pub async fn is_verified_once(store: impl Store) {
     let app_id = stored_app(&store, 1).await.id;
     let attempt = signup(app_id, 1, "ana@example.com", 1);
     let id = attempt.id;
+    let read = attempt.clone();
     write(&store, move |repos| repos.signups().put(&attempt)).await;
-    assert!(write(&store, move |repos| repos.signups().verify(app_id, id, at(9))).await);
-    assert!(!write(&store, move |repos| repos.signups().verify(app_id, id, at(9))).await);
+    let mut replaced = read.clone();
+    replaced.user_id = latchkey_domain::UserId::from_bytes([99; 16]);
+    for (attempt, expected) in [(replaced, false), (read.clone(), true), (read, false)] {
+        assert_eq!(write(&store, move |repos| repos.signups().verify(&attempt, at(9))).await, expected);
+    }
     assert_eq!(attempts(&store, app_id).await[0].state, SignupState::Verified);
     write(&store, move |repos| repos.signups().remove(app_id, id)).await;
     assert!(attempts(&store, app_id).await.is_empty());

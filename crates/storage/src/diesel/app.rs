@@ -165,8 +165,9 @@ impl AppReader for Unit<'_> {
         let id: Option<Vec<u8>> = on_backend!(self, conn => apps::table
             .filter(apps::issuer.eq(issuer))
             .order(apps::id)
+            .limit(1)
             .select(apps::id)
-            .first(conn)
+            .get_result(conn)
             .optional())?;
         id.map(|id| Column("apps", "id").bytes(&id).map(AppId::from_bytes)).transpose()
     }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use latchkey_domain::{
-    AppId, Authenticator, Factors, KeyedDigest, Phone, Provider, Sealed, SocialIdentity, UserId,
+    AppId, Authenticator, Factors, KeyedDigest, Phone, Provider, Sealed, SocialIdentity, User, UserId,
 };
 use time::OffsetDateTime;
 
@@ -83,19 +83,13 @@ fn stored_step(step: u64) -> Option<i64> {
 }
 
 impl FactorRepository for Unit<'_> {
-    fn change(
-        &mut self,
-        app_id: AppId,
-        id: UserId,
-        from: &Factors,
-        to: &Factors,
-        now: OffsetDateTime,
-    ) -> Result<bool, StorageError> {
-        let columns = FactorColumns::of(to);
+    fn change(&mut self, user: &User, to: &Factors, now: OffsetDateTime) -> Result<bool, StorageError> {
+        let (from, columns) = (&user.factors, FactorColumns::of(to));
         let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(users::id.eq(id.as_bytes().as_slice()))
+            .filter(users::app_id.eq(user.app_id.as_bytes().as_slice()))
+            .filter(users::id.eq(user.id.as_bytes().as_slice()))
             .filter(users::factor_revision.eq(from.revision))
+            .filter(users::epoch.eq(user.sessions.epoch))
             .set((
                 users::given_phone.eq(&columns.given_phone),
                 users::verified_phone.eq(&columns.verified_phone),
@@ -108,8 +102,8 @@ impl FactorRepository for Unit<'_> {
         let secret = |factors: &Factors| factors.authenticator.as_ref().map(|own| own.secret.clone());
         if changed == 1 && secret(from) != secret(to) {
             on_backend!(self, conn => diesel::update(users::table)
-                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-                .filter(users::id.eq(id.as_bytes().as_slice()))
+                .filter(users::app_id.eq(user.app_id.as_bytes().as_slice()))
+                .filter(users::id.eq(user.id.as_bytes().as_slice()))
                 .set((
                     users::totp_secret.eq(&columns.totp_secret),
                     users::totp_step.eq(columns.totp_step),

@@ -109,10 +109,11 @@ impl InviteRepository for Unit<'_> {
         Ok(())
     }
 
-    fn verify(&mut self, app_id: AppId, id: InviteId, now: OffsetDateTime) -> Result<bool, StorageError> {
+    fn verify(&mut self, invite: &Invite, now: OffsetDateTime) -> Result<bool, StorageError> {
         let changed = on_backend!(self, conn => diesel::update(invites::table)
-            .filter(invites::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(invites::id.eq(id.as_bytes().as_slice()))
+            .filter(invites::app_id.eq(invite.app_id.as_bytes().as_slice()))
+            .filter(invites::id.eq(invite.id.as_bytes().as_slice()))
+            .filter(invites::updated_at.eq(to_stored_time(invite.updated_at)))
             .filter(invites::state.eq(name_of(&STATES, &InviteState::Pending)))
             .set((
                 invites::state.eq(name_of(&STATES, &InviteState::Verified)),

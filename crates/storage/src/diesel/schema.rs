@@ -85,6 +85,7 @@
         provider -> Nullable<Text>,
         provider_subject -> Nullable<Text>,
         administrator -> Bool,
+        revision -> BigInt,
     }
 }
 

@@ -108,10 +108,11 @@ impl SignupRepository for Unit<'_> {
         Ok(())
     }
 
-    fn verify(&mut self, app_id: AppId, id: SignupId, now: OffsetDateTime) -> Result<bool, StorageError> {
+    fn verify(&mut self, signup: &Signup, now: OffsetDateTime) -> Result<bool, StorageError> {
         let changed = on_backend!(self, conn => diesel::update(signups::table)
-            .filter(signups::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(signups::id.eq(id.as_bytes().as_slice()))
+            .filter(signups::app_id.eq(signup.app_id.as_bytes().as_slice()))
+            .filter(signups::id.eq(signup.id.as_bytes().as_slice()))
+            .filter(signups::user_id.eq(signup.user_id.as_bytes().as_slice()))
             .filter(signups::state.eq(name_of(&STATES, &SignupState::Pending)))
             .set((
                 signups::state.eq(name_of(&STATES, &SignupState::Verified)),

@@ -42,6 +42,7 @@ pub(super) struct UserRow {
     lock_mailed_at: Option<PrimitiveDateTime>,
     known_sources: Vec<u8>,
     administrator: bool,
+    revision: i64,
     #[diesel(embed)]
     factors: FactorColumns,
     #[diesel(embed)]
@@ -72,6 +73,7 @@ impl UserRow {
             lock_mailed_at: user.login.lock_mailed_at.map(to_stored_time),
             known_sources: user.login.sources.to_bytes(),
             administrator: user.is_administrator,
+            revision: user.revision,
             factors: FactorColumns::of(&user.factors),
             social: SocialColumns::of(user.social.as_ref()),
         }
@@ -106,6 +108,7 @@ impl UserRow {
             last_login_at: self.last_login_at.map(from_stored_time),
             login,
             is_administrator: self.administrator,
+            revision: self.revision,
             factors: self.factors.into_factors()?,
             social: self.social.into_identity()?,
         })
@@ -121,6 +124,7 @@ struct ChangeRow {
     user_name: Option<String>,
     status: Option<String>,
     administrator: Option<bool>,
+    revision: i64,
     updated_at: PrimitiveDateTime,
 }
 
@@ -264,6 +268,7 @@ impl UserRepository for Unit<'_> {
             .set((
                 users::epoch.eq(to.epoch),
                 users::spared_token.eq(&spared),
+                users::revision.eq(users::revision + 1),
                 users::updated_at.eq(to_stored_time(now)),
             ))
             .execute(conn))?;
@@ -300,14 +305,15 @@ impl UserRepository for Unit<'_> {
         &mut self,
         app_id: AppId,
         id: UserId,
-        sources: &KnownSources,
-    ) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::update(users::table)
+        (from, to): (&KnownSources, &KnownSources),
+    ) -> Result<bool, StorageError> {
+        let changed = on_backend!(self, conn => diesel::update(users::table)
             .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(users::id.eq(id.as_bytes().as_slice()))
-            .set(users::known_sources.eq(sources.to_bytes()))
+            .filter(users::known_sources.eq(from.to_bytes()))
+            .set(users::known_sources.eq(to.to_bytes()))
             .execute(conn))?;
-        Ok(())
+        Ok(changed == 1)
     }
 
     fn note_lock_mail(
@@ -317,16 +323,19 @@ impl UserRepository for Unit<'_> {
         now: OffsetDateTime,
         before: OffsetDateTime,
     ) -> Result<bool, StorageError> {
-        let Some(user) = UserReader::find(self, app_id, id)? else { return Ok(false) };
-        if user.login.lock_mailed_at.is_some_and(|mailed| mailed > before) {
-            return Ok(false);
-        }
-        on_backend!(self, conn => diesel::update(users::table)
+        let changed = on_backend!(self, conn => diesel::update(users::table)
             .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
             .filter(users::id.eq(id.as_bytes().as_slice()))
+            .filter(
+                users::lock_mailed_at
+                    .is_null()
+                    .or(users::lock_mailed_at.le(to_stored_time(before)))
+                    // A time to come is of a clock that was ahead.
+                    .or(users::lock_mailed_at.gt(to_stored_time(now))),
+            )
             .set(users::lock_mailed_at.eq(to_stored_time(now)))
             .execute(conn))?;
-        Ok(true)
+        Ok(changed == 1)
     }
 
     fn reset_password(
@@ -357,8 +366,7 @@ impl UserRepository for Unit<'_> {
 
     fn change(
         &mut self,
-        app_id: AppId,
-        id: UserId,
+        user: &User,
         change: &UserChange,
         now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
@@ -368,22 +376,15 @@ impl UserRepository for Unit<'_> {
             user_name: change.user_name.as_ref().map(|name| name.as_str().to_owned()),
             status: change.status.map(|status| name_of(&STATUSES, &status).to_owned()),
             administrator: change.is_administrator,
+            revision: user.revision + 1,
             updated_at: to_stored_time(now),
         };
-        let changed = if set.user_name.is_some() {
-            on_backend!(self, conn => diesel::update(users::table)
-                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-                .filter(users::id.eq(id.as_bytes().as_slice()))
-                .filter(users::user_name.is_null())
-                .set(&set)
-                .execute(conn))?
-        } else {
-            on_backend!(self, conn => diesel::update(users::table)
-                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-                .filter(users::id.eq(id.as_bytes().as_slice()))
-                .set(&set)
-                .execute(conn))?
-        };
+        let changed = on_backend!(self, conn => diesel::update(users::table)
+            .filter(users::app_id.eq(user.app_id.as_bytes().as_slice()))
+            .filter(users::id.eq(user.id.as_bytes().as_slice()))
+            .filter(users::revision.eq(user.revision))
+            .set(&set)
+            .execute(conn))?;
         Ok(changed == 1)
     }
 

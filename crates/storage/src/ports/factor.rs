@@ -1,25 +1,19 @@
 //! Second factors of users, and their recovery codes.
 
-use latchkey_domain::{AppId, Factors, KeyedDigest, Sealed, SocialIdentity, UserId};
+use latchkey_domain::{AppId, Factors, KeyedDigest, Sealed, SocialIdentity, User, UserId};
 use time::OffsetDateTime;
 
 use crate::StorageError;
 
 /// Changes second factors, and what ties a user to another service.
 pub trait FactorRepository {
-    /// Replaces a user's factors, unless they have changed since they were read. `false` then. The last step of
-    /// an authenticator that stays is not touched.
+    /// Replaces a user's factors, unless they or the user's epoch have changed since `user` was read: whoever was
+    /// suspended or signed out meanwhile changes nothing. `false` then. The last step of an authenticator that stays is
+    /// not touched.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn change(
-        &mut self,
-        app_id: AppId,
-        id: UserId,
-        from: &Factors,
-        to: &Factors,
-        now: OffsetDateTime,
-    ) -> Result<bool, StorageError>;
+    fn change(&mut self, user: &User, to: &Factors, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Accepts a step of an authenticator: it and all older ones are used up. `false` when it was already, or
     /// the authenticator is another one now.

@@ -22,11 +22,11 @@ pub trait InviteRepository: InviteReader {
     /// [`StorageError`].
     fn put(&mut self, invite: &Invite) -> Result<(), StorageError>;
 
-    /// Marks a pending invitation as verified. `false` when it no longer is pending.
+    /// Marks a pending invitation as verified. `false` when it is no longer pending, or was sent again since it was read.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn verify(&mut self, app_id: AppId, id: InviteId, now: OffsetDateTime) -> Result<bool, StorageError>;
+    fn verify(&mut self, invite: &Invite, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Removes an invitation.
     ///

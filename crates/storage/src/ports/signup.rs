@@ -22,11 +22,11 @@ pub trait SignupRepository: SignupReader {
     /// [`StorageError`].
     fn put(&mut self, signup: &Signup) -> Result<(), StorageError>;
 
-    /// Marks a pending attempt as verified. `false` when it no longer is pending.
+    /// Marks a pending attempt as verified. `false` when it is no longer pending, or was replaced since it was read.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn verify(&mut self, app_id: AppId, id: SignupId, now: OffsetDateTime) -> Result<bool, StorageError>;
+    fn verify(&mut self, signup: &Signup, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Removes an attempt.
     ///

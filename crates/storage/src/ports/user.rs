@@ -106,12 +106,16 @@ pub trait UserRepository: UserReader {
         to: Failures,
     ) -> Result<bool, StorageError>;
 
-    /// Notes where the user is known to log in from.
+    /// Replaces where the user is known to log in from, unless that has changed since it was read. `false` then.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn note_sources(&mut self, app_id: AppId, id: UserId, sources: &KnownSources)
-    -> Result<(), StorageError>;
+    fn note_sources(
+        &mut self,
+        app_id: AppId,
+        id: UserId,
+        sources: (&KnownSources, &KnownSources),
+    ) -> Result<bool, StorageError>;
 
     /// Notes that the owner was told of a lock, unless they were told since `before`. `false` then.
     ///
@@ -139,18 +143,13 @@ pub trait UserRepository: UserReader {
         now: OffsetDateTime,
     ) -> Result<bool, StorageError>;
 
-    /// Changes what `change` names. `false` when there is no such user, or a user name is to be set where there
-    /// is one.
+    /// Changes what `change` names, unless the user is gone or their revision has moved since `user` was read.
+    /// `false` then.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn change(
-        &mut self,
-        app_id: AppId,
-        id: UserId,
-        change: &UserChange,
-        now: OffsetDateTime,
-    ) -> Result<bool, StorageError>;
+    fn change(&mut self, user: &User, change: &UserChange, now: OffsetDateTime)
+    -> Result<bool, StorageError>;
 
     /// Removes a user. `false` when there is none.
     ///

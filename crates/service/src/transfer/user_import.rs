@@ -1,0 +1,141 @@
+//! Users that are imported into an application that exists.
+
+use latchkey_domain::{AppId, AuditEntry, SocialIdentity, User, max_users};
+use latchkey_storage::{Brought, Readers, Store};
+use latchkey_transfer::UserRecord;
+
+use super::arrivals::{Taken, TakenIn};
+use crate::audit::Act;
+use crate::{Operator, Refusal, Service, ServiceError};
+
+impl<S: Store> Service<S> {
+    /// Looks whether users could be brought into an application, and changes nothing: what is wrong with each, or that
+    /// its handle or id is taken.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn check_users(
+        &self,
+        app_id: AppId,
+        records: Vec<UserRecord>,
+    ) -> Result<TakenIn, ServiceError> {
+        let now = self.inner.clock.now();
+        let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
+        self.inner
+            .store
+            .read("import.check", move |readers| {
+                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let mut found = Vec::with_capacity(users.len());
+                for user in &users {
+                    found.push(match user {
+                        Err(reason) => Taken::Refused(reason.clone()),
+                        Ok(user) => standing_of(readers, user)?,
+                    });
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    /// Looks whether an application has room for so many more users.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::SignupOff`], explained, when it has not.
+    pub async fn check_room(&self, app_id: AppId, more: u32) -> Result<(), ServiceError> {
+        let mode = self.inner.settings.mode;
+        self.inner
+            .store
+            .read("import.room", move |readers| {
+                let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let Some(limit) = max_users(&app, mode).filter(|_| more > 0) else { return Ok(()) };
+                match limit.checked_sub(more) {
+                    Some(room) if !readers.users().are_at_least(app_id, room + 1)? => Ok(()),
+                    _ => Err(too_many(limit)),
+                }
+            })
+            .await
+    }
+
+    /// Brings users into an application that is there. Each that cannot be taken is told, the others are taken.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::SignupOff`], explained, when the application would have too many.
+    pub async fn import_users(
+        &self,
+        operator: Operator,
+        app_id: AppId,
+        records: Vec<UserRecord>,
+    ) -> Result<TakenIn, ServiceError> {
+        operator.reaches(app_id)?;
+        let now = self.inner.clock.now();
+        let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
+        let mode = self.inner.settings.mode;
+        let entry = self.done(&Act::of_operator("importUsers", app_id, &operator))?;
+        self.inner
+            .store
+            .transact("import.users", move |repos| {
+                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let mut taken = Vec::with_capacity(users.len());
+                for user in &users {
+                    taken.push(match user {
+                        Err(reason) => Taken::Refused(reason.clone()),
+                        Ok(user) => match repos.imports().add_user(user)? {
+                            Brought::Added => Taken::Added,
+                            Brought::Known => Taken::Known,
+                            Brought::Taken => Taken::Refused(
+                                "handle, id, user name, number or identity are another user's".to_owned(),
+                            ),
+                        },
+                    });
+                }
+                let added = taken.iter().filter(|taken| **taken == Taken::Added).count();
+                if added == 0 {
+                    return Ok(taken);
+                }
+                if let Some(limit) = max_users(&app, mode)
+                    && repos.users().are_at_least(app_id, limit.saturating_add(1))?
+                {
+                    return Err(too_many(limit));
+                }
+                repos.audit().add(&AuditEntry { detail: Some(format!("{added} users")), ..entry.clone() })?;
+                Ok(taken)
+            })
+            .await
+    }
+}
+
+/// Whether a user could be added: what is one user's alone must be nobody else's.
+fn standing_of(readers: &mut dyn Readers, user: &User) -> Result<Taken, ServiceError> {
+    let app_id = user.app_id;
+    let users = readers.users();
+    let others = |what: &str| Ok(Taken::Refused(format!("the {what} is another user's")));
+    match users.find_by_handle(app_id, &user.handle)? {
+        Some(known) if known.id == user.id => return Ok(Taken::Known),
+        Some(_) => {
+            let text = "the handle is there already, with another id or createdAt: an import changes nobody";
+            return Ok(Taken::Refused(text.to_owned()));
+        }
+        None if users.find(app_id, user.id)?.is_some() => return others("id"),
+        None => {}
+    }
+    if let Some(name) = &user.user_name
+        && users.find_by_user_name(app_id, name)?.is_some()
+    {
+        return others("user name");
+    }
+    if let Some(phone) = &user.factors.verified_phone
+        && users.find_by_verified_phone(app_id, phone)?.is_some()
+    {
+        return others("verified number");
+    }
+    if let Some(SocialIdentity { provider, subject: Some(subject) }) = &user.social
+        && users.find_by_subject(app_id, *provider, subject)?.is_some()
+    {
+        return others("identity at a provider");
+    }
+    Ok(Taken::Added)
+}
+
+fn too_many(limit: u32) -> ServiceError {
+    ServiceError::Explained(Refusal::SignupOff, format!("the application may have {limit} users"))
+}
