@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::html_scanner::{Found, scan};
+
 /// The HTML of a plain text: paragraphs at empty lines. Marks stay marks.
 pub(crate) fn html_of(text: &str) -> String {
     let mut html = String::new();
@@ -13,51 +15,29 @@ pub(crate) fn html_of(text: &str) -> String {
     html
 }
 
-/// The plain text of an HTML message, for programs that show no HTML. It takes tags away in one pass and builds no
-/// tree: nesting costs nothing.
+/// The plain text of an HTML message, for programs that show no HTML. Costs what the length says, whatever the input.
 #[must_use]
 pub fn text_of(html: &str) -> String {
-    const BREAKS: [&str; 9] = ["/p", "br", "br/", "/div", "/h1", "/h2", "/h3", "/li", "/tr"];
-    // Of the same length, so that places in one are places in the other.
-    let lower = html.to_ascii_lowercase();
-    // What does not come any more is not looked for again and again.
-    let lasts = ["<", ">", "-->", "</style", "</script"].map(|what| (what, lower.rfind(what)));
-    let find = |what: &str, from: usize| {
-        let last = lasts.iter().find(|(known, _)| *known == what).and_then(|(_, last)| *last)?;
-        if last < from { None } else { lower.get(from..)?.find(what).map(|at| from + at) }
-    };
+    const BREAKS: [&str; 7] = ["p", "div", "h1", "h2", "h3", "li", "tr"];
+    const LINK: &str = "%link%";
     let mut text = String::with_capacity(html.len());
-    let mut at = 0;
-    while let Some(start) = find("<", at) {
-        text.push_str(html.get(at..start).unwrap_or_default());
-        let after = lower.get(start + 1..).unwrap_or_default();
-        if after.starts_with("!--") {
-            at = find("-->", start).map_or(html.len(), |end| end + 3);
-            continue;
+    let (mut value, mut has_link) = (String::new(), false);
+    scan(html, |scanner, found| match found {
+        Found::Text(c) => text.push(c),
+        Found::Attribute => value.clear(),
+        Found::Value(c) => {
+            value.push(c.to_ascii_lowercase());
+            has_link |= scanner.tag() == "a" && c == '%' && value.ends_with(LINK);
         }
-        let is_tag = after.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!'));
-        let Some(end) = find(">", start).filter(|_| is_tag) else {
-            text.push('<');
-            at = start + 1;
-            continue;
-        };
-        let tag = lower.get(start + 1..end).unwrap_or_default();
-        let name = tag.split_ascii_whitespace().next().unwrap_or_default();
-        if BREAKS.contains(&name) {
-            text.push('\n');
+        Found::Tag => {
+            if scanner.tag() == "br" || (scanner.is_end_tag() && BREAKS.contains(&scanner.tag())) {
+                text.push('\n');
+            }
+            if std::mem::take(&mut has_link) {
+                text.push_str("%LINK% ");
+            }
         }
-        if name == "a" && tag.contains("%link%") {
-            text.push_str("%LINK% ");
-        }
-        // What stands in these is no text.
-        let closing = match name {
-            "style" => find("</style", end),
-            "script" => find("</script", end),
-            _ => None,
-        };
-        at = closing.and_then(|closing| find(">", closing)).unwrap_or(end) + 1;
-    }
-    text.push_str(html.get(at..).unwrap_or_default());
+    });
     let text = text.replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">");
     let text = text.replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&");
     let mut lines: Vec<&str> = Vec::new();
@@ -69,10 +49,33 @@ pub fn text_of(html: &str) -> String {
     format!("{}\n", lines.join("\n").trim_end())
 }
 
-/// Whether a developer's HTML is nested so little that reading it costs what its length says: browsers, and those
-/// who clean it, open formatting elements again in every paragraph. An end closes only what is open.
-#[must_use]
-pub fn is_plain_enough(html: &str) -> bool {
+/// Why a developer's HTML cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableHtml {
+    /// Elements lie too deep in one another: browsers, and those who clean it, open formatting elements again in every
+    /// paragraph.
+    #[error("the HTML is nested too deeply: at most 50 elements, 10 of them formatting")]
+    TooDeep,
+    /// More elements than any message has. Some parsers move elements about, at a cost of the square of their number.
+    #[error("the HTML has more than {MOST_TAGS} tags")]
+    TooManyTags,
+    /// Parsers compare each attribute of a tag with all others.
+    #[error("the HTML has a tag with more than {MOST_ATTRIBUTES} attributes")]
+    TooManyAttributes,
+    /// Each placeholder may become an address of several hundred bytes.
+    #[error("the HTML has more than {MOST_PLACEHOLDERS} placeholders")]
+    TooManyPlaceholders,
+}
+
+const MOST_TAGS: usize = 6_000;
+const MOST_ATTRIBUTES: usize = 50;
+const MOST_PLACEHOLDERS: usize = 100;
+
+/// Checks that a developer's HTML costs whoever reads it what its length says.
+///
+/// # Errors
+/// [`UnusableHtml`].
+pub fn check_html(html: &str) -> Result<(), UnusableHtml> {
     const FORMATTING: [&str; 14] =
         ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
     const VOID: [&str; 9] = ["br", "hr", "img", "input", "link", "meta", "area", "col", "wbr"];
@@ -80,35 +83,45 @@ pub fn is_plain_enough(html: &str) -> bool {
     const SIBLINGS: [&str; 8] = ["p", "li", "td", "th", "tr", "dt", "dd", "option"];
     const MOST_FORMATTING: usize = 10;
     const MOST_OPEN: usize = 50;
-    let mut open: Vec<String> = Vec::new();
-    let mut rest = html;
-    while let Some((_, after)) = rest.split_once('<') {
-        rest = after;
-        if let Some(comment) = after.strip_prefix("!--") {
-            rest = comment.split_once("-->").map_or("", |(_, end)| end);
-            continue;
-        }
-        let (is_end, named) = after.strip_prefix('/').map_or((false, after), |named| (true, named));
-        let name = named.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        let name = name.to_ascii_lowercase();
-        if name.is_empty() || VOID.contains(&name.as_str()) {
-            continue;
-        }
-        if is_end {
-            if let Some(at) = open.iter().rposition(|known| *known == name) {
-                open.truncate(at);
-            }
-            continue;
-        }
-        if !(SIBLINGS.contains(&name.as_str()) && open.last() == Some(&name)) {
-            open.push(name);
-        }
-        let formatting = open.iter().filter(|name| FORMATTING.contains(&name.as_str())).count();
-        if open.len() > MOST_OPEN || formatting > MOST_FORMATTING {
-            return false;
+    if html.matches('%').count() / 2 > MOST_PLACEHOLDERS {
+        let marks = ["%CODE%", "%LINK%", "%HANDLE%", "%APP_NAME%"];
+        if marks.iter().map(|mark| html.matches(mark).count()).sum::<usize>() > MOST_PLACEHOLDERS {
+            return Err(UnusableHtml::TooManyPlaceholders);
         }
     }
-    true
+    let mut open: Vec<String> = Vec::new();
+    let (mut tags, mut attributes, mut wrong) = (0, 0, None);
+    scan(html, |scanner, found| match found {
+        Found::Text(_) | Found::Value(_) => {}
+        _ if wrong.is_some() => {}
+        Found::Attribute => {
+            attributes += 1;
+            if attributes > MOST_ATTRIBUTES {
+                wrong = Some(UnusableHtml::TooManyAttributes);
+            }
+        }
+        Found::Tag => {
+            (tags, attributes) = (tags + 1, 0);
+            let name = scanner.tag();
+            if tags > MOST_TAGS {
+                wrong = Some(UnusableHtml::TooManyTags);
+            } else if VOID.contains(&name) {
+            } else if scanner.is_end_tag() {
+                if let Some(at) = open.iter().rposition(|known| known == name) {
+                    open.truncate(at);
+                }
+            } else {
+                if !(SIBLINGS.contains(&name) && open.last().is_some_and(|last| last == name)) {
+                    open.push(name.to_owned());
+                }
+                let formatting = open.iter().filter(|name| FORMATTING.contains(&name.as_str())).count();
+                if open.len() > MOST_OPEN || formatting > MOST_FORMATTING {
+                    wrong = Some(UnusableHtml::TooDeep);
+                }
+            }
+        }
+    });
+    wrong.map_or(Ok(()), Err)
 }
 
 /// A developer's HTML without anything that runs, submits or loads: no scripts, forms, frames or event
@@ -181,26 +194,53 @@ mod tests {
         let html =
             "<!-- <b>x</b> --><STYLE>p{}</STYLE><P>code %CODE%</P><script>x</SCRIPT><a href='%LINK%'>go</a>";
         assert_eq!(text_of(html), "code %CODE%\n%LINK% go\n");
-        assert_eq!(text_of("<style>never ends"), "never ends\n");
+        assert_eq!(text_of("<style>never ends"), "\n");
     }
 
     #[test]
     fn html_that_costs_more_than_its_length_is_refused() {
         let nested: String = (0..2_000).map(|n| format!("<b a={n}>")).collect();
         let hostile = nested + &"<p>x".repeat(2_000);
-        assert!(!is_plain_enough(&hostile));
+        assert!(check_html(&hostile).is_err());
         let unclosed: String = (0..1_500).map(|n| format!("<b id={n}></i>")).collect();
         for hostile in
             [unclosed, "<div>".repeat(60), "<ul><li>".repeat(40), "<b></q><!-- </b> -->".repeat(20)]
         {
-            assert!(!is_plain_enough(&hostile), "{hostile:.40}");
+            assert!(check_html(&hostile).is_err(), "{hostile:.40}");
         }
-        assert!(is_plain_enough(&"<p>one<p>two<p>three".repeat(100)));
+        check_html(&"<p>one<p>two<p>three".repeat(100)).unwrap();
         assert_eq!(text_of(&hostile).matches('x').count(), 2_000);
         let long =
             "<p><b>bold</b> and <a href='https://x.example'>a link</a><br><img src='data:x'></p>".repeat(500);
-        assert!(is_plain_enough(&long));
-        assert!(is_plain_enough("1 < 2 <<< <>"));
+        check_html(&long).unwrap();
+        check_html("1 < 2 <<< <>").unwrap();
+    }
+
+    #[test]
+    fn sec_129_html_that_parsers_take_long_for_is_refused() {
+        let attributes: String = (0..60).map(|n| format!("b{n} ")).collect();
+        for (html, expected) in [
+            (format!("<a {attributes}>x</a>"), UnusableHtml::TooManyAttributes),
+            (format!("<table>{}", "<p>x</p>".repeat(4_000)), UnusableHtml::TooManyTags),
+            ("%CODE%".repeat(101), UnusableHtml::TooManyPlaceholders),
+            ("<div>".repeat(51), UnusableHtml::TooDeep),
+        ] {
+            assert_eq!(check_html(&html), Err(expected), "{html:.40}");
+        }
+        check_html(&"100 % ".repeat(1_000)).unwrap();
+        check_html(&format!("<table>{}</table>", "<tr><td>%CODE%</td></tr>".repeat(100))).unwrap();
+    }
+
+    /// What brought a whole server down: a text that quadratic scanners never finish.
+    #[test]
+    fn sec_129_angle_brackets_without_end_are_text() {
+        for hostile in
+            ["<".repeat(120_000) + ">", "<a ".repeat(40_000), "&".repeat(120_000), "<!--".repeat(30_000)]
+        {
+            let html = format!("%CODE%{hostile}");
+            assert!(text_of(&html).starts_with("%CODE%"));
+            let _ = check_html(&html);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@
 
 mod folder;
 mod html;
+mod html_scanner;
 mod memory;
 mod message;
 mod qr;
@@ -30,7 +31,7 @@ mod templates;
 mod twilio;
 
 pub use folder::FolderSender;
-pub use html::{cleaned, escaped, is_plain_enough, text_of};
+pub use html::{UnusableHtml, check_html, cleaned, escaped, text_of};
 pub use memory::MemorySender;
 pub use message::{Attachment, Email, EmailSender, InvalidAddress, MailAddress, NotifyError, Sending};
 pub use qr::{authenticator_uri, qr_png};

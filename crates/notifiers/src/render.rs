@@ -1,6 +1,7 @@
 //! Filling templates: every value once, escaped for the place where it stands. Templates have no logic.
 
 use crate::html::{escape, text_of};
+use crate::html_scanner::{Found, Place, Scanner};
 
 /// A message before its values are filled in. Marks are `%CODE%`, `%HANDLE%`, `%APP_NAME%` and `%LINK%`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,54 +84,54 @@ pub fn render(template: &Template, values: &Values<'_>) -> Rendered {
 /// `%LINK%` is the address itself.
 #[must_use]
 pub fn render_html(html: &str, values: &Values<'_>) -> String {
-    fill(html, |name, into| {
-        let place = Place::at_the_end_of(into);
-        match (name, values.link) {
-            ("LINK", Some(link)) if place != Place::Text => put(into, Some(link.url), escape),
-            ("LINK", Some(link)) => {
-                into.push_str("<a href=\"");
-                escape(link.url, into);
-                into.push_str("\">");
-                escape(link.text, into);
-                into.push_str("</a>");
-                true
+    let mut scanner = Scanner::default();
+    let mut ignore = |_: &Scanner, _: Found| {};
+    fill_scanned(html, |piece, into| match piece {
+        Piece::Text(text) => {
+            text.chars().for_each(|c| scanner.push(c, &mut ignore));
+            into.push_str(text);
+            true
+        }
+        Piece::Mark(name) => {
+            let place = scanner.place();
+            let is_address = matches!(scanner.attribute(), "href" | "src");
+            let is_put = match (name, values.link, place) {
+                ("LINK", Some(link), Place::Text) => {
+                    into.push_str("<a href=\"");
+                    escape(link.url, into);
+                    into.push_str("\">");
+                    escape(link.text, into);
+                    into.push_str("</a>");
+                    true
+                }
+                ("LINK", Some(link), _) => put(into, Some(link.url), escape),
+                (_, _, Place::Value { .. }) if is_address => {
+                    put(into, value_of(values, name), percent_encode)
+                }
+                (_, _, Place::Value { is_quoted: false }) => {
+                    put(into, value_of(values, name), escape_unquoted)
+                }
+                _ => put(into, value_of(values, name), escape),
+            };
+            // Whatever the value is, it leaves the place that it stands in no other way than a letter would.
+            if is_put && place != Place::Text {
+                scanner.push('x', &mut ignore);
             }
-            _ if place == Place::Address => put(into, value_of(values, name), percent_encode),
-            _ => put(into, value_of(values, name), escape),
+            is_put
         }
     })
 }
 
-/// Where a value stands in HTML.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Text,
-    Tag,
-    Address,
-}
-
-impl Place {
-    /// What has been filled in is escaped, so that the last angle bracket is the template's own. Tags are short:
-    /// one that is longer than this is taken for text, which escapes as well.
-    fn at_the_end_of(filled: &str) -> Self {
-        const LONGEST_TAG: usize = 4_096;
-        let mut from = filled.len().saturating_sub(LONGEST_TAG);
-        while !filled.is_char_boundary(from) {
-            from += 1;
+/// Escapes a value that stands in an attribute without quotation marks: a blank would end it.
+fn escape_unquoted(value: &str, into: &mut String) {
+    let mut escaped = String::with_capacity(value.len());
+    escape(value, &mut escaped);
+    for c in escaped.chars() {
+        if c.is_whitespace() || matches!(c, '=' | '`') {
+            into.push_str(&format!("&#{};", u32::from(c)));
+        } else {
+            into.push(c);
         }
-        let near = filled.get(from..).unwrap_or_default();
-        let (Some(start), end) = (near.rfind('<'), near.rfind('>')) else { return Self::Text };
-        if end.is_some_and(|end| end > start) {
-            return Self::Text;
-        }
-        // The attribute that is open is the one before the last quotation mark that has no partner.
-        let tag = near.get(start..).unwrap_or_default().to_ascii_lowercase();
-        let parts: Vec<&str> = tag.split(['"', '\'']).collect();
-        let open = if parts.len().is_multiple_of(2) { parts.iter().rev().nth(1) } else { parts.last() };
-        let open = open.copied().unwrap_or_default();
-        let is_of =
-            |name: &str| open.rsplit_once('=').is_some_and(|(before, _)| before.trim_end().ends_with(name));
-        if is_of("href") || is_of("src") { Self::Address } else { Self::Tag }
     }
 }
 
@@ -170,21 +171,44 @@ fn plain(value: &str, into: &mut String) {
     into.push_str(value);
 }
 
+/// A piece of a template.
+enum Piece<'t> {
+    Text(&'t str),
+    /// What stands between two percent signs.
+    Mark(&'t str),
+}
+
 /// Replaces marks from left to right. What a value brings in is never looked at again.
 fn fill(template: &str, replace: impl Fn(&str, &mut String) -> bool) -> String {
+    fill_scanned(template, |piece, into| match piece {
+        Piece::Text(text) => {
+            into.push_str(text);
+            true
+        }
+        Piece::Mark(name) => replace(name, into),
+    })
+}
+
+/// The longest name of a mark, in bytes.
+const LONGEST_MARK: usize = 16;
+
+/// Hands out the pieces of a template in order. A mark that is not replaced is text.
+fn fill_scanned(template: &str, mut put: impl FnMut(Piece<'_>, &mut String) -> bool) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('%') {
-        filled.push_str(before);
-        match after.split_once('%').filter(|(name, _)| replace(name, &mut filled)) {
+        put(Piece::Text(before), &mut filled);
+        let end = after.bytes().take(LONGEST_MARK).position(|byte| byte == b'%');
+        let mark = end.and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?)));
+        match mark.filter(|(name, _)| put(Piece::Mark(name), &mut filled)) {
             Some((_, end)) => rest = end,
             None => {
-                filled.push('%');
+                put(Piece::Text("%"), &mut filled);
                 rest = after;
             }
         }
     }
-    filled.push_str(rest);
+    put(Piece::Text(rest), &mut filled);
     filled
 }
 
@@ -241,6 +265,20 @@ mod tests {
         assert_eq!(filled("<a href=%LINK%>go</a>"), "<a href=https://s.example/?a=1&amp;b=2>go</a>");
         assert_eq!(filled("1 > 0 %LINK%"), "1 > 0 <a href=\"https://s.example/?a=1&amp;b=2\">Go</a>");
         assert_eq!(filled("<img src='/%APP_NAME%.png'>"), "<img src='/A%20%26%20B.png'>");
+    }
+
+    #[test]
+    fn sec_108_quotation_marks_and_brackets_in_attributes_do_not_hide_an_address() {
+        let values = Values { app_name: "A & B", handle: "a b=c", code: Some("1"), link: None };
+        let filled = |html: &str| render_html(html, &values);
+        assert_eq!(
+            filled("<a title=\"it's > than\" href=\"https://z/?u=%APP_NAME%\">x</a>"),
+            "<a title=\"it's > than\" href=\"https://z/?u=A%20%26%20B\">x</a>"
+        );
+        assert_eq!(filled("<a title='\"' href='%APP_NAME%'>"), "<a title='\"' href='A%20%26%20B'>");
+        assert_eq!(filled("<p title=%HANDLE%>"), "<p title=a&#32;b&#61;c>");
+        assert_eq!(filled("<p title=%HANDLE% id=1>"), "<p title=a&#32;b&#61;c id=1>");
+        assert_eq!(filled("<!-- <a href='%HANDLE% -->%HANDLE%"), "<!-- <a href='a b=c -->a b=c");
     }
 
     proptest! {

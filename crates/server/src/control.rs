@@ -19,7 +19,7 @@ use time::Duration;
 use crate::dto::{admin_app_json, key_json, operator_token_json};
 use crate::http::iso;
 use crate::start::{KeyPlace, StartError, control_socket};
-use crate::transfer::{Arriving, Leaving, arrive, leave};
+use crate::transfer::{Arriving, Leaving, apart, arrive, leave};
 
 /// The longest command: some hundreds of records.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
@@ -223,7 +223,10 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
             }))
         }
         Command::About => Ok(json!({ "publicUrl": service.public_url() })),
-        Command::Arrive(what) => arrive(service, what).await,
+        Command::Arrive(what) => {
+            let service = service.clone();
+            apart(async move { arrive(&service, what).await }).await?
+        }
         Command::RotateMaster { .. } => Err(ServiceError::Internal("it is not the service's".into())),
         Command::RevokeServerSecret { id } => {
             let id: TokenId = id.parse().map_err(|_| Refusal::Unknown)?;

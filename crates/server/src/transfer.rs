@@ -1,6 +1,8 @@
 //! Moving in and out, as commands ask for it and as streams carry it. The command line reads the files: what reaches the
 //! service are records, some hundreds at a time.
 
+use std::future::Future;
+
 use actix_web::web::Bytes;
 use futures_util::Stream;
 use futures_util::stream;
@@ -43,6 +45,15 @@ pub(crate) enum Arriving {
     List,
     /// Remove one of them.
     Discard { app: String },
+}
+
+/// Runs work through many records on a thread of its own: each batch takes longer than a request's thread may be kept.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ServiceError> {
+    let runtime = tokio::runtime::Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work));
+    done.await.map_err(|error| ServiceError::Internal(error.into()))
 }
 
 /// Does what is asked for.
@@ -150,7 +161,12 @@ struct Departure<S> {
 }
 
 impl<S: Store> Departure<S> {
-    async fn next(mut self) -> Option<(Piece, Self)> {
+    async fn next(self) -> Option<(Piece, Self)> {
+        // A panic ends the stream early, and what was written counts as cut off.
+        apart(self.next_piece()).await.ok().flatten()
+    }
+
+    async fn next_piece(mut self) -> Option<(Piece, Self)> {
         let writer = self.writer.take()?;
         let records = match self.service.next_of_export(&mut self.export).await {
             Ok(records) => records,

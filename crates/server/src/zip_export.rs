@@ -18,6 +18,7 @@ use zip::ZipWriter;
 use zip::write::{SimpleFileOptions, StreamWriter};
 
 use crate::dto::application_json;
+use crate::transfer::apart;
 
 const APP: &str = "name,status,jwtEnabled,appPrivateKey,appPublicKey,appToken,appSecret,handle,invitationEnabled,\
     signupEnabled,signupFlow,twoFactorVerification,emailExtension,emailExtensionAPIKey,emailExtensionSenderEmail,\
@@ -89,7 +90,12 @@ pub(crate) async fn zip_of<S: Store>(
 }
 
 impl<S: Store> Zipping<S> {
-    async fn next(mut self) -> Option<(Result<Bytes, ServiceError>, Self)> {
+    async fn next(self) -> Option<(Result<Bytes, ServiceError>, Self)> {
+        // A panic ends the stream early, and the zip has no directory then.
+        apart(self.next_piece()).await.ok().flatten()
+    }
+
+    async fn next_piece(mut self) -> Option<(Result<Bytes, ServiceError>, Self)> {
         self.writer.as_ref()?;
         let records = match self.service.next_of_export(&mut self.export).await {
             Ok(records) => records,

@@ -1,7 +1,7 @@
 //! The messages that an application words itself, and what stands where it has not.
 
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName, has_forbidden_characters};
-use latchkey_notifiers::{Language, MailAddress, MessageKind, is_plain_enough, text_of};
+use latchkey_notifiers::{Language, MailAddress, MessageKind, check_html, text_of};
 use latchkey_storage::Store;
 use time::OffsetDateTime;
 
@@ -33,23 +33,23 @@ pub struct NewWords {
 }
 
 /// Why a message cannot be worded like this, if it cannot.
-pub(crate) fn wrong_words(subject: &str, reply_to: &str, html: &str) -> Option<&'static str> {
+pub(crate) fn wrong_words(subject: &str, reply_to: &str, html: &str) -> Option<String> {
     if has_forbidden_characters(subject) || subject.trim().is_empty() {
-        return Some("the subject is no line of text");
+        return Some("the subject must be a single non-empty line".to_owned());
     }
     if subject.chars().count() > LONGEST_SUBJECT {
-        return Some("the subject is longer than 200 characters");
+        return Some(format!("the subject is longer than {LONGEST_SUBJECT} characters"));
     }
     if !reply_to.is_empty() && MailAddress::parse(reply_to).is_err() {
-        return Some("the address for answers is none");
+        return Some("invalid reply-to address".to_owned());
     }
     if html.len() > LONGEST_HTML {
-        return Some("the HTML is longer than 128 KiB");
+        return Some("the HTML is longer than 128 KiB".to_owned());
     }
-    if html.trim().is_empty() || html.contains('\0') || !is_plain_enough(html) {
-        return Some("the HTML is empty, or nested without end");
+    if html.trim().is_empty() || html.contains('\0') {
+        return Some("the HTML must not be empty or contain NUL".to_owned());
     }
-    None
+    check_html(html).err().map(|error| error.to_string())
 }
 
 impl<S: Store> Service<S> {
@@ -96,7 +96,7 @@ impl<S: Store> Service<S> {
             return Err(ServiceError::invalid(what));
         }
         if !hands_over(&words) {
-            let text = "the message hands nothing over: it needs %CODE%, or %LINK% where it may be a link";
+            let text = "the template must contain %CODE%, or %LINK% where the message may carry a link";
             return Err(ServiceError::invalid(text));
         }
         let mut act = Act::of_operator("updateEmailTemplate", words.app_id, &operator);

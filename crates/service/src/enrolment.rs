@@ -141,7 +141,7 @@ impl<S: Store> Service<S> {
                 Ok(Enrolled::Done)
             }
             Factor::Authenticator => {
-                let new = self.new_secret(&app, &user)?;
+                let new = self.new_secret(&app, &user).await?;
                 let (is_live, sealed) = (!app.settings.two_factor_confirm, new.sealed);
                 let picture = if app.settings.qr_code_mail { Some(new.picture.clone()) } else { None };
                 self.enrol_authenticator(&app, &user, proof, act, picture, move |_, app, factors| {
@@ -164,7 +164,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Draws a secret: it is shown once.
-    fn new_secret(&self, app: &App, user: &User) -> Result<NewSecret, ServiceError> {
+    async fn new_secret(&self, app: &App, user: &User) -> Result<NewSecret, ServiceError> {
         let entropy = &*self.inner.entropy;
         let secret = TotpSecret::generate(entropy)?;
         let context = authenticator_of(app.id, &user.id);
@@ -172,7 +172,8 @@ impl<S: Store> Service<S> {
         let key = secret.to_base32();
         let issuer = app.settings.authenticator_heading.as_deref().unwrap_or(app.name.as_str());
         let uri = authenticator_uri(issuer, user.handle.as_str(), &key);
-        let picture = qr_png(&uri).map_err(|error| ServiceError::Internal(error.into()))?;
+        let drawing = move || qr_png(&uri).map_err(|error| ServiceError::Internal(error.into()));
+        let picture = self.off_thread(drawing).await?;
         let letters: Vec<char> = key.to_lowercase().chars().collect();
         let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
         Ok(NewSecret { sealed, groups: groups.join(" "), picture })
@@ -201,7 +202,7 @@ impl<S: Store> Service<S> {
         let words = words.await?;
         let slot = self.mail_slot(&user.handle).await?;
         let expires_at = self.inner.clock.now() + PICTURE_LIFE;
-        let mail = self.picture_mail(app, slot.as_ref(), &words, &user.handle, (picture, expires_at))?;
+        let mail = self.picture_mail(app, slot.as_ref(), &words, &user.handle, (picture, expires_at)).await?;
         let is_promised = mail.is_some();
         let mails = mail.into_iter().collect();
         let changed = self.change_factors(app, user, proof, act, mails, change).await;
@@ -303,7 +304,7 @@ impl<S: Store> Service<S> {
             (self.inner.clock.now(), self.done(act)?, self.factor_counters(app_id, &user)?);
         let slot = self.notice_slot(app_id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::FactorChanged, user.locale)?;
-        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle).await?;
         let is_told = self
             .inner
             .store
@@ -390,7 +391,7 @@ impl<S: Store> Service<S> {
         let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::FactorChanged, user.locale)?;
         let handle: &Handle = &user.handle;
-        let notice = self.notice(app, slot.as_ref(), &words, handle)?;
+        let notice = self.notice(app, slot.as_ref(), &words, handle).await?;
         let entry = self.done(&act)?;
         let is_told = self
             .inner

@@ -22,7 +22,17 @@ impl<S: Store> Service<S> {
         answered.await.unwrap_or_else(|_| Err(ServiceError::Internal("a job on the pool panicked".into())))
     }
 
-    /// The same, for whoever has expensive work that is no use case.
+    /// Runs work of a millisecond or more on a thread that serves no requests: rendering, signing, drawing pictures. What
+    /// costs much more, or memory, goes on the bounded pool.
+    pub(crate) async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(ServiceError::Internal(error.into())))
+    }
+
+    /// Runs expensive work on the pool, for callers outside of the use cases that is no use case.
     ///
     /// # Errors
     /// [`ServiceError::Busy`] when the pool is full; the work's own.

@@ -121,7 +121,7 @@ impl<S: Store> Service<S> {
         let asked = self.inner.keys.digests().digest("invite.sender", &[sender.id.as_bytes()])?;
         let new_code = self.draw_code(&subject, &asked, rules.invite_life)?;
         let slot = self.mail_slot(&invite.handle).await?;
-        let mail = self.code_mail(&app, slot.as_ref(), &words, (&invite.handle, &new_code), None)?;
+        let mail = self.code_mail(&app, slot.as_ref(), &words, (&invite.handle, &new_code), None).await?;
         let entry = self.done(&act)?;
         let is_sent = self
             .inner
@@ -235,7 +235,7 @@ impl<S: Store> Service<S> {
         act: Act,
     ) -> Result<Tokens, ServiceError> {
         let now = self.inner.clock.now();
-        let tokens = self.issue_tokens(app, keys, &user)?;
+        let tokens = self.issue_tokens(app, keys, &user).await?;
         let (slot, welcome) = self.welcomes(app, &user.handle, &[user.locale]).await?;
         let origin = self.origin(app.id, user.id, source)?;
         let entry = AuditEntry { user_id: Some(user.id), ..self.done(&act)? };

@@ -160,7 +160,7 @@ impl<S: Store> Service<S> {
             .await?;
         let now = self.inner.clock.now();
         let expires_at = now + SUPER_LIFE;
-        let jwt = self.user_jwt(&app, &keys, &user, Some(expires_at))?;
+        let jwt = self.user_jwt(&app, &keys, &user, Some(expires_at)).await?;
         let access_token = self.inner.keys.tokens().sign(&SuperToken {
             app_id,
             user_id: id,

@@ -237,7 +237,7 @@ impl<S: Store> Service<S> {
         if user.factors.asked(app.settings.two_factor).is_some() {
             return Ok(None);
         }
-        self.issue_tokens(app, keys, user).map(Some)
+        self.issue_tokens(app, keys, user).await.map(Some)
     }
 
     /// The password of an open attempt: right or wrong, nobody gets in. Its tries are as few a day as the
@@ -375,7 +375,7 @@ impl<S: Store> Service<S> {
                 new_user(app.id, login.handle, (id, None, locale, Metadata::default()), now)
             }
         };
-        let tokens = self.issue_tokens(&app, &keys, &user)?;
+        let tokens = self.issue_tokens(&app, &keys, &user).await?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
         let admission = self.admission(&app, &user.handle)?;
         self.inner

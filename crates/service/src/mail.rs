@@ -46,9 +46,59 @@ pub(crate) enum Notice {
 /// A message in the words that were found for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Worded {
-    pub(crate) template: Template,
+    words: Words,
+    /// A paragraph at the end, which no template has.
+    pub(crate) note: Option<String>,
     pub(crate) reply_to: String,
     pub(crate) link_text: String,
+}
+
+#[derive(Debug, Clone)]
+enum Words {
+    BuiltIn(Template),
+    /// As stored. Making plain text of it takes a while: not while a connection is held.
+    Own {
+        subject: String,
+        html: String,
+    },
+}
+
+impl Worded {
+    /// The message, with the plain text that belongs to its HTML.
+    pub(crate) fn template(&self) -> Template {
+        let template = match &self.words {
+            Words::BuiltIn(template) => template.clone(),
+            Words::Own { subject, html } => Template::from_html(subject, html),
+        };
+        match &self.note {
+            Some(note) => template.with_note(note),
+            None => template,
+        }
+    }
+
+    /// Its HTML alone.
+    pub(crate) fn into_html(self) -> String {
+        match self.words {
+            Words::BuiltIn(template) => template.html,
+            Words::Own { html, .. } => html,
+        }
+    }
+}
+
+/// What is filled into a message.
+#[derive(Debug, Clone)]
+struct Filling {
+    app_name: String,
+    handle: String,
+    code: Option<String>,
+    url: Option<String>,
+}
+
+impl Filling {
+    fn new(app: &App, handle: &Handle) -> Self {
+        let (app_name, handle) = (app.name.as_str().to_owned(), handle.as_str().to_owned());
+        Self { app_name, handle, code: None, url: None }
+    }
 }
 
 /// Finds the words of a message: the application's own in this locale, else the built-in ones in it, else
@@ -64,7 +114,8 @@ pub(crate) fn worded<R: EmailTemplateReader + ?Sized>(
             let language = Language::or_english(candidate);
             let default = || language.map_or_else(String::new, |language| language.notes.link_text.clone());
             return Ok(Worded {
-                template: Template::from_html(&own.subject, &own.html),
+                words: Words::Own { subject: own.subject, html: own.html },
+                note: None,
                 reply_to: own.reply_to,
                 link_text: if own.link_text.is_empty() { default() } else { own.link_text },
             });
@@ -81,7 +132,8 @@ pub(crate) fn built_in(kind: MessageKind, locale: Locale) -> Result<Worded, Serv
     let language =
         Language::or_english(locale).ok_or_else(|| ServiceError::Internal("there is no English".into()))?;
     Ok(Worded {
-        template: language.message(kind),
+        words: Words::BuiltIn(language.message(kind)),
+        note: None,
         reply_to: String::new(),
         link_text: language.notes.link_text.clone(),
     })
@@ -213,32 +265,42 @@ impl<S: Store> Service<S> {
     }
 
     /// A message to be added within the unit of work that promises it.
-    fn mail(
+    async fn mail(
         &self,
-        app: &App,
+        app_id: AppId,
         slot: &Slot,
         worded: &Worded,
-        values: &Values<'_>,
+        filling: Filling,
         (expires_at, picture): (Option<OffsetDateTime>, Option<Vec<u8>>),
     ) -> Result<OutboxMessage, ServiceError> {
-        let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
-        let id = MessageId::generate(now, entropy)?;
-        let rendered = render(&worded.template, values);
-        let payload = MailPayload {
-            to: slot.address.bare(),
-            reply_to: worded.reply_to.clone(),
-            subject: rendered.subject,
-            text: rendered.text,
-            html: rendered.html,
-            picture,
-        };
-        let json = serde_json::to_vec(&payload).map_err(|error| ServiceError::Internal(error.into()))?;
+        let now = self.inner.clock.now();
+        let id = MessageId::generate(now, &*self.inner.entropy)?;
+        let (service, worded, to) = (self.clone(), worded.clone(), slot.address.bare());
+        let payload = self.off_thread(move || {
+            let values = Values {
+                app_name: &filling.app_name,
+                handle: &filling.handle,
+                code: filling.code.as_deref(),
+                link: filling.url.as_deref().map(|url| Link { url, text: &worded.link_text }),
+            };
+            let rendered = render(&worded.template(), &values);
+            let payload = MailPayload {
+                to,
+                reply_to: worded.reply_to,
+                subject: rendered.subject,
+                text: rendered.text,
+                html: rendered.html,
+                picture,
+            };
+            let json = serde_json::to_vec(&payload).map_err(|error| ServiceError::Internal(error.into()))?;
+            Ok(service.inner.keys.seal(&payload_of(app_id, &id), &json, &*service.inner.entropy)?)
+        });
         Ok(OutboxMessage {
-            app_id: app.id,
+            app_id,
             id,
             channel: Channel::Mail,
             recipient: Some(slot.recipient.clone()),
-            payload: self.inner.keys.seal(&payload_of(app.id, &id), &json, entropy)?,
+            payload: payload.await?,
             attempts: 0,
             due_at: now,
             expires_at,
@@ -250,7 +312,7 @@ impl<S: Store> Service<S> {
 
     /// The message that carries a code, and the page it leads to where there is one; none without a right to
     /// send it. It is worth nothing once the code has expired.
-    pub(crate) fn code_mail(
+    pub(crate) async fn code_mail(
         &self,
         app: &App,
         slot: Option<&Slot>,
@@ -259,18 +321,14 @@ impl<S: Store> Service<S> {
         url: Option<&str>,
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
-        let values = Values {
-            app_name: app.name.as_str(),
-            handle: handle.as_str(),
-            code: Some(new_code.code.expose()),
-            link: url.map(|url| Link { url, text: &worded.link_text }),
-        };
-        self.mail(app, slot, worded, &values, (Some(new_code.stored.expires_at), None)).map(Some)
+        let code = Some(new_code.code.expose().to_owned());
+        let filling = Filling { code, url: url.map(str::to_owned), ..Filling::new(app, handle) };
+        self.mail(app.id, slot, worded, filling, (Some(new_code.stored.expires_at), None)).await.map(Some)
     }
 
     /// A message that tells somebody of something, with no more in it than the names; none if it has no
     /// place to go.
-    pub(crate) fn notice(
+    pub(crate) async fn notice(
         &self,
         app: &App,
         slot: Option<&Slot>,
@@ -278,12 +336,11 @@ impl<S: Store> Service<S> {
         handle: &Handle,
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
-        let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
-        self.mail(app, slot, worded, &values, (None, None)).map(Some)
+        self.mail(app.id, slot, worded, Filling::new(app, handle), (None, None)).await.map(Some)
     }
 
     /// The message that carries the picture of an authenticator's secret, for as long as it may wait.
-    pub(crate) fn picture_mail(
+    pub(crate) async fn picture_mail(
         &self,
         app: &App,
         slot: Option<&Slot>,
@@ -293,12 +350,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
         // A template that asks for the secret gets none: it leaves the server once, in the answer.
-        let values = Values {
-            app_name: app.name.as_str(),
-            handle: handle.as_str(),
-            code: Some(""),
-            ..Values::default()
-        };
-        self.mail(app, slot, worded, &values, (Some(expires_at), Some(picture))).map(Some)
+        let filling = Filling { code: Some(String::new()), ..Filling::new(app, handle) };
+        self.mail(app.id, slot, worded, filling, (Some(expires_at), Some(picture))).await.map(Some)
     }
 }

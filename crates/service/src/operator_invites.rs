@@ -185,7 +185,7 @@ impl<S: Store> Service<S> {
         let asked = self.inner.keys.digests().digest("invite.sender", &[invite.sender_id.as_bytes()])?;
         let new_code = self.draw_code(&subject, &asked, self.inner.settings.codes.invite_life)?;
         let slot = self.mail_slot(&invite.handle).await?;
-        let mail = self.code_mail(app, slot.as_ref(), &words, (&invite.handle, &new_code), None)?;
+        let mail = self.code_mail(app, slot.as_ref(), &words, (&invite.handle, &new_code), None).await?;
         Ok((slot, new_code, mail))
     }
 

@@ -154,7 +154,7 @@ impl<S: Store> Service<S> {
         let now = self.inner.clock.now();
         let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
-        let notice = self.notice(app, slot.as_ref(), &words, &user.handle)?;
+        let notice = self.notice(app, slot.as_ref(), &words, &user.handle).await?;
         let entry = self.done(&act)?;
         let changed = self
             .inner
@@ -230,7 +230,7 @@ impl<S: Store> Service<S> {
         let origin = self.origin(app.id, user.id, call.source)?;
         let is_known = user.login.sources.knows(&origin.mark, origin.day);
         let slot = self.mail_slot_for(&user.handle, is_known.then_some(origin.mark)).await?;
-        let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None)?;
+        let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None).await?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
         let is_sent = self
             .inner
@@ -304,7 +304,7 @@ impl<S: Store> Service<S> {
         let new = self.hash_password(password.into_client(), app.id, user.id).await?;
         let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
-        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle).await?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
         let (service, id) = (self.clone(), user.id);
         let reset = self

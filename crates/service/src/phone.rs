@@ -79,7 +79,7 @@ impl<S: Store> Service<S> {
         } else {
             self.sms_slot(&app, &phone, Some(user.id), SmsPurpose::NewNumber).await?
         };
-        let sms = self.code_sms(&app, slot.as_ref(), &words, (&phone, &user.handle, &new_code))?;
+        let sms = self.code_sms(&app, slot.as_ref(), &words, (&phone, &user.handle, &new_code)).await?;
         let entry = self.done(&act)?;
         let is_promised = self
             .inner
@@ -141,7 +141,7 @@ impl<S: Store> Service<S> {
         let refunds = self.sms_refunds(&app, &given, user.id, SmsPurpose::NewNumber)?;
         let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::FactorChanged, user.locale)?;
-        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle).await?;
         let (service, now, entry) = (self.clone(), self.inner.clock.now(), self.done(&act)?);
         let verified = self
             .inner

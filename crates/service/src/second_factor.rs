@@ -99,7 +99,7 @@ impl<S: Store> Service<S> {
             let source = self.source_digest(app.id, call.source)?;
             let new_code = self.draw_code(&subject, &source, self.inner.settings.codes.sms_life)?;
             slot = self.sms_slot(app, &phone, Some(user.id), SmsPurpose::LogIn).await?;
-            let sms = self.code_sms(app, slot.as_ref(), &words, (&phone, &user.handle, &new_code))?;
+            let sms = self.code_sms(app, slot.as_ref(), &words, (&phone, &user.handle, &new_code)).await?;
             placing = Some((new_code, sms));
         }
         let asked = act.map(|act| Act { action: "login.asked", user_id: Some(user.id), ..act });
@@ -158,7 +158,7 @@ impl<S: Store> Service<S> {
         let (app, user) = completed?;
         let id = app.id;
         let keys = self.inner.store.read("login.complete.keys", move |readers| readers.apps().keys(id));
-        self.issue_tokens(&app, &keys.await?, &user)
+        self.issue_tokens(&app, &keys.await?, &user).await
     }
 
     /// Meets the challenge of a login token, once, and gives application and user as they are then.

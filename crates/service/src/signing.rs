@@ -69,14 +69,14 @@ pub(crate) fn private_key_of(app_id: AppId, kid: &str) -> SealContext<'_> {
 
 impl<S: Store> Service<S> {
     /// Makes the tokens of a user who has shown who they are.
-    pub(crate) fn issue_tokens(
+    pub(crate) async fn issue_tokens(
         &self,
         app: &App,
         keys: &[AppKey],
         user: &User,
     ) -> Result<Tokens, ServiceError> {
         let now = self.inner.clock.now();
-        let jwt = self.user_jwt(app, keys, user, None)?;
+        let jwt = self.user_jwt(app, keys, user, None).await?;
         let access = AccessToken {
             app_id: app.id,
             user_id: user.id,
@@ -90,7 +90,7 @@ impl<S: Store> Service<S> {
     }
 
     /// A user's JWT. It ends when the application says, or earlier.
-    pub(crate) fn user_jwt(
+    pub(crate) async fn user_jwt(
         &self,
         app: &App,
         keys: &[AppKey],
@@ -105,7 +105,8 @@ impl<S: Store> Service<S> {
             claims.insert("exp".to_owned(), until.into());
         }
         let key = signing_key(keys, now).ok_or(CryptoError::Key("the application has no signing key"))?;
-        Ok(self.signing_key(app.id, key)?.sign(&claims)?)
+        let key = self.signing_key(app.id, key)?;
+        self.off_thread(move || Ok(key.sign(&claims)?)).await
     }
 
     /// Opens the private half of a key and checks that it belongs to the public half beside it: what consumers verify

@@ -187,7 +187,7 @@ impl<S: Store> Service<S> {
         let told = self.counter(app.id, "signup.told", &[owner.id.as_bytes()], Duration::days(1))?;
         let worded = built_in(MessageKind::AccountExists, owner.locale)?;
         let slot = self.mail_slot(&owner.handle).await?;
-        let mail = self.notice(app, slot.as_ref(), &worded, &owner.handle)?;
+        let mail = self.notice(app, slot.as_ref(), &worded, &owner.handle).await?;
         let is_promised = self
             .inner
             .store
@@ -212,7 +212,7 @@ impl<S: Store> Service<S> {
         act: Act,
     ) -> Result<Tokens, ServiceError> {
         let (app, now) = (&found.app, self.inner.clock.now());
-        let tokens = self.issue_tokens(app, &found.keys, &user)?;
+        let tokens = self.issue_tokens(app, &found.keys, &user).await?;
         let (slot, welcome) = self.welcomes(app, &user.handle, &[user.locale]).await?;
         let origin = self.origin(app.id, user.id, source)?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
@@ -283,11 +283,11 @@ impl<S: Store> Service<S> {
         let new_code = self.draw_code(&subject, &attempt.source, life)?;
         let mut worded = worded;
         if has_rival && let Some(language) = Language::or_english(attempt.locale) {
-            worded.template = worded.template.with_note(&language.notes.rival_attempt);
+            worded.note = Some(language.notes.rival_attempt.clone());
         }
         let url = self.confirmation_url(app, &attempt, &new_code.code)?;
         let carried = (&attempt.handle, &new_code);
-        let mail = self.code_mail(app, slot.as_ref(), &worded, carried, Some(&url))?;
+        let mail = self.code_mail(app, slot.as_ref(), &worded, carried, Some(&url)).await?;
         let is_sent = self
             .inner
             .store
@@ -351,7 +351,7 @@ impl<S: Store> Service<S> {
             .await?;
         let mut welcomes = Vec::new();
         for (locale, words) in words {
-            if let Some(mail) = self.notice(app, Some(&slot), &words, handle)? {
+            if let Some(mail) = self.notice(app, Some(&slot), &words, handle).await? {
                 welcomes.push((locale, mail));
             }
         }

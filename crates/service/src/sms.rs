@@ -241,7 +241,7 @@ impl<S: Store> Service<S> {
 
     /// The message that carries a code; none without a right to send it. It is worth nothing once the code has
     /// expired.
-    pub(crate) fn code_sms(
+    pub(crate) async fn code_sms(
         &self,
         app: &App,
         slot: Option<&SmsSlot>,
@@ -253,7 +253,7 @@ impl<S: Store> Service<S> {
         }
         let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
         let id = MessageId::generate(now, entropy)?;
-        let text = text_of(app, words, handle.as_str(), &new_code.code);
+        let text = self.sms_text(app, words, handle.as_str(), &new_code.code).await?;
         let payload = SmsPayload { to: phone.as_str().to_owned(), text };
         let json = serde_json::to_vec(&payload).map_err(|error| ServiceError::Internal(error.into()))?;
         Ok(Some(OutboxMessage {
@@ -269,6 +269,27 @@ impl<S: Store> Service<S> {
             last_error: None,
             created_at: now,
         }))
+    }
+
+    async fn sms_text(
+        &self,
+        app: &App,
+        words: &Worded,
+        handle: &str,
+        code: &Code,
+    ) -> Result<String, ServiceError> {
+        let (app_name, handle) = (app.name.as_str().to_owned(), handle.to_owned());
+        let (words, code) = (words.clone(), code.clone());
+        self.off_thread(move || {
+            let values = Values {
+                app_name: &app_name,
+                handle: &handle,
+                code: Some(code.expose()),
+                ..Values::default()
+            };
+            Ok(render(&words.template(), &values).text.trim().to_owned())
+        })
+        .await
     }
 
     /// Sends a text message with a code that is good for nothing, now, and gives the code.
@@ -319,7 +340,7 @@ impl<S: Store> Service<S> {
         let sms = Sms {
             id: MessageId::generate(now, entropy)?.to_string(),
             to: test.phone,
-            text: text_of(&app, &words, test.handle.as_ref().map_or("", Handle::as_str), &code),
+            text: self.sms_text(&app, &words, test.handle.as_ref().map_or("", Handle::as_str), &code).await?,
             account,
             valid_for: None,
         };
@@ -349,12 +370,6 @@ impl<S: Store> Service<S> {
             .await
             .unwrap_or_else(|_| Err(otherwise("it took too long".to_owned())))
     }
-}
-
-fn text_of(app: &App, words: &Worded, handle: &str, code: &Code) -> String {
-    let values =
-        Values { app_name: app.name.as_str(), handle, code: Some(code.expose()), ..Values::default() };
-    render(&words.template, &values).text.trim().to_owned()
 }
 
 /// To which countries an application sends: those that it lists, else the one of its own number.

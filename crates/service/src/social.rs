@@ -109,7 +109,7 @@ impl<S: Store> Service<S> {
         if user.status == UserStatus::Suspended {
             return Err(Refusal::UserSuspended.into());
         }
-        let tokens = self.issue_tokens(&app, &keys, &user)?;
+        let tokens = self.issue_tokens(&app, &keys, &user).await?;
         let origin = self.origin(app_id, user.id, call.source)?;
         let detail = Some(provider.name().to_owned());
         let entry = self.done(&Act { user_id: Some(user.id), detail, ..act })?;
@@ -236,7 +236,7 @@ impl<S: Store> Service<S> {
         let id = UserId::generate(now, &*self.inner.entropy)?;
         let mut user = new_user(app.id, handle, (id, None, locale, metadata), now);
         user.social = Some(identity.clone());
-        let tokens = self.issue_tokens(app, keys, &user)?;
+        let tokens = self.issue_tokens(app, keys, &user).await?;
         let (slot, welcomes) = self.welcomes(app, &user.handle, &[locale]).await?;
         let origin = self.origin(app.id, id, call.source)?;
         let detail = Some(identity.provider.name().to_owned());

@@ -219,7 +219,7 @@ impl<S: Store> Service<S> {
         let slot =
             if is_told { None } else { self.notice_slot(app.id, &user.handle, Notice::Attack).await? };
         let worded = built_in(MessageKind::LoginLocked, user.locale)?;
-        let mail = self.notice(app, slot.as_ref(), &worded, &user.handle)?;
+        let mail = self.notice(app, slot.as_ref(), &worded, &user.handle).await?;
         let mut act = Act::of_server("login.locked", app.id);
         act.user_id = Some(user.id);
         let entry = self.done(&act)?;

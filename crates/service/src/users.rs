@@ -148,7 +148,7 @@ impl<S: Store> Service<S> {
         let (now, entry) = (self.inner.clock.now(), self.done(act)?);
         let slot = self.notice_slot(app_id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
-        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle)?;
+        let notice = self.notice(&app, slot.as_ref(), &words, &user.handle).await?;
         let set = self
             .inner
             .store
@@ -211,7 +211,7 @@ impl<S: Store> Service<S> {
         let asked = self.inner.keys.digests().digest("reset.operator", &[id.as_bytes()])?;
         let new_code = self.draw_code(&subject, &asked, rules.reset_life)?;
         let slot = self.mail_slot(&user.handle).await?;
-        let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None)?;
+        let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None).await?;
         let entry = self.done(act)?;
         let is_sent = self
             .inner

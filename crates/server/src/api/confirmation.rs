@@ -5,7 +5,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use latchkey_domain::{Code, Handle, Locale};
-use latchkey_notifiers::{Language, PageTexts, Values, cleaned, escaped, render_html};
+use latchkey_notifiers::{Language, PageTexts, Values, escaped, render_html};
 use latchkey_service::{Call, CompleteSignUp, Credential, Refusal, SignUpCompleted};
 use latchkey_storage::Store;
 
@@ -130,7 +130,7 @@ fn call_of<S: Store>(
 pub(super) fn done_page(completed: &SignUpCompleted, handle: &str) -> HttpResponse {
     let name = completed.app.name.as_str();
     let values = Values { app_name: name, handle, ..Values::default() };
-    let body = render_html(&cleaned(&completed.click_through), &values);
+    let body = render_html(&completed.click_through, &values);
     page(StatusCode::OK, TENANT_POLICY, document(completed.locale, name, &body))
 }
 

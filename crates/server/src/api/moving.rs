@@ -20,7 +20,7 @@ use super::operator::{app_within, authorize};
 use super::{AppState, run};
 use crate::dto::{ImportedApp, admin_app_json};
 use crate::http::{Answer, ApiError, BodyLimits, ErrorKind, Family, Fields, OperatorCall, WrongField, json};
-use crate::transfer::{Form, Leaving, leave};
+use crate::transfer::{Form, Leaving, apart, leave};
 use crate::zip_export::zip_of;
 
 /// The largest upload, with what is around its parts.
@@ -124,7 +124,7 @@ pub(crate) async fn import_database<S: Store>(
         });
         service.import_zip(operator, opening.await?).await
     };
-    let imported = run(Family::Admin, importing).await?;
+    let imported = run(Family::Admin, async { apart(importing).await? }).await?;
     Ok(json(&ImportedApp { app: admin_app_json(&imported.view), lost: imported.lost }))
 }
 

@@ -43,6 +43,7 @@ mod second_factor;
 mod settings;
 mod signup;
 mod social;
+mod templates;
 mod tokens;
 mod well_known;
 

@@ -244,7 +244,7 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         let slot = self.notice_slot(app.id, &user.handle, about).await?;
         let words = built_in(kind, user.locale)?;
-        let notice = self.notice(app, slot.as_ref(), &words, &user.handle)?;
+        let notice = self.notice(app, slot.as_ref(), &words, &user.handle).await?;
         let promised = self
             .inner
             .store

@@ -1,6 +1,7 @@
 //! The second half of a sign-up: its code comes back, and the attempt becomes a user.
 
 use latchkey_domain::{App, Code, CodeId, CodePurpose, Handle, Locale, Signup, TemplateName};
+use latchkey_notifiers::cleaned;
 use latchkey_storage::{Repositories, Store};
 use time::OffsetDateTime;
 
@@ -31,7 +32,7 @@ pub struct SignUpCompleted {
     pub app: App,
     /// The new user's locale.
     pub locale: Locale,
-    /// What the application shows then, as HTML with its marks.
+    /// What the application shows then: HTML with its marks, without anything that runs, submits or loads.
     pub click_through: String,
 }
 
@@ -91,7 +92,7 @@ impl<S: Store> Service<S> {
             .await??;
         let Signup { handle, user_id, password, locale, metadata, .. } = found.0;
         let user = new_user(app_id, handle, (user_id, Some(password), locale, metadata), now);
-        let tokens = self.issue_tokens(&app, &keys, &user)?;
+        let tokens = self.issue_tokens(&app, &keys, &user).await?;
         let (slot, welcomes) = self.welcomes(&app, &user.handle, &[locale]).await?;
         let origin = self.origin(app_id, user_id, call.source)?;
         let entry = self.done(&Act { user_id: Some(user_id), ..act })?;
@@ -119,7 +120,9 @@ impl<S: Store> Service<S> {
         let shown = self.inner.store.read("signup.click_through", move |readers| {
             worded(readers.email_templates(), app_id, TemplateName::ClickThrough, locale)
         });
-        let click_through = shown.await?.template.html;
+        let html = shown.await?.into_html();
+        // Cleaning takes long for HTML that was made for it.
+        let click_through = self.off_thread(move || Ok(cleaned(&html))).await?;
         Ok(SignUpCompleted { tokens, app, locale, click_through })
     }
 
