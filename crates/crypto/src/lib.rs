@@ -47,8 +47,8 @@ pub use keyring::{KeyRing, KeyRingError, MasterKey};
 pub use old_seal::OldSeal;
 pub use old_server_key::{OLD_GENERATION, OldServerKeys, old_server_key};
 pub use passphrase::PassphraseKey;
-pub use password::{Engine, HashCost, OVER_RAW, PasswordHasher, Verdict, check_digest, client_password};
-pub use pool::{HashPool, PoolFull};
+pub use password::{Engine, HashCost, OVER_RAW, PasswordHasher, StoredCost, Verdict, client_password};
+pub use pool::{HashPool, PoolFull, Tenant};
 pub use seal::SealContext;
 pub use server_token::{
     AccessToken, AppToken, LoginToken, ServerSecretToken, ServerToken, SuperToken, TokenKeys,

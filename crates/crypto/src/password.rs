@@ -54,6 +54,24 @@ impl Default for HashCost {
     }
 }
 
+/// What verifying a stored hash costs, beside a new hash of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredCost {
+    /// How many of our hashes take as long, rounded up.
+    pub in_own_hashes: u64,
+    /// Whether a hash of this cost may come in with an import: one that takes at most five times as long as our own, or
+    /// bcrypt of a cost up to 12, which most other systems use.
+    pub is_importable: bool,
+}
+
+/// How many of our hashes an imported one may cost.
+const MOST_OWN_HASHES: u64 = 5;
+/// The highest cost of bcrypt that may be imported.
+const HIGHEST_BCRYPT: u32 = 12;
+/// KiB times passes of argon2id that take as long as one round of bcrypt. Measured on x86-64: bcrypt of cost 12 (4,096
+/// rounds) takes as long as about 20 hashes of 19,456 KiB and 2 passes.
+const WORK_OF_BCRYPT_ROUND: u64 = 200;
+
 /// Whether a password is the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -124,7 +142,7 @@ impl PasswordHasher {
 
     fn verify_text(&self, password: &str, stored: &str) -> Result<Verdict, CryptoError> {
         match Phc::parse(stored)? {
-            Phc::Bcrypt => {
+            Phc::Bcrypt { .. } => {
                 let right =
                     bcrypt::verify(password, stored).map_err(|_| CryptoError::Hash("not a bcrypt hash"))?;
                 Ok(if right { Verdict::RightButOutdated } else { Verdict::Wrong })
@@ -144,6 +162,38 @@ impl PasswordHasher {
         }
     }
 
+    /// What verifying a stored hash costs. It is looked at only.
+    ///
+    /// # Errors
+    /// [`CryptoError::Hash`] when the text is no hash that can be verified.
+    pub fn stored_cost(&self, stored: &str) -> Result<StoredCost, CryptoError> {
+        let own = u64::from(self.cost.memory_kib) * u64::from(self.cost.passes);
+        let (work, is_importable) = match Phc::parse(stored.strip_prefix(OVER_RAW).unwrap_or(stored))? {
+            Phc::Bcrypt { cost } => (WORK_OF_BCRYPT_ROUND << cost, cost <= HIGHEST_BCRYPT),
+            Phc::Argon2id { memory_kib, passes, .. } => {
+                let work = u64::from(memory_kib) * u64::from(passes);
+                (work, work <= MOST_OWN_HASHES * own)
+            }
+        };
+        Ok(StoredCost { in_own_hashes: work.div_ceil(own), is_importable })
+    }
+
+    /// Does the work of verifying the costliest hash that may be imported.
+    ///
+    /// # Errors
+    /// [`CryptoError::OutOfMemory`] or [`CryptoError::Library`].
+    pub fn verify_costliest(&self) -> Result<(), CryptoError> {
+        let HashCost { memory_kib, passes } = self.cost;
+        let own = MOST_OWN_HASHES * u64::from(memory_kib) * u64::from(passes);
+        if WORK_OF_BCRYPT_ROUND << HIGHEST_BCRYPT > own {
+            let computed = bcrypt::hash_with_salt(b"", HIGHEST_BCRYPT, [0; 16]);
+            return computed.map(|_| ()).map_err(|_| CryptoError::Library("bcrypt"));
+        }
+        let mut output = Zeroizing::new([0; 32]);
+        let passes = passes.saturating_mul(u32::try_from(MOST_OWN_HASHES).unwrap_or(u32::MAX));
+        self.engine.argon2id(b"", &[0; 16], memory_kib, passes, 1, output.as_mut())
+    }
+
     /// Does the work of [`PasswordHasher::verify`] for a handle that nobody has.
     ///
     /// # Errors
@@ -155,15 +205,6 @@ impl PasswordHasher {
 
 /// How a stored hash begins that was computed over the password itself, not over the digits that clients send.
 pub const OVER_RAW: &str = "raw:";
-
-/// Whether a text is a hash that can be verified within bounds: bcrypt of cost 4 to 14, argon2id of at most 256 MiB,
-/// 10 passes and 8 lanes. It is looked at only.
-///
-/// # Errors
-/// [`CryptoError::Hash`] says what is wrong.
-pub fn check_digest(text: &str) -> Result<(), CryptoError> {
-    Phc::parse(text).map(|_| ())
-}
 
 /// What a client would send for this password: both forms are one password.
 ///

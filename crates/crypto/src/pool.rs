@@ -1,7 +1,8 @@
 //! The bounded pool on which everything expensive runs: password hashes and key generation.
-//! As many threads as cores, a queue with an end, nothing that grows with the number of clients.
+//! As many threads as cores, a queue with an end, nothing that grows with the number of clients. Tenants share it
+//! fairly, by what their jobs cost: none can keep the others waiting (SEC-090).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,9 +14,62 @@ type Job = Box<dyn FnOnce() + Send>;
 #[error("the queue for password hashes is full")]
 pub struct PoolFull;
 
+/// Whose a job is: an application's id, or all zeros for the server itself.
+pub type Tenant = [u8; 16];
+
+/// The jobs of one tenant, and when its next one has its turn, in virtual time: the sum of what its jobs cost, but never
+/// before the job that runs now.
+#[derive(Default)]
+struct Line {
+    jobs: VecDeque<(u64, Job)>,
+    turn: u64,
+}
+
+#[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    lines: HashMap<Tenant, Line>,
+    waiting: usize,
+    /// The turn of the job that was taken last.
+    now: u64,
     closed: bool,
+}
+
+impl Queue {
+    fn push(&mut self, tenant: Tenant, cost: u64, job: Job) {
+        let now = self.now;
+        let line = self.lines.entry(tenant).or_default();
+        if line.jobs.is_empty() {
+            line.turn = line.turn.max(now);
+        }
+        line.jobs.push_back((cost, job));
+        self.waiting += 1;
+    }
+
+    /// The next job: that of the tenant whose turn comes first.
+    fn pop(&mut self) -> Option<Job> {
+        let next = self.lines.iter_mut().filter(|(_, line)| !line.jobs.is_empty());
+        let (_, line) = next.min_by_key(|(tenant, line)| (line.turn, **tenant))?;
+        let (cost, job) = line.jobs.pop_front()?;
+        self.now = line.turn;
+        line.turn = line.turn.saturating_add(cost.max(1));
+        self.waiting -= 1;
+        let now = self.now;
+        // Whoever has used more than others is remembered until they have caught up.
+        self.lines.retain(|_, line| !line.jobs.is_empty() || line.turn > now);
+        Some(job)
+    }
+
+    /// Makes room for a tenant that has fewer jobs waiting than another one, by dropping the last job of the longest
+    /// line. `false` when there is no such line.
+    fn make_room(&mut self, tenant: Tenant) -> bool {
+        let own = self.lines.get(&tenant).map_or(0, |line| line.jobs.len());
+        let longest = self.lines.values_mut().max_by_key(|line| line.jobs.len());
+        let Some(longest) = longest.filter(|line| line.jobs.len() > own + 1) else { return false };
+        // Whoever waits for the job sees its answer dropped, and is told that the pool is full.
+        drop(longest.jobs.pop_back());
+        self.waiting -= 1;
+        true
+    }
 }
 
 struct Shared {
@@ -32,7 +86,7 @@ impl Shared {
     fn next(&self) -> Option<Job> {
         let mut queue = self.queue();
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
+            if let Some(job) = queue.pop() {
                 return Some(job);
             }
             if queue.closed {
@@ -55,8 +109,7 @@ impl HashPool {
     /// # Errors
     /// The system's refusal to start a thread.
     pub fn new(threads: usize, capacity: usize) -> Result<Self, std::io::Error> {
-        let queue = Mutex::new(Queue { jobs: VecDeque::new(), closed: false });
-        let shared = Arc::new(Shared { queue, changed: Condvar::new(), capacity });
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), capacity });
         let threads = (0..threads.max(1))
             .map(|number| {
                 let shared = Arc::clone(&shared);
@@ -71,16 +124,23 @@ impl HashPool {
         Ok(Self { shared, threads })
     }
 
-    /// Puts a job into the queue. It is run even if nobody waits for its answer any more.
+    /// Puts a job of a tenant into the queue; `cost` is relative to that of other jobs. It is run even if nobody waits for
+    /// its answer any more, and is dropped without being run when the queue is full and a tenant that waits for less
+    /// needs its place.
     ///
     /// # Errors
-    /// [`PoolFull`] at once when the queue is full.
-    pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), PoolFull> {
+    /// [`PoolFull`] at once when the queue is full and nobody waits for more than this tenant.
+    pub fn submit(
+        &self,
+        tenant: Tenant,
+        cost: u64,
+        job: impl FnOnce() + Send + 'static,
+    ) -> Result<(), PoolFull> {
         let mut queue = self.shared.queue();
-        if queue.jobs.len() >= self.shared.capacity {
+        if queue.waiting >= self.shared.capacity && !queue.make_room(tenant) {
             return Err(PoolFull);
         }
-        queue.jobs.push_back(Box::new(job));
+        queue.push(tenant, cost, Box::new(job));
         drop(queue);
         self.shared.changed.notify_one();
         Ok(())
@@ -89,7 +149,7 @@ impl HashPool {
     /// How many jobs wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.queue().jobs.len()
+        self.shared.queue().waiting
     }
 }
 
@@ -115,13 +175,84 @@ mod tests {
 
     use super::*;
 
+    const A: Tenant = [1; 16];
+    const B: Tenant = [2; 16];
+
+    /// A pool of one thread that works on something until the sender is dropped.
+    fn held(capacity: usize) -> (HashPool, std::sync::mpsc::Sender<()>) {
+        let pool = HashPool::new(1, capacity).unwrap();
+        let (started, has_started) = channel();
+        let (release, released) = channel::<()>();
+        pool.submit([0; 16], 1, move || {
+            started.send(()).unwrap();
+            let _ = released.recv();
+        })
+        .unwrap();
+        has_started.recv().unwrap();
+        (pool, release)
+    }
+
+    #[test]
+    fn sec_090_tenants_take_turns_by_what_their_jobs_cost() {
+        let (pool, release) = held(100);
+        let (done, order) = channel();
+        let submit = |tenant: Tenant, cost, times| {
+            for _ in 0..times {
+                let done = done.clone();
+                pool.submit(tenant, cost, move || done.send(tenant).unwrap()).unwrap();
+            }
+        };
+        // One that came first with many, and costly ones, does not keep the other waiting.
+        submit(A, 5, 10);
+        submit(B, 1, 10);
+        drop((release, done));
+        let order: Vec<Tenant> = order.iter().collect();
+        let before = |count: usize| order.iter().take(count).filter(|tenant| **tenant == B).count();
+        assert_eq!(order.len(), 20);
+        assert!(before(2) >= 1 && before(8) >= 5 && before(13) == 10, "{order:?}");
+    }
+
+    #[test]
+    fn sec_090_whoever_has_used_much_waits_for_the_others_to_catch_up() {
+        let (pool, release) = held(100);
+        let (done, order) = channel();
+        let submit = |tenant: Tenant, cost| {
+            let done = done.clone();
+            pool.submit(tenant, cost, move || done.send(tenant).unwrap()).unwrap();
+        };
+        submit(A, 100);
+        (0..5).for_each(|_| submit(B, 10));
+        submit(A, 100);
+        drop((release, done));
+        assert_eq!(order.iter().collect::<Vec<_>>(), [A, B, B, B, B, B, A]);
+    }
+
+    #[test]
+    fn sec_090_a_full_queue_makes_room_for_whoever_waits_for_less() {
+        let (pool, release) = held(4);
+        let (done, order) = channel();
+        let submit = |tenant: Tenant| {
+            let done = done.clone();
+            pool.submit(tenant, 1, move || done.send(tenant).unwrap())
+        };
+        (0..4).for_each(|_| submit(A).unwrap());
+        assert_eq!(submit(A), Err(PoolFull));
+        assert_eq!((submit(B), submit(B)), (Ok(()), Ok(())));
+        assert_eq!(submit(B), Err(PoolFull), "two each");
+        assert_eq!(pool.waiting(), 4);
+        drop((release, done));
+        let order: Vec<Tenant> = order.iter().collect();
+        assert_eq!(order.iter().filter(|tenant| **tenant == A).count(), 2);
+        assert_eq!(order.len(), 4);
+    }
+
     #[test]
     fn sec_116_a_full_queue_refuses_at_once_and_the_rest_is_served() {
         let pool = HashPool::new(1, 2).unwrap();
         let (started, has_started) = channel();
         let (release, released) = channel::<()>();
         let (done, is_done) = channel();
-        pool.submit(move || {
+        pool.submit(A, 1, move || {
             started.send(()).unwrap();
             released.recv().unwrap();
         })
@@ -129,20 +260,20 @@ mod tests {
         has_started.recv().unwrap();
         for number in 0..2 {
             let done = done.clone();
-            pool.submit(move || done.send(number).unwrap()).unwrap();
+            pool.submit(A, 1, move || done.send(number).unwrap()).unwrap();
         }
-        assert_eq!(pool.submit(|| {}), Err(PoolFull));
+        assert_eq!(pool.submit(A, 1, || {}), Err(PoolFull));
         release.send(()).unwrap();
         assert_eq!((is_done.recv().unwrap(), is_done.recv().unwrap()), (0, 1));
-        assert_eq!(pool.submit(|| {}), Ok(()));
+        assert_eq!(pool.submit(A, 1, || {}), Ok(()));
     }
 
     #[test]
     fn a_job_that_panics_takes_nobody_with_it() {
         let pool = HashPool::new(1, 8).unwrap();
         let (done, is_done) = channel();
-        pool.submit(|| panic!("on purpose")).unwrap();
-        pool.submit(move || done.send(1).unwrap()).unwrap();
+        pool.submit(A, 1, || panic!("on purpose")).unwrap();
+        pool.submit(A, 1, move || done.send(1).unwrap()).unwrap();
         assert_eq!(is_done.recv().unwrap(), 1);
     }
 
@@ -152,7 +283,7 @@ mod tests {
         let (done, is_done) = channel();
         for number in 0..50 {
             let done = done.clone();
-            pool.submit(move || done.send(number).unwrap()).unwrap();
+            pool.submit(A, 1, move || done.send(number).unwrap()).unwrap();
         }
         drop((pool, done));
         assert_eq!(is_done.iter().count(), 50);

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::audit::Act;
 use crate::caller::find_app_of;
+use crate::hashing::COST_OF_KEY;
 use crate::signing::private_key_of;
 use crate::{Call, Operator, Refusal, Service, ServiceError};
 
@@ -54,7 +55,8 @@ impl<S: Store> Service<S> {
     pub async fn create_app(&self, operator: Operator, new: NewApp) -> Result<AppView, ServiceError> {
         operator.reaches_all()?;
         let size = self.inner.settings.key_size;
-        let signing = self.on_pool(move || Ok(SigningKey::generate(size)?)).await?;
+        let signing =
+            self.on_pool((AppId::NONE, COST_OF_KEY), move || Ok(SigningKey::generate(size)?)).await?;
         let now = self.inner.clock.now();
         let id = AppId::generate(now, &*self.inner.entropy)?;
         let settings = AppSettings {

@@ -1,5 +1,6 @@
 //! What every use case stands on: the ports, the keys and the settings, wired once.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use latchkey_crypto::{
@@ -152,6 +153,8 @@ pub(crate) struct Inner<S> {
     pub(crate) key_sets: KeySets,
     pub(crate) totals: Totals,
     pub(crate) old_servers: RwLock<OldServerKeys>,
+    /// What the costliest hash that may be stored takes to verify, in milliseconds, once measured.
+    pub(crate) costliest_millis: AtomicU64,
 }
 
 impl<S: Store> Service<S> {
@@ -181,6 +184,7 @@ impl<S: Store> Service<S> {
                 key_sets: KeySets::default(),
                 totals: Totals::default(),
                 old_servers: RwLock::default(),
+                costliest_millis: AtomicU64::default(),
             }),
         }
     }

@@ -1,25 +1,35 @@
 //! The asynchronous side of the bounded pool: submit, wait, or be told at once that it is full.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use latchkey_crypto::{PasswordHasher, SealContext, Verdict};
 use latchkey_domain::{AppId, ClientPassword, Sealed, UserId};
 use latchkey_storage::Store;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::{Service, ServiceError};
 
+/// What making an RSA key costs, in password hashes.
+pub(crate) const COST_OF_KEY: u64 = 15;
+
 impl<S: Store> Service<S> {
-    /// Runs expensive work on the pool.
+    /// Runs expensive work of an application on the pool; `cost` is how many password hashes take as long.
     pub(crate) async fn on_pool<T: Send + 'static>(
         &self,
+        (app_id, cost): (AppId, u64),
         work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let (answer, answered) = oneshot::channel();
-        self.inner.pool.submit(move || {
-            let _ = answer.send(work());
+        self.inner.pool.submit(*app_id.as_bytes(), cost, move || {
+            let panicked = |_| Err(ServiceError::Internal("a job on the pool panicked".into()));
+            let _ = answer.send(catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked));
         })?;
-        answered.await.unwrap_or_else(|_| Err(ServiceError::Internal("a job on the pool panicked".into())))
+        // A job that gave way to another application's has no answer.
+        answered.await.unwrap_or(Err(ServiceError::Busy))
     }
 
     /// Runs work of a millisecond or more on a thread that serves no requests: rendering, signing, drawing pictures. What
@@ -40,7 +50,35 @@ impl<S: Store> Service<S> {
         &self,
         work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        self.on_pool(work).await
+        self.on_pool((AppId::NONE, COST_OF_KEY), work).await
+    }
+
+    /// Measures what the costliest hash that may be stored takes here, so that no refused log-in is answered earlier:
+    /// whose hash is imported must not show. Until it is called, the setting alone holds.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`]; [`ServiceError::Internal`] when a library fails.
+    pub async fn measure_answer_floor(&self) -> Result<(), ServiceError> {
+        let hasher = self.hasher();
+        let took = self.on_pool((AppId::NONE, COST_OF_KEY), move || {
+            let began = Instant::now();
+            hasher.verify_costliest()?;
+            Ok(began.elapsed())
+        });
+        let millis = u64::try_from(took.await?.as_millis()).unwrap_or(u64::MAX);
+        self.inner.costliest_millis.store(millis, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A refused log-in is answered no earlier than this. Without a setting there is no floor.
+    pub(crate) fn answer_floor(&self) -> Duration {
+        let setting = self.inner.settings.login_floor;
+        if setting.is_zero() {
+            return setting;
+        }
+        // A quarter more: other requests run beside it.
+        let costliest = Duration::from_millis(self.inner.costliest_millis.load(Ordering::Relaxed));
+        setting.max(costliest + costliest / 4)
     }
 
     /// Hashes a password and seals the digest for its user.
@@ -52,23 +90,32 @@ impl<S: Store> Service<S> {
     ) -> Result<Sealed, ServiceError> {
         let salt = self.inner.entropy.bytes::<16>()?;
         let hasher = self.hasher();
-        let phc = self.on_pool(move || Ok(hasher.hash(&password, &salt)?)).await?;
+        let phc = self.on_pool((app_id, 1), move || Ok(hasher.hash(&password, &salt)?)).await?;
         Ok(self.inner.keys.seal(&password_of(app_id, &user_id), phc.as_bytes(), &*self.inner.entropy)?)
     }
 
     /// Verifies a password against a sealed digest, or, if there is none, does the same work for nothing.
     pub(crate) async fn verify_password(
         &self,
+        app_id: AppId,
         password: ClientPassword,
-        digest: Option<(AppId, UserId, Sealed)>,
+        digest: Option<(UserId, Sealed)>,
     ) -> Result<Verdict, ServiceError> {
         let hasher = self.hasher();
-        let Some((app_id, user_id, sealed)) = digest else {
-            self.on_pool(move || Ok(hasher.verify_nobody(&password)?)).await?;
+        let opened = digest.and_then(|(user_id, sealed)| {
+            let opened = self.inner.keys.open_sealed(&password_of(app_id, &user_id), &sealed);
+            // One that was moved here from another row is nobody's password; whoever asks hears nothing of it.
+            let told = opened
+                .inspect_err(|error| tracing::error!(%error, %user_id, "a password hash does not open"));
+            told.ok()
+        });
+        let Some(phc) = opened else {
+            self.on_pool((app_id, 1), move || Ok(hasher.verify_nobody(&password)?)).await?;
             return Ok(Verdict::Wrong);
         };
-        let phc = self.inner.keys.open_sealed(&password_of(app_id, &user_id), &sealed)?;
-        self.on_pool(move || {
+        let cost = std::str::from_utf8(&phc).ok().and_then(|phc| hasher.stored_cost(phc).ok());
+        let cost = cost.map_or(1, |cost| cost.in_own_hashes);
+        self.on_pool((app_id, cost), move || {
             let phc = std::str::from_utf8(&phc).map_err(|error| ServiceError::Internal(error.into()))?;
             Ok(hasher.verify(&password, phc)?)
         })
@@ -76,13 +123,13 @@ impl<S: Store> Service<S> {
     }
 
     /// Does the work of verifying a password, for nothing.
-    pub(crate) async fn verify_nobody(&self) -> Result<(), ServiceError> {
+    pub(crate) async fn verify_nobody(&self, app_id: AppId) -> Result<(), ServiceError> {
         let nothing = ClientPassword::parse("00000000000000000000000000000000");
         let nothing = nothing.map_err(|error| ServiceError::Internal(error.into()))?;
-        self.verify_password(nothing, None).await.map(|_| ())
+        self.verify_password(app_id, nothing, None).await.map(|_| ())
     }
 
-    fn hasher(&self) -> Arc<PasswordHasher> {
+    pub(crate) fn hasher(&self) -> Arc<PasswordHasher> {
         Arc::clone(&self.inner.hasher)
     }
 }

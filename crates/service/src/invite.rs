@@ -58,7 +58,7 @@ impl<S: Store> Service<S> {
         let result =
             self.acting(act, Refusal::MissingParameter, |act| self.invite_now(call, request, act)).await;
         // What a neutral application answers must not be told apart by the time that it takes.
-        tokio::time::sleep_until(began + self.inner.settings.login_floor).await;
+        tokio::time::sleep_until(began + self.answer_floor()).await;
         result
     }
 

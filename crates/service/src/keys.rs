@@ -11,6 +11,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::audit::{Act, Call};
 use crate::caller::gate;
+use crate::hashing::COST_OF_KEY;
 use crate::signing::private_key_of;
 use crate::{AppView, Caller, Operator, Refusal, Service, ServiceError};
 
@@ -244,7 +245,7 @@ impl<S: Store> Service<S> {
         signs_from: OffsetDateTime,
     ) -> Result<AppKey, ServiceError> {
         let size = self.inner.settings.key_size;
-        let signing = self.on_pool(move || Ok(SigningKey::generate(size)?)).await?;
+        let signing = self.on_pool((app_id, COST_OF_KEY), move || Ok(SigningKey::generate(size)?)).await?;
         let kid = signing.public().kid();
         let context = private_key_of(app_id, kid);
         Ok(AppKey {

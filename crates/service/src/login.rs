@@ -99,7 +99,7 @@ impl<S: Store> Service<S> {
         let result = self.log_in_now(&call, login, act.clone()).await;
         let result = self.note(act, result).await;
         if result.is_err() {
-            tokio::time::sleep_until(began + self.inner.settings.login_floor).await;
+            tokio::time::sleep_until(began + self.answer_floor()).await;
         }
         result
     }
@@ -173,12 +173,12 @@ impl<S: Store> Service<S> {
         (call, act): (&Call, Option<Act>),
     ) -> Result<LoggedIn, ServiceError> {
         let Some(password) = password else {
-            self.verify_nobody().await?;
+            self.verify_nobody(app.id).await?;
             return Err(Refusal::CredentialsWrong.into());
         };
         match candidate {
             Candidate::Nobody => {
-                self.verify_password(password, None).await?;
+                self.verify_password(app.id, password, None).await?;
                 Err(Refusal::CredentialsWrong.into())
             }
             Candidate::Pending(signup) => Err(self.try_pending(app, &signup, password).await?.into()),
@@ -257,8 +257,8 @@ impl<S: Store> Service<S> {
                 repos.quotas().reserve(&taken, free).map_err(ServiceError::from)
             })
             .await?;
-        let digest = is_counted.then(|| (app.id, signup.user_id, signup.password.clone()));
-        if self.verify_password(password, digest).await? == Verdict::Wrong {
+        let digest = is_counted.then(|| (signup.user_id, signup.password.clone()));
+        if self.verify_password(app.id, password, digest).await? == Verdict::Wrong {
             return Ok(Refusal::CredentialsWrong);
         }
         self.inner

@@ -190,7 +190,7 @@ impl<S: Store> Service<S> {
             None => Err(Refusal::MissingParameter.into()),
         };
         // What a neutral application answers must not be told apart by the time that it takes.
-        tokio::time::sleep_until(began + self.inner.settings.login_floor).await;
+        tokio::time::sleep_until(began + self.answer_floor()).await;
         self.note(act, result).await
     }
 

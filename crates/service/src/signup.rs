@@ -81,7 +81,7 @@ impl<S: Store> Service<S> {
         };
         // What a neutral application answers must not be told apart by the time that it takes.
         if matches!(result, Ok(SignedUp::CodeSent)) {
-            tokio::time::sleep_until(began + self.inner.settings.login_floor).await;
+            tokio::time::sleep_until(began + self.answer_floor()).await;
         }
         self.note(act, result).await
     }

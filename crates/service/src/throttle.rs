@@ -145,11 +145,11 @@ impl<S: Store> Service<S> {
         origin: Origin,
     ) -> Result<(Verdict, Option<Counted>), ServiceError> {
         let Some(counted) = self.count_attempt(app, user, origin).await? else {
-            self.verify_password(password, None).await?;
+            self.verify_password(app.id, password, None).await?;
             return Ok((Verdict::Wrong, None));
         };
-        let digest = user.password.clone().map(|sealed| (user.app_id, user.id, sealed));
-        let verdict = match self.verify_password(password, digest).await {
+        let digest = user.password.clone().map(|sealed| (user.id, sealed));
+        let verdict = match self.verify_password(app.id, password, digest).await {
             Ok(verdict) => verdict,
             // What could not be looked at was no guess.
             Err(error) => {

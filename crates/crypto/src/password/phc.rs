@@ -17,7 +17,7 @@ const MAX_LANES: u32 = 8;
 #[derive(Debug, PartialEq)]
 pub(super) enum Phc {
     Argon2id { memory_kib: u32, passes: u32, lanes: u32, salt: Vec<u8>, output: Vec<u8> },
-    Bcrypt,
+    Bcrypt { cost: u32 },
 }
 
 impl Phc {
@@ -79,7 +79,7 @@ fn bcrypt<'a>(mut parts: impl Iterator<Item = &'a str>) -> Result<Phc, CryptoErr
         return Err(CryptoError::Hash("not a bcrypt hash"));
     }
     match cost.parse::<u32>() {
-        Ok(4..=14) => Ok(Phc::Bcrypt),
+        Ok(cost @ 4..=14) => Ok(Phc::Bcrypt { cost }),
         _ => Err(CryptoError::Hash("bcrypt costs of 4 to 14 are allowed")),
     }
 }

@@ -139,6 +139,38 @@ fn sec_003_hashes_that_cost_too_much_are_refused_before_any_work() {
 }
 
 #[test]
+fn sec_003_what_costs_more_than_five_of_our_hashes_is_not_imported() {
+    let salt_and_output = "c29tZXNhbHQxMjM0NTY3OA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let argon = |memory: u32, passes: u32, lanes: u32| {
+        format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt_and_output}")
+    };
+    let bcrypt = |cost: u32| format!("$2b${cost:02}${}", "a".repeat(21) + "O" + &"a".repeat(30) + "O");
+    let hasher = hasher(Engine::Sodium);
+    for (stored, in_own_hashes, is_importable) in [
+        (argon(19_456, 2, 1), 1, true),
+        (argon(8, 1, 1), 1, true),
+        (argon(19_456, 10, 8), 5, true),
+        (argon(97_280, 2, 1), 5, true),
+        (argon(97_281, 2, 1), 6, false),
+        (argon(262_144, 10, 1), 68, false),
+        (bcrypt(4), 1, true),
+        (bcrypt(10), 6, true),
+        (bcrypt(12), 22, true),
+        (bcrypt(13), 43, false),
+        (bcrypt(14), 85, false),
+    ] {
+        let cost = StoredCost { in_own_hashes, is_importable };
+        assert_eq!(hasher.stored_cost(&stored).unwrap(), cost, "{stored}");
+        assert_eq!(hasher.stored_cost(&format!("{OVER_RAW}{stored}")).unwrap(), cost);
+    }
+    // The bound is that of the server's own hash.
+    let stronger = PasswordHasher::new(Engine::Sodium, HashCost::new(65_536, 3).unwrap()).unwrap();
+    assert!(stronger.stored_cost(&argon(262_144, 3, 1)).unwrap().is_importable);
+    assert!(!stronger.stored_cost(&bcrypt(13)).unwrap().is_importable);
+    hasher.verify_costliest().unwrap();
+}
+
+#[test]
 fn nobody_has_no_password() {
     let hasher = hasher(Engine::Sodium);
     hasher.verify_nobody(&password(MD5_OF_PASSWORD123)).unwrap();
@@ -166,7 +198,7 @@ fn sec_003_a_digest_that_would_cost_too_much_is_refused_by_looking_at_it() {
     let salt = "c2FsdHNhbHQ";
     let output = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXoxMjM0NTY";
     for good in [bcrypt::hash("x", 4).unwrap(), format!("$argon2id$v=19$m=262144,t=10,p=8${salt}${output}")] {
-        check_digest(&good).unwrap();
+        hasher(Engine::Sodium).stored_cost(&good).unwrap();
     }
     for bad in [
         "$2b$31$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned(),
@@ -179,8 +211,8 @@ fn sec_003_a_digest_that_would_cost_too_much_is_refused_by_looking_at_it() {
         "x".repeat(10_000),
         String::new(),
     ] {
-        assert!(check_digest(&bad).is_err(), "{bad}");
-        let hasher = PasswordHasher::new(Engine::default(), HashCost::default()).unwrap();
+        let hasher = hasher(Engine::Sodium);
+        assert!(hasher.stored_cost(&bad).is_err(), "{bad}");
         let password = ClientPassword::parse("5f4dcc3b5aa765d61d8327deb882cf99").unwrap();
         assert!(hasher.verify(&password, &bad).is_err(), "{bad}");
         assert!(hasher.verify(&password, &format!("{OVER_RAW}{bad}")).is_err(), "{bad}");

@@ -132,9 +132,13 @@ pub(super) async fn check_records(
     let check = Arriving::Check { app: Box::new(head.app.clone()), records };
     let mut refused = Vec::new();
     for ((line, kind), taken) in lines.into_iter().zip(kinds).zip(taken_in(link, check).await?) {
-        if let Taken::Refused(reason) = taken {
-            report.refused(line, kind, &reason);
-            refused.push(line);
+        match taken {
+            Taken::Added | Taken::Known => {}
+            Taken::Partly(what) => report.lost(&what),
+            Taken::Refused(reason) => {
+                report.refused(line, kind, &reason);
+                refused.push(line);
+            }
         }
     }
     Ok(refused)

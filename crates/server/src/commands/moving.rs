@@ -148,6 +148,10 @@ async fn check_users(
     for ((line, handle), taken) in lines.into_iter().zip(handles).zip(taken_in(link, check).await?) {
         match taken {
             Taken::Added => report.new_user(),
+            Taken::Partly(what) => {
+                report.new_user();
+                report.lost(&what);
+            }
             Taken::Known => report.known_user(),
             Taken::Refused(reason) => {
                 report.refused(line, &handle, &reason);
@@ -173,7 +177,7 @@ async fn bring_users(
     let bring = Arriving::Users { app: app.to_owned(), users };
     for ((line, handle), taken) in lines.into_iter().zip(handles).zip(taken_in(link, bring).await?) {
         match taken {
-            Taken::Added => *added += 1,
+            Taken::Added | Taken::Partly(_) => *added += 1,
             Taken::Known => *known += 1,
             Taken::Refused(reason) => report.refused_late(line, &handle, &reason),
         }

@@ -201,6 +201,14 @@ pub(crate) async fn open(
     };
     let service = Service::new(parts);
     service.look_for_old_servers().await?;
+    if purpose == Purpose::Serve {
+        let measuring = service.clone();
+        tokio::spawn(async move {
+            if let Err(error) = measuring.measure_answer_floor().await {
+                tracing::warn!(%error, "the answer floor could not be measured: the setting alone holds");
+            }
+        });
+    }
     Ok(Opened {
         service,
         clock,

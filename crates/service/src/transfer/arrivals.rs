@@ -42,6 +42,8 @@ pub enum Begun {
 pub enum Taken {
     /// It is there now.
     Added,
+    /// It is there now as far as it can be: what was lost, or why it is not needed.
+    Partly(String),
     /// It was there already.
     Known,
     /// It was not taken, for this reason.
@@ -55,6 +57,8 @@ enum Arrival {
     User(Box<User>),
     Signup(Box<Signup>),
     Invite(Box<Invite>),
+    /// What was looked at and has no use here.
+    Nothing,
 }
 
 impl<S: Store> Service<S> {
@@ -90,15 +94,19 @@ impl<S: Store> Service<S> {
         let id = self.id_of(app)?;
         let now = self.inner.clock.now();
         let checked = records.iter().map(|record| {
-            let result = match record {
-                Record::App(app) => app_of(app, id).map(|_| ()),
-                Record::Key(key) => self.key_of(id, key).map(|_| ()),
-                Record::Template(template) => template_of(template, id).map(|_| ()),
-                Record::User(user) => self.user_of(id, user, now).map(|_| ()),
-                Record::Signup(signup) => self.signup_of(id, signup, now).map(|_| ()),
-                Record::Invite(invite) => self.invite_of(id, invite, now).map(|_| ()),
+            let lost = match record {
+                Record::App(app) => app_of(app, id).map(|_| None),
+                Record::Key(key) => self.key_of(id, key).map(|_| None),
+                Record::Template(template) => template_of(template, id).map(|_| None),
+                Record::User(user) => self.user_of(id, user, now).map(|_| self.lost_password(user)),
+                Record::Signup(signup) => self.signup_of(id, signup, now).map(|_| self.lost_signup(signup)),
+                Record::Invite(invite) => self.invite_of(id, invite, now).map(|_| None),
             };
-            result.map_or_else(Taken::Refused, |()| Taken::Added)
+            match lost {
+                Err(reason) => Taken::Refused(reason),
+                Ok(Some(lost)) => Taken::Partly(lost),
+                Ok(None) => Taken::Added,
+            }
         });
         Ok(checked.collect())
     }
@@ -224,6 +232,7 @@ impl<S: Store> Service<S> {
                 Record::User(user) => {
                     self.user_of(app_id, user, now).map(|user| Arrival::User(Box::new(user)))
                 }
+                Record::Signup(signup) if self.lost_signup(signup).is_some() => Ok(Arrival::Nothing),
                 Record::Signup(signup) => {
                     self.signup_of(app_id, signup, now).map(|it| Arrival::Signup(Box::new(it)))
                 }
@@ -254,6 +263,7 @@ impl<S: Store> Service<S> {
                         }
                         Arrival::Signup(signup) => repos.signups().put(signup)?,
                         Arrival::Invite(invite) => repos.invites().put(invite)?,
+                        Arrival::Nothing => {}
                     }
                 }
                 Ok(())

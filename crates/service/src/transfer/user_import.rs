@@ -20,7 +20,10 @@ impl<S: Store> Service<S> {
         records: Vec<UserRecord>,
     ) -> Result<TakenIn, ServiceError> {
         let now = self.inner.clock.now();
-        let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
+        let users: Vec<_> = records
+            .iter()
+            .map(|record| self.user_of(app_id, record, now).map(|user| (user, self.lost_password(record))))
+            .collect();
         self.inner
             .store
             .read("import.check", move |readers| {
@@ -29,7 +32,7 @@ impl<S: Store> Service<S> {
                 for user in &users {
                     found.push(match user {
                         Err(reason) => Taken::Refused(reason.clone()),
-                        Ok(user) => standing_of(readers, user)?,
+                        Ok((user, lost)) => with_loss(standing_of(readers, user)?, lost.as_ref()),
                     });
                 }
                 Ok(found)
@@ -68,7 +71,10 @@ impl<S: Store> Service<S> {
     ) -> Result<TakenIn, ServiceError> {
         operator.reaches(app_id)?;
         let now = self.inner.clock.now();
-        let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
+        let users: Vec<_> = records
+            .iter()
+            .map(|record| self.user_of(app_id, record, now).map(|user| (user, self.lost_password(record))))
+            .collect();
         let mode = self.inner.settings.mode;
         let entry = self.done(&Act::of_operator("importUsers", app_id, &operator))?;
         self.inner
@@ -79,8 +85,8 @@ impl<S: Store> Service<S> {
                 for user in &users {
                     taken.push(match user {
                         Err(reason) => Taken::Refused(reason.clone()),
-                        Ok(user) => match repos.imports().add_user(user)? {
-                            Brought::Added => Taken::Added,
+                        Ok((user, lost)) => match repos.imports().add_user(user)? {
+                            Brought::Added => with_loss(Taken::Added, lost.as_ref()),
                             Brought::Known => Taken::Known,
                             Brought::Taken => Taken::Refused(
                                 "handle, id, user name, number or identity are another user's".to_owned(),
@@ -88,7 +94,8 @@ impl<S: Store> Service<S> {
                         },
                     });
                 }
-                let added = taken.iter().filter(|taken| **taken == Taken::Added).count();
+                let added =
+                    taken.iter().filter(|taken| matches!(taken, Taken::Added | Taken::Partly(_))).count();
                 if added == 0 {
                     return Ok(taken);
                 }
@@ -101,6 +108,14 @@ impl<S: Store> Service<S> {
                 Ok(taken)
             })
             .await
+    }
+}
+
+/// What became of a user, with what was lost of them.
+fn with_loss(taken: Taken, lost: Option<&String>) -> Taken {
+    match (taken, lost) {
+        (Taken::Added, Some(lost)) => Taken::Partly(lost.clone()),
+        (taken, _) => taken,
     }
 }
 

@@ -1,13 +1,11 @@
 //! Records to domain values and back. A value that cannot be taken is told in one sentence.
 
-use latchkey_crypto::{
-    OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, check_digest, is_subject,
-};
+use latchkey_crypto::{OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, is_subject};
 use latchkey_domain::{
-    App, AppId, AppKey, AppName, AppStatus, AppType, Authenticator, DeveloperId, EmailTemplate, Factors,
-    Handle, Invite, InviteId, InviteState, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata,
-    Phone, Provider, Sealed, Sessions, Signup, SignupId, SignupState, SocialIdentity, TemplateName, User,
-    UserId, UserName, UserStatus, has_forbidden_characters,
+    ANONYMOUS_PREFIX, App, AppId, AppKey, AppName, AppStatus, AppType, Authenticator, DeveloperId,
+    EmailTemplate, Factors, Handle, Invite, InviteId, InviteState, KeyedDigest, Locale, LoginRecord,
+    MAX_METADATA_BYTES, Metadata, Phone, Provider, Sealed, Sessions, Signup, SignupId, SignupState,
+    SocialIdentity, TemplateName, User, UserId, UserName, UserStatus, has_forbidden_characters,
 };
 use latchkey_storage::{Store, settings_from_json};
 use latchkey_transfer::{
@@ -42,6 +40,9 @@ fn named<T: Copy>(names: &[(T, &str)], text: &str, what: &str) -> Result<T, Stri
 
 /// The longest text that nothing else bounds, in bytes: a request's body is no longer.
 const LONGEST_TEXT: usize = 128 * 1024;
+
+/// Said of a password hash that would take too much of everybody's time.
+const TOO_COSTLY: &str = "the password hash costs more than five of ours (bcrypt: more than cost 12)";
 
 /// What counts tokens of a user or an application that arrives begins here: above all that was counted before, as they may
 /// have been here already, and tokens that ended then must not begin again.
@@ -242,13 +243,38 @@ impl<S: Store> Service<S> {
         let Some(digest) = record.password.as_deref().filter(|digest| !digest.is_empty()) else {
             return Ok(None);
         };
-        check_digest(digest).map_err(|error| error.to_string())?;
+        if !self.is_importable(digest)? {
+            // Without a password, the handle alone would log in.
+            if record.handle.starts_with(ANONYMOUS_PREFIX) {
+                return Err(TOO_COSTLY.to_owned());
+            }
+            return Ok(None);
+        }
         let stored = match record.password_over {
             DigestOver::Md5 => digest.to_owned(),
             DigestOver::Raw => format!("{OVER_RAW}{digest}"),
         };
         let context = SealContext { purpose: "password", app_id, row: id.as_bytes() };
         self.sealed(&context, stored.as_bytes()).map(Some)
+    }
+
+    /// Whether a password hash may come in: verifying it must not cost much more than verifying ours.
+    fn is_importable(&self, digest: &str) -> Result<bool, String> {
+        let cost = self.inner.hasher.stored_cost(digest).map_err(|error| error.to_string())?;
+        Ok(cost.is_importable)
+    }
+
+    /// What a user loses whose password hash is too costly.
+    pub(super) fn lost_password(&self, record: &UserRecord) -> Option<String> {
+        let digest = record.password.as_deref().filter(|digest| !digest.is_empty())?;
+        let is_lost = self.is_importable(digest) == Ok(false);
+        is_lost.then(|| format!("{}: {TOO_COSTLY}: must reset the password", record.handle))
+    }
+
+    /// Why a pending sign-up is not imported whose password hash is too costly.
+    pub(super) fn lost_signup(&self, record: &SignupRecord) -> Option<String> {
+        let is_lost = self.is_importable(&record.password) == Ok(false);
+        is_lost.then(|| format!("{}: {TOO_COSTLY}: must sign up again", record.handle))
     }
 
     fn authenticator_from(
@@ -300,7 +326,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Signup, String> {
         let id = |text: &str| text.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned());
         let user_id: UserId = id(&record.user_id)?;
-        check_digest(&record.password).map_err(|error| error.to_string())?;
+        self.is_importable(&record.password)?;
         let context = SealContext { purpose: "password", app_id, row: user_id.as_bytes() };
         let signup_id: UserId = id(&record.id)?;
         Ok(Signup {

@@ -102,8 +102,15 @@ impl<S: Store> Service<S> {
                 }
                 let taken = self.check_records(&head.app, &records).await?;
                 for (line, taken) in lines.iter().zip(taken) {
-                    if let Taken::Refused(reason) = taken {
-                        return Err(ServiceError::invalid(named(collection, &WrongLine::new(*line, reason))));
+                    match taken {
+                        Taken::Added | Taken::Known => {}
+                        Taken::Partly(what) => tell(&mut lost, what),
+                        Taken::Refused(reason) => {
+                            return Err(ServiceError::invalid(named(
+                                collection,
+                                &WrongLine::new(*line, reason),
+                            )));
+                        }
                     }
                 }
                 let text =
