@@ -52,7 +52,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::NoUserNames`]; [`ServiceError::TooMany`].
     pub async fn is_user_name_free(&self, call: Call, name: UserName) -> Result<bool, ServiceError> {
         let token = call.caller.user(Refusal::MissingParameter)?;
-        self.inner.limits.take_for(Rate::NameCheck, token.user_id, self.inner.clock.now())?;
+        self.inner.limits.take_for(Rate::NameCheck, (token.app_id, token.user_id), self.inner.clock.now())?;
         self.inner
             .store
             .read("user.name_free", move |readers| {
@@ -165,7 +165,7 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         let token = call.caller.user(otherwise)?;
         let now = self.inner.clock.now();
-        self.inner.limits.take_for(Rate::Write, token.user_id, now)?;
+        self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), now)?;
         let entry = self.done(&act)?;
         self.inner
             .store
@@ -198,7 +198,7 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         let token = call.caller.clone().user(Refusal::MissingParameter)?;
         let now = self.inner.clock.now();
-        self.inner.limits.take_for(Rate::Write, token.user_id, now)?;
+        self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), now)?;
         let (reading, name) = (token.clone(), request.name);
         let (app, user) = self
             .inner

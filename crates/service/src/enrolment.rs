@@ -347,7 +347,7 @@ impl<S: Store> Service<S> {
     ) -> Result<(App, User, Proof), ServiceError> {
         let token = call.caller.clone().user(Refusal::InvalidData)?;
         let now = self.inner.clock.now();
-        self.inner.limits.take_for(Rate::Write, token.user_id, now)?;
+        self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), now)?;
         let reading = token.clone();
         let found = self.inner.store.read("factor.user", move |readers| find_user(readers, &reading));
         let (app, user) = found.await?;

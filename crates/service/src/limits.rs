@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use latchkey_domain::{Handle, Source, SourcePrefix, UserId};
+use latchkey_domain::{AppId, Clock, Handle, Source, SourcePrefix, UserId};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::Notify;
 
 use crate::ServiceError;
 
@@ -21,8 +22,6 @@ pub enum Rate {
     Request,
     /// A log-in that failed.
     FailedLogin,
-    /// A log-in that is under way, given back when it is answered.
-    LoginUnderWay,
     /// A sign-up, given back when it is completed.
     SignUp,
     /// A code that was asked for, given back when it is used.
@@ -69,6 +68,8 @@ pub struct RateRules {
     pub sprayed_handles: usize,
     /// For how long.
     pub spray_pause: Duration,
+    /// How long a request waits for others that may still fail or succeed, before it is told to come again.
+    pub patience: std::time::Duration,
     /// Whether loopback is not counted: no proxy is declared, so it is somebody trying the server out.
     pub skip_loopback: bool,
 }
@@ -88,6 +89,7 @@ impl Default for RateRules {
             name_checks: 120,
             sprayed_handles: 30,
             spray_pause: Duration::minutes(15),
+            patience: std::time::Duration::from_secs(20),
             skip_loopback: true,
         }
     }
@@ -97,7 +99,7 @@ impl Default for RateRules {
 enum Who {
     Prefix(SourcePrefix),
     Site(SourcePrefix),
-    User(UserId),
+    User(AppId, UserId),
 }
 
 /// Two windows beside each other: the older one counts as far as it still lies within the time.
@@ -117,6 +119,8 @@ struct Sprays {
 #[derive(Default)]
 struct Spray {
     handles: Vec<u64>,
+    /// Handles of attempts under way, each as often as it is tried.
+    held: Vec<u64>,
     began: Option<OffsetDateTime>,
     paused_until: Option<OffsetDateTime>,
 }
@@ -126,7 +130,17 @@ type Counts = HashMap<(Rate, i64, Who), Window>;
 #[derive(Default)]
 struct Windows {
     counts: Counts,
+    /// Attempts under way that count as failures when they fail.
+    held: HashMap<Who, u32>,
     swept_at: Option<OffsetDateTime>,
+}
+
+/// What an attempt that may fail has to do.
+enum Turn {
+    /// It may begin.
+    Now,
+    /// What is left of a rate is reserved by attempts under way: they may succeed yet.
+    Later,
 }
 
 /// Stale keys are looked for so often, and only where there are many.
@@ -136,6 +150,14 @@ const MANY_KEYS: usize = 10_000;
 const MOST_KEYS: usize = 1_000_000;
 
 impl Windows {
+    fn count(&mut self, rate: Rate, limits: &[(Who, RateLimit)], now: OffsetDateTime) {
+        for (who, limit) in limits {
+            let window = self.counts.entry((rate, limit.seconds(), *who)).or_default();
+            window.move_to(now.unix_timestamp() / limit.seconds());
+            window.current = window.current.saturating_add(1);
+        }
+    }
+
     fn sweep(&mut self, now: OffsetDateTime) {
         if self.counts.len() >= MOST_KEYS {
             tracing::warn!("too many addresses to count: all counts of addresses begin anew");
@@ -149,16 +171,18 @@ impl Windows {
     }
 }
 
-/// Refuses what is over one of the limits. Reads only: a refusal leaves nothing behind.
+/// Refuses what is over one of the limits, or says that it must wait for the `held` ones. Reads only: a refusal leaves
+/// nothing behind.
 fn check_all(
-    counts: &Counts,
+    windows: &Windows,
     rate: Rate,
     limits: &[(Who, RateLimit)],
     now: OffsetDateTime,
-) -> Result<(), ServiceError> {
+) -> Result<Turn, ServiceError> {
+    let mut turn = Turn::Now;
     for (who, limit) in limits {
         let seconds = limit.seconds();
-        let mut window = counts.get(&(rate, seconds, *who)).copied().unwrap_or_default();
+        let mut window = windows.counts.get(&(rate, seconds, *who)).copied().unwrap_or_default();
         window.move_to(now.unix_timestamp() / seconds);
         let into = u64::try_from(now.unix_timestamp().rem_euclid(seconds)).unwrap_or(0);
         let whole = u64::try_from(seconds).unwrap_or(1);
@@ -167,8 +191,46 @@ fn check_all(
             let wait = if window.current >= limit.most { whole - into } else { (whole - into) / 4 + 1 };
             return Err(ServiceError::TooMany { seconds: u32::try_from(wait).unwrap_or(u32::MAX) });
         }
+        let held = if rate == Rate::FailedLogin { windows.held.get(who).copied().unwrap_or(0) } else { 0 };
+        if weighted + u64::from(held) >= u64::from(limit.most) {
+            turn = Turn::Later;
+        }
     }
-    Ok(())
+    Ok(turn)
+}
+
+/// The right of one attempt to fail: reserved before the work, so that no number of attempts at once fails more often than
+/// one after the other could. Given back when it is dropped.
+pub(crate) struct FailurePermit {
+    limits: Arc<RateLimits>,
+    source: Source,
+    handle: Option<u64>,
+}
+
+impl FailurePermit {
+    /// Counts the failure. `true` when that was one handle too many from this address.
+    pub(crate) fn fail(self, now: OffsetDateTime) -> bool {
+        let limits = &self.limits;
+        if limits.is_skipped(self.source) {
+            return false;
+        }
+        // It is counted before it is no longer reserved: nobody comes in between.
+        let mut windows = limits.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.count(Rate::FailedLogin, &limits.limits_of(Rate::FailedLogin, self.source), now);
+        self.handle.is_some_and(|handle| limits.note_failed_handle(self.source, handle, now))
+    }
+}
+
+impl Drop for FailurePermit {
+    fn drop(&mut self) {
+        if self.limits.is_skipped(self.source) {
+            return;
+        }
+        let mut windows = self.limits.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        self.limits.release(&mut windows, self.source, self.handle);
+        drop(windows);
+        self.limits.released.notify_waiters();
+    }
 }
 
 /// Counts rates.
@@ -177,11 +239,19 @@ pub struct RateLimits {
     windows: Mutex<Windows>,
     sprays: Mutex<Sprays>,
     hasher: RandomState,
+    /// Wakes whoever waits for attempts under way.
+    released: Notify,
 }
 
 impl RateLimits {
     pub(crate) fn new(rules: RateRules) -> Self {
-        Self { rules, windows: Mutex::default(), sprays: Mutex::default(), hasher: RandomState::new() }
+        Self {
+            rules,
+            windows: Mutex::default(),
+            sprays: Mutex::default(),
+            hasher: RandomState::new(),
+            released: Notify::new(),
+        }
     }
 
     fn limits_of(&self, rate: Rate, source: Source) -> Vec<(Who, RateLimit)> {
@@ -192,8 +262,6 @@ impl RateLimits {
         let own: &[(u32, Duration)] = match rate {
             Rate::Request => &[(rules.requests, minute)],
             Rate::FailedLogin => &[(rules.logins_a_minute, minute), (rules.logins_an_hour, hour)],
-            // Many right ones may come at once from behind one address.
-            Rate::LoginUnderWay => &[(rules.logins_a_minute.saturating_mul(10), minute)],
             Rate::SignUp => &[(shared(rules.sign_ups), hour)],
             Rate::CodeRequest => &[(shared(rules.code_requests), hour)],
             Rate::Anonymous => &[(rules.anonymous, hour)],
@@ -230,24 +298,96 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`ServiceError::TooMany`], and nothing is taken.
-    pub fn take_for(&self, rate: Rate, user: UserId, now: OffsetDateTime) -> Result<(), ServiceError> {
+    pub fn take_for(
+        &self,
+        rate: Rate,
+        (app_id, user): (AppId, UserId),
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
         let limit = match rate {
             Rate::NameCheck => RateLimit { most: self.rules.name_checks, within: Duration::hours(1) },
             _ => RateLimit { most: self.rules.writes, within: Duration::minutes(1) },
         };
-        self.take_all(rate, &[(Who::User(user), limit)], now)
+        self.take_all(rate, &[(Who::User(app_id, user), limit)], now)
     }
 
-    /// Refuses an address that has taken all; takes nothing.
+    /// Reserves the right to fail for an attempt from this address, with this handle if it names one. Where the rest of
+    /// the rate is reserved, it waits for those under way: if they succeed, it has its turn, if they fail, it is refused.
+    /// Users who are known to log in from there (`is_known`) are not refused for the handles that others try.
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`].
-    pub(crate) fn check(&self, rate: Rate, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
-        if self.is_skipped(source) {
-            return Ok(());
+    /// [`ServiceError::TooMany`]; [`ServiceError::Busy`] when those under way take too long.
+    pub(crate) async fn reserve_failure(
+        self: &Arc<Self>,
+        source: Source,
+        (handle, is_known): (Option<&Handle>, bool),
+        clock: &dyn Clock,
+    ) -> Result<FailurePermit, ServiceError> {
+        let handle = handle.map(|handle| self.hasher.hash_one(handle.key()));
+        let permit = || FailurePermit { limits: Arc::clone(self), source, handle };
+        let deadline = tokio::time::Instant::now() + self.rules.patience;
+        loop {
+            // Before the look: whoever is released after it wakes us.
+            let mut released = std::pin::pin!(self.released.notified());
+            released.as_mut().enable();
+            if self.try_reserve(source, (handle, is_known), clock.now())? {
+                return Ok(permit());
+            }
+            if tokio::time::timeout_at(deadline, released).await.is_err() {
+                return Err(ServiceError::Busy);
+            }
         }
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        check_all(&windows.counts, rate, &self.limits_of(rate, source), now)
+    }
+
+    fn try_reserve(
+        &self,
+        source: Source,
+        (handle, is_known): (Option<u64>, bool),
+        now: OffsetDateTime,
+    ) -> Result<bool, ServiceError> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_known && handle.is_some() {
+            self.check_spray(source, now)?;
+        }
+        if self.is_skipped(source) {
+            return Ok(true);
+        }
+        let limits = self.limits_of(Rate::FailedLogin, source);
+        if matches!(check_all(&windows, Rate::FailedLogin, &limits, now)?, Turn::Later) {
+            return Ok(false);
+        }
+        if let Some(handle) = handle {
+            let mut sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
+            let spray = sprays.of.entry(source.prefix()).or_default();
+            if !is_known && spray.would_be(handle, now) > self.rules.sprayed_handles {
+                return Ok(false);
+            }
+            spray.held.push(handle);
+        }
+        for who in whose(&limits) {
+            *windows.held.entry(who).or_default() += 1;
+        }
+        Ok(true)
+    }
+
+    /// Gives the right to fail back.
+    fn release(&self, windows: &mut Windows, source: Source, handle: Option<u64>) {
+        for who in whose(&self.limits_of(Rate::FailedLogin, source)) {
+            if let Some(held) = windows.held.get_mut(&who) {
+                *held = held.saturating_sub(1);
+                if *held == 0 {
+                    windows.held.remove(&who);
+                }
+            }
+        }
+        if let Some(handle) = handle {
+            let mut sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(spray) = sprays.of.get_mut(&source.prefix())
+                && let Some(at) = spray.held.iter().position(|held| *held == handle)
+            {
+                spray.held.swap_remove(at);
+            }
+        }
     }
 
     fn take_all(
@@ -258,12 +398,8 @@ impl RateLimits {
     ) -> Result<(), ServiceError> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.sweep(now);
-        check_all(&windows.counts, rate, limits, now)?;
-        for (who, limit) in limits {
-            let window = windows.counts.entry((rate, limit.seconds(), *who)).or_default();
-            window.move_to(now.unix_timestamp() / limit.seconds());
-            window.current = window.current.saturating_add(1);
-        }
+        check_all(&windows, rate, limits, now)?;
+        windows.count(rate, limits, now);
         Ok(())
     }
 
@@ -281,49 +417,73 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`ServiceError::TooMany`].
-    pub(crate) fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
+    fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
         let sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
         let until = sprays.of.get(&source.prefix()).and_then(|spray| spray.paused_until);
         match until.filter(|until| now < *until) {
-            Some(until) => {
+            // No pause is longer than one, whatever the clock did.
+            Some(until) if until - now <= self.rules.spray_pause => {
                 let seconds = (until - now).whole_seconds() + 1;
                 Err(ServiceError::TooMany { seconds: u32::try_from(seconds).unwrap_or(u32::MAX) })
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 
     /// Notes that a log-in with this handle failed from this address. `true` when that was one too many.
-    pub(crate) fn note_failed_handle(&self, source: Source, handle: &Handle, now: OffsetDateTime) -> bool {
-        if self.is_skipped(source) {
-            return false;
-        }
-        let mark = self.hasher.hash_one(handle.key());
+    fn note_failed_handle(&self, source: Source, mark: u64, now: OffsetDateTime) -> bool {
         let mut sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
         if sprays.of.len() >= MOST_KEYS {
             sprays.of.clear();
         }
         let is_due = sprays.swept_at.is_none_or(|swept| now - swept >= SWEEP_EVERY);
         if is_due && sprays.of.len() > MANY_KEYS {
-            sprays.of.retain(|_, spray| spray.is_live(now));
+            sprays.of.retain(|_, spray| spray.is_live(now) || !spray.held.is_empty());
             sprays.swept_at = Some(now);
         }
         let spray = sprays.of.entry(source.prefix()).or_default();
-        if spray.began.is_none_or(|began| now - began >= Duration::hours(1)) {
-            *spray = Spray { began: Some(now), paused_until: spray.paused_until, ..Spray::default() };
+        if spray.is_over(now) {
+            spray.handles.clear();
+            spray.began = Some(now);
         }
         if !spray.handles.contains(&mark) {
             spray.handles.push(mark);
         }
         let is_too_many = spray.handles.len() >= self.rules.sprayed_handles;
         if is_too_many {
-            *spray = Spray { paused_until: Some(now + self.rules.spray_pause), ..Spray::default() };
+            spray.handles.clear();
+            (spray.began, spray.paused_until) = (None, Some(now + self.rules.spray_pause));
         }
         is_too_many
     }
 }
 
+/// Each address or user once, in however many windows it is counted.
+fn whose(limits: &[(Who, RateLimit)]) -> Vec<Who> {
+    let mut all: Vec<Who> = Vec::with_capacity(limits.len());
+    for (who, _) in limits {
+        if !all.contains(who) {
+            all.push(*who);
+        }
+    }
+    all
+}
+
 impl Spray {
+    /// Whether the hour in which handles are counted is over.
+    fn is_over(&self, now: OffsetDateTime) -> bool {
+        self.began.is_none_or(|began| !(Duration::ZERO..Duration::hours(1)).contains(&(now - began)))
+    }
+
+    /// How many different handles would have failed if this one and all under way failed.
+    fn would_be(&self, handle: u64, now: OffsetDateTime) -> usize {
+        let failed: &[u64] = if self.is_over(now) { &[] } else { &self.handles };
+        let mut all: Vec<u64> = failed.iter().chain(&self.held).copied().chain([handle]).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.len()
+    }
+
     fn is_live(&self, now: OffsetDateTime) -> bool {
         self.began.is_some_and(|began| now - began < Duration::hours(1))
             || self.paused_until.is_some_and(|until| now < until)
@@ -376,6 +536,49 @@ mod tests {
         assert_eq!(taken(&limits, Rate::FailedLogin, "192.0.2.1", 30, at(600)), 20);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn sec_018_whoever_finds_the_rest_reserved_waits_and_is_told_when_that_takes_too_long() {
+        let limits = Arc::new(RateLimits::new(RateRules { logins_a_minute: 2, ..RateRules::default() }));
+        let clock = latchkey_domain::ManualClock::at(1_700_000_000);
+        let reserve = async |limits: &Arc<RateLimits>| {
+            limits.reserve_failure(source("192.0.2.1"), (None, false), &clock).await
+        };
+        let (first, second) = (reserve(&limits).await.unwrap(), reserve(&limits).await.unwrap());
+        // One that succeeds makes room; one that fails does not.
+        let (third, ()) = tokio::join!(reserve(&limits), async { drop(first) });
+        let third = third.unwrap();
+        assert!(!second.fail(clock.now()));
+        let waited = reserve(&limits).await;
+        assert!(matches!(waited, Err(ServiceError::Busy)), "after the patience of the rules");
+        assert!(!third.fail(clock.now()));
+        assert!(matches!(reserve(&limits).await, Err(ServiceError::TooMany { .. })));
+        assert!(limits.windows.lock().unwrap().held.is_empty());
+        assert!(limits.reserve_failure(source("192.0.2.2"), (None, false), &clock).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sec_018_handles_under_way_count_among_those_that_failed() {
+        let rules =
+            RateRules { sprayed_handles: 3, patience: std::time::Duration::ZERO, ..RateRules::default() };
+        let limits = Arc::new(RateLimits::new(rules));
+        let clock = latchkey_domain::ManualClock::at(1_700_000_000);
+        let reserve = async |name: &str, is_known| {
+            let handle = Handle::parse(name).unwrap();
+            limits.reserve_failure(source("192.0.2.1"), (Some(&handle), is_known), &clock).await
+        };
+        let held = [reserve("a", false).await.unwrap(), reserve("b", false).await.unwrap()];
+        let third = reserve("c", false).await.unwrap();
+        assert!(matches!(reserve("d", false).await, Err(ServiceError::Busy)), "a fourth handle waits");
+        assert!(reserve("a", false).await.is_ok(), "one of the three does not");
+        assert!(reserve("d", true).await.is_ok(), "nor does a user who is known there");
+        drop(third);
+        assert!(reserve("d", false).await.is_ok());
+        let told: Vec<bool> = held.into_iter().map(|permit| permit.fail(clock.now())).collect();
+        assert_eq!(told, [false, false]);
+        assert!(reserve("c", false).await.unwrap().fail(clock.now()), "the third handle that failed");
+        assert!(matches!(reserve("a", false).await, Err(ServiceError::TooMany { seconds: 901 })));
+    }
+
     #[test]
     fn sec_016_spellings_share_a_bucket_and_a_site_has_one_too() {
         let limits = RateLimits::new(RateRules::default());
@@ -422,8 +625,8 @@ mod tests {
     #[test]
     fn a_user_has_a_share_of_writes() {
         let limits = RateLimits::new(RateRules::default());
-        let user = UserId::from_bytes([1; 16]);
-        let taken = |rate| (0..200).filter(|_| limits.take_for(rate, user, at(0)).is_ok()).count();
+        let (app_id, user) = (AppId::from_bytes([7; 16]), UserId::from_bytes([1; 16]));
+        let taken = |rate| (0..200).filter(|_| limits.take_for(rate, (app_id, user), at(0)).is_ok()).count();
         assert_eq!((taken(Rate::Write), taken(Rate::NameCheck)), (60, 120));
     }
 }

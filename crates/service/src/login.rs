@@ -112,7 +112,6 @@ impl<S: Store> Service<S> {
     ) -> Result<LoggedIn, ServiceError> {
         let token = call.caller.clone().app()?;
         let LogIn { name, password } = login;
-        let now = self.inner.clock.now();
         let source = self.source_digest(token.app_id, call.source)?;
         let finding = name.clone();
         let (app, keys, candidate) = self
@@ -134,20 +133,13 @@ impl<S: Store> Service<S> {
             }
             Candidate::Pending(_) | Candidate::Nobody => false,
         };
-        if !is_known {
-            self.inner.limits.check_spray(call.source, now)?;
-        }
-        let limits = &self.inner.limits;
-        limits.check(Rate::FailedLogin, call.source, now)?;
-        limits.take(Rate::LoginUnderWay, call.source, now)?;
+        let attempt = (Some(&name.handle), is_known);
+        let permit = self.inner.limits.reserve_failure(call.source, attempt, &*self.inner.clock).await?;
         let result = self.log_in_as(&app, &keys, candidate, password, (call, act)).await;
-        limits.give_back(Rate::LoginUnderWay, call.source);
-        if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
-            // Over the limit is over the limit already: the next one hears of it.
-            let _ = limits.take(Rate::FailedLogin, call.source, now);
-            if limits.note_failed_handle(call.source, &name.handle, now) {
-                self.note_spray(&app, call.source).await?;
-            }
+        if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong)))
+            && permit.fail(self.inner.clock.now())
+        {
+            self.note_spray(&app, call.source).await?;
         }
         result
     }

@@ -123,7 +123,7 @@ impl<S: Store> Service<S> {
         let reading = token.clone();
         let (app, user) =
             self.inner.store.read("password.user", move |readers| find_user(readers, &reading)).await?;
-        self.inner.limits.take_for(Rate::Write, user.id, self.inner.clock.now())?;
+        self.inner.limits.take_for(Rate::Write, (user.app_id, user.id), self.inner.clock.now())?;
         change.new.check(&app, &user.handle)?;
         let old = user.password.clone().ok_or(Refusal::InvalidData)?;
         let origin = self.origin(app.id, user.id, call.source)?;

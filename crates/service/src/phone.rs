@@ -48,7 +48,7 @@ impl<S: Store> Service<S> {
             return Err(Refusal::NoPhoneFactor.into());
         }
         let now = self.inner.clock.now();
-        self.inner.limits.take_for(Rate::NameCheck, user.id, now)?;
+        self.inner.limits.take_for(Rate::NameCheck, (user.app_id, user.id), now)?;
         proof.check(&app, is_protected(&user))?;
         let (app_id, locale, wanted) = (app.id, user.locale, phone.clone());
         let found = self.inner.store.read("phone.find", move |readers| {

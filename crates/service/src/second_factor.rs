@@ -13,7 +13,6 @@ use time::Duration;
 use crate::audit::{Act, Call};
 use crate::caller::{find_app_of, gate};
 use crate::codes::CodeSubject;
-use crate::limits::Rate;
 use crate::mail::worded;
 use crate::sms::SmsPurpose;
 use crate::throttle::{Counted, Origin, forget_failures, note_login, settle_right};
@@ -148,12 +147,12 @@ impl<S: Store> Service<S> {
         if token.app_id != app.id {
             return Err(wrong());
         }
-        self.inner.limits.check(Rate::FailedLogin, call.source, now)?;
+        let clock = &*self.inner.clock;
+        let permit = self.inner.limits.reserve_failure(call.source, (None, false), clock).await?;
         let act = Act { user_id: Some(token.user_id), ..act };
         let completed = self.try_completing(&app, &call, &token, request.code, act).await;
         if matches!(completed, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
-            // Over the limit is over the limit already: the next one hears of it.
-            let _ = self.inner.limits.take(Rate::FailedLogin, call.source, now);
+            permit.fail(clock.now());
         }
         let (app, user) = completed?;
         let id = app.id;

@@ -138,13 +138,12 @@ impl<S: Store> Service<S> {
         token: &ProviderToken,
     ) -> Result<IdToken, ServiceError> {
         let login = offered(app, token.provider)?;
-        let now = self.inner.clock.now();
-        self.inner.limits.check(Rate::FailedLogin, call.source, now)?;
+        let clock = &*self.inner.clock;
+        let permit = self.inner.limits.reserve_failure(call.source, (None, false), clock).await?;
         let nonce = token.nonce.as_deref();
         let verified = self.verify_provider_token(token.provider, login, &token.token, nonce).await;
         if matches!(verified, Err(ServiceError::Refused(Refusal::ProviderTokenInvalid))) {
-            // Over the limit is over the limit already: the next one hears of it.
-            let _ = self.inner.limits.take(Rate::FailedLogin, call.source, now);
+            permit.fail(clock.now());
         }
         verified
     }
@@ -293,7 +292,7 @@ impl<S: Store> Service<S> {
         self.acting(act, Refusal::MissingParameter, |act| async move {
             let access = call.caller.clone().user(Refusal::MissingParameter)?;
             let now = self.inner.clock.now();
-            self.inner.limits.take_for(Rate::Write, access.user_id, now)?;
+            self.inner.limits.take_for(Rate::Write, (access.app_id, access.user_id), now)?;
             let reading = access.clone();
             let found =
                 self.inner.store.read("social.delete.find", move |readers| find_user(readers, &reading));

@@ -48,11 +48,11 @@ const AT_ONCE: u32 = 4;
 
 /// Users whose passwords are being looked at.
 #[derive(Default)]
-pub(crate) struct InFlight(Mutex<HashMap<UserId, Arc<Semaphore>>>);
+pub(crate) struct InFlight(Mutex<HashMap<(AppId, UserId), Arc<Semaphore>>>);
 
 impl InFlight {
     /// Waits for its turn.
-    async fn enter(&self, user: UserId, at_once: u32) -> Result<OwnedSemaphorePermit, ServiceError> {
+    async fn enter(&self, user: (AppId, UserId), at_once: u32) -> Result<OwnedSemaphorePermit, ServiceError> {
         let turns = {
             let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if users.len() >= MANY_USERS {
@@ -98,7 +98,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Option<Counted>, ServiceError> {
         let (rules, now) = (self.ladder(app), self.inner.clock.now());
         let (app_id, id) = (user.app_id, user.id);
-        let turn = Arc::new(self.inner.in_flight.enter(id, AT_ONCE.min(rules.free)).await?);
+        let turn = Arc::new(self.inner.in_flight.enter((app_id, id), AT_ONCE.min(rules.free)).await?);
         // Who has to wait anyway costs no write. The row is read in one's turn: others may have settled.
         let is_open = self
             .inner

@@ -76,6 +76,8 @@ impl Checked {
                 name_checks: limits.name_checks_an_hour,
                 sprayed_handles: limits.sprayed_handles,
                 spray_pause: Duration::minutes(i64::from(limits.spray_pause_minutes)),
+                // The answer must be there before the request's own deadline.
+                patience: std::time::Duration::from_secs(limits.request_seconds) * 2 / 3,
                 skip_loopback: self.trusted_proxies.is_empty() && !limits.count_loopback,
             },
             login_floor: std::time::Duration::from_millis(limits.login_floor_ms),

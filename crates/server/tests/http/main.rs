@@ -38,6 +38,7 @@ mod operators;
 mod owner;
 mod phone;
 mod provider;
+mod rates;
 mod reset;
 mod second_factor;
 mod settings;
