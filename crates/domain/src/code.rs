@@ -49,17 +49,63 @@ impl CodePurpose {
     }
 }
 
+/// How many digits a code has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeLength {
+    /// Six: what people type without a thought.
+    Six,
+    /// Eight, where other codes are live beside it: a hundred times as hard to guess.
+    Eight,
+}
+
+impl CodeLength {
+    /// The number of digits.
+    #[must_use]
+    pub const fn digits(self) -> u32 {
+        match self {
+            Self::Six => 6,
+            Self::Eight => 8,
+        }
+    }
+
+    /// How many codes there are.
+    #[must_use]
+    pub const fn space(self) -> u32 {
+        9 * 10_u32.pow(self.digits() - 1)
+    }
+}
+
+/// What one guess costs of a day's wrong tries, in hundredths: one for each code of six digits that it could be, a
+/// hundredth for each of eight, and one at least. So the sum of all guesses' chances stays that of as many guesses at
+/// one code of six digits, however many are live.
+#[must_use]
+pub fn cost_of_guess(guess: &Code, live: &[CodeLength]) -> u32 {
+    let of_length = |length: CodeLength| {
+        let number = live.iter().filter(|code| **code == length).count();
+        u32::try_from(number).unwrap_or(u32::MAX / 100)
+    };
+    let digits = u32::try_from(guess.expose().len()).unwrap_or(0);
+    let could_be = [CodeLength::Six, CodeLength::Eight].into_iter().find(|length| length.digits() == digits);
+    let hundredths = match could_be {
+        Some(CodeLength::Six) => 100 * of_length(CodeLength::Six),
+        Some(CodeLength::Eight) => of_length(CodeLength::Eight),
+        None => 0,
+    };
+    hundredths.max(100)
+}
+
 /// A code in clear: in the mail that carries it and in the request that brings it back, nowhere else.
 #[derive(Debug, Clone)]
 pub struct Code(SecretString);
 
 impl Code {
-    /// Draws a code, uniform over 100000 to 999999.
+    /// Draws a code, uniform over all numbers of its length: 100000 to 999999, or 10000000 to 99999999.
     ///
     /// # Errors
     /// [`EntropyError`] when the random source fails.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        Ok(Self(SecretString::from((100_000 + entropy.below(900_000)?).to_string())))
+    pub fn generate(entropy: &dyn Entropy, length: CodeLength) -> Result<Self, EntropyError> {
+        let space = length.space();
+        Ok(Self(SecretString::from((space / 9 + entropy.below(space)?).to_string())))
     }
 
     /// Parses 6 to 8 ASCII digits; ASCII blanks around them are dropped.
@@ -111,6 +157,8 @@ pub struct StoredCode {
     pub consumed_at: Option<OffsetDateTime>,
     /// Keyed digest of the address prefix that asked for it; none where it came before that was kept.
     pub source: Option<KeyedDigest>,
+    /// How many digits it has.
+    pub length: CodeLength,
 }
 
 impl StoredCode {
@@ -201,7 +249,9 @@ mod tests {
     fn sec_026_codes_are_uniform_and_repeatable() {
         let draw = |seed: u64, n: usize| -> Vec<u32> {
             let entropy = SeededEntropy::new(seed);
-            (0..n).map(|_| Code::generate(&entropy).unwrap().expose().parse().unwrap()).collect()
+            (0..n)
+                .map(|_| Code::generate(&entropy, CodeLength::Six).unwrap().expose().parse().unwrap())
+                .collect()
         };
         assert_eq!(draw(7, 100), draw(7, 100));
         // Chi-square over 90 cells of 10,000 codes: 89 degrees of freedom, 1 in 10,000 is above 150.
@@ -213,6 +263,39 @@ mod tests {
         let expected = 1_000_000.0 / 90.0;
         let chi: f64 = cells.iter().map(|n| (f64::from(*n) - expected).powi(2) / expected).sum();
         assert!(chi < 150.0, "{chi}");
+    }
+
+    #[test]
+    fn sec_026_long_codes_are_uniform_over_eight_digits() {
+        let entropy = SeededEntropy::new(3);
+        let codes = (0..10_000).map(|_| Code::generate(&entropy, CodeLength::Eight).unwrap());
+        let codes: Vec<u32> = codes.map(|code| code.expose().parse().unwrap()).collect();
+        assert!(codes.iter().all(|code| (10_000_000..=99_999_999).contains(code)));
+        let below = codes.iter().filter(|code| **code < 55_000_000).count();
+        assert!((4_800..5_200).contains(&below), "{below}");
+    }
+
+    #[test]
+    fn sec_029_a_guess_costs_as_much_as_the_codes_that_it_could_be() {
+        use CodeLength::{Eight, Six};
+        let (short, long) = (Code::parse("123456").unwrap(), Code::parse("12345678").unwrap());
+        for (live, of_short, of_long) in [
+            (vec![Six], 100, 100),
+            (vec![Six; 3], 300, 100),
+            ([vec![Six], vec![Eight; 9]].concat(), 100, 100),
+            ([vec![Six], vec![Eight; 210]].concat(), 100, 210),
+            (vec![], 100, 100),
+        ] {
+            assert_eq!((cost_of_guess(&short, &live), cost_of_guess(&long, &live)), (of_short, of_long));
+            // No guess has a better chance for its price than one at a single code of six digits.
+            for (guess, length) in [(&short, Six), (&long, Eight)] {
+                let number = live.iter().filter(|code| **code == length).count();
+                let chance = number as f64 / f64::from(length.space());
+                let price = f64::from(cost_of_guess(guess, &live)) / 100.0;
+                assert!(chance / price <= 1.0 / 900_000.0 + 1e-12);
+            }
+        }
+        assert_eq!(cost_of_guess(&Code::parse("1234567").unwrap(), &[Six; 5]), 100);
     }
 
     #[test]
@@ -257,6 +340,7 @@ mod tests {
             expires_at: now + CodeRules::default().sign_up_life,
             consumed_at: None,
             source: None,
+            length: CodeLength::Six,
         };
         assert!(!code.is_expired(now + Duration::hours(24) - Duration::seconds(1)));
         assert!(code.is_expired(now + Duration::hours(24)));

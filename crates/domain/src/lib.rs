@@ -62,7 +62,9 @@ pub use app::{App, AppName, AppStatus, AppType, InvalidAppName};
 pub use audit::{Actor, AuditEntry, AuditFilter, masked};
 pub use claims::{MissingField, user_claims};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use code::{Code, CodePurpose, CodeRules, InvalidCode, RequestLimits, StoredCode};
+pub use code::{
+    Code, CodeLength, CodePurpose, CodeRules, InvalidCode, RequestLimits, StoredCode, cost_of_guess,
+};
 pub use entropy::{Entropy, EntropyError, SeededEntropy};
 pub use handle::{ANONYMOUS_PREFIX, Handle, InvalidHandle, UserName, search_key};
 pub use id::{

@@ -7,11 +7,13 @@
 
 use latchkey_crypto::digests_match;
 use latchkey_domain::{
-    AppId, Code, CodeId, CodePurpose, CodeRules, Handle, KeyedDigest, OutboxMessage, StoredCode,
+    App, AppId, Code, CodeId, CodeLength, CodePurpose, CodeRules, Handle, KeyedDigest, OutboxMessage,
+    StoredCode, cost_of_guess,
 };
 use latchkey_storage::{QuotaKey, QuotaRepository, Repositories, Store};
 use time::{Duration, OffsetDateTime};
 
+use crate::mail::{Slot, Worded};
 use crate::{Service, ServiceError};
 
 const NOWHERE: [u8; 32] = [0; 32];
@@ -87,15 +89,46 @@ pub(crate) enum Tried {
 }
 
 impl<S: Store> Service<S> {
-    /// Draws a code for a subject.
+    /// Draws a code of six digits for a subject.
     pub(crate) fn draw_code(
         &self,
         subject: &CodeSubject,
         source: &KeyedDigest,
         life: Duration,
     ) -> Result<NewCode, ServiceError> {
+        self.draw(subject, source, (life, CodeLength::Six))
+    }
+
+    /// Draws a code that is mailed, with its mail: of six digits, and of eight for where somebody else's is live.
+    /// `url` is the page that the mail leads to, if there is one.
+    pub(crate) async fn mailed_code(
+        &self,
+        app: &App,
+        (slot, words): (Option<&Slot>, &Worded),
+        (subject, source): (&CodeSubject, &KeyedDigest),
+        life: Duration,
+        url: impl Fn(&Code) -> Result<Option<String>, ServiceError>,
+    ) -> Result<MailedCode, ServiceError> {
+        let mut variants = Vec::with_capacity(2);
+        for length in [CodeLength::Six, CodeLength::Eight] {
+            let new = self.draw(subject, source, (life, length))?;
+            let url = url(&new.code)?;
+            let mail = self.code_mail(app, slot, words, (&subject.handle, &new), url.as_deref()).await?;
+            variants.push((new, mail));
+        }
+        let parts = [subject.purpose.name().as_bytes(), subject.handle.key().as_bytes()];
+        let gate = self.counter(subject.app_id, "codes.gate", &parts, Duration::days(1))?;
+        Ok(MailedCode { variants, handle: subject.handle.clone(), gate })
+    }
+
+    fn draw(
+        &self,
+        subject: &CodeSubject,
+        source: &KeyedDigest,
+        (life, length): (Duration, CodeLength),
+    ) -> Result<NewCode, ServiceError> {
         let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
-        let code = Code::generate(entropy)?;
+        let code = Code::generate(entropy, length)?;
         let stored = StoredCode {
             id: CodeId::generate(now, entropy)?,
             app_id: subject.app_id,
@@ -106,6 +139,7 @@ impl<S: Store> Service<S> {
             expires_at: now + life,
             consumed_at: None,
             source: Some(source.clone()),
+            length,
         };
         let (name, handle) = (subject.purpose.name().as_bytes(), subject.handle.key().as_bytes());
         let per_source: [&[u8]; 3] = [name, handle, source.as_bytes()];
@@ -205,9 +239,14 @@ impl<S: Store> Service<S> {
         let subject = [group, attempt.handle.key().as_bytes()];
         let a_day = self.counter(app_id, "code.wrong", &subject, Duration::days(1))?;
         let known = self.counter(app_id, "code.wrong.known", &subject, Duration::days(1))?;
-        let taken = if repos.quotas().reserve(&a_day, rules.wrong_a_day)? {
+        let is_live = |code: &&StoredCode| code.consumed_at.is_none() && !code.is_expired(now);
+        let live: Vec<CodeLength> = codes.iter().filter(is_live).map(|code| code.length).collect();
+        let cost = cost_of_guess(&attempt.code, &live);
+        let taken = if repos.quotas().reserve_many(&a_day, cost, hundredths(rules.wrong_a_day))? {
             a_day
-        } else if attempt.is_known && repos.quotas().reserve(&known, rules.wrong_a_day_known)? {
+        } else if attempt.is_known
+            && repos.quotas().reserve_many(&known, cost, hundredths(rules.wrong_a_day_known))?
+        {
             known
         } else {
             return Ok(Tried::Wrong);
@@ -239,11 +278,11 @@ impl<S: Store> Service<S> {
         let Some(code) = right else {
             // Where every code is closed to this source, nothing was guessed.
             if !was_looked_at {
-                repos.quotas().give_back(&taken)?;
+                repos.quotas().give_many_back(&taken, cost)?;
             }
             return Ok(Tried::Wrong);
         };
-        repos.quotas().give_back(&taken)?;
+        repos.quotas().give_many_back(&taken, cost)?;
         for counter in groups.iter().filter_map(|(_, _, taken)| taken.as_ref()) {
             repos.quotas().give_back(counter)?;
         }
@@ -254,6 +293,74 @@ impl<S: Store> Service<S> {
         } else {
             Tried::Right(code)
         })
+    }
+}
+
+/// A day's wrong tries are counted in hundredths: see [`cost_of_guess`].
+fn hundredths(tries: u32) -> u32 {
+    tries.saturating_mul(100)
+}
+
+/// A code that is mailed, in two lengths with a mail each: which one goes out is decided where it is placed.
+pub(crate) struct MailedCode {
+    variants: Vec<(NewCode, Option<OutboxMessage>)>,
+    handle: Handle,
+    gate: QuotaKey,
+}
+
+impl MailedCode {
+    /// Places one of the codes and promises its mail, both or neither; see [`NewCode::place`]. It has eight digits where
+    /// somebody else's code of six is live for the same handle and purpose: a guess must not be compared with many.
+    pub(crate) fn place_and_send(
+        &self,
+        repos: &mut dyn Repositories,
+        rules: &CodeRules,
+        is_known: bool,
+    ) -> Result<bool, ServiceError> {
+        // Of two who come at once, the second one sees what the first one has placed.
+        repos.quotas().reserve(&self.gate, u32::MAX)?;
+        let [(short, _), ..] = self.variants.as_slice() else { return Ok(false) };
+        let is_crowded = self.is_crowded(repos, &short.stored)?;
+        let wanted = if is_crowded { CodeLength::Eight } else { CodeLength::Six };
+        let chosen = self.variants.iter().find(|(code, _)| code.stored.length == wanted);
+        let Some((code, mail)) = chosen else { return Ok(false) };
+        code.place_and_send(repos, rules, is_known, mail.as_ref())
+    }
+
+    fn is_crowded(&self, repos: &mut dyn Repositories, own: &StoredCode) -> Result<bool, ServiceError> {
+        let (app_id, purpose) = (own.app_id, own.purpose);
+        let subjects: Vec<[u8; 16]> = match purpose {
+            CodePurpose::SignUp => {
+                let attempts = repos.signups().list(app_id, &self.handle)?;
+                attempts.iter().map(|attempt| *attempt.id.as_bytes()).collect()
+            }
+            CodePurpose::Invite => {
+                let invites = repos.invites().list(app_id, &self.handle)?;
+                invites.iter().map(|invite| *invite.id.as_bytes()).collect()
+            }
+            CodePurpose::Reset | CodePurpose::Phone | CodePurpose::Login => vec![own.subject],
+        };
+        for subject in subjects {
+            let codes = repos.codes().list(app_id, purpose, &subject)?;
+            let is_others = |code: &StoredCode| subject != own.subject || !is_of_one_source(code, own);
+            let is_in_the_way = |code: &StoredCode| {
+                code.length == CodeLength::Six
+                    && code.consumed_at.is_none()
+                    && !code.is_expired(own.created_at)
+                    && is_others(code)
+            };
+            if codes.iter().any(is_in_the_way) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn is_of_one_source(one: &StoredCode, other: &StoredCode) -> bool {
+    match (&one.source, &other.source) {
+        (Some(one), Some(other)) => digests_match(one, other),
+        _ => false,
     }
 }
 
@@ -285,11 +392,7 @@ impl NewCode {
     ) -> Result<bool, ServiceError> {
         let StoredCode { app_id, purpose, created_at: now, .. } = self.stored;
         let [own, others] = &self.tries;
-        let asked = self.stored.source.as_ref();
-        let is_ours = |code: &StoredCode| match (&code.source, asked) {
-            (Some(source), Some(asked)) => digests_match(source, asked),
-            _ => false,
-        };
+        let is_ours = |code: &StoredCode| is_of_one_source(code, &self.stored);
         let mut live = repos.codes().list(app_id, purpose, &self.stored.subject)?;
         live.retain(|code| code.consumed_at.is_none() && !code.is_expired(now) && is_ours(code));
         let is_fresh = live.first().is_some_and(|newest| now - newest.created_at < rules.resend_after);

@@ -119,9 +119,9 @@ impl<S: Store> Service<S> {
             CodeSubject { app_id: app.id, purpose: CodePurpose::Invite, handle: invite.handle.clone(), id };
         // The invited person comes from somewhere else: the code belongs to the sender, wherever they are.
         let asked = self.inner.keys.digests().digest("invite.sender", &[sender.id.as_bytes()])?;
-        let new_code = self.draw_code(&subject, &asked, rules.invite_life)?;
         let slot = self.mail_slot(&invite.handle).await?;
-        let mail = self.code_mail(&app, slot.as_ref(), &words, (&invite.handle, &new_code), None).await?;
+        let (mail, owner, life) = ((slot.as_ref(), &words), (&subject, &asked), rules.invite_life);
+        let new_code = self.mailed_code(&app, mail, owner, life, |_| Ok(None)).await?;
         let entry = self.done(&act)?;
         let is_sent = self
             .inner
@@ -129,7 +129,7 @@ impl<S: Store> Service<S> {
             .transact("invite.send", move |repos| {
                 accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
                 repos.audit().add(&entry)?;
-                let is_promised = new_code.place_and_send(repos, &rules, false, mail.as_ref())?;
+                let is_promised = new_code.place_and_send(repos, &rules, false)?;
                 // One that nobody hears of would only be in the way of the others of the handle.
                 if is_promised {
                     repos.invites().put(&invite)?;

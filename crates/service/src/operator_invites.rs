@@ -1,14 +1,14 @@
 //! What operators do with sign-up attempts and invitations.
 
 use latchkey_domain::{
-    App, AppId, CodePurpose, Handle, Invite, InviteId, InviteState, Locale, Metadata, OutboxMessage, Signup,
-    SignupId, TemplateName, UserId, masked,
+    App, AppId, CodePurpose, Handle, Invite, InviteId, InviteState, Locale, Metadata, Signup, SignupId,
+    TemplateName, UserId, masked,
 };
 use latchkey_storage::Store;
 
 use crate::audit::Act;
 use crate::caller::gate;
-use crate::codes::{CodeSubject, NewCode};
+use crate::codes::{CodeSubject, MailedCode};
 use crate::mail::{Slot, is_mailable, worded};
 use crate::new_user::{is_reserved, offered_locale};
 use crate::users::not_sent;
@@ -130,7 +130,7 @@ impl<S: Store> Service<S> {
         invite: Invite,
         (act, is_new): (&Act, bool),
     ) -> Result<Fate, ServiceError> {
-        let (slot, new_code, mail) = self.invite_mail(app, &invite).await?;
+        let (slot, new_code) = self.invite_mail(app, &invite).await?;
         let mut act = act.clone();
         (act.handle, act.detail) = (Some(masked(&invite.handle)), None);
         let (entry, rules) = (self.done(&act)?, self.inner.settings.codes);
@@ -153,7 +153,7 @@ impl<S: Store> Service<S> {
                 if exists {
                     return Ok(Fate::Exists);
                 }
-                if !new_code.place_and_send(repos, &rules, false, mail.as_ref())? {
+                if !new_code.place_and_send(repos, &rules, false)? {
                     return Ok(Fate::NotSent);
                 }
                 repos.invites().put(&invite)?;
@@ -170,7 +170,7 @@ impl<S: Store> Service<S> {
         &self,
         app: &App,
         invite: &Invite,
-    ) -> Result<(Option<Slot>, NewCode, Option<OutboxMessage>), ServiceError> {
+    ) -> Result<(Option<Slot>, MailedCode), ServiceError> {
         let (app_id, locale) = (app.id, invite.locale);
         let words = self.inner.store.read("invite.words", move |readers| {
             worded(readers.email_templates(), app_id, TemplateName::Invite, locale)
@@ -183,10 +183,11 @@ impl<S: Store> Service<S> {
             id: *invite.id.as_bytes(),
         };
         let asked = self.inner.keys.digests().digest("invite.sender", &[invite.sender_id.as_bytes()])?;
-        let new_code = self.draw_code(&subject, &asked, self.inner.settings.codes.invite_life)?;
         let slot = self.mail_slot(&invite.handle).await?;
-        let mail = self.code_mail(app, slot.as_ref(), &words, (&invite.handle, &new_code), None).await?;
-        Ok((slot, new_code, mail))
+        let life = self.inner.settings.codes.invite_life;
+        let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));
+        let new_code = self.mailed_code(app, mail, owner, life, |_| Ok(None)).await?;
+        Ok((slot, new_code))
     }
 
     /// Mails the open invitations of a handle again, each with a new code.

@@ -226,18 +226,18 @@ impl<S: Store> Service<S> {
             id: *user.id.as_bytes(),
         };
         let source = self.source_digest(app.id, call.source)?;
-        let new_code = self.draw_code(&subject, &source, rules.reset_life)?;
         let origin = self.origin(app.id, user.id, call.source)?;
         let is_known = user.login.sources.knows(&origin.mark, origin.day);
         let slot = self.mail_slot_for(&user.handle, is_known.then_some(origin.mark)).await?;
-        let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None).await?;
+        let (mail, owner) = ((slot.as_ref(), &words), (&subject, &source));
+        let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;
         let is_sent = self
             .inner
             .store
             .transact("password.forgot", move |repos| {
                 repos.audit().add(&entry)?;
-                new_code.place_and_send(repos, &rules, is_known, mail.as_ref())
+                new_code.place_and_send(repos, &rules, is_known)
             })
             .await;
         self.settle_message(slot, is_sent).await

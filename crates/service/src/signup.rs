@@ -280,14 +280,13 @@ impl<S: Store> Service<S> {
         };
         let has_rival = known.iter().any(|other| is_rival(other, &attempt, &rules, now));
         let life = if has_rival { rules.rival_life.min(rules.sign_up_life) } else { rules.sign_up_life };
-        let new_code = self.draw_code(&subject, &attempt.source, life)?;
         let mut worded = worded;
         if has_rival && let Some(language) = Language::or_english(attempt.locale) {
             worded.note = Some(language.notes.rival_attempt.clone());
         }
-        let url = self.confirmation_url(app, &attempt, &new_code.code)?;
-        let carried = (&attempt.handle, &new_code);
-        let mail = self.code_mail(app, slot.as_ref(), &worded, carried, Some(&url)).await?;
+        let (mail, owner) = ((slot.as_ref(), &worded), (&subject, &attempt.source));
+        let url = |code: &Code| self.confirmation_url(app, &attempt, code).map(Some);
+        let new_code = self.mailed_code(app, mail, owner, life, url).await?;
         let is_sent = self
             .inner
             .store
@@ -300,7 +299,7 @@ impl<S: Store> Service<S> {
                     return Ok(false);
                 }
                 repos.signups().put(&attempt)?;
-                new_code.place_and_send(repos, &rules, false, mail.as_ref())
+                new_code.place_and_send(repos, &rules, false)
             })
             .await;
         self.settle_message(slot, is_sent).await

@@ -3,8 +3,8 @@
 
 use latchkey_crypto::SealContext;
 use latchkey_domain::{
-    App, AppId, CallingCode, Channel, Code, Handle, Locale, MessageId, MessageState, OutboxMessage, Phone,
-    Sealed, TemplateName, UserId,
+    App, AppId, CallingCode, Channel, Code, CodeLength, Handle, Locale, MessageId, MessageState,
+    OutboxMessage, Phone, Sealed, TemplateName, UserId,
 };
 use latchkey_notifiers::{NotifyError, Sms, SmsAccount, SmsOrigin, Values, render};
 use latchkey_storage::{QuotaKey, Store};
@@ -336,7 +336,7 @@ impl<S: Store> Service<S> {
         let slot = self.sms_slot(&app, &test.phone, None, SmsPurpose::Test).await?;
         let slot = slot.ok_or(ServiceError::TooMany { seconds: 3_600 })?;
         let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
-        let code = Code::generate(entropy)?;
+        let code = Code::generate(entropy, CodeLength::Six)?;
         let sms = Sms {
             id: MessageId::generate(now, entropy)?.to_string(),
             to: test.phone,

@@ -209,9 +209,9 @@ impl<S: Store> Service<S> {
         };
         // The user comes from somewhere else: the code belongs to whoever asked, wherever they are.
         let asked = self.inner.keys.digests().digest("reset.operator", &[id.as_bytes()])?;
-        let new_code = self.draw_code(&subject, &asked, rules.reset_life)?;
         let slot = self.mail_slot(&user.handle).await?;
-        let mail = self.code_mail(&app, slot.as_ref(), &words, (&user.handle, &new_code), None).await?;
+        let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));
+        let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
         let entry = self.done(act)?;
         let is_sent = self
             .inner
@@ -219,7 +219,7 @@ impl<S: Store> Service<S> {
             .transact("user.reset", move |repos| {
                 repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
                 repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
-                if !new_code.place_and_send(repos, &rules, false, mail.as_ref())? {
+                if !new_code.place_and_send(repos, &rules, false)? {
                     return Err(not_sent());
                 }
                 repos.audit().add(&entry)?;

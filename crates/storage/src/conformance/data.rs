@@ -1,9 +1,10 @@
 //! Values for the suite.
 
 use latchkey_domain::{
-    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, Channel, CodeId, CodePurpose, DeveloperId,
-    Factors, Handle, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata, OutboxMessage,
-    Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId, UserStatus,
+    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, Channel, CodeId, CodeLength, CodePurpose,
+    DeveloperId, Factors, Handle, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata,
+    OutboxMessage, Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId,
+    UserStatus,
 };
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -101,6 +102,7 @@ pub(super) fn code(app_id: AppId, number: u8) -> StoredCode {
         expires_at: at(3_600),
         consumed_at: None,
         source: Some(KeyedDigest::from_bytes([number; 32])),
+        length: if number % 2 == 0 { CodeLength::Eight } else { CodeLength::Six },
     }
 }
 

@@ -1,13 +1,15 @@
 //! Rows and queries of one-time codes.
 
 use diesel::prelude::*;
-use latchkey_domain::{AppId, CodeId, CodePurpose, KeyedDigest, StoredCode};
+use latchkey_domain::{AppId, CodeId, CodeLength, CodePurpose, KeyedDigest, StoredCode};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, to_stored_time};
 use super::schema::codes;
 use crate::{CodeReader, CodeRepository, StorageError};
+
+const LONG: i64 = CodeLength::Eight.digits() as i64;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = codes)]
@@ -21,6 +23,7 @@ struct CodeRow {
     expires_at: PrimitiveDateTime,
     consumed_at: Option<PrimitiveDateTime>,
     source: Option<Vec<u8>>,
+    digits: i64,
 }
 
 impl CodeRow {
@@ -37,6 +40,7 @@ impl CodeRow {
             expires_at: from_stored_time(self.expires_at),
             consumed_at: self.consumed_at.map(from_stored_time),
             source: source.map(KeyedDigest::from_bytes),
+            length: if self.digits == LONG { CodeLength::Eight } else { CodeLength::Six },
         })
     }
 }
@@ -71,6 +75,7 @@ impl CodeRepository for Unit<'_> {
             expires_at: to_stored_time(code.expires_at),
             consumed_at: code.consumed_at.map(to_stored_time),
             source: code.source.as_ref().map(|source| source.as_bytes().to_vec()),
+            digits: i64::from(code.length.digits()),
         };
         on_backend!(self, conn => diesel::insert_into(codes::table)
             .values(&row)

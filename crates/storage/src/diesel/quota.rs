@@ -8,17 +8,16 @@ use super::schema::quotas;
 use crate::{QuotaKey, QuotaRepository, StorageError};
 
 impl QuotaRepository for Unit<'_> {
-    fn reserve(&mut self, key: &QuotaKey, limit: u32) -> Result<bool, StorageError> {
-        if limit == 0 {
-            return Ok(false);
-        }
+    fn reserve_many(&mut self, key: &QuotaKey, number: u32, limit: u32) -> Result<bool, StorageError> {
+        let Some(most_before) = limit.checked_sub(number) else { return Ok(false) };
+        let number = i64::from(number);
         let added = on_backend!(self, conn => diesel::insert_into(quotas::table)
             .values((
                 quotas::app_id.eq(key.app_id.as_bytes().as_slice()),
                 quotas::kind.eq(key.kind),
                 quotas::subject.eq(key.subject.as_bytes().as_slice()),
                 quotas::period.eq(key.period),
-                quotas::used.eq(1),
+                quotas::used.eq(number),
                 quotas::expires_at.eq(to_stored_time(key.expires_at)),
             ))
             .on_conflict_do_nothing()
@@ -31,8 +30,8 @@ impl QuotaRepository for Unit<'_> {
             .filter(quotas::kind.eq(key.kind))
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))
-            .filter(quotas::used.lt(i64::from(limit)))
-            .set((quotas::used.eq(quotas::used + 1), quotas::expires_at.eq(to_stored_time(key.expires_at))))
+            .filter(quotas::used.le(i64::from(most_before)))
+            .set((quotas::used.eq(quotas::used + number), quotas::expires_at.eq(to_stored_time(key.expires_at))))
             .execute(conn))?;
         Ok(taken == 1)
     }
@@ -49,14 +48,27 @@ impl QuotaRepository for Unit<'_> {
         Ok(u32::try_from(used.unwrap_or(0)).unwrap_or(u32::MAX))
     }
 
-    fn give_back(&mut self, key: &QuotaKey) -> Result<(), StorageError> {
+    fn give_many_back(&mut self, key: &QuotaKey, number: u32) -> Result<(), StorageError> {
+        let number = i64::from(number);
+        // What was reset meanwhile does not become less than nothing.
+        let some = on_backend!(self, conn => diesel::update(quotas::table)
+            .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
+            .filter(quotas::kind.eq(key.kind))
+            .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
+            .filter(quotas::period.eq(key.period))
+            .filter(quotas::used.ge(number))
+            .set(quotas::used.eq(quotas::used - number))
+            .execute(conn))?;
+        if some == 1 {
+            return Ok(());
+        }
         on_backend!(self, conn => diesel::update(quotas::table)
             .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
             .filter(quotas::kind.eq(key.kind))
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))
-            .filter(quotas::used.gt(0))
-            .set(quotas::used.eq(quotas::used - 1))
+            .filter(quotas::used.lt(number))
+            .set(quotas::used.eq(0))
             .execute(conn))?;
         Ok(())
     }

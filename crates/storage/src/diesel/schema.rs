@@ -117,6 +117,7 @@
         expires_at -> Timestamp,
         consumed_at -> Nullable<Timestamp>,
         source -> Nullable<Binary>,
+        digits -> BigInt,
     }
 }
 

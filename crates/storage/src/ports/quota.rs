@@ -26,7 +26,15 @@ pub trait QuotaRepository {
     ///
     /// # Errors
     /// [`StorageError`].
-    fn reserve(&mut self, key: &QuotaKey, limit: u32) -> Result<bool, StorageError>;
+    fn reserve(&mut self, key: &QuotaKey, limit: u32) -> Result<bool, StorageError> {
+        self.reserve_many(key, 1, limit)
+    }
+
+    /// Takes `number` of `limit`. `false`, and nothing is taken, when fewer are left.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn reserve_many(&mut self, key: &QuotaKey, number: u32, limit: u32) -> Result<bool, StorageError>;
 
     /// How many were taken.
     ///
@@ -38,7 +46,15 @@ pub trait QuotaRepository {
     ///
     /// # Errors
     /// [`StorageError`].
-    fn give_back(&mut self, key: &QuotaKey) -> Result<(), StorageError>;
+    fn give_back(&mut self, key: &QuotaKey) -> Result<(), StorageError> {
+        self.give_many_back(key, 1)
+    }
+
+    /// Gives `number` back, or as many as were taken.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn give_many_back(&mut self, key: &QuotaKey, number: u32) -> Result<(), StorageError>;
 
     /// Gives everything back that was taken.
     ///
