@@ -1,6 +1,6 @@
 //! SMS through a fake Twilio and sign-in through a fake identity provider, on good days and bad ones.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -248,8 +248,11 @@ async fn sec_020_wrong_second_factors_survive_kill_9() {
     );
 }
 
+/// A token of a provider; no two are the same.
 fn id_token(key: &SigningKey, subject: &str, email: &str) -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let claims = json!({
+        "jti": NUMBER.fetch_add(1, Ordering::Relaxed).to_string(),
         "iss": "https://accounts.google.com", "aud": "client-1", "sub": subject, "email": email,
         "email_verified": true, "iat": now(), "exp": now() + 3_600,
     });

@@ -123,6 +123,10 @@ pub struct IdToken {
     pub subject: String,
     /// Their address, only where the provider has verified it.
     pub verified_email: Option<String>,
+    /// SHA-256 of what was signed: tells this token from every other one, however its signature is written.
+    pub fingerprint: [u8; 32],
+    /// When the token ends for us: its `exp` with the leeway.
+    pub expires_at: OffsetDateTime,
 }
 
 /// Verifies an ID token: signature by the provider's key and that key's algorithm, `iss`, `aud`, `exp`, `iat`
@@ -161,7 +165,15 @@ pub fn verify_id_token(
         _ => false,
     };
     let verified_email = text("email").filter(|_| is_verified).map(str::to_owned);
-    Ok(IdToken { subject: subject.to_owned(), verified_email })
+    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+    let exp = claims.get("exp").and_then(Value::as_i64).ok_or(TokenError::Claims)?;
+    let expires_at = OffsetDateTime::from_unix_timestamp(exp.saturating_add(LEEWAY_SECONDS));
+    Ok(IdToken {
+        subject: subject.to_owned(),
+        verified_email,
+        fingerprint: crate::sha256(signed.as_bytes()),
+        expires_at: expires_at.map_err(|_| TokenError::Claims)?,
+    })
 }
 
 /// One audience; a list only where it has one member, since a token for several is for somebody else as well.

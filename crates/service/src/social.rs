@@ -7,7 +7,7 @@ use latchkey_domain::{
     App, AppId, AppKey, Handle, Locale, Metadata, Provider, SocialIdentity, SocialLogin, User, UserId,
     UserStatus,
 };
-use latchkey_storage::{Readers, Store};
+use latchkey_storage::{QuotaKey, Readers, Repositories, Store};
 use time::Duration;
 
 use crate::account::remove_user;
@@ -67,7 +67,19 @@ fn offered(app: &App, provider: Provider) -> Result<&SocialLogin, Refusal> {
     if login.enabled && !login.audiences.is_empty() { Ok(login) } else { Err(refusal) }
 }
 
+/// Uses a provider's token up: it starts one session.
+fn use_up(repos: &mut dyn Repositories, mark: &QuotaKey) -> Result<(), ServiceError> {
+    if repos.quotas().reserve(mark, 1)? { Ok(()) } else { Err(Refusal::ProviderTokenInvalid.into()) }
+}
+
 impl<S: Store> Service<S> {
+    /// What marks a provider's token as used, for as long as it could be sent again.
+    fn mark_of(&self, app_id: AppId, id: &IdToken) -> Result<QuotaKey, ServiceError> {
+        let subject = self.inner.keys.digests().digest("social.token", &[&id.fingerprint])?;
+        let expires_at = id.expires_at.max(self.inner.clock.now() + Duration::days(1));
+        Ok(QuotaKey { app_id, kind: "social.token", subject, period: 0, expires_at })
+    }
+
     /// Signs a user in.
     ///
     /// # Errors
@@ -115,10 +127,19 @@ impl<S: Store> Service<S> {
         let entry = self.done(&Act { user_id: Some(user.id), detail, ..act })?;
         let now = self.inner.clock.now();
         let binding = user.social.as_ref().is_some_and(|social| social.subject.is_none());
+        let mark = self.mark_of(app_id, &id)?;
         let identity = SocialIdentity { provider, subject: Some(id.subject) };
         self.inner
             .store
             .transact("social.login", move |repos| {
+                // What came in between while the token was looked at.
+                let fresh = repos.users().find(app_id, user.id)?;
+                let is_same =
+                    |fresh: &User| fresh.status == user.status && fresh.sessions.epoch == user.sessions.epoch;
+                if !fresh.as_ref().is_some_and(is_same) {
+                    return Err(Refusal::ProviderTokenInvalid.into());
+                }
+                use_up(repos, &mark)?;
                 if binding && !repos.factors().set_subject(app_id, user.id, &identity)? {
                     return Err(ServiceError::from(Refusal::AccountUnknown));
                 }
@@ -215,8 +236,10 @@ impl<S: Store> Service<S> {
         if app.settings.metadata.iter().any(|field| field.required && !field.user_settable) {
             return Err(Refusal::MetadataInvalid.into());
         }
+        let mark = self.mark_of(app.id, &id)?;
         let identity = SocialIdentity { provider: token.provider, subject: Some(id.subject) };
-        let added = self.add_social_user(&app, &keys, (handle, identity, locale, metadata), &call, act).await;
+        let new = (handle, identity, locale, metadata);
+        let added = self.add_social_user(&app, &keys, (new, mark), &call, act).await;
         if added.is_ok() {
             self.inner.limits.give_back(Rate::SignUp, call.source);
         }
@@ -227,7 +250,7 @@ impl<S: Store> Service<S> {
         &self,
         app: &App,
         keys: &[AppKey],
-        (handle, identity, locale, metadata): (Handle, SocialIdentity, Locale, Metadata),
+        ((handle, identity, locale, metadata), mark): ((Handle, SocialIdentity, Locale, Metadata), QuotaKey),
         call: &Call,
         act: Act,
     ) -> Result<Tokens, ServiceError> {
@@ -263,6 +286,7 @@ impl<S: Store> Service<S> {
                     ServiceError::Refused(Refusal::HandleTaken) => Refusal::HandleAccountExists.into(),
                     other => other,
                 })?;
+                use_up(repos, &mark)?;
                 settle_right(repos, user.app_id, user.id, origin, None)?;
                 // Whoever began to sign up with this address and a password has lost the race for it.
                 for attempt in repos.signups().list(user.app_id, &user.handle)? {

@@ -1,5 +1,6 @@
 //! An identity provider in memory: it signs what it is asked to, and its key set may be away, old or nonsense.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use latchkey_crypto::{RsaSize, SigningKey};
@@ -72,9 +73,13 @@ pub(crate) fn claims(issuer: &str, subject: &str, email: &str) -> Value {
     })
 }
 
-/// A token with these claims.
+/// A token with these claims. No two are the same, as a provider's are not.
 pub(crate) fn signed(claims: &Value) -> String {
-    key(0).sign(claims.as_object().unwrap()).unwrap()
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let mut claims = claims.as_object().unwrap().clone();
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    claims.entry("jti").or_insert_with(|| json!(number.to_string()));
+    key(0).sign(&claims).unwrap()
 }
 
 /// A right token.

@@ -12,6 +12,8 @@ use crate::on_every_store;
 use crate::provider::{APPLE, GOOGLE, KeySet, claims, key, signed, token};
 
 on_every_store!(
+    sec_095_a_token_starts_one_session,
+    sec_095_one_of_twenty_at_once_starts_a_session,
     a_google_user_signs_up_and_in,
     an_apple_user_signs_up_and_in,
     log_in_checks_are_made_in_order,
@@ -57,7 +59,7 @@ async fn a_google_user_signs_up_and_in<S: Store>(app: TestApp<S>) {
     let user = app.get("/api/appuser/getUser", ("access-token", &answer.field("access-token"))).await.json();
     assert_eq!((user["handle"].as_str(), user["loginProvider"].as_str()), (Some(ANA), Some("google")));
     app.mail("Welcome to Shop").await;
-    let answer = app.social_login(&shop, "google", &token).await;
+    let answer = app.social_login(&shop, "google", &crate::provider::token(GOOGLE, "g-1", ANA)).await;
     assert_eq!(app.claims(&shop, &answer.field("jwt")).await["sub"], ANA);
     // There is no password.
     let login = app.as_app(&shop, "login", json!({"handle": ANA, "password": PASSWORD})).await;
@@ -83,12 +85,12 @@ async fn an_apple_user_signs_up_and_in<S: Store>(app: TestApp<S>) {
     let token = signed(&apples);
     let answer = app.social_signup(&shop, "apple", &token, ANA).await;
     let access = answer.field("access-token");
-    assert_eq!(app.social_login(&shop, "apple", &token).await.status, 200);
+    assert_eq!(app.social_login(&shop, "apple", &signed(&apples)).await.status, 200);
     // Later tokens of Apple's carry no address.
     apples.as_object_mut().unwrap().remove("email");
     assert_eq!(app.social_login(&shop, "apple", &signed(&apples)).await.status, 200);
     // A client that holds an access token sends that one.
-    let body = json!({"provider": "apple", "token": token});
+    let body = json!({"provider": "apple", "token": signed(&apples)});
     assert_eq!(app.as_user(&access, "socialLogin", body).await.status, 200);
 }
 
@@ -265,7 +267,8 @@ async fn sec_093_a_strangers_token_deletes_nobody<S: Store>(app: TestApp<S>) {
     assert_eq!(app.social_login(&shop, "google", &anas).await.error(), (400, 603));
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &bob)).await.status, 200);
     // Whoever signs up with it again is somebody else.
-    let again = app.social_signup(&shop, "google", &anas, ANA).await.field("access-token");
+    let again = token(GOOGLE, "g-1", ANA);
+    let again = app.social_signup(&shop, "google", &again, ANA).await.field("access-token");
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &again)).await.status, 200);
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &ana)).await.error(), (400, 405));
 }
@@ -304,7 +307,8 @@ async fn no_second_factor_is_asked<S: Store>(app: TestApp<S>) {
     let anas = token(GOOGLE, "g-1", ANA);
     let access = app.social_signup(&shop, "google", &anas, ANA).await.field("access-token");
     app.enrol(&access).await;
-    assert!(app.social_login(&shop, "google", &anas).await.json().get("jwt").is_some());
+    let again = token(GOOGLE, "g-1", ANA);
+    assert!(app.social_login(&shop, "google", &again).await.json().get("jwt").is_some());
 }
 
 async fn metadata_and_limits_hold_as_at_a_sign_up<S: Store>(app: TestApp<S>) {
@@ -335,7 +339,7 @@ async fn sec_094_keys_are_fetched_as_seldom_as_possible<S: Store>(app: TestApp<S
     let shop = shop(&app).await;
     let anas = token(GOOGLE, "g-1", ANA);
     assert_eq!(app.social_signup(&shop, "google", &anas, ANA).await.status, 200);
-    assert_eq!(app.social_login(&shop, "google", &anas).await.status, 200);
+    assert_eq!(app.social_login(&shop, "google", &token(GOOGLE, "g-1", ANA)).await.status, 200);
     let google = "https://www.googleapis.com/oauth2/v3/certs";
     assert_eq!(app.provider.fetched(), [google]);
     // A thousand tokens of unknown keys, some of which name an address of their own: one fetch a minute.
@@ -356,7 +360,7 @@ async fn sec_094_keys_are_fetched_as_seldom_as_possible<S: Store>(app: TestApp<S
     assert_eq!(app.provider.fetched().len(), 3);
     // Its life is over.
     app.clock.advance(Duration::minutes(10));
-    assert_eq!(app.social_login(&shop, "google", &anas).await.status, 200);
+    assert_eq!(app.social_login(&shop, "google", &token(GOOGLE, "g-1", ANA)).await.status, 200);
     assert_eq!(app.provider.fetched().len(), 4);
 }
 
@@ -391,7 +395,7 @@ async fn a_provider_that_is_away_is_a_clear_answer<S: Store>(app: TestApp<S>) {
     // What was fetched is used for its ten minutes and a day more.
     app.provider.answers(KeySet::Away);
     app.clock.advance(Duration::hours(23));
-    assert_eq!(app.social_login(&shop, "google", &anas).await.status, 200);
+    assert_eq!(app.social_login(&shop, "google", &token(GOOGLE, "g-1", ANA)).await.status, 200);
     app.clock.advance(Duration::minutes(71));
     assert_eq!(app.social_login(&shop, "google", &anas).await.error(), (503, 500));
 }
@@ -427,4 +431,49 @@ async fn of_racing_sign_ups_one_makes_the_user_on_sqlite() {
 async fn of_racing_sign_ups_one_makes_the_user_on_postgres() {
     let database = TestDatabase::postgres();
     racing_sign_ups_make_one_user(TestApp::over(database.store()).await).await;
+}
+
+async fn sec_095_a_token_starts_one_session<S: Store>(app: TestApp<S>) {
+    let (shop, other) = (shop(&app).await, app.app("Other").await);
+    app.set(&other, "googleLogin", "googleLoginEnabled", json!(true)).await;
+    app.set(&other, "googleClientId", "googleClientId", json!("client-1")).await;
+    // A log-in that finds nobody, and the sign-up after it, are one token's.
+    let first = token(GOOGLE, "g-1", ANA);
+    for _ in 0..3 {
+        assert_eq!(app.social_login(&shop, "google", &first).await.error(), (400, 603));
+    }
+    assert_eq!(app.social_signup(&shop, "google", &first, ANA).await.status, 200);
+    assert_eq!(app.social_login(&shop, "google", &first).await.error(), (400, 613));
+    // So is a log-in, for as long as the token lives.
+    let second = token(GOOGLE, "g-1", ANA);
+    assert_eq!(app.social_login(&shop, "google", &second).await.status, 200);
+    assert_eq!(app.social_login(&shop, "google", &second).await.error(), (400, 613));
+    app.clock.advance(Duration::days(9));
+    app.service.purge_if_due().await.unwrap();
+    assert_eq!(app.social_login(&shop, "google", &second).await.error(), (400, 613));
+    // What was refused for another reason is not used up.
+    let third = token(GOOGLE, "g-1", ANA);
+    let suspend = async |status: &str| {
+        let id = app.user_id(&shop, ANA).await;
+        app.admin("user", json!({"appId": shop.id, "userId": id, "status": status})).await
+    };
+    suspend("suspend").await;
+    assert_eq!(app.social_login(&shop, "google", &third).await.error(), (400, 404));
+    suspend("active").await;
+    assert_eq!(app.social_login(&shop, "google", &third).await.status, 200);
+    // Another application of the same client has sessions of its own.
+    let fourth = token(GOOGLE, "g-1", ANA);
+    assert_eq!(app.social_login(&shop, "google", &fourth).await.status, 200);
+    assert_eq!(app.social_signup(&other, "google", &fourth, ANA).await.status, 200);
+}
+
+async fn sec_095_one_of_twenty_at_once_starts_a_session<S: Store>(app: TestApp<S>) {
+    let shop = shop(&app).await;
+    let first = token(GOOGLE, "g-1", ANA);
+    assert_eq!(app.social_signup(&shop, "google", &first, ANA).await.status, 200);
+    let again = token(GOOGLE, "g-1", ANA);
+    let calls = (0..20).map(|_| app.social_login(&shop, "google", &again));
+    let answers = futures_util::future::join_all(calls).await;
+    let started = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(started, 1);
 }
