@@ -148,7 +148,8 @@ fn parse(token: &str) -> Result<Header, TokenError> {
     serde_json::from_slice(&decode(header)?).map_err(|_| TokenError::Malformed)
 }
 
-/// Checks `exp`, `nbf` and `iat` (RFC 7519 section 4.1) as whole seconds, with a leeway in seconds.
+/// Checks `exp`, `nbf` and `iat` (RFC 7519 section 4.1) as whole seconds: `exp` with a leeway, the two others at most
+/// `future` seconds ahead.
 ///
 /// # Errors
 /// [`TokenError::Claims`] when one is no integer or `exp` is absent though it is demanded, else
@@ -157,7 +158,7 @@ pub(crate) fn check_times(
     claims: &Map<String, Value>,
     now: OffsetDateTime,
     leeway: i64,
-    must_expire: bool,
+    (must_expire, future): (bool, i64),
 ) -> Result<(), TokenError> {
     let seconds = |name: &str| match claims.get(name) {
         None => Ok(None),
@@ -174,7 +175,7 @@ pub(crate) fn check_times(
         Some(_) | None => {}
     }
     for name in ["nbf", "iat"] {
-        if seconds(name)?.is_some_and(|from| from > now + leeway) {
+        if seconds(name)?.is_some_and(|from| from > now.saturating_add(future)) {
             return Err(TokenError::NotYet);
         }
     }
@@ -209,7 +210,7 @@ mod tests {
 
     fn at(claims: Value, now: i64, must_expire: bool) -> Result<(), TokenError> {
         let Value::Object(claims) = claims else { panic!("an object") };
-        check_times(&claims, OffsetDateTime::from_unix_timestamp(now).unwrap(), 30, must_expire)
+        check_times(&claims, OffsetDateTime::from_unix_timestamp(now).unwrap(), 30, (must_expire, 30))
     }
 
     #[test]

@@ -57,3 +57,6 @@ pub use totp::TotpSecret;
 
 /// How far clocks may differ when a token of ours is verified, in seconds.
 pub(crate) const LEEWAY_SECONDS: i64 = 30;
+/// How far in the future a token of ours may have been made, in seconds: the clock may have been ahead then, and was set
+/// back since.
+pub(crate) const FUTURE_SECONDS: i64 = 86_400;

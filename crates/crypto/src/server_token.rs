@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::LEEWAY_SECONDS;
 use crate::app_key::thumbprint;
 use crate::error::CryptoError;
 use crate::jwt::{self, TokenError, VerifyingKey};
+use crate::{FUTURE_SECONDS, LEEWAY_SECONDS};
 
 /// Names the application that a client belongs to. It ships in clients and is no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -278,7 +278,9 @@ impl TokenKeys {
     /// [`TokenError`] says why not.
     pub fn verify<T: ServerToken>(&self, token: &str, now: OffsetDateTime) -> Result<T, TokenError> {
         let claims = jwt::verify(token, &self.verifiers, &[Some(T::TYP)])?;
-        jwt::check_times(&claims, now, LEEWAY_SECONDS, T::MUST_EXPIRE)?;
+        // What has no end is told apart by its generation, not by its time.
+        let future = if T::MUST_EXPIRE { FUTURE_SECONDS } else { i64::MAX };
+        jwt::check_times(&claims, now, LEEWAY_SECONDS, (T::MUST_EXPIRE, future))?;
         if text(&claims, "scope") != Some(T::SCOPE) || text(&claims, "aud") != Some(&audience::<T>()) {
             return Err(TokenError::Kind);
         }
@@ -408,7 +410,7 @@ mod tests {
         let (ours, others) = (keys(7), keys(8));
         let token = ours.sign(&access()).unwrap();
         assert_eq!(ours.verify::<AccessToken>(&token, at(2_030)), Err(TokenError::Expired));
-        assert_eq!(ours.verify::<AccessToken>(&token, at(900)), Err(TokenError::NotYet));
+        assert_eq!(others.verify::<AccessToken>(&token, at(900)), Err(TokenError::UnknownKey));
         assert_eq!(others.verify::<AccessToken>(&token, at(1_500)), Err(TokenError::UnknownKey));
         for bit in 0..token.len() * 8 {
             let mut bytes = token.clone().into_bytes();
@@ -417,6 +419,19 @@ mod tests {
                 assert!(ours.verify::<AccessToken>(&changed, at(1_500)).is_err(), "bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn sec_057_tokens_of_ours_may_come_from_a_clock_that_was_ahead_by_a_day() {
+        let (keys, day) = (keys(7), 86_400);
+        let made = at(10 * day);
+        let token = AccessToken { issued_at: made, expires_at: made + time::Duration::days(30), ..access() };
+        let text = keys.sign(&token).unwrap();
+        assert_eq!(keys.verify::<AccessToken>(&text, at(9 * day)), Ok(token));
+        assert_eq!(keys.verify::<AccessToken>(&text, at(9 * day - 1)), Err(TokenError::NotYet));
+        // Whether an app token is good, its generation says.
+        let token = AppToken { issued_at: made, ..app() };
+        assert_eq!(keys.verify::<AppToken>(&keys.sign(&token).unwrap(), at(0)), Ok(token));
     }
 
     #[test]

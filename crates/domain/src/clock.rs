@@ -1,7 +1,8 @@
 //! The port through which time comes in, the system clock behind it and one that tests move by hand.
 //! Nothing else in the workspace reads the time of day.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration as Elapsed, Instant};
 
 use time::{Duration, OffsetDateTime};
 
@@ -9,6 +10,15 @@ use time::{Duration, OffsetDateTime};
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> OffsetDateTime;
+
+    /// How much time has passed since some fixed moment. Setting the clock does not change it.
+    fn elapsed(&self) -> Elapsed;
+}
+
+/// Whether so much time has passed since then. A clock that was set back makes a wait no longer than twice its length.
+#[must_use]
+pub fn has_passed(length: Duration, since: OffsetDateTime, now: OffsetDateTime) -> bool {
+    (now - since).abs() >= length
 }
 
 /// The clock of the machine.
@@ -20,29 +30,51 @@ impl Clock for SystemClock {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the time of day")]
         whole_microseconds(OffsetDateTime::now_utc())
     }
+
+    fn elapsed(&self) -> Elapsed {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
 }
 
 /// A clock that stands still until a test moves it.
 #[derive(Debug)]
-pub struct ManualClock(Mutex<OffsetDateTime>);
+pub struct ManualClock(Mutex<(OffsetDateTime, Elapsed)>);
 
 impl ManualClock {
     /// A clock that shows `start`, a number of seconds since 1970.
     #[must_use]
     pub fn at(start: i64) -> Self {
-        Self(Mutex::new(OffsetDateTime::from_unix_timestamp(start).unwrap_or(OffsetDateTime::UNIX_EPOCH)))
+        let start = OffsetDateTime::from_unix_timestamp(start).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        Self(Mutex::new((start, Elapsed::ZERO)))
     }
 
-    /// Moves the clock, backwards if `by` is negative.
+    /// Lets time pass. A negative time sets the clock back.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *now += by;
+        let mut clock = self.lock();
+        clock.0 += by;
+        if by.is_positive() {
+            clock.1 += by.unsigned_abs();
+        }
+    }
+
+    /// Sets the clock forward or back, in no time.
+    pub fn jump(&self, by: Duration) {
+        self.lock().0 += by;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, (OffsetDateTime, Elapsed)> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> OffsetDateTime {
-        whole_microseconds(*self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        whole_microseconds(self.lock().0)
+    }
+
+    fn elapsed(&self) -> Elapsed {
+        self.lock().1
     }
 }
 

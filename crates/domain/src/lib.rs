@@ -31,6 +31,7 @@ mod app;
 mod audit;
 mod claims;
 mod clock;
+mod clock_guard;
 mod code;
 mod entropy;
 mod handle;
@@ -61,7 +62,8 @@ mod user;
 pub use app::{App, AppName, AppStatus, AppType, InvalidAppName};
 pub use audit::{Actor, AuditEntry, AuditFilter, masked};
 pub use claims::{MissingField, user_claims};
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock, has_passed};
+pub use clock_guard::{ClockGuard, ClockState};
 pub use code::{
     Code, CodeLength, CodePurpose, CodeRules, InvalidCode, RequestLimits, StoredCode, cost_of_guess,
 };

@@ -3,6 +3,8 @@
 
 use time::{Duration, OffsetDateTime};
 
+use crate::clock::has_passed;
+
 /// How guessing slows down. The defaults are those of docs/security.md.
 #[derive(Debug, Clone, Copy)]
 pub struct LadderRules {
@@ -66,7 +68,7 @@ impl LadderRules {
         }
         let wait = self.wait_after(failures.count);
         // Where nobody waits, clocks that disagree mean nothing.
-        wait.is_zero() || failures.last_at.is_none_or(|last| now - last >= wait)
+        wait.is_zero() || failures.last_at.is_none_or(|last| has_passed(wait, last, now))
     }
 }
 

@@ -157,7 +157,7 @@ impl OperatorToken {
     /// Whether a use now is worth a write: at most one a minute is noted.
     #[must_use]
     pub fn notes_use_at(&self, now: OffsetDateTime) -> bool {
-        self.last_used_at.is_none_or(|last| now - last >= Duration::minutes(1))
+        self.last_used_at.is_none_or(|last| crate::clock::has_passed(Duration::minutes(1), last, now))
     }
 }
 

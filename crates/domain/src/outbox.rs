@@ -74,12 +74,21 @@ impl Default for OutboxRules {
     }
 }
 
+/// The longest that a message waits before it is tried again.
+const LONGEST_WAIT: Duration = Duration::hours(1);
+
 impl OutboxRules {
+    /// The longest that a message can have to wait, for its next try or for a worker that died.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        LONGEST_WAIT.max(self.lease)
+    }
+
     /// How long to wait after this many failed attempts; `jitter` of 0 to 1000 spreads over half of it.
     #[must_use]
     pub fn wait_after(&self, attempts: i64, jitter: u32) -> Duration {
         let doublings = u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or(0);
-        let whole = (self.first_wait * 2_i32.saturating_pow(doublings)).min(Duration::hours(1));
+        let whole = (self.first_wait * 2_i32.saturating_pow(doublings)).min(LONGEST_WAIT);
         whole / 2 + whole / 2 * f64::from(jitter.min(1_000)) / 1_000.0
     }
 }

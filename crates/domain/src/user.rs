@@ -2,6 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
+use crate::clock::has_passed;
 use crate::handle::{Handle, UserName};
 use crate::id::{AppId, TokenId, UserId};
 use crate::locale::Locale;
@@ -64,7 +65,7 @@ impl User {
     /// Whether a sign-in now is worth a write: at most one an hour is noted.
     #[must_use]
     pub fn notes_login_at(&self, now: OffsetDateTime) -> bool {
-        self.last_login_at.is_none_or(|last| now - last >= Duration::hours(1))
+        self.last_login_at.is_none_or(|last| has_passed(Duration::hours(1), last, now))
     }
 }
 

@@ -83,6 +83,8 @@ pub(crate) enum Command {
         /// The file into which the new one goes, where it stands in the settings.
         to: Option<PathBuf>,
     },
+    /// Do the periodic jobs now.
+    RunJobs,
     /// Say what server it is that carries commands out.
     About,
     /// Bring something in.
@@ -222,6 +224,7 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
                 "jwt": tokens.jwt, "accessToken": tokens.access_token, "expiresAt": iso(tokens.expires_at),
             }))
         }
+        Command::RunJobs => Ok(json!(service.run_jobs(operator).await?)),
         Command::About => Ok(json!({ "publicUrl": service.public_url() })),
         Command::Arrive(what) => {
             let service = service.clone();

@@ -8,7 +8,7 @@
 use latchkey_crypto::digests_match;
 use latchkey_domain::{
     App, AppId, Code, CodeId, CodeLength, CodePurpose, CodeRules, Handle, KeyedDigest, OutboxMessage,
-    StoredCode, cost_of_guess,
+    StoredCode, cost_of_guess, has_passed,
 };
 use latchkey_storage::{QuotaKey, QuotaRepository, Repositories, Store};
 use time::{Duration, OffsetDateTime};
@@ -395,7 +395,8 @@ impl NewCode {
         let is_ours = |code: &StoredCode| is_of_one_source(code, &self.stored);
         let mut live = repos.codes().list(app_id, purpose, &self.stored.subject)?;
         live.retain(|code| code.consumed_at.is_none() && !code.is_expired(now) && is_ours(code));
-        let is_fresh = live.first().is_some_and(|newest| now - newest.created_at < rules.resend_after);
+        let is_recent = |newest: &StoredCode| !has_passed(rules.resend_after, newest.created_at, now);
+        let is_fresh = live.first().is_some_and(is_recent);
         // A code whose tries are spent is never kept: it would help nobody.
         if is_fresh && repos.quotas().used(own)? < rules.wrong_tries {
             return Ok(false);

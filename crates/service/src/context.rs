@@ -7,12 +7,15 @@ use latchkey_crypto::{
     CryptoError, HashPool, KeyRing, KeyRingError, MasterKey, OldServerKeys, PasswordHasher, PublicKey,
     RsaSize, old_server_key,
 };
-use latchkey_domain::{AppId, Clock, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode};
+use latchkey_domain::{
+    AppId, Clock, ClockGuard, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode,
+};
 use latchkey_notifiers::{EmailSender, SmsSender};
 use latchkey_storage::{StorageError, Store};
 use tokio::sync::Notify;
 
 use crate::audit::Act;
+use crate::clock_watch::ClockWatch;
 use crate::limits::{RateLimits, RateRules};
 use crate::listing::Totals;
 use crate::mail::MailLimits;
@@ -153,6 +156,7 @@ pub(crate) struct Inner<S> {
     pub(crate) key_sets: KeySets,
     pub(crate) totals: Totals,
     pub(crate) old_servers: RwLock<OldServerKeys>,
+    pub(crate) clock_watch: ClockWatch,
     /// What the costliest hash that may be stored takes to verify, in milliseconds, once measured.
     pub(crate) costliest_millis: AtomicU64,
 }
@@ -169,6 +173,7 @@ impl<S: Store> Service<S> {
     pub fn new(parts: ServiceParts<S>) -> Self {
         Self {
             inner: Arc::new(Inner {
+                clock_watch: ClockWatch::new(ClockGuard::new(parts.clock.now(), parts.clock.elapsed(), None)),
                 store: parts.store,
                 clock: parts.clock,
                 entropy: parts.entropy,

@@ -4,7 +4,7 @@
 use latchkey_crypto::{AccessToken, TotpSecret};
 use latchkey_domain::{
     App, AppId, Authenticator, Code, CodePurpose, Factor, Factors, Handle, KeyedDigest, OutboxMessage,
-    RECOVERY_CODES, RecoveryCode, Sealed, TemplateName, TwoFactorMode, User, UserId,
+    RECOVERY_CODES, RecoveryCode, Sealed, TemplateName, TwoFactorMode, User, UserId, has_passed,
 };
 use latchkey_notifiers::{MessageKind, authenticator_uri, qr_png};
 use latchkey_storage::{Repositories, Store};
@@ -355,8 +355,7 @@ impl<S: Store> Service<S> {
         if user.handle.is_anonymous() {
             return Err(Refusal::InvalidData.into());
         }
-        let age = now - token.issued_at;
-        let mut is_good = age < self.inner.settings.factors.recent_login;
+        let mut is_good = !has_passed(self.inner.settings.factors.recent_login, token.issued_at, now);
         // Who has no factor has nothing to show, and nothing to guess at.
         let has_factor = user.factors.has(Factor::Authenticator) || user.factors.has(Factor::Phone);
         if let Some(code) = code.filter(|_| has_factor) {

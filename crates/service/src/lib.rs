@@ -24,6 +24,7 @@ mod app_life;
 mod app_settings;
 mod audit;
 mod caller;
+mod clock_watch;
 mod codes;
 mod context;
 mod email_templates;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_crypto::{IdToken, IdTokenRules, ProviderKeys, TokenError, may_be_id_token, verify_id_token};
-use latchkey_domain::{Provider, SocialLogin};
+use latchkey_domain::{Provider, SocialLogin, has_passed};
 use latchkey_storage::Store;
 use time::{Duration, OffsetDateTime};
 
@@ -106,7 +106,7 @@ impl Kept {
 
     fn may_ask(&self, now: OffsetDateTime) -> bool {
         let wait = if self.usable(now).is_some() { ASK_EVERY } else { ASK_AGAIN };
-        self.asked_at.is_none_or(|asked| (now - asked).abs() >= wait)
+        self.asked_at.is_none_or(|asked| has_passed(wait, asked, now))
     }
 }
 

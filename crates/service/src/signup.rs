@@ -6,7 +6,7 @@ use latchkey_crypto::AppToken;
 use latchkey_domain::{
     App, AppId, AppKey, AuditEntry, Code, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
     OPEN_ATTEMPTS, OutboxMessage, Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName,
-    User, UserId,
+    User, UserId, has_passed,
 };
 use latchkey_notifiers::{Language, MessageKind, percent_encoded};
 use latchkey_storage::{Repositories, Store};
@@ -364,7 +364,7 @@ fn is_rival(other: &Signup, attempt: &Signup, rules: &CodeRules, now: OffsetDate
     other.id != attempt.id
         && !other.source.is_none()
         && other.state == SignupState::Pending
-        && now - other.updated_at < rules.sign_up_life
+        && !has_passed(rules.sign_up_life, other.updated_at, now)
 }
 
 /// Whether an attempt may be opened. From three other sources on, only in the place of an old one.
@@ -381,7 +381,7 @@ fn make_room(
     }
     // By when it was opened: whoever repeats his attempt does not keep his place by that.
     let oldest = others.iter().min_by_key(|other| other.created_at);
-    match oldest.filter(|oldest| now - oldest.created_at > GIVES_WAY_AFTER) {
+    match oldest.filter(|oldest| has_passed(GIVES_WAY_AFTER, oldest.created_at, now)) {
         Some(oldest) => {
             repos.signups().remove(oldest.app_id, oldest.id)?;
             repos.codes().remove_unconsumed(oldest.app_id, oldest.id.as_bytes())?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
     App, AppId, ClientPassword, Failures, Familiarity, LadderRules, Source, SourceMark, User, UserId,
+    has_passed,
 };
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::{Repositories, Store};
@@ -212,7 +213,7 @@ impl<S: Store> Service<S> {
         }
         let (now, day) = (self.inner.clock.now(), Duration::days(1));
         let begins = counted.number == rules.free;
-        let is_told = user.login.lock_mailed_at.is_some_and(|mailed| now - mailed < day);
+        let is_told = user.login.lock_mailed_at.is_some_and(|mailed| !has_passed(day, mailed, now));
         if !begins && (is_told || counted.side == Familiarity::Known) {
             return Ok(());
         }

@@ -99,6 +99,12 @@ pub(super) fn keys(settings: &Settings, command: KeysCommand) -> Result<(), Star
     Ok(())
 }
 
+pub(super) fn run_jobs(settings: &Settings) -> Result<(), StartError> {
+    let removed = perform(settings, Command::RunJobs)?;
+    say(&format!("{removed} expired rows deleted."));
+    Ok(())
+}
+
 fn line_of(token: &Value) -> String {
     let state = match (
         token.get("revokedAt").and_then(Value::as_str),

@@ -54,6 +54,9 @@ enum Command {
     /// Keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Periodic jobs
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// Bring users or applications in
     ///
     /// Everything is looked at first, and a report is printed; nothing goes in while something is wrong.
@@ -150,6 +153,18 @@ enum KeysCommand {
         /// The file into which the new key goes, where the present one stands in the settings themselves
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum JobsCommand {
+    /// Delete what has expired, as the server does every hour
+    ///
+    /// After the clock jumped, the server deletes nothing for an hour. This says that the clock is right.
+    Run {
+        /// Run at once, and trust the clock
+        #[arg(long, required = true)]
+        now: bool,
     },
 }
 
@@ -286,6 +301,7 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
         Command::App(command) => administer::app(&load()?, command),
         Command::Token(command) => administer::token(&load()?, command),
         Command::Keys(command) => administer::keys(&load()?, command),
+        Command::Jobs(JobsCommand::Run { now: _ }) => administer::run_jobs(&load()?),
         Command::Import(command) => moving::import(&load()?, command),
         Command::Export(command) => leaving::export(&load()?, command),
         Command::Migrate => migrate(&load()?),

@@ -18,6 +18,7 @@ mod admin_users;
 mod anonymous;
 mod apps;
 mod audit;
+mod clock;
 mod confirmation;
 mod deletion;
 mod edge;

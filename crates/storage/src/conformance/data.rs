@@ -102,7 +102,7 @@ pub(super) fn code(app_id: AppId, number: u8) -> StoredCode {
         expires_at: at(3_600),
         consumed_at: None,
         source: Some(KeyedDigest::from_bytes([number; 32])),
-        length: if number % 2 == 0 { CodeLength::Eight } else { CodeLength::Six },
+        length: if number.is_multiple_of(2) { CodeLength::Eight } else { CodeLength::Six },
     }
 }
 

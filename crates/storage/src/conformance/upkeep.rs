@@ -25,6 +25,14 @@ pub async fn a_job_is_claimed_by_one_worker(store: impl Store) {
         assert_eq!(claimed, expected);
     }
     write(&store, |repos| repos.upkeep().finish_job("purge", at(61))).await;
+    assert_eq!(write(&store, |repos| repos.upkeep().newest_time()).await, Some(at(61)));
+    // A clock that was ahead for a moment keeps nobody from the job.
+    let ahead = at(91 * 86_400);
+    let claim =
+        |now| write(&store, move |repos| repos.upkeep().claim_job("purge", now, now + Duration::seconds(60)));
+    assert!(claim(ahead).await);
+    assert!(claim(at(200)).await);
+    assert!(!claim(at(201)).await);
 }
 
 /// Rows go when their time is over, in batches, and no others.
@@ -69,7 +77,12 @@ pub async fn what_is_over_goes(store: impl Store) {
         assert_eq!(removed, expected);
     }
     assert_eq!(
-        write(&store, |repos| repos.outbox().list_due(latchkey_domain::Channel::Mail, at(60), 9)).await.len(),
+        write(&store, |repos| {
+            let at = (at(60), Duration::hours(1));
+            repos.outbox().list_due(latchkey_domain::Channel::Mail, at, 9)
+        })
+        .await
+        .len(),
         1
     );
     for what in [Expired::Invites, Expired::AuditLog] {

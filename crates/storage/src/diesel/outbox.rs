@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use latchkey_domain::{AppId, Channel, KeyedDigest, MessageId, MessageState, OutboxMessage, Sealed};
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
@@ -52,11 +52,18 @@ impl OutboxReader for Unit<'_> {
     fn list_due(
         &mut self,
         channel: Channel,
-        now: OffsetDateTime,
+        (now, longest_wait): (OffsetDateTime, Duration),
         limit: u32,
     ) -> Result<Vec<OutboxMessage>, StorageError> {
         let rows: Vec<MessageRow> = on_backend!(self, conn => outbox::table
-            .filter(outbox::due_at.le(to_stored_time(now)))
+            // One that was never tried does not wait; one that is due later than any wait lasts was written by a clock
+            // that was ahead.
+            .filter(
+                outbox::due_at
+                    .le(to_stored_time(now))
+                    .or(outbox::attempts.eq(0))
+                    .or(outbox::due_at.gt(to_stored_time(now + longest_wait))),
+            )
             .filter(outbox::state.eq(name_of(&STATES, &MessageState::Due)))
             .filter(outbox::channel.eq(name_of(&CHANNELS, &channel)))
             .order(outbox::due_at)

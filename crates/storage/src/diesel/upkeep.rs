@@ -3,10 +3,10 @@
 
 use diesel::prelude::*;
 use latchkey_domain::{ANONYMOUS_PREFIX, AppId};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};
-use super::convert::to_stored_time;
+use super::convert::{from_stored_time, to_stored_time};
 use super::schema::{audit_log, codes, held_handles, invites, jobs, outbox, quotas, signups, users};
 use crate::{Expired, StorageError, UpkeepRepository};
 
@@ -44,10 +44,28 @@ impl UpkeepRepository for Unit<'_> {
         }
         let taken = on_backend!(self, conn => diesel::update(jobs::table)
             .filter(jobs::name.eq(name))
-            .filter(jobs::due_at.le(now))
+            // Nobody waits longer than one turn: what is due later was claimed by a clock that was ahead.
+            .filter(jobs::due_at.le(now).or(jobs::due_at.gt(next)))
             .set(jobs::due_at.eq(next))
             .execute(conn))?;
         Ok(taken == 1)
+    }
+
+    fn newest_time(&mut self) -> Result<Option<OffsetDateTime>, StorageError> {
+        let of_log: Option<PrimitiveDateTime> = on_backend!(self, conn => audit_log::table
+            .order(audit_log::created_at.desc())
+            .limit(1)
+            .select(audit_log::created_at)
+            .get_result(conn)
+            .optional())?;
+        let of_jobs: Option<Option<PrimitiveDateTime>> = on_backend!(self, conn => jobs::table
+            .order(jobs::last_ok_at.desc())
+            .filter(jobs::last_ok_at.is_not_null())
+            .limit(1)
+            .select(jobs::last_ok_at)
+            .get_result(conn)
+            .optional())?;
+        Ok(of_log.max(of_jobs.flatten()).map(from_stored_time))
     }
 
     fn finish_job(&mut self, name: &'static str, now: OffsetDateTime) -> Result<(), StorageError> {

@@ -1,20 +1,22 @@
 //! The outbox: messages that were promised.
 
 use latchkey_domain::{AppId, Channel, KeyedDigest, MessageId, OutboxMessage};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::StorageError;
 
 /// Looks messages up.
 pub trait OutboxReader {
-    /// At most `limit` messages of a channel that are due, the longest due first.
+    /// At most `limit` messages of a channel that are due, the longest due first. `at` is now, and the
+    /// longest that a message waits: one that is due later than that is due now, since the clock was ahead when it was
+    /// written.
     ///
     /// # Errors
     /// [`StorageError`].
     fn list_due(
         &mut self,
         channel: Channel,
-        now: OffsetDateTime,
+        at: (OffsetDateTime, Duration),
         limit: u32,
     ) -> Result<Vec<OutboxMessage>, StorageError>;
 

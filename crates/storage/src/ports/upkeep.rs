@@ -43,6 +43,12 @@ pub trait UpkeepRepository {
     /// [`StorageError`].
     fn finish_job(&mut self, name: &'static str, now: OffsetDateTime) -> Result<(), StorageError>;
 
+    /// The time of the newest entry of the audit log, or of the last job that was done, if that was later.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn newest_time(&mut self) -> Result<Option<OffsetDateTime>, StorageError>;
+
     /// Removes at most `limit` rows whose time was over before `before`, and says how many they were.
     ///
     /// # Errors
