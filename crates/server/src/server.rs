@@ -149,7 +149,11 @@ impl Server {
 fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::dev::Server> {
     let HttpParts { settings, checked, listener, .. } = parts;
     let limits = settings.limits.clone();
-    let connections = Connections::new(limits.connections_per_address, checked.trusted_proxies.clone());
+    let connections = Connections::new(
+        limits.connections_per_address,
+        checked.trusted_proxies.clone(),
+        Some(opened.service.rate_limits()),
+    );
     let context = HttpContext::<Database>::new(
         opened.service.clone(),
         Arc::clone(&opened.clock),

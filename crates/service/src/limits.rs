@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::hash::RandomState;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use latchkey_domain::{AppId, Source, SourcePrefix, UserId, has_passed};
@@ -194,6 +195,7 @@ pub struct RateLimits {
     windows: Mutex<Windows>,
     sprays: Mutex<Sprays>,
     hasher: RandomState,
+    is_behind_proxy: AtomicBool,
     /// Wakes whoever waits for attempts under way.
     released: Notify,
 }
@@ -205,6 +207,7 @@ impl RateLimits {
             windows: Mutex::default(),
             sprays: Mutex::default(),
             hasher: RandomState::new(),
+            is_behind_proxy: AtomicBool::new(false),
             released: Notify::new(),
         }
     }
@@ -235,7 +238,24 @@ impl RateLimits {
     }
 
     fn is_skipped(&self, source: Source) -> bool {
+        self.is_anonymous_loopback(source) && !self.is_behind_proxy.load(Ordering::Relaxed)
+    }
+
+    /// Whether everybody may be behind this address: loopback, where no proxy is declared. It tells nothing about who it is.
+    pub(crate) fn is_anonymous_loopback(&self, source: Source) -> bool {
         self.rules.skip_loopback && source.address().is_loopback()
+    }
+
+    /// Counts loopback from now on: a request came through a proxy that is not declared, so it is not somebody trying the
+    /// server out. `true` at the first time.
+    pub fn end_loopback_exemption(&self) -> bool {
+        self.rules.skip_loopback && !self.is_behind_proxy.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether loopback is not counted: no proxy is declared, and none was seen.
+    #[must_use]
+    pub fn exempts_loopback(&self) -> bool {
+        self.rules.skip_loopback && !self.is_behind_proxy.load(Ordering::Relaxed)
     }
 
     /// Takes one for an address.

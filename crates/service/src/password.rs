@@ -227,7 +227,7 @@ impl<S: Store> Service<S> {
         };
         let source = self.source_digest(app.id, call.source)?;
         let origin = self.origin(app.id, user.id, call.source)?;
-        let is_known = user.login.sources.knows(&origin.mark, origin.day);
+        let is_known = origin.is_known(&user);
         let slot = self.mail_slot_for(&user.handle, is_known.then_some(origin.mark)).await?;
         let (mail, owner) = ((slot.as_ref(), &words), (&subject, &source));
         let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
@@ -290,7 +290,7 @@ impl<S: Store> Service<S> {
             subjects: vec![*user.id.as_bytes()],
             code,
             source: self.source_digest(app.id, call.source)?,
-            is_known: user.login.sources.knows(&origin.mark, origin.day),
+            is_known: origin.is_known(&user),
         };
         let (service, trying) = (self.clone(), code_try.clone());
         self.inner

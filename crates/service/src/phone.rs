@@ -136,7 +136,7 @@ impl<S: Store> Service<S> {
             subjects: vec![self.phone_subject(user.id, &given)?],
             code,
             source: self.source_digest(app.id, call.source)?,
-            is_known: user.login.sources.knows(&origin.mark, origin.day),
+            is_known: origin.is_known(&user),
         };
         let refunds = self.sms_refunds(&app, &given, user.id, SmsPurpose::NewNumber)?;
         let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;

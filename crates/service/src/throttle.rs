@@ -35,11 +35,18 @@ pub(crate) struct Counted {
 pub(crate) struct Origin {
     pub(crate) mark: SourceMark,
     pub(crate) day: u32,
+    /// Whether everybody may be behind it, so that it makes nobody known.
+    is_anybody: bool,
 }
 
 impl Origin {
     pub(crate) fn familiarity(self, user: &User) -> Familiarity {
-        if user.login.sources.knows(&self.mark, self.day) { Familiarity::Known } else { Familiarity::Unknown }
+        if self.is_known(user) { Familiarity::Known } else { Familiarity::Unknown }
+    }
+
+    /// Whether the user is known to log in from there.
+    pub(crate) fn is_known(self, user: &User) -> bool {
+        !self.is_anybody && user.login.sources.knows(&self.mark, self.day)
     }
 }
 
@@ -79,7 +86,7 @@ impl<S: Store> Service<S> {
         let mut mark = [0; 16];
         mark.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
         let day = u32::try_from(self.inner.clock.now().unix_timestamp() / 86_400).unwrap_or(0);
-        Ok(Origin { mark, day })
+        Ok(Origin { mark, day, is_anybody: self.inner.limits.is_anonymous_loopback(source) })
     }
 
     pub(crate) fn ladder(&self, app: &App) -> LadderRules {
@@ -253,6 +260,9 @@ pub(crate) fn settle_right(
 ) -> Result<(), ServiceError> {
     let Some(mut user) = forget_failures(repos, app_id, id, origin, counted)? else { return Ok(()) };
     for _ in 0..RACES {
+        if origin.is_anybody {
+            return Ok(());
+        }
         let known = &user.login.sources;
         let Some(sources) = known.after_login(&origin.mark, origin.day) else { return Ok(()) };
         if repos.users().note_sources(app_id, id, (known, &sources))? {

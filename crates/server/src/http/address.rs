@@ -1,14 +1,26 @@
-//! The client's address: the socket's, or what a proxy says that the operator has listed.
+//! The client's address: the socket's, or what a proxy says that the operator has listed. Headers are read from the right,
+//! hop by hop: what stands to the left of an untrusted hop, a client may have written.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use latchkey_domain::Source;
 
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED: &str = "forwarded";
+/// Headers that proxies write.
+const OF_PROXIES: [&str; 5] = [X_FORWARDED_FOR, FORWARDED, "x-real-ip", "x-forwarded-proto", "via"];
+
 /// Addresses whose word about others is taken.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct TrustedProxies(Vec<Network>);
+pub(crate) struct TrustedProxies {
+    networks: Vec<Network>,
+    /// Whether it was logged that a header of theirs could not be read.
+    has_complained: Arc<AtomicBool>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Network {
@@ -16,8 +28,19 @@ struct Network {
     bits: u8,
 }
 
+/// One hop of a chain of proxies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hop {
+    Address(IpAddr),
+    /// A name, a secret or nonsense: nothing to its left can be believed.
+    Unreadable,
+}
+
 impl TrustedProxies {
     /// Parses addresses, networks such as `10.0.0.0/8`, and the words `loopback` and `private`.
+    ///
+    /// # Errors
+    /// What is wrong: an entry, or that the entries are all addresses there are.
     pub(crate) fn parse(entries: &[String]) -> Result<Self, String> {
         let mut networks = Vec::new();
         for entry in entries {
@@ -26,43 +49,142 @@ impl TrustedProxies {
                 "private" => {
                     networks.extend(parsed(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]));
                 }
-                other => networks.push(Network::parse(other).ok_or_else(|| other.to_owned())?),
+                other => {
+                    let invalid =
+                        || format!("\"{other}\" is no address or network, and neither loopback nor private");
+                    networks.push(Network::parse(other).ok_or_else(invalid)?);
+                }
             }
         }
-        Ok(Self(networks))
+        for all in parsed(&["0.0.0.0/0", "::/0"]) {
+            if is_covered(all, &networks) {
+                let family = if all.address.is_ipv4() { "IPv4" } else { "IPv6" };
+                return Err(format!(
+                    "these are all {family} addresses: any client could write its own; list your proxies"
+                ));
+            }
+        }
+        Ok(Self { networks, has_complained: Arc::default() })
     }
 
     /// Whether anybody is trusted.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.networks.is_empty()
     }
 
     /// Whether this is one of them.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address.to_canonical()))
+        self.networks.iter().any(|network| network.contains(address.to_canonical()))
     }
 
-    /// The client behind a chain of proxies: the rightmost address that is not a trusted proxy's. Without a
-    /// trusted proxy at the socket, headers mean nothing. A malformed entry ends the chain.
+    /// The client behind a chain of proxies: the rightmost address that is not a trusted proxy's. Without a trusted proxy
+    /// at the socket, headers mean nothing. A hop that cannot be read ends the chain. Where both headers are there and
+    /// name different clients, one of them was written by the client: the chain ends at the proxy.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer.to_canonical();
-        if !self.contains(client) {
-            return client;
+        let peer = peer.to_canonical();
+        if !self.contains(peer) {
+            return peer;
         }
-        let mut hops: Vec<&str> = Vec::new();
-        for value in headers.get_all("x-forwarded-for") {
-            let Ok(value) = value.to_str() else { return client };
-            hops.extend(value.split(','));
+        let named: Vec<IpAddr> = [X_FORWARDED_FOR, FORWARDED]
+            .into_iter()
+            .filter(|name| headers.contains_key(*name))
+            .map(|name| self.client_in(peer, &hops(headers, name)))
+            .collect();
+        match named.as_slice() {
+            [] => peer,
+            [client] => *client,
+            [one, other, ..] if one == other => *one,
+            _ => {
+                self.complain("X-Forwarded-For and Forwarded name different clients");
+                peer
+            }
         }
-        for hop in hops.into_iter().rev() {
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { return client };
-            client = address.to_canonical();
+    }
+
+    fn client_in(&self, peer: IpAddr, hops: &[Hop]) -> IpAddr {
+        let mut client = peer;
+        for hop in hops.iter().rev() {
+            match hop {
+                Hop::Unreadable => {
+                    self.complain("a hop is not an address");
+                    return client;
+                }
+                Hop::Address(address) => client = *address,
+            }
             if !self.contains(client) {
                 return client;
             }
         }
         client
     }
+
+    /// Once for the life of the process: clients can write such headers as often as they like.
+    fn complain(&self, reason: &'static str) {
+        if !self.has_complained.swap(true, Ordering::Relaxed) {
+            tracing::warn!(reason, "a forwarded header of a trusted proxy cannot be used; logged once");
+        }
+    }
+}
+
+/// Whether a request came through some proxy, trusted or not.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
+    OF_PROXIES.iter().any(|name| headers.contains_key(*name))
+}
+
+/// The hops that a header names, from left to right: each line of it, each entry of a line.
+fn hops(headers: &HeaderMap, name: &str) -> Vec<Hop> {
+    let mut hops = Vec::new();
+    for line in headers.get_all(name) {
+        // What is no text in one entry must not hide the others.
+        for entry in line.as_bytes().split(|byte| *byte == b',') {
+            let entry = String::from_utf8_lossy(entry);
+            let entry = entry.trim();
+            if entry.is_empty() {
+                continue;
+            }
+            let address = if name == FORWARDED { forwarded_for(entry) } else { address_in(entry) };
+            hops.push(address.map_or(Hop::Unreadable, Hop::Address));
+        }
+    }
+    hops
+}
+
+/// The parameter `for` of an element of `Forwarded` (RFC 7239 section 4).
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let parameters = element.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, value) = parameters.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+    address_in(value.trim())
+}
+
+/// An address as proxies write it: with or without quotation marks, brackets, port and zone.
+fn address_in(text: &str) -> Option<IpAddr> {
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
+    let unzoned =
+        |text: &str| text.split_once('%').map_or(text, |(address, _)| address).parse::<IpAddr>().ok();
+    if let Some(rest) = text.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        let is_port = |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(is_number);
+        return is_port(port).then(|| unzoned(address)).flatten().map(|address| address.to_canonical());
+    }
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    unzoned(text).or_else(with_port).map(|address| address.to_canonical())
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether every address of a network is in one of the others.
+fn is_covered(network: Network, by: &[Network]) -> bool {
+    let most = if network.address.is_ipv4() { 32 } else { 128 };
+    if by.iter().any(|other| other.bits <= network.bits && other.contains(network.address)) {
+        return true;
+    }
+    let is_inside = |other: &&Network| other.bits > network.bits && network.contains(other.address);
+    if network.bits == most || !by.iter().any(|other| is_inside(&other)) {
+        return false;
+    }
+    network.halves().into_iter().all(|half| is_covered(half, by))
 }
 
 fn parsed(networks: &[&str]) -> impl Iterator<Item = Network> {
@@ -78,6 +200,16 @@ impl Network {
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.unwrap_or(most);
         (bits <= most).then_some(Self { address, bits })
+    }
+
+    /// The two networks of one bit more.
+    fn halves(self) -> [Self; 2] {
+        let bits = self.bits + 1;
+        let other = match self.address {
+            IpAddr::V4(address) => IpAddr::from((address.to_bits() | (1 << (32 - bits))).to_be_bytes()),
+            IpAddr::V6(address) => IpAddr::from((address.to_bits() | (1 << (128 - bits))).to_be_bytes()),
+        };
+        [Self { bits, ..self }, Self { address: other, bits }]
     }
 
     fn contains(self, address: IpAddr) -> bool {
@@ -112,7 +244,12 @@ mod tests {
         let entries: Vec<String> = trusted.iter().map(|entry| (*entry).to_owned()).collect();
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(value).unwrap());
+            let (name, value) = match value.strip_prefix("forwarded: ") {
+                Some(value) => (FORWARDED, value),
+                None => (X_FORWARDED_FOR, *value),
+            };
+            let value: Vec<u8> = value.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+            headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(&value).unwrap());
         }
         TrustedProxies::parse(&entries).unwrap().client(peer.parse().unwrap(), &headers).to_string()
     }
@@ -134,8 +271,75 @@ mod tests {
     #[test]
     fn entries_that_are_no_networks_are_named() {
         for wrong in ["", "10.0.0.0/33", "example.com", "10.0.0.0/x", "::/129"] {
-            assert_eq!(TrustedProxies::parse(&[wrong.to_owned()]).unwrap_err(), wrong);
+            let told = TrustedProxies::parse(&[wrong.to_owned()]).unwrap_err();
+            assert!(told.starts_with(&format!("\"{wrong}\" is no address")), "{told}");
         }
+    }
+
+    #[test]
+    fn sec_120_standard_spellings_of_a_hop_are_understood() {
+        for (spelling, expected) in [
+            ("203.0.113.9:4711", "203.0.113.9"),
+            ("\"203.0.113.9\"", "203.0.113.9"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("\"[2001:db8::1]:443\"", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("[fe80::1%25eth0]:80", "fe80::1"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("1.1.1.1, 203.0.113.9:80 , ", "203.0.113.9"),
+            ("203.0.113.9,,", "203.0.113.9"),
+            ("forwarded: for=203.0.113.9;proto=https;by=10.0.0.1", "203.0.113.9"),
+            ("forwarded: For=\"[2001:db8::1]:4711\"", "2001:db8::1"),
+            ("forwarded: for=1.1.1.1, for=203.0.113.9:80", "203.0.113.9"),
+            ("forwarded: proto=http; for=203.0.113.9", "203.0.113.9"),
+        ] {
+            assert_eq!(client(&["private"], "10.1.2.3", &[spelling]), expected, "{spelling}");
+        }
+        for unreadable in
+            ["unknown", "_hidden", "forwarded: for=_secret", "forwarded: proto=https", "[::1", "1.2.3.4:x"]
+        {
+            assert_eq!(client(&["private"], "10.1.2.3", &[unreadable]), "10.1.2.3", "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn sec_120_what_a_client_writes_does_not_hide_what_the_proxy_writes() {
+        for written in ["\u{ff}", "\u{ff}, 10.0.0.9", "nonsense", "\"", "10.0.0.1:99999", ",", "1.1.1.1"] {
+            // As a line of its own, and in one line with the proxy's.
+            assert_eq!(
+                client(&["private"], "10.1.2.3", &[written, "203.0.113.9"]),
+                "203.0.113.9",
+                "{written:?}"
+            );
+            let joined = format!("{written}, 203.0.113.9");
+            assert_eq!(client(&["private"], "10.1.2.3", &[&joined]), "203.0.113.9", "{written:?}");
+        }
+        // Two headers that disagree: one of them is the client's.
+        let both = ["203.0.113.9", "forwarded: for=198.51.100.1"];
+        assert_eq!(client(&["private"], "10.1.2.3", &both), "10.1.2.3");
+        let both = ["203.0.113.9", "forwarded: for=\"203.0.113.9:1\""];
+        assert_eq!(client(&["private"], "10.1.2.3", &both), "203.0.113.9");
+    }
+
+    #[test]
+    fn sec_120_a_list_of_all_networks_is_refused() {
+        let parse = |entries: &[&str]| {
+            let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
+            TrustedProxies::parse(&entries)
+        };
+        for all in [
+            &["0.0.0.0/0"][..],
+            &["10.0.0.0/0"],
+            &["::/0"],
+            &["0.0.0.0/1", "128.0.0.0/1"],
+            &["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/1"],
+            &["loopback", "::/1", "8000::/1"],
+        ] {
+            assert!(parse(all).unwrap_err().contains("all IPv"), "{all:?}");
+        }
+        assert!(parse(&["private", "loopback", "0.0.0.0/2", "128.0.0.0/1", "::/1"]).is_ok());
     }
 
     proptest! {

@@ -21,7 +21,7 @@ use latchkey_domain::{Clock, Entropy, Source, SourcePrefix};
 use latchkey_service::{Rate, RateLimits, ServiceError};
 use time::OffsetDateTime;
 
-use super::address::{ClientAddress, TrustedProxies};
+use super::address::{ClientAddress, TrustedProxies, is_forwarded};
 use super::identity::family_of;
 use super::path::plain;
 use super::wire_error::{ApiError, ErrorKind};
@@ -50,6 +50,13 @@ pub async fn observe(
     };
     take_plain_path(&mut request);
     let client = request.peer_addr().map(|peer| edge.trusted_proxies.client(peer.ip(), request.headers()));
+    let is_trusted = request.peer_addr().is_some_and(|peer| edge.trusted_proxies.contains(peer.ip()));
+    if !is_trusted && is_forwarded(request.headers()) && edge.rates.end_loopback_exemption() {
+        tracing::warn!(
+            "a request came through a proxy that is not declared: add server.trusted_proxies = [\"loopback\"] to the \
+             settings; until then all its clients are limited as one address"
+        );
+    }
     if let Some(client) = client {
         request.extensions_mut().insert(ClientAddress(client));
     }
@@ -209,7 +216,7 @@ fn too_often(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
 pub(crate) struct Connections {
     open: Arc<Mutex<HashMap<SourcePrefix, usize>>>,
     most: usize,
-    skip_loopback: bool,
+    rates: Option<Arc<RateLimits>>,
     proxies: TrustedProxies,
 }
 
@@ -221,8 +228,16 @@ struct Seat {
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize, proxies: TrustedProxies) -> Self {
-        Self { open: Arc::default(), most, skip_loopback: proxies.is_empty(), proxies }
+    /// Bounds connections; loopback is exempt while `rates` exempt it.
+    pub(crate) fn new(most: usize, proxies: TrustedProxies, rates: Option<Arc<RateLimits>>) -> Self {
+        Self { open: Arc::default(), most, rates, proxies }
+    }
+
+    fn exempts_loopback(&self) -> bool {
+        match &self.rates {
+            Some(rates) => rates.exempts_loopback(),
+            None => self.proxies.is_empty(),
+        }
     }
 
     fn take_seat(&self, peer: IpAddr) -> Seat {
@@ -232,7 +247,7 @@ impl Connections {
         *count += 1;
         // A declared proxy bounds its clients itself: all of them come from its address.
         let is_granted = *count <= self.most
-            || (self.skip_loopback && peer.to_canonical().is_loopback())
+            || (self.exempts_loopback() && peer.to_canonical().is_loopback())
             || self.proxies.contains(peer);
         Seat { connections: self.clone(), prefix, is_granted }
     }
@@ -265,7 +280,7 @@ mod tests {
 
     #[test]
     fn sec_117_connections_of_a_prefix_are_bounded_and_given_back() {
-        let connections = Connections::new(2, TrustedProxies::default());
+        let connections = Connections::new(2, TrustedProxies::default(), None);
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         let first = connections.take_seat(address);
         let second = connections.take_seat(address);
@@ -280,7 +295,7 @@ mod tests {
         let seats: Vec<_> = (0..10).map(|_| connections.take_seat(loopback)).collect();
         assert!(seats.iter().all(|seat| seat.is_granted));
         let proxies = TrustedProxies::parse(&["10.0.0.1".to_owned()]).unwrap();
-        let behind_a_proxy = Connections::new(0, proxies);
+        let behind_a_proxy = Connections::new(0, proxies, None);
         assert!(!behind_a_proxy.take_seat(loopback).is_granted);
         assert!(behind_a_proxy.take_seat("10.0.0.1".parse().unwrap()).is_granted);
     }

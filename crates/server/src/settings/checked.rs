@@ -35,9 +35,8 @@ impl Settings {
     pub fn check(&self) -> Result<Checked, Mistakes> {
         let mut mistakes = Vec::new();
         let address = self.address(&mut mistakes);
-        let trusted_proxies = TrustedProxies::parse(&self.server.trusted_proxies).unwrap_or_else(|entry| {
-            let hint = "is no address or network, and neither loopback nor private";
-            mistakes.push(format!("server.trusted_proxies: \"{entry}\" {hint}"));
+        let trusted_proxies = TrustedProxies::parse(&self.server.trusted_proxies).unwrap_or_else(|wrong| {
+            mistakes.push(format!("server.trusted_proxies: {wrong}"));
             TrustedProxies::default()
         });
         let is_exposed = !address.is_loopback() && trusted_proxies.is_empty() && !self.server.insecure_http;

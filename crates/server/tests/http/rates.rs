@@ -11,6 +11,7 @@ use crate::harness::{Answer, GOOD_PASSWORD, Made, OTHER_PASSWORD, PASSWORD, Test
 use crate::on_every_store;
 
 on_every_store!(
+    sec_120_loopback_makes_nobody_known_and_a_hidden_proxy_ends_its_exemption,
     sec_018_three_hundred_log_ins_at_once_fail_as_often_as_one_after_the_other,
     sec_018_an_office_behind_one_address_logs_in_at_once,
     sec_018_right_log_ins_wait_for_wrong_ones_and_not_for_ever,
@@ -125,4 +126,33 @@ async fn calls_of_a_user_at_once_are_as_many_as_allowed<S: Store>(app: TestApp<S
     let path = "/api/appuser/userNameAvailable?userName=ana";
     let answers = join_all((0..300).map(|_| app.get(path, ("access-token", &access)))).await;
     assert_eq!((count(&answers, 200), count(&answers, 429)), (120, 180));
+}
+
+async fn sec_120_loopback_makes_nobody_known_and_a_hidden_proxy_ends_its_exemption<S: Store>(
+    app: TestApp<S>,
+) {
+    let shop = crowd(&app, 40).await;
+    let log_in = async |peer: &str, name: &str, password: &str| {
+        let body = json!({"handle": format!("{name}@example.com"), "password": password});
+        app.as_app_from(peer, &shop, "login", body).await
+    };
+    // Whoever logs in by way of a proxy on this machine does not make everybody else there a known user.
+    assert_eq!(log_in("127.0.0.1", "u0", GOOD_PASSWORD).await.status, 200);
+    for number in 0..10 {
+        assert_eq!(log_in(&format!("198.51.100.{number}"), "u0", OTHER_PASSWORD).await.status, 400);
+    }
+    assert_eq!(log_in("127.0.0.1", "u0", GOOD_PASSWORD).await.error(), (400, 600), "a stranger has to wait");
+    // Loopback is not counted while nothing speaks of a proxy.
+    let wrong = async |from: usize| {
+        let calls: Vec<String> = (from..from + 30).map(|n| format!("nobody{n}")).collect();
+        let answers = join_all(calls.iter().map(|name| log_in("127.0.0.1", name, OTHER_PASSWORD))).await;
+        count(&answers, 400)
+    };
+    assert_eq!(wrong(0).await, 30);
+    let request = actix_web::test::TestRequest::get()
+        .uri("/api/appuser/getApplication")
+        .insert_header(("app-token", shop.token.as_str()))
+        .insert_header(("x-forwarded-for", "203.0.113.1"));
+    assert_eq!(app.send_from("127.0.0.1", request).await.status, 200);
+    assert_eq!(wrong(100).await, 20);
 }

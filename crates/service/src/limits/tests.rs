@@ -111,6 +111,15 @@ fn loopback_is_counted_where_a_proxy_is_declared() {
 }
 
 #[test]
+fn sec_120_a_proxy_that_is_not_declared_ends_the_exemption_of_loopback() {
+    let limits = RateLimits::new(RateRules::default());
+    assert_eq!(taken(&limits, Rate::SignUp, "127.0.0.1", 200, at(0)), 200);
+    assert!(limits.end_loopback_exemption() && !limits.end_loopback_exemption());
+    assert_eq!(taken(&limits, Rate::SignUp, "127.0.0.1", 200, at(0)), 100);
+    assert!(limits.is_anonymous_loopback(source("::1")), "it is nobody's known address all the same");
+}
+
+#[test]
 fn a_user_has_a_share_of_writes() {
     let limits = RateLimits::new(RateRules::default());
     let (app_id, user) = (AppId::from_bytes([7; 16]), UserId::from_bytes([1; 16]));
