@@ -35,7 +35,7 @@ pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<St
 
     let subject = match settings.user_id_format {
         UserIdFormat::Handle => handle.to_owned(),
-        UserIdFormat::HandleUnderscore => handle.replace('@', "_"),
+        UserIdFormat::HandleUnderscore => user.handle.underscored(),
         UserIdFormat::Uid => user.id.to_string(),
     };
     let audience = match &settings.audience {

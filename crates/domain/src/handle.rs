@@ -98,6 +98,12 @@ impl Handle {
         &self.key
     }
 
+    /// The handle with `_` for every `@`, as the claim `sub` holds it in some applications. Two handles may share it.
+    #[must_use]
+    pub fn underscored(&self) -> String {
+        self.text.replace('@', "_")
+    }
+
     /// Whether an anonymous user chose it.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {

@@ -148,6 +148,12 @@ impl SealedChange {
     ) -> Result<(), ServiceError> {
         let (hours, now) = (app.settings.user_jwt_hours, service.inner.clock.now());
         self.change.apply(service, self.sealed.as_ref(), app)?;
+        if matches!(self.change, SettingChange::UserIdFormat(UserIdFormat::HandleUnderscore))
+            && let Some(subject) = repos.users().shared_underscored(app.id)?
+        {
+            let text = format!("two users would have the sub {subject:?}: userIdFormat handle_underscore");
+            return Err(ServiceError::invalid(text));
+        }
         if app.settings.user_jwt_hours < hours {
             remember_tokens(repos, app.id, hours, now)?;
         } else if app.settings.user_jwt_hours > hours {

@@ -3,7 +3,7 @@
 use latchkey_crypto::is_common_password;
 use latchkey_domain::{
     App, AppId, ClientPassword, Factors, Handle, KeyedDigest, Locale, LoginRecord, Metadata, Sealed,
-    Sessions, User, UserId, UserName, UserStatus, max_users,
+    Sessions, User, UserId, UserIdFormat, UserName, UserStatus, max_users,
 };
 use latchkey_storage::{QuotaKey, Repositories, Store, UserReader};
 use time::{Duration, OffsetDateTime};
@@ -27,7 +27,19 @@ pub(crate) fn is_reserved(
     {
         return Ok(true);
     }
-    Ok(false)
+    subject_owner(users, app, handle).map(|owner| owner.is_some())
+}
+
+/// The user whose tokens have the `sub` that this handle would give, where two handles can give the same one.
+pub(crate) fn subject_owner(
+    users: &mut (impl UserReader + ?Sized),
+    app: &App,
+    handle: &Handle,
+) -> Result<Option<User>, ServiceError> {
+    match app.settings.user_id_format {
+        UserIdFormat::HandleUnderscore => Ok(users.find_by_underscored(app.id, &handle.underscored())?),
+        UserIdFormat::Handle | UserIdFormat::Uid => Ok(None),
+    }
 }
 
 /// What adding a user needs, computed before the unit of work.
@@ -39,7 +51,11 @@ pub(crate) struct Admission {
 impl<S: Store> Service<S> {
     /// Prepares to add a user with this handle.
     pub(crate) fn admission(&self, app: &App, handle: &Handle) -> Result<Admission, ServiceError> {
-        let gates = vec![self.name_gate(app.id, handle.key())?];
+        let mut gates = vec![self.name_gate(app.id, handle.key())?];
+        if app.settings.user_id_format == UserIdFormat::HandleUnderscore {
+            let subject = handle.underscored();
+            gates.push(self.counter(app.id, "subs.gate", &[subject.as_bytes()], Duration::days(1))?);
+        }
         Ok(Admission { gates, limit: max_users(app, self.inner.settings.mode) })
     }
 

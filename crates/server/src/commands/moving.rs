@@ -214,6 +214,9 @@ async fn archive(
     while let Some(Numbered { line, size, record }) = records.next()? {
         let wrong = |reason: String| unreadable(file, &WrongLine::new(line, reason));
         if take_head(&mut head, &record).map_err(wrong)? {
+            if let Record::App(app) = &record {
+                seen.look_at(app);
+            }
             head_size += size;
             if head_size > MOST_HEAD_BYTES {
                 return Err(wrong(format!("keys and messages are longer than {MOST_HEAD_BYTES} bytes")));

@@ -45,6 +45,7 @@ mod second_factor;
 mod settings;
 mod signup;
 mod social;
+mod subjects;
 mod templates;
 mod tokens;
 mod well_known;

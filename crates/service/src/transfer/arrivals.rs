@@ -2,7 +2,9 @@
 //! there. Both go in batches, and can be gone on with where they were stopped.
 
 use latchkey_crypto::OLD_GENERATION;
-use latchkey_domain::{App, AppId, AppKey, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, User};
+use latchkey_domain::{
+    App, AppId, AppKey, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, User, UserIdFormat,
+};
 use latchkey_storage::{Brought, QuotaKey, Repositories, Store};
 use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord};
 use serde::{Deserialize, Serialize};
@@ -305,6 +307,11 @@ impl<S: Store> Service<S> {
                     return Err(ServiceError::Explained(Refusal::Conflict, text));
                 }
                 name_is_free(repos, &app)?;
+                if app.settings.user_id_format == UserIdFormat::HandleUnderscore
+                    && let Some(subject) = repos.users().shared_underscored(app.id)?
+                {
+                    return Err(ServiceError::invalid(format!("two users would have the sub {subject:?}")));
+                }
                 repos.imports().reveal(&app)?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })

@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
-use latchkey_domain::{Handle, Phone, UserName};
-use latchkey_transfer::{Record, UserRecord};
+use latchkey_domain::{Handle, Phone, UserIdFormat, UserName};
+use latchkey_storage::settings_from_json;
+use latchkey_transfer::{AppRecord, Record, UserRecord};
 
 /// How many values are remembered, which is below what a table of 36 MiB holds: one that grows is there twice. Those of a
 /// longer source are found when they go in.
@@ -16,9 +17,18 @@ const MOST_REMEMBERED: usize = 3_600_000;
 pub struct Seen {
     taken: HashSet<u64>,
     hasher: RandomState,
+    /// Whether the application's tokens name users by the underscored handle, which two handles may share.
+    is_underscored: bool,
 }
 
 impl Seen {
+    /// Looks at the application that the records belong to.
+    pub fn look_at(&mut self, app: &AppRecord) {
+        let settings = settings_from_json(app.settings.clone());
+        self.is_underscored =
+            settings.is_ok_and(|settings| settings.user_id_format == UserIdFormat::HandleUnderscore);
+    }
+
     /// Whether nobody of the application has this yet, as far as is remembered.
     pub(super) fn is_new(&mut self, app_id: &str, what: &str, value: &str) -> bool {
         let mark = self.hasher.hash_one((app_id, what, value));
@@ -35,8 +45,10 @@ impl Seen {
         let name = user.user_name.as_deref().and_then(|text| UserName::parse(text).ok());
         let subject = user.provider_subject.as_ref().filter(|subject| !subject.is_empty());
         let provider = user.provider.as_deref().unwrap_or_default();
+        let subject_of_tokens = handle.as_ref().ok().filter(|_| self.is_underscored).map(Handle::underscored);
         let own = [
             ("handle", handle.ok().map(|handle| handle.key().to_owned())),
+            ("sub of tokens", subject_of_tokens),
             ("id", user.id.as_deref().map(str::to_ascii_lowercase)),
             ("user name", name.map(|name| name.as_str().to_owned())),
             ("verified number", phone.map(|phone| phone.as_str().to_owned())),

@@ -1,11 +1,12 @@
 //! Users that are imported into an application that exists.
 
-use latchkey_domain::{AppId, AuditEntry, SocialIdentity, User, max_users};
-use latchkey_storage::{Brought, Readers, Store};
+use latchkey_domain::{App, AppId, AuditEntry, SocialIdentity, User, max_users};
+use latchkey_storage::{Brought, Readers, Repositories, Store};
 use latchkey_transfer::UserRecord;
 
 use super::arrivals::{Taken, TakenIn};
 use crate::audit::Act;
+use crate::new_user::subject_owner;
 use crate::{Operator, Refusal, Service, ServiceError};
 
 impl<S: Store> Service<S> {
@@ -27,12 +28,12 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .read("import.check", move |readers| {
-                readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
                 let mut found = Vec::with_capacity(users.len());
                 for user in &users {
                     found.push(match user {
                         Err(reason) => Taken::Refused(reason.clone()),
-                        Ok((user, lost)) => with_loss(standing_of(readers, user)?, lost.as_ref()),
+                        Ok((user, lost)) => with_loss(standing_of(readers, &app, user)?, lost.as_ref()),
                     });
                 }
                 Ok(found)
@@ -85,6 +86,9 @@ impl<S: Store> Service<S> {
                 for user in &users {
                     taken.push(match user {
                         Err(reason) => Taken::Refused(reason.clone()),
+                        Ok((user, _)) if has_others_subject(repos, &app, user)? => {
+                            Taken::Refused(SAME_SUBJECT.to_owned())
+                        }
                         Ok((user, lost)) => match repos.imports().add_user(user)? {
                             Brought::Added => with_loss(Taken::Added, lost.as_ref()),
                             Brought::Known => Taken::Known,
@@ -111,6 +115,14 @@ impl<S: Store> Service<S> {
     }
 }
 
+/// Said of a user whose tokens would name another user.
+const SAME_SUBJECT: &str = "the sub of the tokens (userIdFormat handle_underscore) is another user's";
+
+fn has_others_subject(repos: &mut dyn Repositories, app: &App, user: &User) -> Result<bool, ServiceError> {
+    let owner = subject_owner(repos.users(), app, &user.handle)?;
+    Ok(owner.is_some_and(|owner| owner.id != user.id))
+}
+
 /// What became of a user, with what was lost of them.
 fn with_loss(taken: Taken, lost: Option<&String>) -> Taken {
     match (taken, lost) {
@@ -120,7 +132,7 @@ fn with_loss(taken: Taken, lost: Option<&String>) -> Taken {
 }
 
 /// Whether a user could be added: what is one user's alone must be nobody else's.
-fn standing_of(readers: &mut dyn Readers, user: &User) -> Result<Taken, ServiceError> {
+fn standing_of(readers: &mut dyn Readers, app: &App, user: &User) -> Result<Taken, ServiceError> {
     let app_id = user.app_id;
     let users = readers.users();
     let others = |what: &str| Ok(Taken::Refused(format!("the {what} is another user's")));
@@ -132,6 +144,9 @@ fn standing_of(readers: &mut dyn Readers, user: &User) -> Result<Taken, ServiceE
         }
         None if users.find(app_id, user.id)?.is_some() => return others("id"),
         None => {}
+    }
+    if subject_owner(users, app, &user.handle)?.is_some() {
+        return Ok(Taken::Refused(SAME_SUBJECT.to_owned()));
     }
     if let Some(name) = &user.user_name
         && users.find_by_user_name(app_id, name)?.is_some()

@@ -1,6 +1,8 @@
 //! Rows and queries of users.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use latchkey_domain::{
     AppId, Failures, Familiarity, Handle, KnownSources, Locale, LoginRecord, Metadata, Phone, Provider,
     Sealed, Sessions, TokenId, User, UserChange, UserId, UserName, UserStatus,
@@ -14,6 +16,9 @@ use super::factor::{FactorColumns, SocialColumns};
 use super::listing::listing;
 use super::schema::{held_handles, users};
 use crate::{StorageError, UserReader, UserRepository};
+
+/// As the index has it: see [`Handle::underscored`].
+const UNDERSCORED: &str = "replace(handle, '@', '_')";
 
 const STATUSES: [(UserStatus, &str); 2] =
     [(UserStatus::Active, "active"), (UserStatus::Suspended, "suspended")];
@@ -174,6 +179,29 @@ impl UserReader for Unit<'_> {
             .get_result(conn)
             .optional())?;
         row.map(UserRow::into_user).transpose()
+    }
+
+    fn find_by_underscored(&mut self, app_id: AppId, text: &str) -> Result<Option<User>, StorageError> {
+        let row = on_backend!(self, conn => users::table
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(sql::<Text>(UNDERSCORED).eq(text))
+            .order(users::id)
+            .limit(1)
+            .select(UserRow::as_select())
+            .get_result(conn)
+            .optional())?;
+        row.map(UserRow::into_user).transpose()
+    }
+
+    fn shared_underscored(&mut self, app_id: AppId) -> Result<Option<String>, StorageError> {
+        on_backend!(self, conn => users::table
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .group_by(sql::<Text>(UNDERSCORED))
+            .having(diesel::dsl::count_star().gt(1))
+            .select(sql::<Text>(UNDERSCORED))
+            .limit(1)
+            .get_result(conn)
+            .optional())
     }
 
     fn find_by_verified_phone(&mut self, app_id: AppId, phone: &Phone) -> Result<Option<User>, StorageError> {

@@ -28,6 +28,18 @@ pub trait UserReader: Listing<User> {
     /// [`StorageError`].
     fn find_by_user_name(&mut self, app_id: AppId, name: &UserName) -> Result<Option<User>, StorageError>;
 
+    /// A user whose handle has this underscored form ([`Handle::underscored`]).
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn find_by_underscored(&mut self, app_id: AppId, text: &str) -> Result<Option<User>, StorageError>;
+
+    /// An underscored form that the handles of two users share, if there is one.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn shared_underscored(&mut self, app_id: AppId) -> Result<Option<String>, StorageError>;
+
     /// The user who verified this number.
     ///
     /// # Errors
