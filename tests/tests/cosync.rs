@@ -71,6 +71,8 @@ fn app(id: &str, name: &str, key: &SigningKey) -> Document {
         "metaData": [
             {"id": 1, "path": "user_data.name", "fieldName": "name", "required": true, "canEdit": true},
             {"id": 2, "path": "sub", "fieldName": "sub", "required": false, "canEdit": true},
+            {"id": 3, "path": "acr", "fieldName": "acr", "required": false, "canEdit": false},
+            {"id": 4, "path": "profile.isAdmin", "fieldName": "isAdmin", "required": false, "canEdit": false},
         ],
         "metaDataInvite": [{"id": 1, "path": "team", "fieldName": "team", "required": false}],
         "metaDataEmail": true, "locales": ["EN", "fr", "XX"], "createdAt": at(0), "updatedAt": at(5), "__v": 0,
@@ -214,6 +216,8 @@ async fn moves_in(place: Place, write: impl Fn(&Dump, &Path)) {
         "1 documents of applications that are not among those taken: left away",
         "1 sign-ups that are done: left away",
         "metadata field \"sub\" is left away",
+        "users may set the field acr of metaData",
+        "users may set the field profile.isAdmin of metaData",
         "its locale \"XX\" is none",
         "the number \"not a number\" is none",
         "the user name \"ana\" is none, or another's",
@@ -298,7 +302,7 @@ async fn moves_in(place: Place, write: impl Fn(&Dump, &Path)) {
     ] {
         assert_eq!(seen[field], value, "{field}");
     }
-    assert_eq!(seen["metaData"].as_array().unwrap().len(), 1);
+    assert_eq!(seen["metaData"].as_array().unwrap().len(), 3);
 
     // The bcrypt digest was replaced at the log-in; the others wait for theirs.
     let out = place.printed(&["export", "archive", APP]);

@@ -187,7 +187,7 @@ fn an_archive_holds_nothing_that_could_not_be_set_here() {
         )
     };
     for (n, (record, word)) in [
-        (template("a\\r\\nBcc: x@y.ch", "<p>x</p>", ""), "the subject is no line"),
+        (template("a\\r\\nBcc: x@y.ch", "<p>x</p>", ""), "the subject must be a single non-empty line"),
         (template("a", "<p>\\u0000</p>", ""), "the HTML"),
         (template("a", &"x".repeat(128 * 1024 + 1), ""), "128 KiB"),
         (template("a", "<p>x</p>", "\\u0000"), "linkText"),

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
 use crate::app::App;
-use crate::metadata::{MetadataFields, RESERVED_CLAIMS};
-use crate::settings::{Audience, UserIdFormat};
+use crate::metadata::{CLAIMS_OF_MEANING, OWN_CLAIMS};
+use crate::settings::{AppSettings, Audience, UserIdFormat};
 use crate::user::User;
 
 /// A field that the application requires has no value, so there is no token.
@@ -21,7 +21,7 @@ pub struct MissingField(pub String);
 pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<String, Value>, MissingField> {
     let settings = &app.settings;
     let fields = &settings.metadata;
-    let mut claims = metadata_claims(fields, user)?;
+    let mut claims = metadata_claims(settings, user)?;
 
     let handle = user.handle.as_str();
     if let Some(field) = fields.email_field() {
@@ -52,8 +52,10 @@ pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<St
     Ok(claims)
 }
 
-/// Metadata as claims. Reserved names are left out here too, since imported values never met a definition.
-fn metadata_claims(fields: &MetadataFields, user: &User) -> Result<Map<String, Value>, MissingField> {
+/// Metadata as claims. Those that Latchkey sets are left out here too, since imported values never met a definition; so
+/// are others with a meaning of their own that no field sets.
+fn metadata_claims(settings: &AppSettings, user: &User) -> Result<Map<String, Value>, MissingField> {
+    let fields = &settings.metadata;
     let mut claims = Map::new();
     if user.handle.is_anonymous() {
         for field in fields.iter() {
@@ -65,7 +67,13 @@ fn metadata_claims(fields: &MetadataFields, user: &User) -> Result<Map<String, V
     for (name, value) in user.metadata.values() {
         claims.insert(name.clone(), value.clone());
     }
-    claims.retain(|name, _| !RESERVED_CLAIMS.contains(&name.as_str()));
+    let is_declared = |name: &str| {
+        fields.iter().chain(settings.invite_metadata.iter()).any(|field| field.path.root() == name)
+    };
+    claims.retain(|name, _| {
+        let name = name.as_str();
+        !OWN_CLAIMS.contains(&name) && (!CLAIMS_OF_MEANING.contains(&name) || is_declared(name))
+    });
     Ok(claims)
 }
 
@@ -78,7 +86,7 @@ mod tests {
     use crate::handle::{Handle, UserName};
     use crate::id::UserId;
     use crate::locale::Locale;
-    use crate::metadata::{Metadata, MetadataField, MetadataPath};
+    use crate::metadata::{Metadata, MetadataField, MetadataFields, MetadataPath};
     use crate::user::{Sessions, UserStatus};
 
     fn user(metadata: Value) -> User {
@@ -148,6 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn sec_059_a_claim_with_a_meaning_stands_in_a_token_only_where_a_field_sets_it() {
+        let mut app = app();
+        let ana = user(serde_json::json!({"amr": ["mfa"], "cnf": {"jkt": "x"}, "colour": "red"}));
+        let of = |app: &App| ["amr", "cnf", "colour"].map(|name| claims(app, &ana).get(name).is_some());
+        assert_eq!(of(&app), [false, false, true]);
+        app.settings.metadata = MetadataFields::existing(vec![field("cnf.jkt", "key", false)]).unwrap();
+        assert_eq!(of(&app), [false, true, true]);
+        app.settings.invite_metadata = MetadataFields::existing(vec![field("amr", "amr", false)]).unwrap();
+        assert_eq!(of(&app), [true, true, true]);
+    }
+
+    #[test]
     fn a_field_named_email_holds_the_handle_at_its_path() {
         let mut app = app();
         app.settings.metadata = MetadataFields::new(vec![field("user_data.mail", "email", true)]).unwrap();
@@ -177,7 +197,7 @@ mod tests {
         fn sec_059_metadata_never_changes_a_claim_that_latchkey_sets(
             values in proptest::collection::hash_map(
                 prop_oneof![
-                    proptest::sample::select(RESERVED_CLAIMS.to_vec()).prop_map(str::to_owned),
+                    proptest::sample::select(OWN_CLAIMS.to_vec()).prop_map(str::to_owned),
                     "[a-z]{1,6}",
                 ],
                 prop_oneof![
@@ -195,7 +215,7 @@ mod tests {
             app.settings.metadata_email = email;
             let plain = claims(&app, &user(serde_json::json!({})));
             let loaded = claims(&app, &user(Value::Object(values.into_iter().collect())));
-            for claim in RESERVED_CLAIMS {
+            for claim in OWN_CLAIMS {
                 prop_assert_eq!(plain.get(claim), loaded.get(claim), "{}", claim);
             }
         }

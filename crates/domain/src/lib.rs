@@ -80,8 +80,8 @@ pub use key::{AppKey, KEY_LEAD, KEY_TAIL, KeyState, ServerKey, ServerKeyPurpose,
 pub use locale::{InvalidLocale, Locale};
 pub use login::{Failures, Familiarity, KnownSources, LadderRules, LoginRecord, SourceMark};
 pub use metadata::{
-    InvalidFields, InvalidMetadata, MAX_METADATA_BYTES, MAX_METADATA_KEYS, Metadata, MetadataField,
-    MetadataFields, MetadataKind, MetadataPath, RESERVED_CLAIMS, is_authority,
+    CLAIMS_OF_MEANING, InvalidFields, InvalidMetadata, MAX_METADATA_BYTES, MAX_METADATA_KEYS, Metadata,
+    MetadataField, MetadataFields, MetadataKind, MetadataPath, OWN_CLAIMS,
 };
 pub use operator_token::{
     DEFAULT_LIFE as DEFAULT_TOKEN_LIFE, InvalidScopes, MAX_LIFE as MAX_TOKEN_LIFE, OperatorToken, Scope,

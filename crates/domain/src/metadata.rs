@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::text::has_forbidden_characters;
 
-/// Claims that RFC 7519 section 4.1 registers, and those that Latchkey itself sets.
-/// No metadata may define or shadow them.
-pub const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "userName", "email"];
+mod names;
+
+pub use names::{CLAIMS_OF_MEANING, OWN_CLAIMS};
 
 /// The most that one user's metadata may take, as JSON text in bytes.
 pub const MAX_METADATA_BYTES: usize = 16 * 1024;
@@ -25,7 +25,7 @@ pub enum InvalidFields {
     #[error("the path \"{0}\" is not one or more names joined by dots")]
     Path(String),
     /// A path begins with a claim that has a meaning of its own.
-    #[error("the path \"{0}\" would set a claim that Latchkey sets itself")]
+    #[error("the path \"{0}\" would set a claim that has a meaning of its own in a JWT")]
     Reserved(String),
     /// Two fields have one path, or one field lies inside another's value.
     #[error("the path \"{0}\" collides with another field's")]
@@ -75,8 +75,16 @@ impl MetadataPath {
         Ok(Self(parts))
     }
 
-    fn root(&self) -> &str {
+    /// The claim that the value stands in.
+    #[must_use]
+    pub fn root(&self) -> &str {
         self.0.first().map_or("", String::as_str)
+    }
+
+    /// Whether the value stands in one of the [`CLAIMS_OF_MEANING`].
+    #[must_use]
+    pub fn has_a_meaning(&self) -> bool {
+        CLAIMS_OF_MEANING.contains(&self.root())
     }
 
     fn is_or_contains(&self, other: &Self) -> bool {
@@ -161,13 +169,6 @@ impl MetadataKind {
     }
 }
 
-/// Whether consumers usually read rights out of a claim of this name.
-#[must_use]
-pub fn is_authority(claim: &str) -> bool {
-    const NAMES: [&str; 6] = ["role", "roles", "scope", "scp", "groups", "permissions"];
-    NAMES.iter().any(|name| name.eq_ignore_ascii_case(claim)) || claim.contains("://")
-}
-
 /// One field that an application declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataField {
@@ -208,17 +209,38 @@ impl MetadataField {
 pub struct MetadataFields(Vec<MetadataField>);
 
 impl MetadataFields {
-    /// Checks the fields against the reserved claims and one another.
+    /// Checks new fields against the claims that no metadata may set, and against one another.
     ///
     /// # Errors
     /// [`InvalidFields`] names the path.
     pub fn new(fields: Vec<MetadataField>) -> Result<Self, InvalidFields> {
+        Self::default().replaced_by(fields)
+    }
+
+    /// Other fields in the place of these. A path that these have may stay, though no new field may set its claim.
+    ///
+    /// # Errors
+    /// [`InvalidFields`] names the path.
+    pub fn replaced_by(&self, fields: Vec<MetadataField>) -> Result<Self, InvalidFields> {
+        let is_new = |field: &&MetadataField| self.0.iter().all(|known| known.path != field.path);
+        if let Some(field) = fields.iter().filter(is_new).find(|field| field.path.has_a_meaning()) {
+            return Err(InvalidFields::Reserved(field.path.to_string()));
+        }
+        Self::existing(fields)
+    }
+
+    /// Fields that an application has, or brings from elsewhere: they may set the [`CLAIMS_OF_MEANING`], for consumers
+    /// rely on them, but nothing that Latchkey sets itself.
+    ///
+    /// # Errors
+    /// [`InvalidFields`] names the path.
+    pub fn existing(fields: Vec<MetadataField>) -> Result<Self, InvalidFields> {
         if fields.len() > MAX_METADATA_KEYS {
             return Err(InvalidFields::TooMany);
         }
         for (at, field) in fields.iter().enumerate() {
             let is_the_email_pair = field.is_email() && field.path.to_string() == "email";
-            if RESERVED_CLAIMS.contains(&field.path.root()) && !is_the_email_pair {
+            if OWN_CLAIMS.contains(&field.path.root()) && !is_the_email_pair {
                 return Err(InvalidFields::Reserved(field.path.to_string()));
             }
             let collides = |other: &MetadataField| {

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::locale::Locale;
-use crate::metadata::MetadataFields;
+use crate::metadata::{MetadataField, MetadataFields};
 use crate::password::PasswordPolicy;
 use crate::phone::CallingCode;
 use crate::secret::Sealed;
@@ -121,8 +121,8 @@ pub struct AppSettings {
     pub handle_hold_days: u32,
     /// After how many days anonymous users go who never came back; 0 for never.
     pub anonymous_purge_days: u32,
-    /// Whether users may set new fields whose names speak of authority, such as `role`.
-    pub user_settable_authority: bool,
+    /// Whether users may set a new field of metadata whose definition does not say.
+    pub fields_user_settable: bool,
     /// Whether sign-up and reset answer alike for known and unknown handles.
     pub neutral_answers: bool,
     /// What consumers keep with the application.
@@ -197,10 +197,33 @@ impl AppSettings {
             mail_api_key: None,
             handle_hold_days: 0,
             anonymous_purge_days: if recommended { 30 } else { 0 },
-            user_settable_authority: !recommended,
+            fields_user_settable: !recommended,
             neutral_answers: false,
             app_data: Map::new(),
             unknown: Map::new(),
         }
+    }
+
+    /// What the developer should know about the fields of metadata: which of them let users grant themselves rights, and
+    /// which set a claim that no new field may. Each is a sentence.
+    #[must_use]
+    pub fn field_warnings(&self) -> Vec<String> {
+        let lists = [("metaData", &self.metadata), ("metaDataInvite", &self.invite_metadata)];
+        let fields =
+            lists.into_iter().flat_map(|(list, fields)| fields.iter().map(move |field| (list, field)));
+        let warning = |(list, field): (&str, &MetadataField)| {
+            let path = &field.path;
+            let has_a_meaning = path.has_a_meaning();
+            if field.user_settable && (has_a_meaning || path.speaks_of_authority()) {
+                return Some(format!(
+                    "users may set the field {path} of {list}, whose name speaks of rights: with userSettable false, \
+                     only the developer may"
+                ));
+            }
+            has_a_meaning.then(|| {
+                format!("the field {path} of {list} sets a claim with a meaning of its own, which no new field may")
+            })
+        };
+        fields.filter_map(warning).collect()
     }
 }

@@ -3,7 +3,7 @@
 use latchkey_domain::{App, AppId, AppName, AppType, MetadataField, MetadataFields};
 use latchkey_storage::Store;
 
-use crate::app_settings::SealedChange;
+use crate::app_settings::{SealedChange, changed_fields};
 use crate::audit::Act;
 use crate::listing::{Listed, Page};
 use crate::{AppView, Operator, Refusal, Service, ServiceError, SettingChange};
@@ -159,7 +159,7 @@ impl<S: Store> Service<S> {
                 return Err(ServiceError::Explained(Refusal::Unknown, text));
             }
             left.remove(index);
-            *fields = checked(left)?;
+            *fields = changed_fields(fields, left)?;
             Ok(())
         })
         .await
@@ -215,9 +215,5 @@ fn with_more(fields: &MetadataFields, more: &[MetadataField]) -> Result<Metadata
         let text = format!("Duplicate metadata path '{}'.", twice.path);
         return Err(ServiceError::invalid(text));
     }
-    checked(fields.iter().chain(more).cloned().collect())
-}
-
-fn checked(fields: Vec<MetadataField>) -> Result<MetadataFields, ServiceError> {
-    MetadataFields::new(fields).map_err(|error| ServiceError::invalid(error.to_string()))
+    changed_fields(fields, fields.iter().chain(more).cloned().collect())
 }

@@ -1,8 +1,8 @@
 //! Changing an application: its settings, its metadata fields, its locales.
 
 use latchkey_domain::{
-    App, AppId, AppSettings, AppStatus, Audience, CallingCode, Locale, MetadataFields, Provider, Sealed,
-    SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
+    App, AppId, AppSettings, AppStatus, Audience, CallingCode, Locale, MetadataField, MetadataFields,
+    Provider, Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount};
 use latchkey_storage::{Repositories, Store};
@@ -282,16 +282,16 @@ impl<S: Store> Service<S> {
     /// Replaces the fields of users' metadata.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`].
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for a field that cannot be.
     pub async fn set_metadata_fields(
         &self,
         operator: Operator,
         id: AppId,
-        fields: MetadataFields,
+        fields: Vec<MetadataField>,
     ) -> Result<AppView, ServiceError> {
         let act = Act::of_operator("updateAppMetaData", id, &operator);
         self.update_app(act, move |_, app| {
-            app.settings.metadata = fields.clone();
+            app.settings.metadata = changed_fields(&app.settings.metadata, fields.clone())?;
             check_together(app)
         })
         .await
@@ -300,16 +300,16 @@ impl<S: Store> Service<S> {
     /// Replaces the fields that whoever invites sets.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`].
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for a field that cannot be.
     pub async fn set_invite_fields(
         &self,
         operator: Operator,
         id: AppId,
-        fields: MetadataFields,
+        fields: Vec<MetadataField>,
     ) -> Result<AppView, ServiceError> {
         let act = Act::of_operator("updateAppInviteMetaData", id, &operator);
         self.update_app(act, move |_, app| {
-            app.settings.invite_metadata = fields.clone();
+            app.settings.invite_metadata = changed_fields(&app.settings.invite_metadata, fields.clone())?;
             check_together(app)
         })
         .await
@@ -453,5 +453,13 @@ pub(crate) fn check_together(app: &App) -> Result<(), ServiceError> {
     }
     let mut all: Vec<_> = own.iter().cloned().collect();
     all.extend(invited.iter().filter(|field| own.iter().all(|own| own.path != field.path)).cloned());
-    MetadataFields::new(all).map(|_| ()).map_err(|error| ServiceError::invalid(error.to_string()))
+    MetadataFields::existing(all).map(|_| ()).map_err(|error| ServiceError::invalid(error.to_string()))
+}
+
+/// A list of fields in the place of another.
+pub(crate) fn changed_fields(
+    before: &MetadataFields,
+    fields: Vec<MetadataField>,
+) -> Result<MetadataFields, ServiceError> {
+    before.replaced_by(fields).map_err(|error| ServiceError::invalid(error.to_string()))
 }

@@ -129,7 +129,7 @@ impl<S: Store> Service<S> {
         let is_known = match &candidate {
             Candidate::User(user) => {
                 let origin = self.origin(app.id, user.id, call.source)?;
-                origin.is_known(&user)
+                origin.is_known(user)
             }
             Candidate::Pending(_) | Candidate::Nobody => false,
         };

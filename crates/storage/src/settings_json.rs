@@ -71,8 +71,8 @@ struct Stored {
     neutral_answers: bool,
     #[serde(default)]
     anonymous_purge_days: u32,
-    #[serde(default)]
-    user_settable_authority: bool,
+    #[serde(default, rename = "user_settable_authority")]
+    fields_user_settable: bool,
     app_data: Map<String, Value>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
@@ -179,7 +179,7 @@ pub fn settings_to_json(settings: &AppSettings) -> Result<Value, StorageError> {
         handle_hold_days: settings.handle_hold_days,
         neutral_answers: settings.neutral_answers,
         anonymous_purge_days: settings.anonymous_purge_days,
-        user_settable_authority: settings.user_settable_authority,
+        fields_user_settable: settings.fields_user_settable,
         app_data: settings.app_data.clone(),
         unknown: settings.unknown.clone(),
     };
@@ -195,7 +195,7 @@ pub fn settings_from_json(value: Value) -> Result<AppSettings, StorageError> {
     let social = |login: Social| SocialLogin { enabled: login.enabled, audiences: login.audiences };
     let fields = |fields: Vec<Field>| {
         let fields = fields.into_iter().map(from_field).collect::<Result<_, _>>()?;
-        COLUMN.parsed(MetadataFields::new(fields))
+        COLUMN.parsed(MetadataFields::existing(fields))
     };
     Ok(AppSettings {
         jwt_enabled: stored.jwt_enabled,
@@ -244,7 +244,7 @@ pub fn settings_from_json(value: Value) -> Result<AppSettings, StorageError> {
         handle_hold_days: stored.handle_hold_days,
         neutral_answers: stored.neutral_answers,
         anonymous_purge_days: stored.anonymous_purge_days,
-        user_settable_authority: stored.user_settable_authority,
+        fields_user_settable: stored.fields_user_settable,
         app_data: stored.app_data,
         unknown: stored.unknown,
     })

@@ -63,6 +63,7 @@ fn sec_059_reserved_claims_can_be_no_field() {
     for path in ["sub", "aud.x", "exp", "iat", "nbf", "iss", "jti", "userName", "email", "email.x"] {
         let error = MetadataFields::new(vec![field(path, false)]).unwrap_err();
         assert_eq!(error, InvalidFields::Reserved(path.to_owned()));
+        assert!(MetadataFields::existing(vec![field(path, false)]).is_err());
     }
     let pair = MetadataField { field_name: "email".to_owned(), ..field("email", true) };
     assert!(MetadataFields::new(vec![pair]).is_ok());
@@ -107,10 +108,69 @@ fn sec_060_what_a_user_may_not_set_is_refused_and_not_demanded() {
     let refused = Err(InvalidMetadata::NotSettable("role".to_owned()));
     assert_eq!(fields.accept(Some(r#"{"role":"admin"}"#)), refused);
     assert!(fields.accept(None).is_ok());
-    for name in ["role", "Roles", "scope", "scp", "groups", "permissions", "https://hasura.io/jwt/claims"] {
-        assert!(is_authority(name), "{name}");
+}
+
+#[test]
+fn sec_060_a_path_speaks_of_authority_in_any_segment_and_spelling() {
+    let speaks = |path: &str| MetadataPath::parse(path).unwrap().speaks_of_authority();
+    for path in [
+        "role",
+        "Roles",
+        "ROLE",
+        "scope",
+        "scp",
+        "groups",
+        "permissions",
+        "https://hasura",
+        "profile.role",
+        "app_metadata.role",
+        "app_metadata.plan",
+        "hasura.x-hasura-default-role",
+        "x-hasura-user-id",
+        "isAdmin",
+        "is_admin",
+        "ISADMIN",
+        "a.b.c.userRoles",
+        "tenant_id",
+        "tenantId",
+        "email_verified",
+        "emailVerified",
+        "amr",
+        "azp",
+        "cnf",
+        "org.id",
+        "orgId",
+        "ACL",
+    ] {
+        assert!(speaks(path), "{path}");
     }
-    assert!(!is_authority("colour"));
+    for path in [
+        "colour",
+        "profile.city",
+        "organ",
+        "action",
+        "user_data.name.first",
+        "scpiece",
+        "rooted",
+        "street.no",
+    ] {
+        assert!(!speaks(path), "{path}");
+    }
+}
+
+#[test]
+fn sec_059_claims_with_a_meaning_can_be_no_new_field_and_stay_where_they_are() {
+    for claim in CLAIMS_OF_MEANING {
+        for path in [claim.to_owned(), format!("{claim}.x")] {
+            let refused = InvalidFields::Reserved(path.clone());
+            assert_eq!(MetadataFields::new(vec![field(&path, false)]).unwrap_err(), refused);
+            assert!(MetadataFields::new(vec![field(&format!("data.{path}"), false)]).is_ok());
+            let imported = MetadataFields::existing(vec![field(&path, false)]).unwrap();
+            let with_more = vec![field(&path, true), field("colour", false)];
+            assert!(imported.replaced_by(with_more).is_ok());
+            assert!(imported.replaced_by(vec![field(&format!("{path}.y"), false)]).is_err());
+        }
+    }
 }
 
 #[test]

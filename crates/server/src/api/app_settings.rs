@@ -3,8 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{
-    AppId, AppStatus, Audience, CallingCode, Handle, Locale, MetadataField, MetadataFields, MetadataKind,
-    MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat, is_authority,
+    AppId, AppStatus, Audience, CallingCode, Handle, Locale, MetadataField, MetadataKind, MetadataPath,
+    Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
 use latchkey_service::{AccountChange, NewWords, ServiceError, SettingChange, TestSms};
@@ -214,7 +214,7 @@ pub(super) async fn more_fields<S: Store>(
     if !fields.has(name) {
         return Ok(Vec::new());
     }
-    Ok(declared(state, id, fields, name).await?.iter().cloned().collect())
+    declared(state, id, fields, name).await
 }
 
 /// The application's account at Twilio: all of it, or nothing.
@@ -371,28 +371,33 @@ pub(crate) async fn update_invite_metadata<S: Store>(
     Ok(json(&admin_app_json(&view)))
 }
 
-/// The fields that a request declares, checked against the reserved claims and one another.
+/// The fields that a request declares.
 async fn declared<S: Store>(
     state: &AppState<S>,
     id: AppId,
     fields: &Fields,
     name: &str,
-) -> Result<MetadataFields, ApiError> {
+) -> Result<Vec<MetadataField>, ApiError> {
     let items = fields.list(name).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let app = run(Family::Admin, async move { service.find_app(id).await }).await?.app;
-    let parsed = items.iter().map(|item| field_of(item, app.settings.user_settable_authority));
-    let parsed = parsed.collect::<Result<Vec<_>, _>>().map_err(ApiError::admin)?;
-    MetadataFields::new(parsed).map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))
+    let parsed = items.iter().map(|item| field_of(item, app.settings.fields_user_settable));
+    parsed.collect::<Result<_, _>>().map_err(ApiError::admin)
 }
 
-fn field_of(item: &Value, users_may_set_authority: bool) -> Result<MetadataField, ServiceError> {
+fn field_of(item: &Value, is_user_settable: bool) -> Result<MetadataField, ServiceError> {
     let Value::Object(members) = item else { return Err(ServiceError::invalid("a field is an object")) };
     let member = Fields::of_object(members.clone());
     let path = member.required("path").map_err(|_| ServiceError::invalid("a field has a path"))?;
     let parsed = MetadataPath::parse(path).map_err(|error| ServiceError::invalid(error.to_string()))?;
-    let root = path.split('.').next().unwrap_or_default();
-    let settable = member.flag("userSettable")?.unwrap_or(users_may_set_authority || !is_authority(root));
+    let required = member.flag("required")?.unwrap_or(false);
+    let settable = member.flag("userSettable")?;
+    // Nobody would sign up who has to give what only the developer may set, so the developer says which it is.
+    if required && settable.is_none() && !is_user_settable {
+        return Err(ServiceError::invalid(format!(
+            "the field {path} is required, so it must say userSettable"
+        )));
+    }
     let field_name = member.text("fieldName")?.unwrap_or(path);
     if field_name.chars().count() > 100 || field_name.chars().any(char::is_control) {
         return Err(ServiceError::invalid(format!(
@@ -404,9 +409,9 @@ fn field_of(item: &Value, users_may_set_authority: bool) -> Result<MetadataField
     Ok(MetadataField {
         path: parsed,
         field_name: field_name.to_owned(),
-        required: member.flag("required")?.unwrap_or(false),
+        required,
         can_edit: member.flag("canEdit")?.unwrap_or(false),
-        user_settable: settable,
+        user_settable: settable.unwrap_or(is_user_settable),
         kind,
     })
 }

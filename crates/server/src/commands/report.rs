@@ -15,7 +15,7 @@ use super::say;
 use crate::start::StartError;
 
 /// How many lines of one kind are shown; a report file holds all.
-const SHOWN: usize = 10;
+const SHOWN: usize = 20;
 /// How many kinds of what is left away are told apart.
 const MOST_KINDS: usize = 1_000;
 /// How many may be skipped.
@@ -277,7 +277,7 @@ impl Report {
         for (what, number) in &self.left_away {
             say(&printable(&format!("{number} {what}: left away")));
         }
-        self.lost.print("values are lost:");
+        self.lost.print("things did not come as they were, or need a look:");
         self.refused.print("cannot be imported:");
         match &mut self.file {
             Some(file) => {

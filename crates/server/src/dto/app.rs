@@ -149,6 +149,10 @@ pub(crate) struct AdminApplication {
     has_sms_account: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     email_extension_sender_email: Option<String>,
+    /// What the developer should look at: fields of metadata that let users grant themselves
+    /// rights, or that set a claim with a meaning of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// A new application, with dates as the reference writes them.
@@ -292,6 +296,7 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
         sms_a_day: app.settings.sms_a_day,
         has_sms_account: app.settings.sms_account.is_some(),
         email_extension_sender_email: app.settings.mail_sender_address.clone(),
+        warnings: app.settings.field_warnings(),
     })
 }
 

@@ -13,6 +13,9 @@ on_every_store!(
     sec_082_a_handle_that_looks_like_a_user_name_is_taken,
     a_locale_is_set_if_it_is_offered,
     metadata_are_replaced_and_what_is_fixed_stays,
+    sec_059_claims_with_a_meaning_are_no_field,
+    sec_060_a_compatible_application_is_warned_of_authority,
+    sec_060_a_required_field_says_who_sets_it,
     sec_060_a_role_is_not_the_users_to_set,
     sec_024_names_are_asked_for_with_an_access_token_and_not_often,
     writes_of_one_user_are_limited,
@@ -162,12 +165,19 @@ async fn metadata_are_replaced_and_what_is_fixed_stays<S: Store>(app: TestApp<S>
 
 async fn sec_060_a_role_is_not_the_users_to_set<S: Store>(app: TestApp<S>) {
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
-    let fields = json!([{"path": "role", "canEdit": true}, {"path": "colour", "canEdit": true}]);
+    let fields = json!([
+        {"path": "role", "canEdit": true}, {"path": "colour", "canEdit": true, "userSettable": true},
+        {"path": "tenant_id"}, {"path": "profile.role"}, {"path": "city"},
+    ]);
     let answer = app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await.json();
-    assert_eq!(
-        (&answer["metaData"][0]["userSettable"], &answer["metaData"][1]["userSettable"]),
-        (&json!(false), &json!(true))
-    );
+    let settable = answer["metaData"].as_array().unwrap().iter().map(|field| field["userSettable"] == true);
+    assert_eq!(settable.collect::<Vec<_>>(), [false, true, false, false, false]);
+    assert_eq!(answer.get("warnings"), None::<&Value>);
+    for data in [r#"{"tenant_id":"x"}"#, r#"{"profile":{"role":"x"}}"#, r#"{"city":"x"}"#] {
+        let body =
+            json!({"handle": "bob@example.com", "password": crate::harness::GOOD_PASSWORD, "metaData": data});
+        assert_eq!(app.as_app(&shop, "signup", body).await.error(), (400, 604), "{data}");
+    }
     let body = |data: &str| json!({"handle": "ana@example.com", "password": crate::harness::GOOD_PASSWORD, "metaData": data});
     assert_eq!(app.as_app(&shop, "signup", body(r#"{"role":"admin"}"#)).await.error(), (400, 604));
     let tokens = app.as_app(&shop, "signup", body(r#"{"colour":"red"}"#)).await;
@@ -176,6 +186,55 @@ async fn sec_060_a_role_is_not_the_users_to_set<S: Store>(app: TestApp<S>) {
     assert_eq!(answer.error(), (400, 604));
     let claims = app.claims_for(&shop, &tokens.field("jwt"), &shop.id).await;
     assert_eq!((claims.get("role"), &claims["colour"]), (None, &json!("red")));
+}
+
+async fn sec_060_a_required_field_says_who_sets_it<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Recommended).await;
+    let old = app.app_without_code("Old", Preset::Compatible).await;
+    for (path, list) in [("updateAppMetaData", "metaData"), ("updateAppInviteMetaData", "metaDataInvite")] {
+        let sent = |id: &str, field: Value| json!({"appId": id, list: [field]});
+        let answer = app.admin(path, sent(&shop.id, json!({"path": "city", "required": true}))).await;
+        assert_eq!(answer.error(), (400, 602));
+        assert_eq!(answer.json()["message"], "the field city is required, so it must say userSettable");
+        for said in [true, false] {
+            let field = json!({"path": "city", "required": true, "userSettable": said});
+            let answer = app.admin(path, sent(&shop.id, field)).await.json();
+            assert_eq!(answer[list][0]["userSettable"], said);
+        }
+        let answer = app.admin(path, sent(&old.id, json!({"path": "city", "required": true}))).await.json();
+        assert_eq!(answer[list][0]["userSettable"], true, "the reference's default");
+        let more = json!({"appId": shop.id, list: [{"path": "zip", "required": true}]});
+        assert_eq!(app.admin("update", more).await.error(), (400, 602));
+    }
+}
+
+async fn sec_060_a_compatible_application_is_warned_of_authority<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    let fields = json!([{"path": "colour"}, {"path": "hasura.x-hasura-default-role"}, {"path": "isAdmin"},
+        {"path": "role", "userSettable": false}]);
+    let answer = app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await.json();
+    let warnings: Vec<_> =
+        answer["warnings"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("hasura.x-hasura-default-role of metaData"), "{warnings:?}");
+    assert!(warnings[1].contains("isAdmin of metaData"), "{warnings:?}");
+}
+
+async fn sec_059_claims_with_a_meaning_are_no_field<S: Store>(app: TestApp<S>) {
+    for preset in [Preset::Recommended, Preset::Compatible] {
+        let shop = app.app_without_code(&format!("{preset:?}"), preset).await;
+        for claim in latchkey_domain::CLAIMS_OF_MEANING.into_iter().chain(["sub", "aud", "userName"]) {
+            for (path, list) in [
+                ("updateAppMetaData", "metaData"),
+                ("updateAppInviteMetaData", "metaDataInvite"),
+                ("update", "metaData"),
+            ] {
+                let fields = json!([{"path": claim, "userSettable": true}]);
+                let answer = app.admin(path, json!({"appId": shop.id, list: fields})).await;
+                assert_eq!(answer.error(), (400, 602), "{path} {claim}");
+            }
+        }
+    }
 }
 
 async fn sec_024_names_are_asked_for_with_an_access_token_and_not_often<S: Store>(app: TestApp<S>) {

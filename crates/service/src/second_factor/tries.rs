@@ -72,7 +72,7 @@ impl<S: Store> Service<S> {
                     subjects: vec![*user.id.as_bytes()],
                     code: code.clone(),
                     source: self.source_digest(app.id, call.source)?,
-                    is_known: origin.is_known(&user),
+                    is_known: origin.is_known(user),
                 })
             }
             _ => None,

@@ -80,6 +80,7 @@ pub(super) fn settings_of(document: &Document, app_id: &str) -> Result<(AppSetti
     settings.metadata = fields(&document.documents("metaData")?, &[], &mut notes)?;
     let own: Vec<_> = settings.metadata.iter().cloned().collect();
     settings.invite_metadata = fields(&document.documents("metaDataInvite")?, &own, &mut notes)?;
+    notes.extend(settings.field_warnings());
     Ok((settings, notes))
 }
 
@@ -130,10 +131,10 @@ fn fields(
         own.push(field.clone());
         let others = beside.iter().filter(|other| own.iter().all(|own| own.path != other.path));
         let together = others.chain(&own).cloned().collect();
-        match MetadataFields::new(own.clone()).and_then(|_| MetadataFields::new(together)) {
+        match MetadataFields::existing(own.clone()).and_then(|_| MetadataFields::existing(together)) {
             Ok(_) => taken.push(field),
             Err(error) => notes.push(format!("its metadata field {path:?} is left away: {error}")),
         }
     }
-    MetadataFields::new(taken).map_err(|error| error.to_string())
+    MetadataFields::existing(taken).map_err(|error| error.to_string())
 }
