@@ -72,6 +72,10 @@ const HIGHEST_BCRYPT: u32 = 12;
 /// rounds) takes as long as about 20 hashes of 19,456 KiB and 2 passes.
 const WORK_OF_BCRYPT_ROUND: u64 = 200;
 
+/// How many bytes of a password bcrypt looks at. Where so many agree, what was typed may be another password, so it must
+/// not take the place of the one that was hashed.
+const BCRYPT_BYTES: usize = 72;
+
 /// Whether a password is the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -132,8 +136,12 @@ impl PasswordHasher {
         match password.raw() {
             Some(raw) => Ok(match self.verify_text(raw.expose(), stored)? {
                 Verdict::Wrong => Verdict::Wrong,
-                // From now on either form of the password logs in.
-                Verdict::Right | Verdict::RightButOutdated => Verdict::RightButOutdated,
+                Verdict::Right | Verdict::RightButOutdated => {
+                    let may_be_cut = matches!(Phc::parse(stored)?, Phc::Bcrypt { .. })
+                        && raw.expose().len() >= BCRYPT_BYTES;
+                    // Else, from now on either form of the password logs in.
+                    if may_be_cut { Verdict::Right } else { Verdict::RightButOutdated }
+                }
             }),
             // Only the password itself can be compared. The same work is done for nothing.
             None => self.verify_text(password.expose(), stored).map(|_| Verdict::Wrong),

@@ -194,6 +194,26 @@ fn a_hash_over_the_password_itself_needs_the_password_itself() {
 }
 
 #[test]
+fn sec_004_what_bcrypt_may_have_cut_takes_the_place_of_nothing() {
+    let hasher = PasswordHasher::new(Engine::default(), HashCost::default()).unwrap();
+    let long = "x".repeat(80);
+    let of_long = format!("{OVER_RAW}{}", bcrypt::hash(&long, 4).unwrap());
+    let verdict = |typed: &str, stored: &str| {
+        let typed = client_password(&RawPassword::parse(typed).unwrap()).unwrap();
+        hasher.verify(&typed, stored).unwrap()
+    };
+    for bytes in [72, 73, 80, 90] {
+        assert_eq!(verdict(&"x".repeat(bytes), &of_long), Verdict::Right, "{bytes}");
+    }
+    assert_eq!(verdict(&long[..71], &of_long), Verdict::Wrong);
+    let of_71 = format!("{OVER_RAW}{}", bcrypt::hash(&long[..71], 4).unwrap());
+    assert_eq!(verdict(&long[..71], &of_71), Verdict::RightButOutdated);
+    // argon2id cuts nothing.
+    let whole = hasher.hash_text(&long, &[1; 16]).unwrap();
+    assert_eq!(verdict(&long, &format!("{OVER_RAW}{}", *whole)), Verdict::RightButOutdated);
+}
+
+#[test]
 fn sec_003_a_digest_that_would_cost_too_much_is_refused_by_looking_at_it() {
     let salt = "c2FsdHNhbHQ";
     let output = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXoxMjM0NTY";
