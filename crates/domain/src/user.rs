@@ -62,6 +62,17 @@ pub struct User {
 }
 
 impl User {
+    /// Whether the handle is all that this user logs in with, as those do whom an anonymous log-in made. A user of such a
+    /// handle that came with an import, and brought a password, a right or an account elsewhere, is none of them.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.handle.is_anonymous()
+            && self.password.is_none()
+            && self.social.is_none()
+            && !self.is_administrator
+            && self.factors == Factors::default()
+    }
+
     /// Whether a sign-in now is worth a write: at most one an hour is noted.
     #[must_use]
     pub fn notes_login_at(&self, now: OffsetDateTime) -> bool {

@@ -358,8 +358,10 @@ impl<S: Store> Service<S> {
         gate(&app)?;
         let (now, is_new) = (self.inner.clock.now(), user.is_none());
         let user = match user {
-            Some(user) if user.status == UserStatus::Suspended => return Err(Refusal::UserSuspended.into()),
-            Some(user) => user,
+            Some(user) => {
+                may_come_back(&user)?;
+                user
+            }
             None => {
                 let locale = offered_locale(&app, login.locale.as_deref())?;
                 self.inner.limits.take(Rate::Anonymous, call.source, now)?;
@@ -377,6 +379,9 @@ impl<S: Store> Service<S> {
                     let app = repos.apps().find(user.app_id)?.ok_or(Refusal::AppGone)?;
                     admission.add(repos, &app, &user, now)?;
                 } else {
+                    let fresh = repos.users().find(user.app_id, user.id)?;
+                    let fresh = fresh.filter(|fresh| fresh.sessions.epoch == user.sessions.epoch);
+                    may_come_back(&fresh.ok_or(Refusal::CredentialsWrong)?)?;
                     // Every return is noted: who never came back is removed after a while.
                     repos.users().note_login(user.app_id, user.id, now)?;
                 }
@@ -385,6 +390,14 @@ impl<S: Store> Service<S> {
             .await?;
         Ok(tokens)
     }
+}
+
+/// Whether somebody who knows no more than the handle may be this user.
+fn may_come_back(user: &User) -> Result<(), Refusal> {
+    if !user.is_anonymous() {
+        return Err(Refusal::CredentialsWrong);
+    }
+    if user.status == UserStatus::Suspended { Err(Refusal::UserSuspended) } else { Ok(()) }
 }
 
 fn candidate(

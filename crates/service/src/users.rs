@@ -289,7 +289,7 @@ impl<S: Store> Service<S> {
     /// Makes a user an administrator of the application, or an ordinary one again, which ends all their sessions.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`].
+    /// [`Refusal::UnknownUser`]; [`Refusal::InvalidData`], explained, for an anonymous user.
     pub async fn set_administrator(
         &self,
         operator: Operator,
@@ -301,6 +301,10 @@ impl<S: Store> Service<S> {
         self.on_user(operator, action, user, move |repos, (app_id, id)| {
             let user = change_read_user(repos, now, |repos| {
                 let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
+                if is_administrator && user.handle.is_anonymous() {
+                    let text = "an anonymous user logs in by the handle alone, and is no administrator";
+                    return Err(ServiceError::invalid(text));
+                }
                 Ok((user, UserChange { is_administrator: Some(is_administrator), ..UserChange::default() }))
             })?;
             if user.is_administrator && !is_administrator {

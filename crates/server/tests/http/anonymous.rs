@@ -1,6 +1,8 @@
 //! `loginAnonymous`.
 
-use latchkey_domain::Preset;
+use latchkey_domain::{
+    AppId, Factors, Handle, Phone, Preset, Provider, Sealed, SocialIdentity, User, UserId,
+};
 use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::json;
@@ -11,8 +13,46 @@ use crate::on_every_store;
 
 on_every_store!(
     an_anonymous_user_is_made_and_found_again,
+    sec_132_only_users_that_were_made_anonymous_log_in_by_their_handle,
     sec_118_unused_anonymous_users_go_in_the_recommended_preset,
 );
+
+async fn sec_132_only_users_that_were_made_anonymous_log_in_by_their_handle<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let id: AppId = shop.id.parse().unwrap();
+    app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
+    let log_in = |handle: String| app.as_app(&shop, "loginAnonymous", json!({ "handle": handle }));
+    assert_eq!(log_in("ANON_0".to_owned()).await.status, 200);
+    let made = Handle::parse_anonymous("ANON_0").unwrap();
+    let find = app.store.read("test", move |readers| readers.users().find_by_handle(id, &made));
+    let made = find.await.unwrap().unwrap();
+    // Such users come with imports.
+    let sealed = || Sealed::from_bytes(vec![7; 40]);
+    let social = SocialIdentity { provider: Provider::Google, subject: Some("1".to_owned()) };
+    let factors =
+        Factors { verified_phone: Some(Phone::parse("+4915112345678").unwrap()), ..Factors::default() };
+    let brought = [
+        User { password: Some(sealed()), ..made.clone() },
+        User { is_administrator: true, ..made.clone() },
+        User { social: Some(social), ..made.clone() },
+        User { factors, ..made.clone() },
+    ];
+    for (n, user) in (1_u8..).zip(brought) {
+        let handle = format!("ANON_{n}");
+        let user = User {
+            id: UserId::from_bytes([n; 16]),
+            handle: Handle::parse_anonymous(&handle).unwrap(),
+            ..user
+        };
+        let add = app.store.transact("test", move |repos| repos.users().add(&user));
+        add.await.unwrap();
+        assert_eq!(log_in(handle.clone()).await.error(), (400, 600), "{handle}");
+    }
+    let body = json!({"appId": shop.id, "userId": made.id.to_string(), "administrator": true});
+    let answer = app.admin("setAdministrator", body).await;
+    assert_eq!(answer.error(), (400, 602));
+    assert_eq!(log_in("ANON_0".to_owned()).await.status, 200);
+}
 
 async fn an_anonymous_user_is_made_and_found_again<S: Store>(app: TestApp<S>) {
     let shop = app.app("Shop").await;
