@@ -66,9 +66,9 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
-    /// Refuses to take away what protects a user from somebody who has shown too little.
-    pub(crate) fn check(&self, app: &App, is_protected: bool) -> Result<(), Refusal> {
-        let is_needed = app.settings.factor_change_needs_login && is_protected;
+    /// Refuses to change what protects a user, or will, for somebody who has shown too little.
+    pub(crate) fn check(&self, app: &App) -> Result<(), Refusal> {
+        let is_needed = app.settings.factor_change_needs_login;
         if is_needed && !self.is_good { Err(Refusal::AccessTokenInvalid) } else { Ok(()) }
     }
 }
@@ -409,7 +409,7 @@ impl<S: Store> Service<S> {
                     };
                     let (had, has) = (user.factors.protect(), to.protect());
                     if to != user.factors || new_codes.is_some() {
-                        proof.check(&app, had)?;
+                        proof.check(&app)?;
                         // Whose secret waited while nothing was protected, has not shown who they are.
                         if !had && has && user.factors.pending_authenticator == to.pending_authenticator {
                             to.pending_authenticator = None;

@@ -15,6 +15,7 @@ on_every_store!(
     a_new_secret_is_shown_once_and_as_the_sdks_read_it,
     sec_043_the_picture_is_mailed_where_the_application_wants_it,
     a_new_authenticator_may_have_to_prove_its_first_code,
+    sec_044_a_first_factor_needs_a_recent_log_in,
     sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code,
     sec_044_the_compatible_preset_asks_for_nothing_and_tells,
     sec_044_a_secret_that_waited_from_before_proves_nothing,
@@ -199,10 +200,9 @@ async fn recommended<S: Store>(app: &TestApp<S>) -> (Made, String) {
 
 async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code<S: Store>(app: TestApp<S>) {
     let (shop, access) = recommended(&app).await;
-    app.clock.advance(Duration::minutes(16));
-    // The first factor takes nothing away.
     let enable = json!({"twoFactor": true, "factor": "google"});
     let answer = app.as_user(&access, GOOGLE, enable.clone()).await;
+    app.clock.advance(Duration::minutes(16));
     let secret = secret_of(&answer.field("googleSecretKey"));
     let off = json!({"twoFactor": false});
     for (route, body) in [
@@ -242,8 +242,9 @@ async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code<S: Store>(
     assert_eq!(app.flags(&access).await, (false, false));
     app.mail("Your second factor for Shop was changed").await;
     // With a recent log-in: fifteen minutes, to the second.
-    let secret = app.enrol_authenticator(&access).await;
     let login = json!({"handle": ANA, "password": GOOD_PASSWORD});
+    let access = app.as_app(&shop, "login", login.clone()).await.field("access-token");
+    let secret = app.enrol_authenticator(&access).await;
     let login_token = app.as_app(&shop, "login", login.clone()).await.field("login-token");
     app.clock.advance(Duration::seconds(30));
     let fresh = app.complete(&shop, &login_token, app.code_now(&secret)).await.field("access-token");
@@ -256,11 +257,31 @@ async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code<S: Store>(
     assert_eq!(app.as_user(&fresh, GOOGLE, off).await.text(), "true");
 }
 
+async fn sec_044_a_first_factor_needs_a_recent_log_in<S: Store>(app: TestApp<S>) {
+    let (shop, old) = recommended(&app).await;
+    app.verify(&old, PHONE).await;
+    app.clock.advance(Duration::minutes(16));
+    let by_app = json!({"twoFactor": true, "factor": "google"});
+    let by_phone = json!({"twoFactor": true, "factor": "phone"});
+    for confirm in [false, true] {
+        app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(confirm)).await;
+        for (route, body) in [(GOOGLE, &by_app), (PHONE_ROUTE, &by_phone)] {
+            let answer = app.as_user(&old, route, body.clone()).await;
+            assert_eq!(answer.error(), (400, 405), "{route} {confirm}");
+        }
+    }
+    assert_eq!(app.flags(&old).await, (false, false));
+    // The owner has lost nothing: the password alone lets them in, and then they enrol.
+    let login = json!({"handle": ANA, "password": GOOD_PASSWORD});
+    let fresh = app.as_app(&shop, "login", login).await.field("access-token");
+    assert_eq!(app.as_user(&fresh, PHONE_ROUTE, by_phone).await.text(), "true");
+    assert_eq!(app.flags(&fresh).await, (false, true));
+}
+
 async fn sec_044_a_secret_that_waited_from_before_proves_nothing<S: Store>(app: TestApp<S>) {
     let (shop, access) = recommended(&app).await;
     app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(true)).await;
-    app.clock.advance(Duration::minutes(16));
-    // A thief with an old token asks for a secret while nothing protects the account.
+    // A thief with a stolen token asks for a secret while nothing protects the account.
     let planted = app.enrol_authenticator(&access).await;
     // The owner enrols a telephone; a verified number alone takes no proof to switch on.
     app.verify(&access, PHONE).await;
