@@ -108,6 +108,16 @@ async fn sec_008_a_reset_ends_all_sessions_and_says_so<S: Store>(app: TestApp<S>
     reset(&app, &shop, "ana@example.com", &code).await;
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &access)).await.error(), (400, 405));
     app.mail("Your password for Shop was changed").await;
+    // Of several live codes one resets, and the others with it are gone.
+    app.clock.advance(Duration::minutes(2));
+    forgot(&app, &shop, "ana@example.com").await;
+    let older = app.code_for("ana@example.com").await;
+    app.clock.advance(Duration::minutes(2));
+    forgot(&app, &shop, "ana@example.com").await;
+    let newer = app.code_for("ana@example.com").await;
+    assert_ne!(older, newer);
+    assert_eq!(reset(&app, &shop, "ana@example.com", &newer).await.text(), "true");
+    assert_eq!(reset(&app, &shop, "ana@example.com", &older).await.error(), (400, 602));
     // A change says so too, and kills a live code.
     let access = log_in(&app, &shop, OTHER_PASSWORD).await.field("access-token");
     app.clock.advance(Duration::minutes(2));

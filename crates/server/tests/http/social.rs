@@ -242,6 +242,11 @@ async fn sec_093_a_user_is_provider_and_subject<S: Store>(app: TestApp<S>) {
     let mut unverified = claims(GOOGLE, "g-3", ANA);
     unverified["email_verified"] = json!(false);
     assert_eq!(app.social_login(&shop, "google", &signed(&unverified)).await.error(), (400, 603));
+    // An address that only looks like a handle is another mailbox.
+    for twin in ["\u{ff41}na@example.com", "ana@ex\u{ff41}mple.com"] {
+        assert_eq!(app.social_login(&shop, "google", &token(GOOGLE, "g-4", twin)).await.error(), (400, 603));
+        assert_eq!(app.social_login(&shop, "apple", &token(APPLE, "a-4", twin)).await.error(), (400, 603));
+    }
     app.user(&shop, "bob@example.com").await;
     unverified["email"] = json!("bob@example.com");
     assert_eq!(app.social_login(&shop, "google", &signed(&unverified)).await.error(), (400, 603));
@@ -292,6 +297,8 @@ async fn an_imported_user_without_a_subject_is_bound_by_the_verified_address<S: 
     let mut unverified = claims(GOOGLE, "g-1", ANA);
     unverified["email_verified"] = json!(false);
     assert_eq!(app.social_login(&shop, "google", &signed(&unverified)).await.error(), (400, 603));
+    let twin = token(GOOGLE, "g-1", "\u{ff41}na@example.com");
+    assert_eq!(app.social_login(&shop, "google", &twin).await.error(), (400, 603));
     assert_eq!(app.social_login(&shop, "apple", &token(APPLE, "001", ANA)).await.error(), (400, 612));
     assert_eq!(app.social_login(&shop, "google", &token(GOOGLE, "g-1", ANA)).await.status, 200);
     assert_eq!(app.social_login(&shop, "google", &token(GOOGLE, "g-2", ANA)).await.error(), (400, 603));
