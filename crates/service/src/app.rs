@@ -54,6 +54,14 @@ impl<S: Store> Service<S> {
     /// [`Refusal::AppNameTaken`]; [`ServiceError::Busy`] when the pool is full.
     pub async fn create_app(&self, operator: Operator, new: NewApp) -> Result<AppView, ServiceError> {
         operator.reaches_all()?;
+        // Making a key takes long, so a name that is taken is told before.
+        let name = new.name.clone();
+        let holder = self.inner.store.read("app.name", move |readers| {
+            readers.apps().find_by_name(DeveloperId::BUILT_IN, &name).map_err(ServiceError::from)
+        });
+        if holder.await?.is_some() {
+            return Err(ServiceError::app_name_taken(&new.name));
+        }
         let size = self.inner.settings.key_size;
         let signing =
             self.on_pool((AppId::NONE, COST_OF_KEY), move || Ok(SigningKey::generate(size)?)).await?;

@@ -66,13 +66,13 @@ impl<S: Store> Service<S> {
     pub async fn rotate_key(&self, operator: Operator, id: AppId) -> Result<Vec<KeyView>, ServiceError> {
         let act = Act::of_operator("rotateAppKey", id, &operator);
         let now = self.inner.clock.now();
+        let (_, keys) = self.app_with_keys(id).await?;
+        // Making a key takes long, so what stands against it is looked at first.
+        check_none_is_next(&keys, now)?;
         let new = self.new_key(id, now + self.inner.settings.key_set_life * KEY_LEAD).await?;
         self.change_app(act, move |repos, app| {
             let keys = repos.apps().keys(app.id)?;
-            if keys.iter().any(|key| key.is_next(now)) {
-                let text = "a new key is published already and signs soon".to_owned();
-                return Err(ServiceError::Explained(Refusal::Conflict, text));
-            }
+            check_none_is_next(&keys, now)?;
             for key in keys.iter().filter(|key| key.published_until.is_none()) {
                 let end = end_of_tokens(app, new.signs_from);
                 let published_until = Some(key.tokens_until.map_or(end, |until| until.max(end)));
@@ -278,6 +278,15 @@ pub(crate) fn remember_tokens(
     let until = now + Duration::hours(i64::from(hours.max(1))) + KEY_TAIL;
     let tokens_until = Some(current.tokens_until.map_or(until, |known| known.max(until)));
     Ok(repos.apps().put_key(&AppKey { tokens_until, ..current.clone() })?)
+}
+
+/// One new key at a time: the next would push away one that signs soon.
+fn check_none_is_next(keys: &[AppKey], now: OffsetDateTime) -> Result<(), ServiceError> {
+    if keys.iter().any(|key| key.is_next(now)) {
+        let text = "a new key is published already and signs soon".to_owned();
+        return Err(ServiceError::Explained(Refusal::Conflict, text));
+    }
+    Ok(())
 }
 
 /// Keeps the key that signs published for longer, where its tokens live longer from now on.
