@@ -282,10 +282,15 @@ impl<S: Store> Service<S> {
                     return Err(ServiceError::from(account_exists(&other)));
                 }
                 let app = repos.apps().find(user.app_id)?.ok_or(Refusal::AppGone)?;
-                admission.add(repos, &app, &user, now).map_err(|error| match error {
-                    ServiceError::Refused(Refusal::HandleTaken) => Refusal::HandleAccountExists.into(),
-                    other => other,
-                })?;
+                match admission.add(repos, &app, &user, now) {
+                    // Perhaps by another identity of the same address, since we looked.
+                    Err(ServiceError::Refused(Refusal::HandleTaken)) => {
+                        let other = repos.users().find_by_handle(user.app_id, &user.handle)?;
+                        let refusal = other.as_ref().map_or(Refusal::HandleAccountExists, account_exists);
+                        return Err(refusal.into());
+                    }
+                    added => added?,
+                }
                 use_up(repos, &mark)?;
                 settle_right(repos, user.app_id, user.id, origin, None)?;
                 // Whoever began to sign up with this address and a password has lost the race for it.

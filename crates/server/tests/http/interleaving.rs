@@ -9,6 +9,8 @@ use latchkey_test_support::{InterleavingStore, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, GOOD_PASSWORD, Made, OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::provider::{GOOGLE, token};
+use crate::social;
 
 /// More accesses than any unit of work under test has.
 const MOST_ACCESSES: usize = 24;
@@ -141,6 +143,7 @@ at_every_point!(
     sec_128_a_suspension_survives_a_change_of_role: "user.operate",
     sec_128_words_build_on_the_last_ones: "app.change",
     sec_126_whoever_asked_again_meanwhile_has_the_last_word: "signup.complete",
+    sec_128_whoever_lost_the_race_for_an_address_is_told_how_its_user_signs_in: "social.sign_up",
 );
 
 type Point = (&'static str, Option<usize>);
@@ -351,5 +354,26 @@ async fn sec_126_whoever_asked_again_meanwhile_has_the_last_word<S: Store>(
     if both.first.status == 200 || at.1.is_none() {
         assert_eq!(log_in(last).await, 200, "{at:?}");
     }
+    true
+}
+
+async fn sec_128_whoever_lost_the_race_for_an_address_is_told_how_its_user_signs_in<S: Store>(
+    scene: &Scene<S>,
+    at: Point,
+) -> bool {
+    const BOB: &str = "bob@example.com";
+    social::take_providers(&scene.app, &scene.shop).await;
+    let sign_up = async |subject: &str| {
+        let token = token(GOOGLE, subject, BOB);
+        scene.app.social_signup(&scene.shop, "google", &token, BOB).await
+    };
+    let both = scene.race(at, async |_| sign_up("g-1").await, async |_| sign_up("g-2").await).await;
+    let Some(both) = both else { return false };
+    let (winner, loser) = match both.second_came_first {
+        true => (&both.second, &both.first),
+        false => (&both.first, &both.second),
+    };
+    assert_eq!(winner.status, 200, "{at:?}: {}", winner.text());
+    assert_eq!(loser.error(), (400, 612), "{at:?}: {}", loser.text());
     true
 }

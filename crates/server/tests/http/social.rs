@@ -32,11 +32,16 @@ const ANA: &str = "ana@example.com";
 
 async fn shop<S: Store>(app: &TestApp<S>) -> Made {
     let shop = app.app("Shop").await;
-    app.set(&shop, "googleLogin", "googleLoginEnabled", json!(true)).await;
-    app.set(&shop, "googleClientId", "googleClientId", json!("client-0, client-1")).await;
-    app.set(&shop, "appleLogin", "appleLoginEnabled", json!(true)).await;
-    app.set(&shop, "appleBundleId", "appleBundleId", json!("client-1")).await;
+    take_providers(app, &shop).await;
     shop
+}
+
+/// Lets users of an application sign in with both providers.
+pub(crate) async fn take_providers<S: Store>(app: &TestApp<S>, shop: &Made) {
+    app.set(shop, "googleLogin", "googleLoginEnabled", json!(true)).await;
+    app.set(shop, "googleClientId", "googleClientId", json!("client-0, client-1")).await;
+    app.set(shop, "appleLogin", "appleLoginEnabled", json!(true)).await;
+    app.set(shop, "appleBundleId", "appleBundleId", json!("client-1")).await;
 }
 
 impl<S: Store> TestApp<S> {
@@ -44,7 +49,13 @@ impl<S: Store> TestApp<S> {
         self.as_app(app, "socialLogin", json!({"provider": provider, "token": token})).await
     }
 
-    async fn social_signup(&self, app: &Made, provider: &str, token: &str, handle: &str) -> Answer {
+    pub(crate) async fn social_signup(
+        &self,
+        app: &Made,
+        provider: &str,
+        token: &str,
+        handle: &str,
+    ) -> Answer {
         let body = json!({"provider": provider, "token": token, "handle": handle});
         self.as_app(app, "socialSignup", body).await
     }
