@@ -1,6 +1,12 @@
 //! Handles and user names: what a person types to say who they are.
 //! Whether a handle is free is the storage's business.
 
+use std::borrow::Cow;
+
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::text::has_forbidden_characters;
@@ -14,7 +20,7 @@ pub enum InvalidHandle {
     /// More than 254 bytes (RFC 5321 section 4.5.3.1.3 for an address; 64 for a user name).
     #[error("it is too long")]
     TooLong,
-    /// A control or bidirectional character.
+    /// A control, bidirectional or invisible character.
     #[error("it holds a character that is not allowed")]
     Character,
     /// Not of the form that is wanted here.
@@ -32,15 +38,20 @@ pub const ANONYMOUS_PREFIX: &str = "ANON_";
 pub struct Handle {
     text: String,
     key: String,
+    mailbox: Option<String>,
 }
 
 impl Handle {
-    /// Parses what a person typed: trimmed, lower-cased (Unicode), 1 to 254 bytes, no control characters.
+    /// Parses what a person typed: trimmed, lower-cased (Unicode), 1 to 254 bytes, no control and no invisible
+    /// characters.
     ///
     /// # Errors
     /// [`InvalidHandle`] says what is wrong.
     pub fn parse(typed: &str) -> Result<Self, InvalidHandle> {
         let text: String = typed.trim().chars().flat_map(char::to_lowercase).collect();
+        if is_partly_invisible(&text) {
+            return Err(InvalidHandle::Character);
+        }
         Self::checked(text)
     }
 
@@ -49,16 +60,10 @@ impl Handle {
     /// # Errors
     /// [`InvalidHandle::Form`] without the prefix, else what is wrong.
     pub fn parse_anonymous(sent: &str) -> Result<Self, InvalidHandle> {
-        if sent.strip_prefix(ANONYMOUS_PREFIX).is_none_or(str::is_empty) {
-            return Err(InvalidHandle::Form);
-        }
-        if sent.len() > 254 {
-            return Err(InvalidHandle::TooLong);
-        }
-        if has_forbidden_characters(sent) {
+        if is_partly_invisible(sent) {
             return Err(InvalidHandle::Character);
         }
-        Ok(Self { key: sent.to_owned(), text: sent.to_owned() })
+        Self::checked_anonymous(sent)
     }
 
     /// The handle with this stored text.
@@ -67,7 +72,7 @@ impl Handle {
     /// [`InvalidHandle`] when the text could not have been stored.
     pub fn from_stored(text: &str) -> Result<Self, InvalidHandle> {
         if text.starts_with(ANONYMOUS_PREFIX) {
-            Self::parse_anonymous(text)
+            Self::checked_anonymous(text)
         } else {
             Self::checked(text.to_owned())
         }
@@ -83,16 +88,30 @@ impl Handle {
         if has_forbidden_characters(&text) {
             return Err(InvalidHandle::Character);
         }
-        Ok(Self { key: fold(&text), text })
+        Ok(Self { key: handle_key(&text), mailbox: mailbox(&text), text })
     }
 
-    /// The handle as it is stored, shown and mailed to.
+    fn checked_anonymous(sent: &str) -> Result<Self, InvalidHandle> {
+        if sent.strip_prefix(ANONYMOUS_PREFIX).is_none_or(str::is_empty) {
+            return Err(InvalidHandle::Form);
+        }
+        if sent.len() > 254 {
+            return Err(InvalidHandle::TooLong);
+        }
+        if has_forbidden_characters(sent) {
+            return Err(InvalidHandle::Character);
+        }
+        Ok(Self { key: sent.to_owned(), text: sent.to_owned(), mailbox: None })
+    }
+
+    /// The handle as it is stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What makes the handle unique in its application: all spellings that look alike share it.
+    /// What makes the handle unique in its application: all spellings of a name that look alike share it. Domains that
+    /// look alike are different domains; two spellings of one domain share it.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -110,15 +129,28 @@ impl Handle {
         self.text.starts_with(ANONYMOUS_PREFIX)
     }
 
-    /// Whether it has the form of an address: something, one last `@`, something, no blanks.
+    /// The address to which mail for this handle goes: its domain is a host on the internet, as an A-label (RFC 5890
+    /// section 2.3.2.1). None for a handle that is no address, or one of this machine or of a bare IP address.
     #[must_use]
-    pub fn is_address(&self) -> bool {
-        !self.is_anonymous()
-            && !self.text.contains(char::is_whitespace)
-            && self
-                .text
-                .rsplit_once('@')
-                .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+    pub fn mailbox(&self) -> Option<&str> {
+        self.mailbox.as_deref()
+    }
+
+    /// Whether an address names this handle's mailbox. Only the case of ASCII letters and the spelling of the domain
+    /// may differ: letters that look alike, or become alike when made small, belong to other mailboxes.
+    #[must_use]
+    pub fn is_mailbox(&self, address: &str) -> bool {
+        let parts = |text: &str| {
+            let (local, domain) = text.trim().rsplit_once('@')?;
+            Some((local.to_ascii_lowercase(), ascii_domain(domain)?))
+        };
+        parts(address).is_some_and(|asked| parts(&self.text) == Some(asked))
+    }
+
+    /// Whether both are one handle by their look alone, while mail would go to two mailboxes.
+    #[must_use]
+    pub fn only_looks_like(&self, other: &Self) -> bool {
+        self.key == other.key && self.text != other.text && self.mailbox != other.mailbox
     }
 }
 
@@ -127,7 +159,47 @@ impl Handle {
 pub fn search_key(text: &str) -> String {
     let text = text.trim();
     // Anonymous handles are kept as they were sent.
-    if text.starts_with(ANONYMOUS_PREFIX) { text.to_owned() } else { fold(text) }
+    if text.starts_with(ANONYMOUS_PREFIX) { text.to_owned() } else { handle_key(text) }
+}
+
+fn handle_key(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((local, domain)) => format!("{}@{}", fold(local), unicode_domain(&domain.to_lowercase())),
+        None => fold(text),
+    }
+}
+
+/// A domain in one spelling (UTS 46 section 4.3, non-transitional). The A-labels of two domains are equal where these
+/// are; what is no domain stays as it is.
+fn unicode_domain(domain: &str) -> String {
+    match Uts46::new().to_unicode(domain.as_bytes(), AsciiDenyList::URL, Hyphens::Allow) {
+        (unicode, Ok(())) => unicode.into_owned(),
+        (_, Err(_)) => domain.to_owned(),
+    }
+}
+
+/// A domain's A-labels (UTS 46 section 4.2, non-transitional).
+fn ascii_domain(domain: &str) -> Option<String> {
+    let ascii =
+        Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::URL, Hyphens::Allow, DnsLength::Verify);
+    ascii.ok().map(Cow::into_owned)
+}
+
+fn mailbox(text: &str) -> Option<String> {
+    let (local, domain) = text.rsplit_once('@')?;
+    let domain = ascii_domain(domain)?;
+    let (_, top) = domain.rsplit_once('.')?;
+    // Such names resolve to this machine or network (RFC 6761 section 6.3), or are addresses of hosts.
+    let is_host = top != "localhost" && !top.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = !local.is_empty() && !local.contains(char::is_whitespace);
+    (is_host && is_name).then(|| format!("{local}@{domain}"))
+}
+
+/// Whether a text holds a character of which nothing is seen: twins would look the same (Unicode section 5.21). The
+/// blank Braille pattern is not among Unicode's, and shows nothing either.
+fn is_partly_invisible(text: &str) -> bool {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    text.chars().any(|c| ignorable.contains(c) || c == '\u{2800}')
 }
 
 /// The NFKC case fold (Unicode section 3.13) as far as upper and lower casing reach it.
@@ -176,7 +248,7 @@ mod tests {
     fn addresses_are_trimmed_and_lower_cased() {
         let handle = Handle::parse("  Ana@Example.COM ").unwrap();
         assert_eq!(handle.as_str(), "ana@example.com");
-        assert!(handle.is_address());
+        assert_eq!(handle.mailbox(), Some("ana@example.com"));
     }
 
     #[test]
@@ -202,10 +274,96 @@ mod tests {
             "ki\u{17F}\u{17F}@example.com",
             "\u{FF4B}\u{FF49}\u{FF53}\u{FF53}@example.com",
             "KI\u{DF}@EXAMPLE.COM",
+            "kiss@\u{FF45}xample\u{3002}com",
         ] {
             assert_eq!(Handle::parse(other).unwrap().key(), plain.key(), "{other}");
         }
         assert_ne!(Handle::parse("kass@example.com").unwrap().key(), plain.key());
+    }
+
+    #[test]
+    fn sec_081_a_domain_is_compared_by_its_a_labels() {
+        let key = |text: &str| Handle::parse(text).unwrap().key().to_owned();
+        for (one, other) in [
+            ("ana@gma\u{131}l.com", "ana@gmail.com"),
+            ("ana@stra\u{DF}e.de", "ana@strasse.de"),
+            ("ana@ko\u{3C2}.gr", "ana@ko\u{3C3}.gr"),
+            ("ana@xn--strae-oqa.de", "ana@strasse.de"),
+        ] {
+            assert_ne!(key(one), key(other), "{one}");
+        }
+        for (one, other) in [
+            ("ana@stra\u{DF}e.de", "ana@xn--strae-oqa.de"),
+            ("ana@M\u{DC}LLER.de", "ana@xn--mller-kva.de"),
+            ("ana@mu\u{308}ller.de", "ana@m\u{FC}ller.de"),
+            ("\u{DF}a@m\u{FC}ller.de", "ssa@m\u{FC}ller.de"),
+        ] {
+            assert_eq!(key(one), key(other), "{one}");
+        }
+        // What is no domain has no second spelling.
+        assert_ne!(key("ana@\u{FF41} b"), key("ana@a b"));
+        assert_ne!(key("ana@xn--\u{FF41}"), key("ana@xn--a"));
+    }
+
+    #[test]
+    fn sec_081_invisible_characters_make_no_twins() {
+        let invisible = "\u{AD}\u{34F}\u{115F}\u{17B4}\u{180B}\u{200B}\u{200C}\u{200D}\u{2060}\u{2064}\u{206F}\u{3164}\u{FE00}\u{FE0F}\u{FFA0}\u{FFF0}\u{1BCA0}\u{1D173}\u{E0001}\u{E0020}\u{E01EF}\u{2800}";
+        for c in invisible.chars() {
+            for text in [format!("a{c}na@example.com"), format!("ana@exam{c}ple.com"), format!("{c}ana")] {
+                assert_eq!(Handle::parse(&text), Err(InvalidHandle::Character), "{c:?}");
+            }
+            assert_eq!(
+                Handle::parse_anonymous(&format!("ANON_a{c}")),
+                Err(InvalidHandle::Character),
+                "{c:?}"
+            );
+            // A user of an older version can still be read.
+            assert!(Handle::from_stored(&format!("a{c}na@example.com")).is_ok(), "{c:?}");
+        }
+        assert!(Handle::parse("z\u{F6}e@m\u{FC}ller.example").is_ok());
+    }
+
+    #[test]
+    fn mail_goes_to_hosts_on_the_internet() {
+        let mailbox = |text: &str| Handle::parse(text).unwrap().mailbox().map(str::to_owned);
+        assert_eq!(mailbox("Ana@Stra\u{DF}e.de").as_deref(), Some("ana@xn--strae-oqa.de"));
+        assert_eq!(mailbox("a@b@example.com").as_deref(), Some("a@b@example.com"));
+        for nowhere in [
+            "root@localhost",
+            "root@mail.localhost",
+            "root@mailhost",
+            "root@127.0.0.1",
+            "root@[127.0.0.1]",
+            "root@[ipv6:::1]",
+            "root@2130706433",
+            "root@example.",
+            "root@.com",
+            "root@a..com",
+            "@example.com",
+            "ro ot@example.com",
+            "root@exam ple.com",
+            "root@",
+            "root",
+            "root@xn--a.com",
+        ] {
+            assert_eq!(mailbox(nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn sec_081_a_mailbox_is_told_from_what_looks_like_it() {
+        let ana = Handle::parse("ana@example.com").unwrap();
+        assert!(ana.is_mailbox(" Ana@Example.COM "));
+        assert!(!ana.is_mailbox("\u{FF41}na@example.com"));
+        assert!(!ana.is_mailbox("ana@example.org"));
+        let kate = Handle::parse("kate@m\u{FC}ller.de").unwrap();
+        assert!(kate.is_mailbox("kate@XN--mller-kva.de"));
+        assert!(!kate.is_mailbox("\u{212A}ate@m\u{FC}ller.de"));
+        let parse = |text| Handle::parse(text).unwrap();
+        assert!(parse("\u{FF41}na@example.com").only_looks_like(&ana));
+        assert!(!parse("ANA@example.com").only_looks_like(&ana));
+        assert!(!parse("kate@xn--mller-kva.de").only_looks_like(&kate));
+        assert!(!parse("bob@example.com").only_looks_like(&ana));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use latchkey_domain::has_forbidden_characters;
+use latchkey_domain::{Handle, has_forbidden_characters};
 use lettre::message::header::{ContentType, MessageId as MessageIdHeader};
 use lettre::message::{Attachment as Part, Mailbox, MultiPart};
 use secrecy::SecretString;
@@ -42,7 +42,13 @@ impl MailAddress {
         self.0.email.to_string()
     }
 
-    /// An address alone, as a handle is one: no name, no angle brackets.
+    /// The address of a handle's mailbox, if it has one.
+    #[must_use]
+    pub fn of(handle: &Handle) -> Option<Self> {
+        Self::parse_bare(handle.mailbox()?).ok()
+    }
+
+    /// An address alone: no name, no angle brackets.
     ///
     /// # Errors
     /// [`InvalidAddress`].

@@ -141,7 +141,7 @@ pub(crate) fn built_in(kind: MessageKind, locale: Locale) -> Result<Worded, Serv
 
 /// Whether mail can go to a handle.
 pub(crate) fn is_mailable(handle: &Handle) -> bool {
-    handle.is_address() && MailAddress::parse_bare(handle.as_str()).is_ok()
+    MailAddress::of(handle).is_some()
 }
 
 /// The right to send one mail to an address, taken before the unit of work that promises it.
@@ -172,7 +172,7 @@ impl<S: Store> Service<S> {
         handle: &Handle,
         about: Notice,
     ) -> Result<Option<Slot>, ServiceError> {
-        let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
+        let Some(address) = MailAddress::of(handle) else { return Ok(None) };
         let recipient = self.recipient(handle)?;
         let everywhere = AppId::NONE;
         let (day, key, most) =
@@ -194,7 +194,7 @@ impl<S: Store> Service<S> {
         handle: &Handle,
         known: Option<SourceMark>,
     ) -> Result<Option<Slot>, ServiceError> {
-        let Ok(address) = MailAddress::parse_bare(handle.as_str()) else { return Ok(None) };
+        let Some(address) = MailAddress::of(handle) else { return Ok(None) };
         let recipient = self.recipient(handle)?;
         let everywhere = AppId::NONE;
         let parts = [handle.key().as_bytes()];

@@ -195,7 +195,7 @@ impl<S: Store> Service<S> {
     }
 
     async fn forgot_password_now(&self, call: Call, name: LoginName, act: Act) -> Result<(), ServiceError> {
-        let caller = call.caller.clone();
+        let (caller, typed) = (call.caller.clone(), name.handle.clone());
         let (app, user, words) = self
             .inner
             .store
@@ -209,7 +209,8 @@ impl<S: Store> Service<S> {
             })
             .await?;
         self.inner.limits.take(Rate::CodeRequest, call.source, self.inner.clock.now())?;
-        let user = match user {
+        // Mail never goes to a mailbox that only looks like the one that was typed.
+        let user = match user.filter(|user| !typed.only_looks_like(&user.handle)) {
             Some(user) => user,
             None if app.settings.neutral_answers => return self.log_only(&act).await,
             None => return Err(Refusal::AccountUnknown.into()),

@@ -127,7 +127,9 @@ impl<S: Store> Service<S> {
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
         let password = self.hash_password(password.into_client(), app.id, user_id).await?;
         if is_taken {
-            return self.tell_owner(app, found.existing.as_ref(), &act).await.map(|()| SignedUp::CodeSent);
+            // Mail never goes to a mailbox that only looks like the one that was typed.
+            let owner = found.existing.as_ref().filter(|user| !handle.only_looks_like(&user.handle));
+            return self.tell_owner(app, owner, &act).await.map(|()| SignedUp::CodeSent);
         }
         let made = (user_id, password, locale, metadata);
         if flow == SignupFlow::None {

@@ -347,10 +347,9 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// Whether a token's verified address is this handle. Letters that only look like one after they were made small
-/// belong to another mailbox.
+/// Whether a token's verified address is this handle.
 fn proves(id: &IdToken, handle: &Handle) -> bool {
-    id.verified_email.as_deref().is_some_and(|email| email.trim().eq_ignore_ascii_case(handle.as_str()))
+    id.verified_email.as_deref().is_some_and(|email| handle.is_mailbox(email))
 }
 
 /// The user of an identity: by its subject; or by its verified address, where the user signs in with the same

@@ -13,7 +13,7 @@ use actix_web::test::TestRequest;
 use actix_web::{App, web};
 use latchkey_crypto::{Engine, HashCost, HashPool, KeyRing, MasterKey, PasswordHasher, PublicKey};
 use latchkey_domain::{
-    AppName, Clock as _, ManualClock, Preset, Scopes, SeededEntropy, SignupFlow, TokenName,
+    AppName, Clock as _, Handle, ManualClock, Preset, Scopes, SeededEntropy, SignupFlow, TokenName,
 };
 use latchkey_notifiers::{Email, MemorySender, Sms};
 use latchkey_server::{HttpContext, Settings, observe};
@@ -233,7 +233,7 @@ impl<S: Store> TestApp<S> {
 
     /// The id of a user.
     pub(crate) async fn user_id(&self, app: &Made, handle: &str) -> String {
-        let (id, handle) = (app.id.parse().unwrap(), latchkey_domain::Handle::from_stored(handle).unwrap());
+        let (id, handle) = (app.id.parse().unwrap(), Handle::from_stored(handle).unwrap());
         let find = self.store.read("test", move |readers| readers.users().find_by_handle(id, &handle));
         find.await.unwrap().unwrap().id.to_string()
     }
@@ -293,7 +293,8 @@ impl<S: Store> TestApp<S> {
     /// The newest code that was mailed to this handle.
     pub(crate) async fn code_for(&self, handle: &str) -> String {
         let mails = self.mails().await;
-        let newest = mails.iter().rev().filter(|mail| mail.to.to_string() == handle).find_map(|mail| {
+        let mailbox = Handle::parse(handle).unwrap().mailbox().unwrap().to_owned();
+        let newest = mails.iter().rev().filter(|mail| mail.to.to_string() == mailbox).find_map(|mail| {
             let (_, after) = mail.text.split_once("Your code is ")?;
             Some(after.chars().take_while(char::is_ascii_digit).collect())
         });

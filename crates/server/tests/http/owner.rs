@@ -11,6 +11,8 @@ use crate::on_every_store;
 
 on_every_store!(
     sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to,
+    sec_081_mail_goes_to_no_mailbox_that_only_looks_like_the_typed_one,
+    sec_081_no_handle_is_invisible_or_of_this_machine,
     sec_008_strangers_cannot_switch_the_notice_off,
     a_name_is_a_handle_or_a_user_name_in_a_race_too,
     sec_030_mail_of_strangers_leaves_the_owner_some,
@@ -283,6 +285,49 @@ async fn sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to<S: Store>(ap
     };
     assert_eq!(register("carl@strasse.example").await.error(), (400, 602));
     assert_eq!(register("carl@stra\u{df}e.example").await.status, 200);
+}
+
+async fn sec_081_mail_goes_to_no_mailbox_that_only_looks_like_the_typed_one<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
+    // Whoever has a mailbox that looks like Kiss's was first.
+    app.user(&shop, "ki\u{df}@example.com").await;
+    app.mail("Welcome to Shop").await;
+    let count = app.mails().await.len();
+    let forgot = app.as_app(&shop, "forgotPassword", json!({"handle": "kiss@example.com"})).await;
+    assert_eq!(forgot.text(), "true");
+    let body = json!({"handle": "kiss@example.com", "password": PASSWORD});
+    assert_eq!(app.as_app(&shop, "signup", body).await.text(), "true");
+    assert_eq!(app.mails().await.len(), count, "nobody hears of it");
+    // The same mailbox in another spelling is the user's own.
+    app.as_app(&shop, "forgotPassword", json!({"handle": "KI\u{df}@EXAMPLE.com"})).await;
+    assert_eq!(app.mails().await.len(), count + 1);
+    app.set(&shop, "neutralAnswers", "neutralAnswers", json!(false)).await;
+    let forgot = app.as_app(&shop, "forgotPassword", json!({"handle": "kiss@example.com"})).await;
+    assert_eq!(forgot.error(), (400, 603));
+}
+
+async fn sec_081_no_handle_is_invisible_or_of_this_machine<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    let count = app.mails().await.len();
+    for wrong in [
+        "an\u{200d}a@example.com",
+        "ana@exam\u{ad}ple.com",
+        "ana\u{3164}@example.com",
+        "root@localhost",
+        "root@127.0.0.1",
+        "root@[127.0.0.1]",
+        "root@mailhost",
+    ] {
+        let body = json!({"handle": wrong, "password": PASSWORD});
+        assert_eq!(app.as_app(&shop, "signup", body).await.error(), (400, 602), "{wrong}");
+        let body = json!({"handle": wrong, "senderUserId": "me"});
+        assert_eq!(app.as_user(&ana, "invite", body).await.error(), (400, 602), "{wrong}");
+    }
+    let anonymous = app.as_app(&shop, "loginAnonymous", json!({"handle": "ANON_a\u{200d}"})).await;
+    assert_ne!(anonymous.status, 200);
+    assert_eq!(app.mails().await.len(), count);
 }
 
 async fn sec_008_strangers_cannot_switch_the_notice_off<S: Store>(app: TestApp<S>) {
