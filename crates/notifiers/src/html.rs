@@ -32,14 +32,15 @@ pub fn text_of(html: &str) -> String {
         Found::Tag => {
             if scanner.tag() == "br" || (scanner.is_end_tag() && BREAKS.contains(&scanner.tag())) {
                 text.push('\n');
+            } else if scanner.is_end_tag() && matches!(scanner.tag(), "td" | "th") {
+                text.push(' ');
             }
             if std::mem::take(&mut has_link) {
                 text.push_str("%LINK% ");
             }
         }
     });
-    let text = text.replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">");
-    let text = text.replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&");
+    let text = decoded(&text);
     let mut lines: Vec<&str> = Vec::new();
     for line in text.lines().map(str::trim) {
         if !(line.is_empty() && lines.last().is_none_or(|last| last.is_empty())) {
@@ -47,6 +48,44 @@ pub fn text_of(html: &str) -> String {
         }
     }
     format!("{}\n", lines.join("\n").trim_end())
+}
+
+/// A text without its character references: the numeric ones, and those named ones that texts and addresses are made of.
+fn decoded(text: &str) -> String {
+    const NAMED: [(&str, &str); 10] = [
+        ("&nbsp;", " "),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&sol;", "/"),
+        ("&period;", "."),
+        ("&colon;", ":"),
+        ("&commat;", "@"),
+        ("&bsol;", "\\"),
+        // What this one leaves is no reference any more.
+        ("&amp;", "&"),
+    ];
+    let mut pieces = text.split("&#");
+    let mut decoded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (digits, radix) = match piece.strip_prefix(['x', 'X']) {
+            Some(digits) => (digits, 16),
+            None => (piece, 10),
+        };
+        let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+        let (number, rest) = digits.split_at(end);
+        match u32::from_str_radix(number, radix).ok().and_then(char::from_u32) {
+            Some(c) => {
+                decoded.push(if c.is_control() || c == '\u{A0}' { ' ' } else { c });
+                decoded.push_str(rest.strip_prefix(';').unwrap_or(rest));
+            }
+            None => {
+                decoded.push_str("&#");
+                decoded.push_str(piece);
+            }
+        }
+    }
+    NAMED.iter().fold(decoded, |text, (name, c)| text.replace(name, c))
 }
 
 /// Why a developer's HTML cannot be used.
@@ -195,6 +234,11 @@ mod tests {
             "<!-- <b>x</b> --><STYLE>p{}</STYLE><P>code %CODE%</P><script>x</SCRIPT><a href='%LINK%'>go</a>";
         assert_eq!(text_of(html), "code %CODE%\n%LINK% go\n");
         assert_eq!(text_of("<style>never ends"), "\n");
+        assert_eq!(
+            text_of("a&#160;b&#xe9;&#x1F511;&#38;#47;&#0;c &#; &#x110000;"),
+            "a bé🔑&#47; c &#; &#x110000;\n"
+        );
+        assert_eq!(text_of("<tr><td>a</td><td>b</td></tr><tr><th>c"), "a b\nc\n");
     }
 
     #[test]

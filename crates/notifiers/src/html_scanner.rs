@@ -7,7 +7,7 @@
 const LONGEST_NAME: usize = 32;
 
 /// Elements whose content is not markup and is not shown as text.
-const RAW: [&str; 7] = ["style", "script", "xmp", "iframe", "noembed", "noframes", "title"];
+const RAW: [&str; 8] = ["style", "script", "xmp", "iframe", "noembed", "noframes", "title", "textarea"];
 
 /// What the scanner has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +46,22 @@ enum State {
     Value(Option<char>),
     AfterValue,
     Declaration(u8),
-    Comment(u8),
+    Comment(Comment),
     Bogus,
     Raw,
     RawOpen,
     RawEnd,
+}
+
+/// How far a comment has come on the way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comment {
+    Start,
+    StartDash,
+    Inside,
+    Dash,
+    TwoDashes,
+    TwoDashesBang,
 }
 
 /// See the module.
@@ -181,16 +192,21 @@ impl Scanner {
             }
             State::Declaration(dashes) => match (dashes, c) {
                 (0, '-') => self.state = State::Declaration(1),
-                (1, '-') => self.state = State::Comment(2),
+                (1, '-') => self.state = State::Comment(Comment::Start),
                 (_, '>') => self.state = State::Data,
                 _ => self.state = State::Bogus,
             },
-            // "<!-->" and "<!--->" are whole comments, hence the two dashes that a comment begins with.
-            State::Comment(dashes) => match c {
-                '>' if dashes >= 2 => self.state = State::Data,
-                '-' => self.state = State::Comment((dashes + 1).min(2)),
-                _ => self.state = State::Comment(0),
-            },
+            State::Comment(so_far) => {
+                self.state = match (so_far, c) {
+                    (Comment::Inside | Comment::Dash, '>') => State::Comment(Comment::Inside),
+                    (_, '>') => State::Data,
+                    (Comment::Start, '-') => State::Comment(Comment::StartDash),
+                    (Comment::Inside | Comment::TwoDashesBang, '-') => State::Comment(Comment::Dash),
+                    (_, '-') => State::Comment(Comment::TwoDashes),
+                    (Comment::TwoDashes, '!') => State::Comment(Comment::TwoDashesBang),
+                    _ => State::Comment(Comment::Inside),
+                };
+            }
             State::Bogus => {
                 if c == '>' {
                     self.state = State::Data;
@@ -292,6 +308,9 @@ mod tests {
             ("a<!-- <b> -- > -->c<!-->d<!--->e", "acde"),
             ("<!doctype html>x<?php y>z</>w</ v>", "xzw"),
             ("<style>p > a</style >x<script></scrip></SCRIPT>y", "[style][/style]x[script][/script]y"),
+            ("<!--x--!><b>y<!--!>z--!-->w", "[b]yw"),
+            ("<!--x--!--><i><!-- --- -->v<!----->u", "[i]vu"),
+            ("<textarea><a title=\"</textarea><b>x", "[textarea][/textarea][b]x"),
             ("a<b", "a"),
             ("a<", "a<"),
             ("a<!-- b", "a"),

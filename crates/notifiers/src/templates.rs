@@ -164,6 +164,7 @@ impl Language {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check_secrets;
 
     const ALL: [MessageKind; 14] = [
         MessageKind::Named(TemplateName::SignUp),
@@ -201,6 +202,7 @@ mod tests {
             for kind in ALL {
                 let (own, other) = (language.message(kind), english.message(kind));
                 assert_eq!(marks(&own.text), marks(&other.text), "{name} {kind:?}");
+                assert_eq!(check_secrets(&own.html, "https://auth.example.com"), Ok(()), "{name} {kind:?}");
                 assert!(!own.subject.is_empty() || kind == MessageKind::Named(TemplateName::Sms));
             }
             assert_eq!(marks(&language.page.question), ["APP_NAME", "HANDLE"], "{name}");

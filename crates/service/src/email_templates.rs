@@ -1,7 +1,7 @@
 //! The messages that an application words itself, and what stands where it has not.
 
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName, has_forbidden_characters};
-use latchkey_notifiers::{Language, MailAddress, MessageKind, check_html, text_of};
+use latchkey_notifiers::{Language, MailAddress, MessageKind, check_html, check_secrets, text_of};
 use latchkey_storage::Store;
 use time::OffsetDateTime;
 
@@ -94,6 +94,9 @@ impl<S: Store> Service<S> {
     ) -> Result<EmailTemplate, ServiceError> {
         if let Some(what) = wrong_words(&words.subject, &words.reply_to, &words.html) {
             return Err(ServiceError::invalid(what));
+        }
+        if let Err(misplaced) = check_secrets(&words.html, self.public_url()) {
+            return Err(ServiceError::invalid(misplaced.to_string()));
         }
         if !hands_over(&words) {
             let text = "the template must contain %CODE%, or %LINK% where the message may carry a link";

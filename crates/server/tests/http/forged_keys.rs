@@ -47,7 +47,7 @@ fn kid_of(jwt: &str) -> String {
 }
 
 /// Everything of an application, its secrets in clear.
-async fn archive_of<S: Store>(app: &TestApp<S>, shop: &Made) -> (ImportHead, Vec<Record>) {
+pub(crate) async fn archive_of<S: Store>(app: &TestApp<S>, shop: &Made) -> (ImportHead, Vec<Record>) {
     let operator = Operator::command_line();
     let mut export = app.service.begin_clear_export(operator, shop.id.parse().unwrap(), true).await.unwrap();
     let (mut found, mut keys, mut members) = (None, Vec::new(), Vec::new());
@@ -71,7 +71,7 @@ async fn archive_of<S: Store>(app: &TestApp<S>, shop: &Made) -> (ImportHead, Vec
     (head, members)
 }
 
-async fn import<S: Store>(
+pub(crate) async fn import<S: Store>(
     app: &TestApp<S>,
     head: ImportHead,
     members: Vec<Record>,
@@ -85,7 +85,7 @@ async fn import<S: Store>(
     Ok(Made { id: view.app.id.to_string(), token: view.app_token })
 }
 
-async fn remove<S: Store>(app: &TestApp<S>, shop: &Made) {
+pub(crate) async fn remove<S: Store>(app: &TestApp<S>, shop: &Made) {
     app.service.remove_app(Operator::command_line(), shop.id.parse().unwrap()).await.unwrap();
 }
 

