@@ -19,6 +19,7 @@ on_every_store!(
     sec_028_one_of_50_right_reset_codes_works,
     sec_027_a_code_serves_its_own_purpose_only,
     sec_030_an_attacker_cannot_use_up_the_owners_mails,
+    sec_030_ten_requests_at_once_mail_one_code,
     sec_023_a_neutral_application_answers_alike,
     sec_035_links_and_mails_ignore_the_requests_host,
     kotlins_reset_works_with_its_app_token,
@@ -31,6 +32,18 @@ async fn forgot<S: Store>(app: &TestApp<S>, shop: &Made, handle: &str) -> Answer
 async fn reset<S: Store>(app: &TestApp<S>, shop: &Made, handle: &str, code: &str) -> Answer {
     let body = json!({"handle": handle, "password": OTHER_PASSWORD, "code": code});
     app.as_app(shop, "resetPassword", body).await
+}
+
+async fn sec_030_ten_requests_at_once_mail_one_code<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let answers =
+        futures_util::future::join_all((0..10).map(|_| forgot(&app, &shop, "ana@example.com"))).await;
+    assert!(answers.iter().all(|answer| answer.text() == "true"));
+    let mails = app.mails().await;
+    assert_eq!(mails.iter().filter(|mail| mail.subject == "Reset your password for Shop").count(), 1);
+    let code = app.code_for("ana@example.com").await;
+    assert_eq!(reset(&app, &shop, "ana@example.com", &code).await.text(), "true");
 }
 
 async fn log_in<S: Store>(app: &TestApp<S>, shop: &Made, password: &str) -> Answer {
