@@ -126,6 +126,54 @@ async fn sec_021_an_imported_hash_does_not_show_in_the_time_of_a_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_021_a_wrong_code_tells_nobody_whom_it_is_for() {
+    for place in [Place::sqlite(), Place::postgres()] {
+        let place = place.with("LATCHKEY__LIMITS__LOGIN_FLOOR_MS", "400");
+        let token = app_token_in(&place.printed(&["app", "create", "Shop", "--compatible"]));
+        let secret = place.printed(&["token", "server"]);
+        let server = place.start();
+        let (header, operator) = (("app-token", token.as_str()), ("server-secret", secret.as_str()));
+        let app = server.get("/api/app/allApps", operator).await.unwrap().1[0]["appId"].clone();
+        let neutral = json!({"appId": app, "setting": "neutralAnswers", "neutralAnswers": true});
+        assert_eq!(server.post("/api/app/updateAppSetting", operator, neutral).await.unwrap().0, 200);
+        for name in ["pending", "ana"] {
+            server.sign_up(&token, &format!("{name}@example.com")).await.unwrap();
+        }
+        let code = server.code_for("ana@example.com").await;
+        let body = json!({"handle": "ana@example.com", "code": code});
+        assert_eq!(server.post("/api/appuser/completeSignup", header, body).await.unwrap().0, 200);
+        let forgot = json!({"handle": "ana@example.com"});
+        assert_eq!(server.post("/api/appuser/forgotPassword", header, forgot).await.unwrap().0, 200);
+        for (path, known) in [("resetPassword", "ana"), ("completeSignup", "pending")] {
+            let mut times = [Vec::new(), Vec::new()];
+            for round in 0..14 {
+                let asked = [round % 2, (round + 1) % 2].map(|at| {
+                    let handle = format!("{}@example.com", [known, "nobody"][at]);
+                    let body = json!({"handle": handle, "password": PASSWORD, "code": "000000"});
+                    let server = &server;
+                    async move {
+                        let began = Instant::now();
+                        let answer =
+                            server.post(&format!("/api/appuser/{path}"), header, body).await.unwrap();
+                        assert_eq!((answer.0.as_u16(), &answer.1["code"]), (400, &json!(602)));
+                        (at, began.elapsed().as_secs_f64())
+                    }
+                });
+                for (at, took) in futures_util::future::join_all(asked).await {
+                    times[at].push(took);
+                }
+            }
+            assert!(
+                times.iter().flatten().all(|took| *took >= 0.4),
+                "{path}: nothing is told before the floor"
+            );
+            let probability = probability_of_one_source(&times[0], &times[1]);
+            assert!(probability > 0.001, "{path}: {probability}: {times:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_021_the_floor_is_above_the_costliest_hash_that_may_be_stored() {
     let place = Place::sqlite().with("LATCHKEY__LIMITS__LOGIN_FLOOR_MS", "1");
     let (app, token) = shop(&place);

@@ -70,7 +70,21 @@ impl<S: Store> Service<S> {
         Ok(())
     }
 
-    /// A refused log-in is answered no earlier than this. Without a setting there is no floor.
+    /// Does what a code or password opens, and answers a refusal no earlier than the floor: whether there is a user, an
+    /// attempt or an invitation for it must not show in the time.
+    pub(crate) async fn refuse_late<T>(
+        &self,
+        work: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
+        let began = Instant::now();
+        let result = work.await;
+        if result.is_err() {
+            tokio::time::sleep_until(began + self.answer_floor()).await;
+        }
+        result
+    }
+
+    /// A refusal is answered no earlier than this. Without a setting there is no floor.
     pub(crate) fn answer_floor(&self) -> Duration {
         let setting = self.inner.settings.login_floor;
         if setting.is_zero() {

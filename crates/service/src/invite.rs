@@ -170,7 +170,9 @@ impl<S: Store> Service<S> {
     /// code, or for locale and password; [`Refusal::HandleTaken`]; [`Refusal::MetadataInvalid`].
     pub async fn register(&self, call: Call, request: Register) -> Result<Tokens, ServiceError> {
         let act = call.act("register", Some(&request.handle));
-        self.acting(act, Refusal::MissingParameter, |act| self.register_now(call, request, act)).await
+        let registered =
+            self.acting(act, Refusal::MissingParameter, |act| self.register_now(call, request, act));
+        self.refuse_late(registered).await
     }
 
     async fn register_now(&self, call: Call, request: Register, act: Act) -> Result<Tokens, ServiceError> {

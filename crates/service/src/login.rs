@@ -7,7 +7,6 @@ use latchkey_domain::{
 };
 use latchkey_storage::{Readers, Store};
 use time::Duration;
-use tokio::time::Instant;
 
 use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
@@ -94,14 +93,12 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UserSuspended`] or [`Refusal::MetadataInvalid`] (a required field has no value);
     /// [`ServiceError::TooMany`] when too many failed from there.
     pub async fn log_in(&self, call: Call, login: LogIn) -> Result<LoggedIn, ServiceError> {
-        let began = Instant::now();
         let act = call.act("login", Some(&login.name.handle));
-        let result = self.log_in_now(&call, login, act.clone()).await;
-        let result = self.note(act, result).await;
-        if result.is_err() {
-            tokio::time::sleep_until(began + self.answer_floor()).await;
-        }
-        result
+        self.refuse_late(async {
+            let result = self.log_in_now(&call, login, act.clone()).await;
+            self.note(act, result).await
+        })
+        .await
     }
 
     async fn log_in_now(

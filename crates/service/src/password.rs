@@ -261,7 +261,9 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UserSuspended`] with the right code.
     pub async fn reset_password(&self, call: Call, request: ResetPassword) -> Result<(), ServiceError> {
         let act = call.act("resetPassword", Some(&request.name.handle));
-        self.acting(act, Refusal::MissingParameter, |act| self.reset_password_now(call, request, act)).await
+        let reset =
+            self.acting(act, Refusal::MissingParameter, |act| self.reset_password_now(call, request, act));
+        self.refuse_late(reset).await
     }
 
     async fn reset_password_now(

@@ -48,7 +48,9 @@ impl<S: Store> Service<S> {
         request: CompleteSignUp,
     ) -> Result<SignUpCompleted, ServiceError> {
         let act = call.act("completeSignup", Some(&request.handle));
-        self.acting(act, Refusal::MissingParameter, |act| self.complete_now(call, request, act)).await
+        let completed =
+            self.acting(act, Refusal::MissingParameter, |act| self.complete_now(call, request, act));
+        self.refuse_late(completed).await
     }
 
     async fn complete_now(
