@@ -101,7 +101,7 @@ pub enum UnusableHtml {
     /// Parsers compare each attribute of a tag with all others.
     #[error("the HTML has a tag with more than {MOST_ATTRIBUTES} attributes")]
     TooManyAttributes,
-    /// Each placeholder may become an address of several hundred bytes.
+    /// Each `%LINK%` becomes an address of several hundred bytes.
     #[error("the HTML has more than {MOST_PLACEHOLDERS} placeholders")]
     TooManyPlaceholders,
 }

@@ -1,13 +1,13 @@
-//! Where the secret of a message may stand in the HTML of whoever words it. A code in the address of a picture is read by
-//! that picture's host as soon as the mail is opened, and takes the account over.
+//! Checks where an application's own HTML puts the code and the link of a message. When the mail is opened, the host of
+//! each picture learns the picture's address: a code in that address lets the host take the account over.
 
 use crate::html::text_of;
 use crate::html_scanner::{Found, Place, Scanner};
 
-/// The placeholders that give an account away.
+/// Whoever reads one of these values can take the account over.
 const SECRETS: [&str; 2] = ["%CODE%", "%LINK%"];
 
-/// Mail programs disagree about what these elements hold, so nobody can say where a placeholder stands.
+/// Elements whose content mail programs parse in different ways.
 const AMBIGUOUS: [&str; 10] =
     ["svg", "math", "script", "noscript", "plaintext", "xmp", "iframe", "noembed", "noframes", "template"];
 
@@ -98,7 +98,7 @@ fn check_markup(html: &str, own: &str) -> Result<(), MisplacedSecret> {
 
 fn check_value(held: &Held, value: &str, own: &str) -> Result<(), MisplacedSecret> {
     let is_right = match held.attribute.as_str() {
-        // Whoever reads the tag otherwise than we do must not find another one in it.
+        // A parser that ends the attribute earlier than ours must not find another tag in its value.
         "title" | "alt" | "aria-label" => !value.contains(['<', '>']),
         "href" if matches!(held.tag.as_str(), "a" | "area") => leads_here(value.trim(), own),
         _ => false,

@@ -290,7 +290,7 @@ async fn sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to<S: Store>(ap
 async fn sec_081_mail_goes_to_no_mailbox_that_only_looks_like_the_typed_one<S: Store>(app: TestApp<S>) {
     let shop = app.app("Shop").await;
     app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
-    // Whoever has a mailbox that looks like Kiss's was first.
+    // An account exists whose address looks like kiss@example.com.
     app.user(&shop, "ki\u{df}@example.com").await;
     app.mail("Welcome to Shop").await;
     let count = app.mails().await.len();
@@ -298,7 +298,7 @@ async fn sec_081_mail_goes_to_no_mailbox_that_only_looks_like_the_typed_one<S: S
     assert_eq!(forgot.text(), "true");
     let body = json!({"handle": "kiss@example.com", "password": PASSWORD});
     assert_eq!(app.as_app(&shop, "signup", body).await.text(), "true");
-    assert_eq!(app.mails().await.len(), count, "nobody hears of it");
+    assert_eq!(app.mails().await.len(), count, "no mail is sent");
     // The same mailbox in another spelling is the user's own.
     app.as_app(&shop, "forgotPassword", json!({"handle": "KI\u{df}@EXAMPLE.com"})).await;
     assert_eq!(app.mails().await.len(), count + 1);
