@@ -1,5 +1,6 @@
 // The page behind a mailed link, in headless Chromium: narrow and wide, with and without JavaScript. Nothing
-// foreign is asked for, nothing overflows, the button completes the sign-up.
+// foreign is asked for, nothing overflows, the button completes the sign-up where it came from. A mail scanner elsewhere that
+// opens everything and submits every form completes nothing (SEC-134).
 //
 // LATCHKEY_URL, LATCHKEY_APP (id,token of an application with flow link), LATCHKEY_MAILBOX, LATCHKEY_SHOTS.
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
@@ -17,10 +18,14 @@ function check(held, what) {
   if (!held) throw new Error(what);
 }
 
+// The server takes this machine for its proxy, which says where requests come from.
+const home = "192.0.2.1";
+const from = (address) => ({ "x-forwarded-for": address });
+
 async function post(name, body) {
   const response = await fetch(`${url}/api/appuser/${name}`, {
     method: "POST",
-    headers: { "app-token": appToken, "content-type": "application/json" },
+    headers: { "app-token": appToken, "content-type": "application/json", ...from(home) },
     body: JSON.stringify(body),
   });
   return { status: response.status, text: await response.text() };
@@ -51,7 +56,11 @@ for (const width of [360, 1280]) {
     const handle = `ana.${name}.with.a.rather.long.address@example.com`;
     check((await post("signup", { handle, password })).text === "true", "signed up");
     const link = await linkFor(handle);
-    const context = await browser.newContext({ viewport: { width, height: 740 }, javaScriptEnabled });
+    const context = await browser.newContext({
+      viewport: { width, height: 740 },
+      javaScriptEnabled,
+      extraHTTPHeaders: from(home),
+    });
     const page = await context.newPage();
     const foreign = [];
     const complaints = [];
@@ -90,5 +99,44 @@ for (const width of [360, 1280]) {
     await context.close();
     console.log(`browser: ${name} holds`);
   }
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  const name = `scanner-${javaScriptEnabled ? "with" : "without"}-javascript`;
+  const handle = `${name}@example.com`;
+  check((await post("signup", { handle, password })).text === "true", "signed up");
+  const link = await linkFor(handle);
+  const scanner = await browser.newContext({ javaScriptEnabled, extraHTTPHeaders: from("203.0.113.9") });
+  const page = await scanner.newPage();
+  for (let round = 0; round < 50; round += 1) {
+    await page.goto(link);
+    // Half of the time it skips what the form demands, as a program may.
+    if (round % 2 === 0) await page.locator("form").evaluate((form) => (form.noValidate = true));
+    for (const button of await page.getByRole("button").all()) await button.click();
+    await page.waitForLoadState();
+    check(!(await page.getByText("is ready").isVisible()), `${name}: the scanner completed a sign-up`);
+  }
+  await scanner.close();
+  check((await post("login", { handle, password })).text.includes("608"), `${name}: no user exists`);
+
+  // The owner opens the mail on a phone, at a third address.
+  const phone = await browser.newContext({
+    viewport: { width: 360, height: 740 },
+    javaScriptEnabled,
+    extraHTTPHeaders: from("198.51.100.3"),
+  });
+  const owner = await phone.newPage();
+  await owner.goto(link);
+  await owner.screenshot({ path: join(shots, `${name}-password.png`) });
+  await owner.getByLabel("Password").fill("correct horse");
+  await owner.getByRole("button").click();
+  await owner.getByRole("alert").waitFor();
+  await owner.screenshot({ path: join(shots, `${name}-wrong.png`) });
+  await owner.getByLabel("Password").fill("correct horse battery staple");
+  await owner.getByRole("button").click();
+  check(await owner.getByText("is ready").isVisible(), `${name}: the owner is in`);
+  check((await post("login", { handle, password })).status === 200, `${name}: the account is there`);
+  await phone.close();
+  console.log(`browser: ${name} holds`);
 }
 await browser.close();

@@ -17,7 +17,8 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
         install("Chromium", &["chromium"])?;
     }
     cmd!(shell, "npm ci --silent --no-audit --no-fund --prefix {scripts}").run()?;
-    let server = Server::start(shell)?;
+    // The pages are opened from several addresses, as a proxy would tell of them.
+    let server = Server::start_with(shell, &[("LATCHKEY__SERVER__TRUSTED_PROXIES", "127.0.0.1")])?;
     let _env = [
         shell.push_env("LATCHKEY_URL", &server.url),
         shell.push_env("LATCHKEY_APP", server.app("Shop", "link")?),

@@ -15,10 +15,6 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(shell: &Shell) -> anyhow::Result<Self> {
-        Self::start_with(shell, &[])
-    }
-
     /// Starts it with settings of its own.
     pub(crate) fn start_with(shell: &Shell, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         Self::start_binary("target/debug/latchkey", shell, settings)

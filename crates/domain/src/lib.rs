@@ -94,7 +94,8 @@ pub use plan::{DEVELOPMENT_USERS, ServerMode, max_users};
 pub use recovery::{RECOVERY_CODES, RecoveryCode};
 pub use secret::{KeyedDigest, Sealed};
 pub use settings::{
-    AppSettings, Audience, Preset, SMS_A_DAY, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
+    AppSettings, Audience, LinkAsksPassword, Preset, SMS_A_DAY, SignupFlow, SocialLogin, TwoFactorMode,
+    UserIdFormat,
 };
 pub use signup::{OPEN_ATTEMPTS, Signup, SignupState};
 pub use social::{Provider, SocialIdentity};

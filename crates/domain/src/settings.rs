@@ -75,6 +75,8 @@ pub struct AppSettings {
     pub signup_enabled: bool,
     /// How they prove their handle.
     pub signup_flow: SignupFlow,
+    /// Whether the page behind a mailed link asks for the password of the sign-up.
+    pub link_asks_password: LinkAsksPassword,
     /// Which second factor may be enrolled.
     pub two_factor: TwoFactorMode,
     /// Whether a new authenticator must prove its first code before it is asked for.
@@ -131,6 +133,18 @@ pub struct AppSettings {
     pub unknown: Map<String, Value>,
 }
 
+/// Whether the page behind a mailed link asks for the password that was chosen at the sign-up. Some mail scanners open a
+/// link and submit the form behind it, but know no password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkAsksPassword {
+    /// Wherever it is opened.
+    Always,
+    /// Unless it is opened from the address prefix that signed up.
+    Elsewhere,
+    /// Nowhere: whatever presses its button completes the sign-up.
+    Never,
+}
+
 /// The audience of users' JWTs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
@@ -166,6 +180,7 @@ impl AppSettings {
             invitation_enabled: true,
             signup_enabled: true,
             signup_flow: SignupFlow::Code,
+            link_asks_password: LinkAsksPassword::Elsewhere,
             two_factor: TwoFactorMode::None,
             two_factor_confirm: recommended,
             qr_code_mail: !recommended,
@@ -202,6 +217,18 @@ impl AppSettings {
             app_data: Map::new(),
             unknown: Map::new(),
         }
+    }
+
+    /// What the developer should know about these settings. Each is a sentence.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.field_warnings();
+        if self.signup_flow == SignupFlow::Link && self.link_asks_password == LinkAsksPassword::Never {
+            let warning = "a mail scanner that submits forms completes sign-ups of which the owner of the address knows \
+                           nothing: with linkAsksPassword \"elsewhere\" it cannot";
+            warnings.push(warning.to_owned());
+        }
+        warnings
     }
 
     /// What the developer should know about the fields of metadata: which of them let users grant themselves rights, and

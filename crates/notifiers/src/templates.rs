@@ -84,6 +84,12 @@ pub struct PageTexts {
     pub title: String,
     /// The question, with marks.
     pub question: String,
+    /// What it says above the password field, where it has one.
+    pub password_question: String,
+    /// The name of the password field.
+    pub password: String,
+    /// The password was wrong.
+    pub password_wrong: String,
     /// The button.
     pub button: String,
     /// The heading where everything is done already.

@@ -1,8 +1,8 @@
 //! Changing an application: its settings, its metadata fields, its locales.
 
 use latchkey_domain::{
-    App, AppId, AppSettings, AppStatus, Audience, CallingCode, Locale, MetadataField, MetadataFields,
-    Provider, Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
+    App, AppId, AppSettings, AppStatus, Audience, CallingCode, LinkAsksPassword, Locale, MetadataField,
+    MetadataFields, Provider, Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount};
 use latchkey_storage::{Repositories, Store};
@@ -106,6 +106,8 @@ pub enum SettingChange {
     SocialAudiences(Provider, Vec<String>),
     /// What the claim `sub` holds.
     UserIdFormat(UserIdFormat),
+    /// Where the page behind a sign-up's link asks for the password.
+    LinkAsksPassword(LinkAsksPassword),
     /// For how many days the handle of a deleted user stays taken.
     HandleHoldDays(u32),
     /// Whether sign-up and reset answer alike for known and unknown handles.
@@ -246,6 +248,7 @@ impl SettingChange {
             Self::SocialAudiences(provider, audiences) => {
                 social(settings, *provider).audiences.clone_from(audiences);
             }
+            Self::LinkAsksPassword(asks) => settings.link_asks_password = *asks,
             Self::UserIdFormat(format) => settings.user_id_format = *format,
             Self::HandleHoldDays(days) => {
                 settings.handle_hold_days = within("handleHoldDays", *days, 0, MOST_HOLD_DAYS)?;

@@ -80,7 +80,7 @@ pub use password::{ChangePassword, NewPassword, ResetPassword};
 pub use provider_keys::{FetchedKeySet, Fetching, KeySetSource, ProviderSettings};
 pub use second_factor::{CompleteLogIn, FactorCode};
 pub use signing::Tokens;
-pub use signup::{CompleteSignUp, SignUp, SignUpCompleted, SignedUp};
+pub use signup::{CompleteSignUp, LinkPressed, PressLink, SignUp, SignUpCompleted, SignedUp};
 pub use sms::{SmsLimits, TestSms};
 pub use social::{ProviderToken, SocialSignUp};
 pub use transfer::{

@@ -5,7 +5,7 @@ use latchkey_domain::{
     App, AppKey, ClientPassword, Handle, InvalidHandle, Metadata, Signup, SignupFlow, SignupState, Source,
     User, UserId, UserName, UserStatus,
 };
-use latchkey_storage::{Readers, Store};
+use latchkey_storage::{QuotaKey, Readers, Store};
 use time::Duration;
 
 use crate::audit::{Act, Call};
@@ -142,7 +142,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Notes that log-ins from an address are stopped for a while.
-    async fn note_spray(&self, app: &App, source: Source) -> Result<(), ServiceError> {
+    pub(crate) async fn note_spray(&self, app: &App, source: Source) -> Result<(), ServiceError> {
         tracing::warn!(address = %source.address(), "too many handles fail from one address: it has to wait");
         let mut act = Act::of_server("login.spray", app.id);
         act.source = Some(source);
@@ -238,6 +238,22 @@ impl<S: Store> Service<S> {
         password: ClientPassword,
     ) -> Result<Refusal, ServiceError> {
         let counter = self.counter(app.id, "login.pending", &[signup.id.as_bytes()], Duration::days(1))?;
+        if self.try_attempts_password(app, signup, password, counter).await? == Verdict::Wrong {
+            return Ok(Refusal::CredentialsWrong);
+        }
+        // To whom a neutral application tells what is open, it tells what is not.
+        Ok(if app.settings.neutral_answers { Refusal::CredentialsWrong } else { Refusal::NotVerified })
+    }
+
+    /// Verifies the password of an open sign-up, counted: as often as the ladder leaves free while the counter lasts. A
+    /// wrong one and one that may not be tried are the same: `Wrong`, at the cost of one hash.
+    pub(crate) async fn try_attempts_password(
+        &self,
+        app: &App,
+        signup: &Signup,
+        password: ClientPassword,
+        counter: QuotaKey,
+    ) -> Result<Verdict, ServiceError> {
         let (free, taken) = (self.ladder(app).free, counter.clone());
         let is_counted = self
             .inner
@@ -247,8 +263,9 @@ impl<S: Store> Service<S> {
             })
             .await?;
         let digest = is_counted.then(|| (signup.user_id, signup.password.clone()));
-        if self.verify_password(app.id, password, digest).await? == Verdict::Wrong {
-            return Ok(Refusal::CredentialsWrong);
+        let verdict = self.verify_password(app.id, password, digest).await?;
+        if verdict == Verdict::Wrong {
+            return Ok(verdict);
         }
         self.inner
             .store
@@ -256,8 +273,7 @@ impl<S: Store> Service<S> {
                 repos.quotas().reset(&counter).map_err(ServiceError::from)
             })
             .await?;
-        // To whom a neutral application tells what is open, it tells what is not.
-        Ok(if app.settings.neutral_answers { Refusal::CredentialsWrong } else { Refusal::NotVerified })
+        Ok(verdict)
     }
 
     async fn settle_login(

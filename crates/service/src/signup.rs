@@ -20,7 +20,7 @@ use crate::limits::Rate;
 use crate::mail::{Slot, Worded, built_in, is_mailable, worded};
 use crate::new_user::{is_reserved, new_user, offered_locale};
 use crate::throttle::settle_right;
-pub use completion::{CompleteSignUp, SignUpCompleted};
+pub use completion::{CompleteSignUp, LinkPressed, PressLink, SignUpCompleted};
 
 use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
 
@@ -242,13 +242,10 @@ impl<S: Store> Service<S> {
         (user_id, password, locale, metadata): (UserId, Sealed, Locale, Metadata),
         now: OffsetDateTime,
     ) -> Result<Signup, ServiceError> {
-        let id = self.derived_id(
-            "sign_up.attempt",
-            &[app_id.as_bytes(), handle.as_str().as_bytes(), source.as_bytes()],
-        )?;
+        let id = self.attempt_id(app_id, &handle, &source)?;
         Ok(Signup {
             app_id,
-            id: SignupId::from_bytes(id),
+            id,
             handle,
             source,
             user_id,
@@ -259,6 +256,16 @@ impl<S: Store> Service<S> {
             created_at: now,
             updated_at: now,
         })
+    }
+
+    pub(crate) fn attempt_id(
+        &self,
+        app_id: AppId,
+        handle: &Handle,
+        source: &KeyedDigest,
+    ) -> Result<SignupId, ServiceError> {
+        let parts = [app_id.as_bytes(), handle.as_str().as_bytes(), source.as_bytes()];
+        Ok(SignupId::from_bytes(self.derived_id("sign_up.attempt", &parts)?))
     }
 
     /// An id that follows from what it is of: a repeat is the same row.
@@ -310,12 +317,13 @@ impl<S: Store> Service<S> {
     /// The page that a mailed link opens.
     fn confirmation_url(&self, app: &App, attempt: &Signup, code: &Code) -> Result<String, ServiceError> {
         Ok(format!(
-            "{}/api/appuser/completeSignup?appToken={}&handle={}&code={}&locale={}",
+            "{}/api/appuser/completeSignup?appToken={}&handle={}&code={}&locale={}&attempt={}",
             self.inner.settings.public_url,
             self.app_token(app)?,
             percent_encoded(attempt.handle.as_str()),
             code.expose(),
             attempt.locale.as_str(),
+            attempt.id,
         ))
     }
 

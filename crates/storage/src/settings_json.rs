@@ -2,8 +2,9 @@
 //! does not know are kept, so that a newer version finds them again.
 
 use latchkey_domain::{
-    AppSettings, Audience, CallingCode, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
-    PasswordPolicy, SMS_A_DAY, Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
+    AppSettings, Audience, CallingCode, LinkAsksPassword, Locale, MetadataField, MetadataFields,
+    MetadataKind, MetadataPath, PasswordPolicy, SMS_A_DAY, Sealed, SignupFlow, SocialLogin, TwoFactorMode,
+    UserIdFormat,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,6 +16,11 @@ const COLUMN: Column = Column("apps", "settings");
 const VERSION: u32 = 1;
 const SIGNUP_FLOWS: [(SignupFlow, &str); 3] =
     [(SignupFlow::None, "none"), (SignupFlow::Code, "code"), (SignupFlow::Link, "link")];
+const LINK_ASKS_PASSWORD: [(LinkAsksPassword, &str); 3] = [
+    (LinkAsksPassword::Always, "always"),
+    (LinkAsksPassword::Elsewhere, "elsewhere"),
+    (LinkAsksPassword::Never, "never"),
+];
 const TWO_FACTOR_MODES: [(TwoFactorMode, &str); 3] = [
     (TwoFactorMode::None, "none"),
     (TwoFactorMode::Authenticator, "authenticator"),
@@ -39,6 +45,8 @@ struct Stored {
     invitation_enabled: bool,
     signup_enabled: bool,
     signup_flow: String,
+    #[serde(default = "default_link_asks_password")]
+    link_asks_password: String,
     two_factor: String,
     two_factor_confirm: bool,
     qr_code_mail: bool,
@@ -143,6 +151,7 @@ pub fn settings_to_json(settings: &AppSettings) -> Result<Value, StorageError> {
         invitation_enabled: settings.invitation_enabled,
         signup_enabled: settings.signup_enabled,
         signup_flow: name_of(&SIGNUP_FLOWS, &settings.signup_flow).to_owned(),
+        link_asks_password: name_of(&LINK_ASKS_PASSWORD, &settings.link_asks_password).to_owned(),
         two_factor: name_of(&TWO_FACTOR_MODES, &settings.two_factor).to_owned(),
         two_factor_confirm: settings.two_factor_confirm,
         qr_code_mail: settings.qr_code_mail,
@@ -207,6 +216,7 @@ pub fn settings_from_json(value: Value) -> Result<AppSettings, StorageError> {
         invitation_enabled: stored.invitation_enabled,
         signup_enabled: stored.signup_enabled,
         signup_flow: COLUMN.named(&SIGNUP_FLOWS, &stored.signup_flow)?,
+        link_asks_password: COLUMN.named(&LINK_ASKS_PASSWORD, &stored.link_asks_password)?,
         two_factor: COLUMN.named(&TWO_FACTOR_MODES, &stored.two_factor)?,
         two_factor_confirm: stored.two_factor_confirm,
         qr_code_mail: stored.qr_code_mail,
@@ -264,6 +274,10 @@ fn to_field(field: &MetadataField) -> Field {
             MetadataKind::Array => Kind::Array,
         },
     }
+}
+
+fn default_link_asks_password() -> String {
+    name_of(&LINK_ASKS_PASSWORD, &LinkAsksPassword::Elsewhere).to_owned()
 }
 
 fn default_sms_a_day() -> u32 {

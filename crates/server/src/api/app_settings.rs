@@ -3,8 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{
-    AppId, AppStatus, Audience, CallingCode, Handle, Locale, MetadataField, MetadataKind, MetadataPath,
-    Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat,
+    AppId, AppStatus, Audience, CallingCode, Handle, LinkAsksPassword, Locale, MetadataField, MetadataKind,
+    MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
 use latchkey_service::{AccountChange, NewWords, ServiceError, SettingChange, TestSms};
@@ -124,6 +124,15 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "googleClientId" => {
             SettingChange::SocialAudiences(Provider::Google, audiences(fields, "googleClientId")?)
         }
+        "linkAsksPassword" => SettingChange::LinkAsksPassword(one_of(
+            fields,
+            "linkAsksPassword",
+            &[
+                ("always", LinkAsksPassword::Always),
+                ("elsewhere", LinkAsksPassword::Elsewhere),
+                ("never", LinkAsksPassword::Never),
+            ],
+        )?),
         "userIdFormat" => SettingChange::UserIdFormat(one_of(
             fields,
             "userIdFormat",
@@ -141,7 +150,7 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
 }
 
 /// Which setting a field of `/update` belongs to; the first field that is sent stands for its setting.
-pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 34] = [
+pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 35] = [
     ("status", &["status"]),
     ("invite", &["invitationEnabled"]),
     ("signup", &["signupEnabled"]),
@@ -192,6 +201,7 @@ pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 34] = [
     ("appleBundleId", &["appleBundleId"]),
     ("appleAudiences", &["appleAudiences"]),
     ("googleClientId", &["googleClientId"]),
+    ("linkAsksPassword", &["linkAsksPassword"]),
     ("userIdFormat", &["userIdFormat"]),
     ("handleHoldDays", &["handleHoldDays"]),
     ("neutralAnswers", &["neutralAnswers"]),

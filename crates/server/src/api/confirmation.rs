@@ -1,12 +1,14 @@
 //! The page behind a mailed link. Opening it changes nothing, however often a mail scanner does; its one button
-//! completes the sign-up. It needs no script, and loads nothing.
+//! completes the sign-up, elsewhere than the sign-up came from with its password. It needs no script, and loads nothing.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use latchkey_domain::{Code, Handle, Locale};
 use latchkey_notifiers::{Language, PageTexts, Values, escaped, render_html};
-use latchkey_service::{Call, CompleteSignUp, Credential, Refusal, SignUpCompleted};
+use latchkey_service::{
+    Call, CompleteSignUp, Credential, LinkPressed, NewPassword, PressLink, Refusal, SignUpCompleted,
+};
 use latchkey_storage::Store;
 
 use super::{AppState, run};
@@ -19,7 +21,10 @@ const TENANT_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inli
      base-uri 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "body{font:1.125rem/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:2rem 1rem;\
-     color:#1c1c1e;background:#fff;overflow-wrap:anywhere}h1{font-size:1.5rem}\
+     color:#1c1c1e;background:#fff;overflow-wrap:anywhere}h1{font-size:1.5rem}label{display:block;font-weight:600}\
+     input{font:inherit;box-sizing:border-box;width:100%;padding:.75rem;margin:.25rem 0 1.25rem;border:1px solid #6b7280;\
+     border-radius:.5rem;color:inherit;background:transparent}input:focus-visible{outline:3px solid #93b4ff}\
+     [role=alert]{border-left:4px solid #c81e1e;padding-left:.75rem}\
      button{font:inherit;padding:.75rem 1.25rem;border:0;border-radius:.5rem;background:#1a56db;color:#fff;\
      width:100%;cursor:pointer}button:focus-visible{outline:3px solid #93b4ff;outline-offset:2px}\
      @media(prefers-color-scheme:dark){body{color:#f2f2f7;background:#1c1c1e}}";
@@ -29,6 +34,7 @@ struct LinkFields {
     app_token: String,
     handle: String,
     code: String,
+    attempt: String,
 }
 
 impl LinkFields {
@@ -37,15 +43,27 @@ impl LinkFields {
             app_token: fields.required("appToken")?.to_owned(),
             handle: fields.required("handle")?.to_owned(),
             code: fields.required("code")?.to_owned(),
+            attempt: fields.owned("attempt")?.unwrap_or_default(),
         })
     }
+}
+
+/// Why the page asks for the password.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// It does where the link is not opened from where the sign-up came from.
+    Elsewhere,
+    /// It was needed and not there.
+    Password,
+    /// It was wrong.
+    PasswordAgain,
 }
 
 /// `GET /api/appuser/completeSignup`: asks.
 pub(crate) async fn ask<S: Store>(state: Data<AppState<S>>, request: HttpRequest) -> HttpResponse {
     let fields = Fields::of_query(&request).unwrap_or_default();
     let locale = locale_of(&fields);
-    match question(&state, &request, &fields, locale).await {
+    match question(&state, &request, (&fields, locale), Asks::Elsewhere).await {
         Ok(html) => page(StatusCode::OK, OWN_POLICY, html),
         Err(error) => failed(&error, locale),
     }
@@ -54,35 +72,53 @@ pub(crate) async fn ask<S: Store>(state: Data<AppState<S>>, request: HttpRequest
 async fn question<S: Store>(
     state: &AppState<S>,
     request: &HttpRequest,
-    fields: &Fields,
-    locale: Locale,
+    (fields, locale): (&Fields, Locale),
+    asks: Asks,
 ) -> Result<String, ApiError> {
     let link = LinkFields::of(fields).map_err(ApiError::user)?;
     let handle = Handle::parse(&link.handle).map_err(|_| ApiError::user(Refusal::InvalidData))?;
     Code::parse(&link.code).map_err(|_| ApiError::user(Refusal::InvalidData))?;
     let call = call_of(state, request, &link)?;
-    let service = state.service.clone();
+    let (service, source) = (state.service.clone(), call.source);
     let app = run(Family::User, async move { service.application_of(call).await }).await?;
     if !app.settings.signup_enabled {
         return Err(ApiError::user(Refusal::SignupOff));
     }
+    let of_link = (&handle, link.attempt.as_str());
+    let asks_password = asks != Asks::Elsewhere
+        || state.service.link_asks_password(&app, of_link, source).map_err(ApiError::user)?;
     let texts = texts(locale)?;
     let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
     let hidden = |name: &str, value: &str| {
         format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escaped(value))
     };
+    let warning = match asks {
+        Asks::PasswordAgain => format!("<p role=\"alert\">{}</p>\n", escaped(&texts.password_wrong)),
+        Asks::Elsewhere | Asks::Password => String::new(),
+    };
+    let password = if asks_password { password_field(texts) } else { String::new() };
     let body = format!(
-        "<h1>{}</h1>\n<p>{}</p>\n<form method=\"post\" action=\"/api/appuser/completeSignup/confirm\">{}{}{}{}\
-         <button type=\"submit\">{}</button></form>",
+        "<h1>{}</h1>\n{warning}<p>{}</p>\n<form method=\"post\" action=\"/api/appuser/completeSignup/confirm\">\
+         {}{}{}{}{}{password}<button type=\"submit\">{}</button></form>",
         escaped(&texts.title),
         render_html(&escaped(&texts.question), &values),
         hidden("appToken", &link.app_token),
         hidden("handle", handle.as_str()),
         hidden("code", &link.code),
         hidden("locale", locale.as_str()),
+        hidden("attempt", &link.attempt),
         escaped(&texts.button),
     );
     Ok(document(locale, &format!("{} - {}", texts.title, app.name.as_str()), &body))
+}
+
+fn password_field(texts: &PageTexts) -> String {
+    format!(
+        "<p>{}</p>\n<label for=\"password\">{}</label><input type=\"password\" id=\"password\" name=\"rawPassword\" \
+         autocomplete=\"current-password\" required>",
+        escaped(&texts.password_question),
+        escaped(&texts.password),
+    )
 }
 
 /// `POST /api/appuser/completeSignup/confirm`: the button. Its answers are pages.
@@ -96,25 +132,42 @@ pub(crate) async fn confirm<S: Store>(
         Err(error) => return failed(&error, Locale::EN),
     };
     let locale = locale_of(&fields);
-    match complete(&state, &request, &fields).await {
-        Ok((completed, handle)) => done_page(&completed, &handle),
+    let (status, asks) = match press(&state, &request, &fields).await {
+        Ok((LinkPressed::Completed(completed), handle)) => return done_page(&completed, &handle),
+        Ok((LinkPressed::AsksPassword, _)) => (StatusCode::OK, Asks::Password),
+        Err(error) if is_wrong_password(&error) => (error.wire().status, Asks::PasswordAgain),
+        Err(error) => return failed(&error, locale),
+    };
+    match question(&state, &request, (&fields, locale), asks).await {
+        Ok(html) => page(status, OWN_POLICY, html),
         Err(error) => failed(&error, locale),
     }
 }
 
-async fn complete<S: Store>(
+async fn press<S: Store>(
     state: &AppState<S>,
     request: &HttpRequest,
     fields: &Fields,
-) -> Result<(SignUpCompleted, String), ApiError> {
+) -> Result<(LinkPressed, String), ApiError> {
     let link = LinkFields::of(fields).map_err(ApiError::user)?;
     let handle = Handle::parse(&link.handle).map_err(|_| ApiError::user(Refusal::InvalidData))?;
     let code = Code::parse(&link.code).map_err(|_| ApiError::user(Refusal::InvalidData))?;
+    // An empty field is no try. What cannot be a password is a wrong one.
+    let typed = fields.text("rawPassword").map_err(ApiError::user)?;
+    let password = typed.map(|typed| NewPassword::parse(None, Some(typed)).map(NewPassword::into_client));
+    let password = password.transpose().map_err(|_| ApiError::user(Refusal::CredentialsWrong))?;
     let call = call_of(state, request, &link)?;
     let (service, shown) = (state.service.clone(), handle.as_str().to_owned());
-    let complete = CompleteSignUp { handle, code };
-    let completed = run(Family::User, async move { service.complete_sign_up(call, complete).await }).await?;
-    Ok((completed, shown))
+    let press = PressLink { link: CompleteSignUp { handle, code }, password };
+    let pressed = run(Family::User, async move { service.press_link(call, press).await }).await?;
+    Ok((pressed, shown))
+}
+
+fn is_wrong_password(error: &ApiError) -> bool {
+    match &error.kind {
+        ErrorKind::Service(error) => error.refusal() == Some(Refusal::CredentialsWrong),
+        _ => false,
+    }
 }
 
 fn call_of<S: Store>(

@@ -1,7 +1,8 @@
 //! Applications and their messages: for clients, and for operators.
 
 use latchkey_domain::{
-    App, AppStatus, AppType, Audience, EmailTemplate, MetadataField, SignupFlow, TwoFactorMode, UserIdFormat,
+    App, AppStatus, AppType, Audience, EmailTemplate, LinkAsksPassword, MetadataField, SignupFlow,
+    TwoFactorMode, UserIdFormat,
 };
 use latchkey_service::AppView;
 use serde::Serialize;
@@ -130,6 +131,9 @@ pub(crate) struct AdminApplication {
     /// What the claim `sub` holds.
     #[schema(pattern = "^(handle|handle_underscore|uid)$", example = "uid")]
     user_id_format: &'static str,
+    /// Where the page behind a sign-up's link asks for the password of the sign-up.
+    #[schema(pattern = "^(always|elsewhere|never)$", example = "elsewhere")]
+    link_asks_password: &'static str,
     access_token_days: u32,
     refuse_common_passwords: bool,
     /// How many days the handle of a deleted user stays taken.
@@ -150,7 +154,7 @@ pub(crate) struct AdminApplication {
     #[serde(skip_serializing_if = "Option::is_none")]
     email_extension_sender_email: Option<String>,
     /// What the developer should look at: fields of metadata that let users grant themselves
-    /// rights, or that set a claim with a meaning of its own.
+    /// rights, or that set a claim with a meaning of its own, and links that a mail scanner can use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
@@ -284,6 +288,11 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
             UserIdFormat::HandleUnderscore => "handle_underscore",
             UserIdFormat::Uid => "uid",
         },
+        link_asks_password: match app.settings.link_asks_password {
+            LinkAsksPassword::Always => "always",
+            LinkAsksPassword::Elsewhere => "elsewhere",
+            LinkAsksPassword::Never => "never",
+        },
         access_token_days: app.settings.access_token_days,
         refuse_common_passwords: app.settings.password.refuse_common,
         handle_hold_days: app.settings.handle_hold_days,
@@ -296,7 +305,7 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
         sms_a_day: app.settings.sms_a_day,
         has_sms_account: app.settings.sms_account.is_some(),
         email_extension_sender_email: app.settings.mail_sender_address.clone(),
-        warnings: app.settings.field_warnings(),
+        warnings: app.settings.warnings(),
     })
 }
 

@@ -80,6 +80,11 @@ const SETTINGS: &[Field] = &[
         "The audiences that Google's tokens may carry.",
     ),
     choice("userIdFormat", &["handle", "handle_underscore", "uid"], "What the claim `sub` holds."),
+    choice(
+        "linkAsksPassword",
+        &["always", "elsewhere", "never"],
+        "Where the page behind a sign-up's link asks for the password that was chosen at the sign-up.",
+    ),
     number("handleHoldDays", (0, 3_650), "How many days the handle of a deleted user stays taken."),
     flag("neutralAnswers", "Whether sign-up and reset answer alike for known and unknown handles."),
     number("anonymousPurgeDays", (0, 3_650), "0 for never."),

@@ -31,6 +31,9 @@ const NONCE: Field = text("nonce", "n-0S6_WzA2Mj", "What the claim `nonce` must 
 const USER_NAME: Field = text("userName", "ana", "A letter, then letters and digits.").required();
 const APP_TOKEN: Field = text("appToken", "eyJhbGciOiJFZERTQSJ9.e30.c2ln", "").required();
 
+const ATTEMPT: Field =
+    text("attempt", "0123456789abcdef0123456789abcdef", "Which sign-up the link is of, as the link says it.");
+
 const TOKENS: Answers = Answers::Json(&[one::<TokensBody>]);
 
 pub(crate) const LIVE: Operation = Operation {
@@ -91,12 +94,16 @@ pub(crate) const COMPLETE_SIGNUP: Operation = Operation {
 pub(crate) const CONFIRMATION: Operation = Operation {
     summary: "The page behind a mailed link",
     about: "It asks, and completes nothing by itself: mail scanners open links too. Errors are pages.",
-    fields: &[APP_TOKEN, HANDLE, CODE, LOCALE],
+    fields: &[APP_TOKEN, HANDLE, CODE, LOCALE, ATTEMPT],
     answers: Answers::Page,
     ..OPERATION
 };
-pub(crate) const CONFIRM: Operation =
-    Operation { summary: "The button of that page", about: "Its answers are pages.", ..CONFIRMATION };
+pub(crate) const CONFIRM: Operation = Operation {
+    summary: "The button of that page",
+    about: "Elsewhere than the sign-up came from, it needs the password too: setting `linkAsksPassword`. Its answers are pages.",
+    fields: &[APP_TOKEN, HANDLE, CODE, LOCALE, ATTEMPT, RAW_PASSWORD],
+    ..CONFIRMATION
+};
 pub(crate) const INVITE: Operation = Operation {
     summary: "Invite somebody",
     fields: &[

@@ -9,6 +9,10 @@ use crate::harness::{Answer, Made, PASSWORD, TestApp};
 use crate::on_every_store;
 
 on_every_store!(
+    sec_134_from_elsewhere_a_link_takes_the_password_of_its_sign_up,
+    sec_134_wrong_passwords_close_a_link_for_who_typed_them_alone,
+    sec_134_an_owner_who_signed_up_too_is_asked_before_a_strangers_sign_up,
+    sec_134_the_application_says_where_the_password_is_asked_for,
     sec_034_opening_the_link_changes_nothing_and_its_button_completes,
     every_error_is_a_page,
     the_page_speaks_the_users_language_and_escapes_names,
@@ -18,7 +22,14 @@ on_every_store!(
 
 /// The path of the link in the newest mail, and its query's fields.
 async fn link<S: Store>(app: &TestApp<S>) -> (String, Vec<(String, String)>) {
-    let mail = app.mails().await.last().unwrap().clone();
+    newest_link(app, "").await
+}
+
+/// The same of the newest such mail to this handle, as it is written in a link.
+async fn newest_link<S: Store>(app: &TestApp<S>, handle: &str) -> (String, Vec<(String, String)>) {
+    let mails = app.mails().await;
+    let part = format!("&handle={handle}");
+    let mail = mails.iter().rev().find(|mail| mail.text.contains(&part)).unwrap();
     let (_, after) =
         mail.text.split_once("https://auth.example.com").unwrap_or_else(|| panic!("{}", mail.text));
     let path: String = after.chars().take_while(|c| !c.is_whitespace()).collect();
@@ -36,6 +47,32 @@ async fn press<S: Store>(app: &TestApp<S>, fields: &[(String, String)]) -> Answe
     let request = TestRequest::post().uri("/api/appuser/completeSignup/confirm").set_form(fields);
     app.send(request).await
 }
+
+async fn open_from<S: Store>(app: &TestApp<S>, peer: &str, path: &str) -> Answer {
+    app.send_from(peer, TestRequest::get().uri(path)).await
+}
+
+/// Presses the button at another address, with what was typed into the password field.
+async fn press_from<S: Store>(
+    app: &TestApp<S>,
+    peer: &str,
+    fields: &[(String, String)],
+    typed: Option<&str>,
+) -> Answer {
+    let mut fields = fields.to_vec();
+    fields.extend(typed.map(|typed| ("rawPassword".to_owned(), typed.to_owned())));
+    let request = TestRequest::post().uri("/api/appuser/completeSignup/confirm").set_form(fields);
+    app.send_from(peer, request).await
+}
+
+/// The application as its developer sees it.
+async fn shown<S: Store>(app: &TestApp<S>, shop: &Made) -> serde_json::Value {
+    let secret = ("server-secret", app.server_secret.as_str());
+    app.get(&format!("/api/app/appId/{}", shop.id), secret).await.json()
+}
+
+const RAW_PASSWORD: &str = "password123";
+const FIELD: &str = "type=\"password\"";
 
 async fn linked<S: Store>(app: &TestApp<S>, handle: &str) -> Made {
     let shop = app.app("Shop").await;
@@ -84,6 +121,121 @@ async fn sec_034_opening_the_link_changes_nothing_and_its_button_completes<S: St
     assert_eq!(again.status, 400);
     assert!(again.text().contains("confirmed already"));
     assert_eq!(open(&app, &path).await.status, 200, "the link still opens");
+}
+
+async fn sec_134_from_elsewhere_a_link_takes_the_password_of_its_sign_up<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "ana@example.com").await;
+    let (path, fields) = link(&app).await;
+    let login = json!({"handle": "ana@example.com", "password": PASSWORD});
+    for _ in 0..50 {
+        let page = open_from(&app, "203.0.113.7", &path).await;
+        assert!(page.status == 200 && page.text().contains(FIELD), "{}", page.text());
+        for typed in [None, Some("")] {
+            let asked = press_from(&app, "203.0.113.7", &fields, typed).await;
+            assert!(asked.status == 200 && asked.text().contains(FIELD), "{}", asked.text());
+            assert!(!asked.text().contains("role=\"alert\""), "nothing was tried");
+        }
+    }
+    assert_eq!(app.as_app(&shop, "login", login.clone()).await.error(), (400, 608), "no user exists");
+    // The page at home asks for nothing but the button.
+    assert!(!open(&app, &path).await.text().contains(FIELD));
+    // The scanner cost the owner nothing, who opens the mail elsewhere as well.
+    let wrong = press_from(&app, "198.51.100.3", &fields, Some("Password123")).await;
+    assert!(wrong.status == 400 && wrong.text().contains("not the password"), "{}", wrong.text());
+    assert!(wrong.text().contains(FIELD) && !wrong.text().contains("Password123"));
+    for nonsense in [&"x".repeat(5_000), "   ", "482c811da5d5b4bc6d497ffa98491e38"] {
+        let wrong = press_from(&app, "198.51.100.4", &fields, Some(nonsense)).await;
+        assert!(wrong.status == 400 && wrong.text().contains(FIELD), "{}", wrong.text());
+    }
+    // The right password for a wrong code is no news.
+    let code = &fields.iter().find(|(name, _)| name == "code").unwrap().1;
+    let other = if code == "100000" { "100001" } else { "100000" };
+    let mut guessed = fields.clone();
+    guessed.iter_mut().filter(|(name, _)| name == "code").for_each(|(_, code)| *code = other.to_owned());
+    let refused = press_from(&app, "198.51.100.3", &guessed, Some(RAW_PASSWORD)).await;
+    assert!(refused.text().contains("not valid") && !refused.text().contains(FIELD));
+
+    let done = press_from(&app, "198.51.100.3", &fields, Some(RAW_PASSWORD)).await;
+    assert!(done.status == 200 && done.text().contains("is ready"), "{}", done.text());
+    assert_eq!(app.as_app(&shop, "login", login).await.status, 200);
+    let again = press_from(&app, "203.0.113.7", &fields, None).await;
+    assert!(again.text().contains("confirmed already"));
+}
+
+async fn sec_134_wrong_passwords_close_a_link_for_who_typed_them_alone<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "ana@example.com").await;
+    let (_, fields) = link(&app).await;
+    for number in 0..10 {
+        press_from(&app, "203.0.113.7", &fields, Some(&format!("wrong {number}"))).await;
+    }
+    let closed = press_from(&app, "203.0.113.7", &fields, Some(RAW_PASSWORD)).await;
+    assert_ne!(closed.status, 200, "{}", closed.text());
+    let done = press_from(&app, "198.51.100.3", &fields, Some(RAW_PASSWORD)).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+
+    // Signing up again begins again.
+    let second = json!({"handle": "bo@example.com", "password": PASSWORD});
+    app.as_app(&shop, "signup", second.clone()).await;
+    let (_, fields) = newest_link(&app, "bo").await;
+    for number in 0..10 {
+        press_from(&app, "203.0.113.8", &fields, Some(&format!("wrong {number}"))).await;
+    }
+    app.clock.advance(Duration::minutes(2));
+    let closed = press_from(&app, "203.0.113.8", &fields, Some(RAW_PASSWORD)).await;
+    assert!(closed.status == 400 && closed.text().contains(FIELD), "{}", closed.text());
+    app.as_app(&shop, "signup", second).await;
+    let (_, newer) = newest_link(&app, "bo").await;
+    let done = press_from(&app, "203.0.113.8", &newer, Some(RAW_PASSWORD)).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+}
+
+async fn sec_134_an_owner_who_signed_up_too_is_asked_before_a_strangers_sign_up<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.set(&shop, "signupFlow", "signupFlow", json!("link")).await;
+    let strangers = json!({"handle": "ana@example.com", "rawPassword": "what a stranger chose"});
+    app.as_app_from("203.0.113.7", &shop, "signup", strangers).await;
+    let (path, fields) = link(&app).await;
+    app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
+    let (_, own) = link(&app).await;
+    assert!(open(&app, &path).await.text().contains(FIELD));
+    assert!(press_from(&app, "192.0.2.1", &fields, None).await.text().contains(FIELD));
+    let wrong = press_from(&app, "192.0.2.1", &fields, Some(RAW_PASSWORD)).await;
+    assert!(wrong.status == 400 && wrong.text().contains("not the password"), "{}", wrong.text());
+    // What the link says of its sign-up decides nothing but what the page shows.
+    let forged: Vec<_> = own.iter().filter(|(name, _)| name == "attempt").cloned().collect();
+    let mut mixed: Vec<_> = fields.iter().filter(|(name, _)| name != "attempt").cloned().collect();
+    mixed.extend(forged);
+    assert!(press(&app, &mixed).await.text().contains(FIELD));
+    assert!(press(&app, &own).await.text().contains("is ready"));
+}
+
+async fn sec_134_the_application_says_where_the_password_is_asked_for<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "ana@example.com").await;
+    assert_eq!(shown(&app, &shop).await["linkAsksPassword"], "elsewhere");
+    let (path, fields) = link(&app).await;
+    app.set(&shop, "linkAsksPassword", "linkAsksPassword", json!("always")).await;
+    assert!(open(&app, &path).await.text().contains(FIELD));
+    assert!(press(&app, &fields).await.text().contains(FIELD));
+    assert!(press_from(&app, "192.0.2.1", &fields, Some(RAW_PASSWORD)).await.text().contains("is ready"));
+
+    app.set(&shop, "linkAsksPassword", "linkAsksPassword", json!("never")).await;
+    let warned = shown(&app, &shop).await;
+    assert!(warned["warnings"].to_string().contains("linkAsksPassword"), "{warned}");
+    app.as_app(&shop, "signup", json!({"handle": "bo@example.com", "password": PASSWORD})).await;
+    let (path, fields) = newest_link(&app, "bo").await;
+    assert!(!open_from(&app, "203.0.113.7", &path).await.text().contains(FIELD));
+    assert!(press_from(&app, "203.0.113.7", &fields, None).await.text().contains("is ready"));
+
+    // Everybody may be behind an undeclared proxy on this machine.
+    app.set(&shop, "linkAsksPassword", "linkAsksPassword", json!("elsewhere")).await;
+    let behind = json!({"handle": "cy@example.com", "password": PASSWORD});
+    app.as_app_from("127.0.0.1", &shop, "signup", behind).await;
+    let (path, fields) = newest_link(&app, "cy").await;
+    assert!(open_from(&app, "127.0.0.1", &path).await.text().contains(FIELD));
+    assert!(press_from(&app, "127.0.0.1", &fields, None).await.text().contains(FIELD));
+
+    let unknown = json!({"appId": shop.id, "setting": "linkAsksPassword", "linkAsksPassword": "sometimes"});
+    assert_eq!(app.admin("updateAppSetting", unknown).await.status, 400);
 }
 
 async fn every_error_is_a_page<S: Store>(app: TestApp<S>) {

@@ -40,6 +40,7 @@ async fn every_setting_is_told_afterwards<S: Store>(app: TestApp<S>) {
         ("passwordFilter", "passwordFilter", json!(true)),
         ("metaDataEmail", "metaDataEmail", json!(false)),
         ("emailExtension", "emailExtension", json!(true)),
+        ("linkAsksPassword", "linkAsksPassword", json!("always")),
         ("userIdFormat", "userIdFormat", json!("handle_underscore")),
         ("refuseCommonPasswords", "refuseCommonPasswords", json!(true)),
         ("handleHoldDays", "handleHoldDays", json!(30)),

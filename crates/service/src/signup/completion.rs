@@ -1,9 +1,14 @@
-//! The second half of a sign-up: its code comes back, and the attempt becomes a user.
+//! The second half of a sign-up: its code comes back, from the app or by the page behind a mailed link, and the attempt
+//! becomes a user.
 
-use latchkey_domain::{App, Code, CodeId, CodePurpose, Handle, Locale, Signup, TemplateName};
+use latchkey_crypto::Verdict;
+use latchkey_domain::{
+    App, AppKey, ClientPassword, Code, CodeId, CodePurpose, Handle, LinkAsksPassword, Locale, Signup, Source,
+    TemplateName,
+};
 use latchkey_notifiers::cleaned;
 use latchkey_storage::{Repositories, Store};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::audit::{Act, Call};
 use crate::caller::find_app_of;
@@ -36,6 +41,39 @@ pub struct SignUpCompleted {
     pub click_through: String,
 }
 
+/// The button of the page behind a mailed link.
+#[derive(Debug, Clone)]
+pub struct PressLink {
+    /// What the link carries.
+    pub link: CompleteSignUp,
+    /// What was typed into the page's password field, if it has one and something was.
+    pub password: Option<ClientPassword>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub enum LinkPressed {
+    /// The sign-up is complete.
+    Completed(Box<SignUpCompleted>),
+    /// The link is good, but from here the password of the sign-up is needed too. Nothing was counted.
+    AsksPassword,
+}
+
+/// An attempt whose code came back.
+struct FoundAttempt {
+    app: App,
+    keys: Vec<AppKey>,
+    code_try: CodeTry,
+    attempt: Signup,
+}
+
+impl FoundAttempt {
+    /// Whether the code was brought from where the sign-up came from.
+    fn is_own(&self) -> bool {
+        self.attempt.source.as_bytes() == self.code_try.source.as_bytes()
+    }
+}
+
 impl<S: Store> Service<S> {
     /// Completes a sign-up with the code that was mailed.
     ///
@@ -47,18 +85,85 @@ impl<S: Store> Service<S> {
         call: Call,
         request: CompleteSignUp,
     ) -> Result<SignUpCompleted, ServiceError> {
-        let act = call.act("completeSignup", Some(&request.handle));
-        let completed =
-            self.acting(act, Refusal::MissingParameter, |act| self.complete_now(call, request, act));
+        let (act, call) = (call.act("completeSignup", Some(&request.handle)), &call);
+        let completed = self.acting(act, Refusal::MissingParameter, |act| async move {
+            let found = self.find_by_code(call, request).await?;
+            self.make_user_of(found, (call.source, true), act).await
+        });
         self.refuse_late(completed).await
     }
 
-    async fn complete_now(
+    /// Whether the page behind a link asks for the password of the sign-up when it is opened from here. `attempt` is what
+    /// the link says of its sign-up. Nothing is looked up: opening a page must not tell who has signed up.
+    ///
+    /// # Errors
+    /// [`ServiceError::Internal`] when a library fails.
+    pub fn link_asks_password(
         &self,
-        call: Call,
-        request: CompleteSignUp,
-        act: Act,
-    ) -> Result<SignUpCompleted, ServiceError> {
+        app: &App,
+        (handle, attempt): (&Handle, &str),
+        source: Source,
+    ) -> Result<bool, ServiceError> {
+        let own = self.attempt_id(app.id, handle, &self.source_digest(app.id, source)?)?;
+        Ok(self.asks_password(app, own.to_string() == attempt, source))
+    }
+
+    /// Completes a sign-up from the page behind its link. Mail scanners submit forms, so from elsewhere than the sign-up
+    /// came from it takes the password too, as the application wishes it.
+    ///
+    /// # Errors
+    /// As [`Service::complete_sign_up`]; [`Refusal::CredentialsWrong`] for a wrong password, or after too many of them
+    /// from this address; [`ServiceError::TooMany`].
+    pub async fn press_link(&self, call: Call, press: PressLink) -> Result<LinkPressed, ServiceError> {
+        let PressLink { link, password } = press;
+        let (act, call) = (call.act("completeSignup", Some(&link.handle)), &call);
+        let pressed = self.acting(act, Refusal::MissingParameter, |act| async move {
+            let found = self.find_by_code(call, link).await?;
+            let (is_own, source) = (found.is_own(), call.source);
+            let is_asked = self.asks_password(&found.app, is_own, source);
+            if is_asked {
+                let Some(password) = password else { return Ok(LinkPressed::AsksPassword) };
+                self.check_attempts_password(&found, password, source).await?;
+            }
+            let done = self.make_user_of(found, (source, is_own || is_asked), act).await?;
+            Ok(LinkPressed::Completed(Box::new(done)))
+        });
+        self.refuse_late(pressed).await
+    }
+
+    fn asks_password(&self, app: &App, is_own: bool, source: Source) -> bool {
+        match app.settings.link_asks_password {
+            LinkAsksPassword::Always => true,
+            // Where everybody may be behind the address, it tells nobody apart.
+            LinkAsksPassword::Elsewhere => !is_own || self.inner.limits.is_anonymous_loopback(source),
+            LinkAsksPassword::Never => false,
+        }
+    }
+
+    /// Wrong passwords are counted for the address that opened the link: nobody closes it for others.
+    async fn check_attempts_password(
+        &self,
+        found: &FoundAttempt,
+        password: ClientPassword,
+        source: Source,
+    ) -> Result<(), ServiceError> {
+        let FoundAttempt { app, attempt, code_try, .. } = found;
+        let clock = &*self.inner.clock;
+        let permit = self.inner.limits.reserve_failure(source, (Some(&attempt.handle), false), clock).await?;
+        // Each sign-up has a user id of its own, so one that is begun again begins to count again.
+        let parts = [attempt.user_id.as_bytes().as_slice(), code_try.source.as_bytes()];
+        let counter = self.counter(app.id, "signup.link", &parts, Duration::days(1))?;
+        if self.try_attempts_password(app, attempt, password, counter).await? == Verdict::Wrong {
+            if permit.fail(clock.now()) {
+                self.note_spray(app, source).await?;
+            }
+            return Err(Refusal::CredentialsWrong.into());
+        }
+        Ok(())
+    }
+
+    /// The attempt that a code completes. The code is looked at before anything is taken or made for whoever brings it.
+    async fn find_by_code(&self, call: &Call, request: CompleteSignUp) -> Result<FoundAttempt, ServiceError> {
         let caller = call.caller.clone();
         let (app, keys) = self
             .inner
@@ -82,21 +187,34 @@ impl<S: Store> Service<S> {
             source: self.source_digest(app_id, call.source)?,
             is_known: false,
         };
-        // The code is looked at before anything is taken or made for whoever brings it.
-        let (trying, service_of_try) = (code_try.clone(), self.clone());
+        let trying = code_try.clone();
         let found = self
             .inner
             .store
             .transact("signup.try", move |repos| {
                 let attempts = repos.signups().list(app_id, &trying.handle)?;
-                service_of_try.find_attempt(repos, &attempts, &trying, now)
+                service.find_attempt(repos, &attempts, &trying, now)
             })
             .await??;
-        let Signup { handle, user_id, password, locale, metadata, .. } = found.0;
+        Ok(FoundAttempt { app, keys, code_try, attempt: found.0 })
+    }
+
+    /// Makes the user. `is_theirs` is whether the address is one of theirs: who was let in by a button alone may be a
+    /// scanner.
+    async fn make_user_of(
+        &self,
+        found: FoundAttempt,
+        (source, is_theirs): (Source, bool),
+        act: Act,
+    ) -> Result<SignUpCompleted, ServiceError> {
+        let is_own = found.is_own();
+        let FoundAttempt { app, keys, code_try, attempt } = found;
+        let (service, app_id, now) = (self.clone(), app.id, self.inner.clock.now());
+        let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
         let user = new_user(app_id, handle, (user_id, Some(password), locale, metadata), now);
         let tokens = self.issue_tokens(&app, &keys, &user).await?;
         let (slot, welcomes) = self.welcomes(&app, &user.handle, &[locale]).await?;
-        let origin = self.origin(app_id, user_id, call.source)?;
+        let origin = self.origin(app_id, user_id, source)?;
         let entry = self.done(&Act { user_id: Some(user_id), ..act })?;
         let admission = self.admission(&app, &user.handle)?;
         let completed = self
@@ -112,13 +230,17 @@ impl<S: Store> Service<S> {
                 complete(repos, &attempts, &attempt, code, now)?;
                 let app = repos.apps().find(app_id)?.ok_or(Refusal::AppGone)?;
                 admission.add(repos, &app, &user, now)?;
-                settle_right(repos, app_id, user.id, origin, None)?;
+                if is_theirs {
+                    settle_right(repos, app_id, user.id, origin, None)?;
+                }
                 welcomes.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
         self.settle_message(slot, completed.map(|()| true)).await?;
-        self.inner.limits.give_back(Rate::SignUp, call.source);
+        if is_own {
+            self.inner.limits.give_back(Rate::SignUp, source);
+        }
         let shown = self.inner.store.read("signup.click_through", move |readers| {
             worded(readers.email_templates(), app_id, TemplateName::ClickThrough, locale)
         });
