@@ -1,79 +1,16 @@
-//! The server's keys: the master key, which is kept outside the database, and the few keys that it wraps.
-//! Where the master key's file lies is the server's business.
+//! The server's keys: the few that the master key wraps, in their generations.
+
+use std::cmp::Ordering;
 
 use latchkey_domain::{AppId, Entropy, Sealed, ServerKey, ServerKeyId, ServerKeyPurpose};
-use ring::hkdf;
-use secrecy::{ExposeSecret, SecretSlice};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::digest::DigestRoot;
 use crate::error::CryptoError;
+use crate::master_key::{MasterKey, fingerprint};
 use crate::seal::{SealContext, SealingKey, key_id_of};
 use crate::server_token::TokenKeys;
-
-/// The 256-bit key that wraps all others. It is never in the database.
-pub struct MasterKey(SecretSlice<u8>);
-
-impl MasterKey {
-    /// Draws a new one.
-    ///
-    /// # Errors
-    /// [`CryptoError::Entropy`].
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, CryptoError> {
-        Ok(Self(SecretSlice::from(entropy.bytes::<32>()?.to_vec())))
-    }
-
-    /// Reads 64 hexadecimal digits.
-    ///
-    /// # Errors
-    /// [`CryptoError::Key`].
-    pub fn from_hex(text: &str) -> Result<Self, CryptoError> {
-        let malformed = CryptoError::Key("a master key is 64 hexadecimal digits");
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(malformed);
-        }
-        let digit = |i: usize| text.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
-        bytes.map(|bytes| Self(SecretSlice::from(bytes))).ok_or(malformed)
-    }
-
-    /// The key as 64 hexadecimal digits, for its file.
-    #[must_use]
-    pub fn to_hex(&self) -> Zeroizing<String> {
-        Zeroizing::new(hex(self.0.expose_secret()))
-    }
-
-    /// What may be shown of the key: 8 hexadecimal digits that tell it from another.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        self.wrapping_key().map_or_else(|_| String::new(), |key| fingerprint(key.id()))
-    }
-
-    fn wrapping_key(&self) -> Result<SealingKey, CryptoError> {
-        let failed = |_| CryptoError::Library("HKDF");
-        let root = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, self.0.expose_secret());
-        let mut id = [0; 32];
-        let mut key = Zeroizing::new([0; 32]);
-        root.expand(&[b"latchkey/v1/id"], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(&mut id))
-            .map_err(failed)?;
-        root.expand(&[b"latchkey/v1/wrap"], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(key.as_mut()))
-            .map_err(failed)?;
-        let mut short = [0; 16];
-        for (to, from) in short.iter_mut().zip(id) {
-            *to = from;
-        }
-        Ok(SealingKey::new(short, key))
-    }
-}
-
-impl std::fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MasterKey({})", self.fingerprint())
-    }
-}
 
 /// Why the server's keys do not open.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +33,29 @@ pub enum KeyRingError {
 
 /// The server's keys, opened.
 pub struct KeyRing {
+    /// The one that seals first.
     data: Vec<SealingKey>,
     digest: DigestRoot,
+    lasting: DigestRoot,
     tokens: TokenKeys,
+    state: Vec<(ServerKeyId, Use)>,
 }
+
+/// What a key is there for at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It serves what is new.
+    Serves,
+    /// It will: others may use it already.
+    Next,
+    /// It did, and is still there for what it served.
+    Old,
+    /// It is there for nothing.
+    Ended,
+}
+
+const PURPOSES: [ServerKeyPurpose; 3] =
+    [ServerKeyPurpose::Data, ServerKeyPurpose::Digest, ServerKeyPurpose::Token];
 
 impl KeyRing {
     /// Makes the first keys of a server, wrapped by its master key.
@@ -112,15 +68,40 @@ impl KeyRing {
         entropy: &dyn Entropy,
     ) -> Result<Vec<ServerKey>, CryptoError> {
         let wrapping = master.wrapping_key()?;
-        [ServerKeyPurpose::Data, ServerKeyPurpose::Digest, ServerKeyPurpose::Token]
+        PURPOSES
             .into_iter()
             .map(|purpose| {
                 let id = ServerKeyId::generate(now, entropy)?;
                 let key = Zeroizing::new(entropy.bytes::<32>()?);
                 let wrapped = wrapping.seal(&context(purpose, &id), key.as_ref(), entropy)?;
-                Ok(ServerKey { id, purpose, generation: 1, wrapped, created_at: now })
+                let (generation, created_at) = (1, now);
+                Ok(ServerKey { id, purpose, generation, wrapped, created_at, used_from: None, ends_at: None })
             })
             .collect()
+    }
+
+    /// Makes the next key of each purpose. They serve what is new from `used_from` on; until then, every instance of the
+    /// server can learn of them.
+    ///
+    /// # Errors
+    /// [`KeyRingError::WrongMasterKey`] when another master key wrapped the present ones.
+    pub fn next(
+        master: &MasterKey,
+        keys: &[ServerKey],
+        (now, used_from): (OffsetDateTime, OffsetDateTime),
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<ServerKey>, KeyRingError> {
+        let wrapping = master.wrapping_key()?;
+        for key in keys {
+            unwrap(&wrapping, key)?;
+        }
+        let mut next = Self::create(master, now, entropy)?;
+        for new in &mut next {
+            let generations = keys.iter().filter(|key| key.purpose == new.purpose).map(|key| key.generation);
+            new.generation = generations.max().ok_or(KeyRingError::Missing(new.purpose))? + 1;
+            new.used_from = Some(used_from);
+        }
+        Ok(next)
     }
 
     /// Wraps the server's keys with another master key. What they sealed, digested and signed stays good.
@@ -143,31 +124,65 @@ impl KeyRing {
             .collect()
     }
 
-    /// Opens the server's keys.
+    /// Opens the server's keys as they are used at a moment.
     ///
     /// # Errors
     /// [`KeyRingError::WrongMasterKey`] when another master key wrapped them.
-    pub fn open(master: &MasterKey, keys: &[ServerKey]) -> Result<Self, KeyRingError> {
+    pub fn open(master: &MasterKey, keys: &[ServerKey], now: OffsetDateTime) -> Result<Self, KeyRingError> {
         let wrapping = master.wrapping_key()?;
-        let unwrap = |key: &ServerKey| unwrap(&wrapping, key);
-        let newest_first = |purpose| {
-            let mut found: Vec<_> = keys.iter().filter(|key| key.purpose == purpose).collect();
-            found.sort_by_key(|key| std::cmp::Reverse(key.generation));
-            if found.is_empty() { Err(KeyRingError::Missing(purpose)) } else { Ok(found) }
+        let state = state_of(keys, now);
+        let of = |purpose, wanted| {
+            let uses = keys.iter().zip(&state);
+            let found = uses.filter(move |(key, (_, is))| key.purpose == purpose && *is == wanted);
+            found.map(|(key, _)| unwrap(&wrapping, key)).collect::<Result<Vec<_>, _>>()
         };
-
-        let data = newest_first(ServerKeyPurpose::Data)?
-            .into_iter()
-            .map(|key| Ok(SealingKey::new(*key.id.as_bytes(), unwrap(key)?)))
-            .collect::<Result<_, KeyRingError>>()?;
-        let digest = newest_first(ServerKeyPurpose::Digest)?;
-        let root = unwrap(digest.first().ok_or(KeyRingError::Missing(ServerKeyPurpose::Digest))?)?;
-        let seeds =
-            newest_first(ServerKeyPurpose::Token)?.into_iter().map(unwrap).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { data, digest: DigestRoot::new(&root), tokens: TokenKeys::from_seeds(&seeds)? })
+        let serves = |purpose| of(purpose, Use::Serves)?.pop().ok_or(KeyRingError::Missing(purpose));
+        let is_data = |key: &&ServerKey| key.purpose == ServerKeyPurpose::Data;
+        let mut data = keys
+            .iter()
+            .filter(is_data)
+            .map(|key| Ok(SealingKey::new(*key.id.as_bytes(), unwrap(&wrapping, key)?)))
+            .collect::<Result<Vec<_>, KeyRingError>>()?;
+        let seals = keys.iter().zip(&state).filter(|(key, _)| is_data(key));
+        let first = seals.map(|(_, (_, is))| *is).position(|is| is == Use::Serves);
+        data.swap(0, first.ok_or(KeyRingError::Missing(ServerKeyPurpose::Data))?);
+        let digest = serves(ServerKeyPurpose::Digest)?;
+        let oldest = keys.iter().filter(|key| key.purpose == ServerKeyPurpose::Digest);
+        let oldest = oldest.min_by_key(|key| key.generation).map(|key| unwrap(&wrapping, key)).transpose()?;
+        let token = ServerKeyPurpose::Token;
+        Ok(Self {
+            data,
+            lasting: DigestRoot::new(oldest.as_ref().unwrap_or(&digest)),
+            digest: DigestRoot::new(&digest),
+            tokens: TokenKeys::from_seeds(&serves(token)?, &of(token, Use::Next)?, &of(token, Use::Old)?)?,
+            state,
+        })
     }
 
-    /// Seals a value for the row that will hold it, with the newest data key.
+    /// Whether this is what [`KeyRing::open`] would make of these keys at this moment.
+    #[must_use]
+    pub fn is_of(&self, keys: &[ServerKey], now: OffsetDateTime) -> bool {
+        self.state == state_of(keys, now)
+    }
+
+    /// Seals a value anew that another key than the present one has sealed. None where the present one did.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open_sealed`] and [`KeyRing::seal`].
+    pub fn reseal(
+        &self,
+        context: &SealContext<'_>,
+        sealed: &Sealed,
+        entropy: &dyn Entropy,
+    ) -> Result<Option<Sealed>, CryptoError> {
+        if key_id_of(sealed).as_ref() == self.data.first().map(SealingKey::id) {
+            return Ok(None);
+        }
+        let opened = self.open_sealed(context, sealed)?;
+        self.seal(context, &opened, entropy).map(Some)
+    }
+
+    /// Seals a value for the row that will hold it.
     ///
     /// # Errors
     /// [`CryptoError`] when the random source or the library fails.
@@ -193,10 +208,17 @@ impl KeyRing {
         self.data.iter().find(|key| *key.id() == id).ok_or(CryptoError::Unsealable)?.open(context, sealed)
     }
 
-    /// The root of the keyed digests.
+    /// The root of the keyed digests, of what lives for days at most and of what few bits would give away.
     #[must_use]
     pub fn digests(&self) -> &DigestRoot {
         &self.digest
+    }
+
+    /// The root of digests that nobody can turn back even with this root, and that must stay what they are: it is never
+    /// replaced.
+    #[must_use]
+    pub fn lasting_digests(&self) -> &DigestRoot {
+        &self.lasting
     }
 
     /// The keys of the server's own tokens.
@@ -210,6 +232,24 @@ impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("KeyRing")
     }
+}
+
+/// What each key that has not ended is there for: of a purpose, the newest serves whose time has come, or the oldest where
+/// no time has.
+fn state_of(keys: &[ServerKey], now: OffsetDateTime) -> Vec<(ServerKeyId, Use)> {
+    let has_come = |key: &&ServerKey| key.used_from.is_none_or(|from| from <= now);
+    let serving = |purpose| {
+        let of = keys.iter().filter(move |key| key.purpose == purpose);
+        let come = of.clone().filter(has_come).map(|key| key.generation).max();
+        come.or_else(|| of.map(|key| key.generation).min())
+    };
+    let uses = |key: &ServerKey| match Some(key.generation).cmp(&serving(key.purpose)) {
+        Ordering::Less if key.ends_at.is_some_and(|end| end <= now) => Use::Ended,
+        Ordering::Less => Use::Old,
+        Ordering::Equal => Use::Serves,
+        Ordering::Greater => Use::Next,
+    };
+    keys.iter().map(|key| (key.id, uses(key))).collect()
 }
 
 fn context(purpose: ServerKeyPurpose, id: &ServerKeyId) -> SealContext<'_> {
@@ -235,18 +275,6 @@ fn unwrap(wrapping: &SealingKey, key: &ServerKey) -> Result<Zeroizing<[u8; 32]>,
     Ok(Zeroizing::new(bytes))
 }
 
-fn fingerprint(id: &[u8; 16]) -> String {
-    hex(id).chars().take(8).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use latchkey_domain::SeededEntropy;
@@ -262,22 +290,10 @@ mod tests {
     }
 
     #[test]
-    fn a_master_key_survives_its_file_and_prints_as_its_fingerprint() {
-        let key = master(1);
-        let hex = key.to_hex();
-        let again = MasterKey::from_hex(&hex).unwrap();
-        assert_eq!(again.to_hex(), hex);
-        assert_eq!(format!("{again:?}"), format!("MasterKey({})", key.fingerprint()));
-        for wrong in ["", "12", &hex[1..], &format!("{}g", &hex[1..]), &"é".repeat(32)] {
-            assert!(MasterKey::from_hex(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn sec_098_another_master_key_is_named_not_tried() {
         let keys = keys(&master(1));
-        assert!(KeyRing::open(&master(1), &keys).is_ok());
-        let error = KeyRing::open(&master(3), &keys).unwrap_err();
+        assert!(KeyRing::open(&master(1), &keys, OffsetDateTime::UNIX_EPOCH).is_ok());
+        let error = KeyRing::open(&master(3), &keys, OffsetDateTime::UNIX_EPOCH).unwrap_err();
         let KeyRingError::WrongMasterKey { stored, given } = error else { panic!("{error}") };
         assert_eq!((stored, given), (master(1).fingerprint(), master(3).fingerprint()));
     }
@@ -287,8 +303,8 @@ mod tests {
         let (old, new) = (master(1), master(5));
         let before = keys(&old);
         let after = KeyRing::rewrap(&old, &new, &before, &SeededEntropy::new(6)).unwrap();
-        assert!(KeyRing::open(&old, &after).is_err());
-        let sealed = KeyRing::open(&old, &before)
+        assert!(KeyRing::open(&old, &after, OffsetDateTime::UNIX_EPOCH).is_err());
+        let sealed = KeyRing::open(&old, &before, OffsetDateTime::UNIX_EPOCH)
             .unwrap()
             .seal(
                 &SealContext { purpose: "x", app_id: AppId::NONE, row: b"r" },
@@ -296,10 +312,103 @@ mod tests {
                 &SeededEntropy::new(7),
             )
             .unwrap();
-        let ring = KeyRing::open(&new, &after).unwrap();
+        let ring = KeyRing::open(&new, &after, OffsetDateTime::UNIX_EPOCH).unwrap();
         let context = SealContext { purpose: "x", app_id: AppId::NONE, row: b"r" };
         assert_eq!(ring.open_sealed(&context, &sealed).unwrap().as_slice(), b"kept");
         assert!(KeyRing::rewrap(&old, &new, &after, &SeededEntropy::new(8)).is_err());
+    }
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap()
+    }
+
+    /// The first keys of a server, and the next ones, which serve from second 60 on.
+    fn two_generations() -> Vec<ServerKey> {
+        let mut keys = keys(&master(1));
+        let next = KeyRing::next(&master(1), &keys, (at(30), at(60)), &SeededEntropy::new(9)).unwrap();
+        assert!(next.iter().all(|key| key.generation == 2 && key.used_from == Some(at(60))));
+        keys.extend(next);
+        keys
+    }
+
+    fn ring(keys: &[ServerKey], seconds: i64) -> KeyRing {
+        KeyRing::open(&master(1), keys, at(seconds)).unwrap()
+    }
+
+    #[test]
+    fn sec_135_the_next_keys_serve_when_their_time_has_come() {
+        let keys = two_generations();
+        let (before, after) = (ring(&keys, 59), ring(&keys, 60));
+        let of = SealContext { purpose: "x", app_id: AppId::NONE, row: b"r" };
+        let entropy = SeededEntropy::new(7);
+        let old = before.seal(&of, b"kept", &entropy).unwrap();
+        assert!(before.reseal(&of, &old, &entropy).unwrap().is_none());
+        // What another instance has sealed with the next key already opens, too.
+        let new = after.reseal(&of, &old, &entropy).unwrap().unwrap();
+        assert!(after.reseal(&of, &new, &entropy).unwrap().is_none());
+        for sealed in [&old, &new] {
+            assert_eq!(before.open_sealed(&of, sealed).unwrap().as_slice(), b"kept");
+            assert_eq!(after.open_sealed(&of, sealed).unwrap().as_slice(), b"kept");
+        }
+        let moved = SealContext { row: b"s", ..of };
+        assert!(after.reseal(&moved, &old, &entropy).is_err());
+        // Without the old data key, what was not sealed anew is lost.
+        let is_old = |key: &ServerKey| key.purpose == ServerKeyPurpose::Data && key.generation == 1;
+        let left: Vec<_> = keys.iter().filter(|key| !is_old(key)).cloned().collect();
+        assert!(ring(&left, 60).open_sealed(&of, &old).is_err());
+        assert!(ring(&left, 60).open_sealed(&of, &new).is_ok());
+
+        let digest = |ring: &KeyRing| ring.digests().digest("x", &[b"y"]).unwrap();
+        let lasting = |ring: &KeyRing| ring.lasting_digests().digest("x", &[b"y"]).unwrap();
+        assert!(!crate::digests_match(&digest(&before), &digest(&after)));
+        assert!(crate::digests_match(&lasting(&before), &lasting(&after)));
+        assert!(crate::digests_match(&digest(&before), &lasting(&before)));
+    }
+
+    #[test]
+    fn sec_135_what_an_old_token_key_signed_ends_but_for_app_tokens() {
+        let mut keys = two_generations();
+        let (before, after) = (ring(&keys, 59), ring(&keys, 60));
+        let app = crate::AppToken { app_id: AppId::NONE, generation: 1, issued_at: at(0) };
+        let access = crate::AccessToken {
+            app_id: AppId::NONE,
+            user_id: latchkey_domain::UserId::from_bytes([2; 16]),
+            handle: "ana@example.com".to_owned(),
+            epoch: 1,
+            id: latchkey_domain::TokenId::from_bytes([3; 16]),
+            issued_at: at(0),
+            expires_at: at(9_000),
+        };
+        let of = |ring: &KeyRing| (ring.tokens().sign(&app).unwrap(), ring.tokens().sign(&access).unwrap());
+        let (old, new) = (of(&before), of(&after));
+        let is_app =
+            |ring: &KeyRing, text: &str| ring.tokens().verify::<crate::AppToken>(text, at(60)).is_ok();
+        let is_access =
+            |ring: &KeyRing, text: &str| ring.tokens().verify::<crate::AccessToken>(text, at(60)).is_ok();
+        assert!(is_app(&after, &old.0) && !is_access(&after, &old.1));
+        assert!(is_app(&after, &new.0) && is_access(&after, &new.1));
+        assert!(is_app(&before, &new.0) && is_access(&before, &new.1), "another instance is ahead");
+        assert!(is_app(&before, &old.0) && is_access(&before, &old.1));
+        // App tokens end as well where the operator says so.
+        for key in keys.iter_mut().filter(|key| key.generation == 1) {
+            key.ends_at = Some(at(60));
+        }
+        assert!(is_app(&ring(&keys, 59), &old.0) && !is_app(&ring(&keys, 60), &old.0));
+        assert!(is_app(&ring(&keys, 60), &new.0));
+    }
+
+    #[test]
+    fn sec_135_a_ring_says_whether_it_is_still_the_one() {
+        let (first, both) = (keys(&master(1)), two_generations());
+        assert!(ring(&first, 0).is_of(&first, at(99)));
+        assert!(!ring(&first, 0).is_of(&both, at(0)));
+        assert!(ring(&both, 0).is_of(&both, at(59)) && !ring(&both, 0).is_of(&both, at(60)));
+        // A clock before everything still has keys that serve, and another master key makes none.
+        assert!(ring(&both[3..], -5).is_of(&both[3..], at(0)));
+        assert!(matches!(
+            KeyRing::next(&master(3), &first, (at(0), at(60)), &SeededEntropy::new(9)),
+            Err(KeyRingError::WrongMasterKey { .. })
+        ));
     }
 
     #[test]
@@ -308,16 +417,16 @@ mod tests {
         keys[0].purpose = ServerKeyPurpose::Digest;
         keys[1].purpose = ServerKeyPurpose::Data;
         assert!(matches!(
-            KeyRing::open(&master(1), &keys),
+            KeyRing::open(&master(1), &keys, OffsetDateTime::UNIX_EPOCH),
             Err(KeyRingError::Crypto(CryptoError::Unsealable))
         ));
         keys.remove(2);
-        assert!(KeyRing::open(&master(1), &keys).is_err());
+        assert!(KeyRing::open(&master(1), &keys, OffsetDateTime::UNIX_EPOCH).is_err());
     }
 
     #[test]
     fn sec_002_a_sealed_password_moved_to_another_row_does_not_open() {
-        let ring = KeyRing::open(&master(1), &keys(&master(1))).unwrap();
+        let ring = KeyRing::open(&master(1), &keys(&master(1)), OffsetDateTime::UNIX_EPOCH).unwrap();
         let of =
             |row: &'static [u8]| SealContext { purpose: "password", app_id: AppId::from_bytes([1; 16]), row };
         let sealed = ring.seal(&of(b"a"), b"$argon2id$", &SeededEntropy::new(4)).unwrap();

@@ -99,6 +99,8 @@ pub trait ServerToken: Sized {
     const SCOPE: &'static str;
     /// Whether it must have an `exp`.
     const MUST_EXPIRE: bool;
+    /// Whether it stays good when its key is replaced: it ships in clients and is no secret.
+    const OUTLIVES_ITS_KEY: bool = false;
     #[doc(hidden)]
     fn to_claims(&self) -> Value;
     #[doc(hidden)]
@@ -109,6 +111,7 @@ impl ServerToken for AppToken {
     const TYP: &'static str = "lk-app+jwt";
     const SCOPE: &'static str = "app";
     const MUST_EXPIRE: bool = false;
+    const OUTLIVES_ITS_KEY: bool = true;
 
     fn to_claims(&self) -> Value {
         let iat = self.issued_at.unix_timestamp();
@@ -230,29 +233,34 @@ fn moment(claims: &Map<String, Value>, name: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(claims.get(name)?.as_i64()?).ok()
 }
 
-/// The server's token keys: the newest signs, all verify.
+/// The server's token keys. One signs; it verifies, and so do newer ones, with which other instances may sign already.
+/// Older ones verify only what outlives them.
 pub struct TokenKeys {
     signer: Ed25519KeyPair,
+    /// The one that signs first, then newer ones.
     verifiers: Vec<VerifyingKey>,
+    older: Vec<VerifyingKey>,
 }
 
 impl TokenKeys {
-    /// The keys with these seeds, newest first.
-    pub(crate) fn from_seeds(seeds: &[Zeroizing<[u8; 32]>]) -> Result<Self, CryptoError> {
-        let pairs = seeds
-            .iter()
-            .map(|seed| Ed25519KeyPair::from_seed_unchecked(seed.as_ref()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| CryptoError::Key("an Ed25519 seed is 32 bytes"))?;
-        let verifiers = pairs
-            .iter()
-            .map(|pair| {
-                let public = pair.public_key().as_ref();
-                VerifyingKey::ed25519(okp_thumbprint(public), public)
-            })
-            .collect();
-        let signer = pairs.into_iter().next().ok_or(CryptoError::Key("there is no token key"))?;
-        Ok(Self { signer, verifiers })
+    /// The keys with these seeds: the one that signs, newer ones, and older ones.
+    pub(crate) fn from_seeds(
+        signs: &Zeroizing<[u8; 32]>,
+        newer: &[Zeroizing<[u8; 32]>],
+        older: &[Zeroizing<[u8; 32]>],
+    ) -> Result<Self, CryptoError> {
+        let pair = |seed: &Zeroizing<[u8; 32]>| {
+            Ed25519KeyPair::from_seed_unchecked(seed.as_ref())
+                .map_err(|_| CryptoError::Key("an Ed25519 seed is 32 bytes"))
+        };
+        let verifier = |seed| {
+            let pair = pair(seed)?;
+            let public = pair.public_key().as_ref();
+            Ok::<_, CryptoError>(VerifyingKey::ed25519(okp_thumbprint(public), public))
+        };
+        let verifiers = std::iter::once(signs).chain(newer).map(verifier).collect::<Result<_, _>>()?;
+        let older = older.iter().map(verifier).collect::<Result<_, _>>()?;
+        Ok(Self { signer: pair(signs)?, verifiers, older })
     }
 
     /// Signs a token. The same token gives the same text: Ed25519 draws nothing.
@@ -277,7 +285,10 @@ impl TokenKeys {
     /// # Errors
     /// [`TokenError`] says why not.
     pub fn verify<T: ServerToken>(&self, token: &str, now: OffsetDateTime) -> Result<T, TokenError> {
-        let claims = jwt::verify(token, &self.verifiers, &[Some(T::TYP)])?;
+        let claims = jwt::verify(token, &self.verifiers, &[Some(T::TYP)]).or_else(|error| {
+            let older = if T::OUTLIVES_ITS_KEY { self.older.as_slice() } else { &[] };
+            jwt::verify(token, older, &[Some(T::TYP)]).map_err(|_| error)
+        })?;
         // What has no end is told apart by its generation, not by its time.
         let future = if T::MUST_EXPIRE { FUTURE_SECONDS } else { i64::MAX };
         jwt::check_times(&claims, now, LEEWAY_SECONDS, (T::MUST_EXPIRE, future))?;
@@ -308,7 +319,7 @@ mod tests {
     use super::*;
 
     fn keys(seed: u8) -> TokenKeys {
-        TokenKeys::from_seeds(&[Zeroizing::new([seed; 32])]).unwrap()
+        TokenKeys::from_seeds(&Zeroizing::new([seed; 32]), &[], &[]).unwrap()
     }
 
     fn at(seconds: i64) -> OffsetDateTime {
@@ -435,9 +446,10 @@ mod tests {
     }
 
     #[test]
-    fn an_older_key_goes_on_verifying() {
+    fn an_older_key_goes_on_verifying_app_tokens() {
         let token = keys(7).sign(&app()).unwrap();
-        let rotated = TokenKeys::from_seeds(&[Zeroizing::new([9; 32]), Zeroizing::new([7; 32])]).unwrap();
+        let [new, old] = [Zeroizing::new([9; 32]), Zeroizing::new([7; 32])];
+        let rotated = TokenKeys::from_seeds(&new, &[], &[old]).unwrap();
         assert_eq!(rotated.verify::<AppToken>(&token, at(1_500)), Ok(app()));
         assert_ne!(rotated.sign(&app()).unwrap(), token);
     }

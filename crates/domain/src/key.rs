@@ -101,12 +101,16 @@ pub struct ServerKey {
     pub id: ServerKeyId,
     /// What it is for.
     pub purpose: ServerKeyPurpose,
-    /// Counts the keys of one purpose from 1: the newest one is used for what is new.
+    /// Counts the keys of one purpose from 1: the newest one that is in use serves what is new.
     pub generation: i64,
     /// The wrapped key.
     pub wrapped: Sealed,
     /// When it was made.
     pub created_at: OffsetDateTime,
+    /// From when on it serves what is new; the first keys from the start.
+    pub used_from: Option<OffsetDateTime>,
+    /// When it ends altogether, if that is known.
+    pub ends_at: Option<OffsetDateTime>,
 }
 
 #[cfg(test)]

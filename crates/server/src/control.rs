@@ -10,7 +10,9 @@ use actix_web::web::{self, Bytes, Data, Json, JsonConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use futures_util::{Stream, TryStreamExt as _};
 use latchkey_domain::{AppId, AppName, Entropy, Handle, Preset, Scopes, SignupFlow, TokenId, TokenName};
-use latchkey_service::{AppFilter, NewApp, NewOperatorToken, Operator, Page, Refusal, Service, ServiceError};
+use latchkey_service::{
+    AppFilter, KeyRotation, NewApp, NewOperatorToken, Operator, Page, Refusal, Service, ServiceError,
+};
 use latchkey_storage::diesel::Database;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -83,6 +85,13 @@ pub(crate) enum Command {
         /// The file into which the new one goes, where it stands in the settings.
         to: Option<PathBuf>,
     },
+    /// Replace the server's keys under the master key.
+    RotateServer {
+        /// Whether app tokens end as well.
+        app_tokens: bool,
+    },
+    /// Go on with that, and say how far it is.
+    GoOnWithKeys,
     /// Do the periodic jobs now.
     RunJobs,
     /// Say what server it is that carries commands out.
@@ -224,6 +233,15 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
                 "jwt": tokens.jwt, "accessToken": tokens.access_token, "expiresAt": iso(tokens.expires_at),
             }))
         }
+        Command::RotateServer { app_tokens } => {
+            service.rotate_server_keys(operator, app_tokens).await?;
+            Ok(Value::Null)
+        }
+        Command::GoOnWithKeys => Ok(match service.go_on_with_keys().await? {
+            KeyRotation::Waiting(time) => json!({"waiting": time.whole_seconds() + 1}),
+            KeyRotation::Resealing(number) => json!({ "resealed": number }),
+            KeyRotation::Done => json!({"done": true}),
+        }),
         Command::RunJobs => Ok(json!(service.run_jobs(operator).await?)),
         Command::About => Ok(json!({ "publicUrl": service.public_url() })),
         Command::Arrive(what) => {

@@ -88,7 +88,7 @@ impl<S: Store> Service<S> {
         };
         let kid = signing.public().kid();
         let private =
-            self.inner.keys.seal(&private_key_of(app.id, kid), &signing.to_pkcs8()?, &*self.inner.entropy)?;
+            self.key_ring().seal(&private_key_of(app.id, kid), &signing.to_pkcs8()?, &*self.inner.entropy)?;
         let key = AppKey {
             app_id: id,
             kid: kid.to_owned(),
@@ -194,6 +194,6 @@ impl<S: Store> Service<S> {
     /// The app token of the present generation: recomputed, never stored.
     pub(crate) fn app_token(&self, app: &App) -> Result<String, ServiceError> {
         let (generation, issued_at) = (app.token_generation, app.token_issued_at);
-        Ok(self.inner.keys.tokens().sign(&AppToken { app_id: app.id, generation, issued_at })?)
+        Ok(self.key_ring().tokens().sign(&AppToken { app_id: app.id, generation, issued_at })?)
     }
 }

@@ -67,7 +67,8 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// The carrier's own refusal.
     pub fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
-        let (tokens, now) = (self.inner.keys.tokens(), self.inner.clock.now());
+        let (ring, now) = (self.key_ring(), self.inner.clock.now());
+        let tokens = ring.tokens();
         let (caller, refusal) = match credential {
             Credential::ServerSecret(text) => {
                 (tokens.verify(text, now).map(Caller::Operator), Refusal::ServerSecretInvalid)

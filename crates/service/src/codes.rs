@@ -165,7 +165,7 @@ impl<S: Store> Service<S> {
         code: &Code,
     ) -> Result<KeyedDigest, ServiceError> {
         let parts = [app_id.as_bytes().as_slice(), subject, code.expose().as_bytes()];
-        Ok(self.inner.keys.digests().digest(&format!("code/{}", purpose.name()), &parts)?)
+        Ok(self.key_ring().digests().digest(&format!("code/{}", purpose.name()), &parts)?)
     }
 
     /// Counts the wrong tries of the source that asked, and everybody else's.
@@ -177,7 +177,7 @@ impl<S: Store> Service<S> {
         life: Duration,
     ) -> Result<[QuotaKey; 2], ServiceError> {
         let parts = [subject.as_slice(), asked.as_bytes()];
-        let digest = self.inner.keys.digests().digest("code.tries", &parts)?;
+        let digest = self.key_ring().digests().digest("code.tries", &parts)?;
         let expires_at = self.inner.clock.now() + life + Duration::days(1);
         let key = |kind| QuotaKey { app_id, kind, subject: digest.clone(), period: 0, expires_at };
         Ok([key("code.tries.own"), key("code.tries.others")])
@@ -188,7 +188,7 @@ impl<S: Store> Service<S> {
     fn asked_by(&self, code: &StoredCode, attempt: &CodeTry) -> Result<KeyedDigest, ServiceError> {
         if code.purpose == CodePurpose::Invite {
             let parts = [code.id.as_bytes().as_slice(), attempt.source.as_bytes()];
-            return Ok(self.inner.keys.digests().digest("code.tries.invite", &parts)?);
+            return Ok(self.key_ring().digests().digest("code.tries.invite", &parts)?);
         }
         Ok(code.source.clone().unwrap_or_else(|| KeyedDigest::from_bytes(NOWHERE)))
     }
@@ -203,7 +203,7 @@ impl<S: Store> Service<S> {
     ) -> Result<QuotaKey, ServiceError> {
         let seconds = period.whole_seconds().max(1);
         let now = self.inner.clock.now();
-        let subject = self.inner.keys.digests().digest(kind, parts)?;
+        let subject = self.key_ring().digests().digest(kind, parts)?;
         Ok(QuotaKey {
             app_id,
             kind,

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::audit::Act;
 use crate::clock_watch::ClockWatch;
+use crate::key_rotation::Resealing;
 use crate::limits::{RateLimits, RateRules};
 use crate::listing::Totals;
 use crate::mail::MailLimits;
@@ -24,7 +25,7 @@ use crate::provider_keys::{KeySetSource, KeySets, ProviderSettings};
 use crate::signing::SigningKeys;
 use crate::sms::SmsLimits;
 use crate::throttle::InFlight;
-use crate::{Operator, Refusal, ServiceError};
+use crate::{Operator, ServiceError};
 
 /// How often a change may lose its race before it is given up.
 pub(crate) const RACES: usize = 8;
@@ -42,6 +43,8 @@ pub struct ServiceSettings {
     pub outbox: OutboxRules,
     /// The size of new applications' keys.
     pub key_size: RsaSize,
+    /// How long every instance has to learn of new keys of the server, and how long the last use of old ones takes.
+    pub key_wait: time::Duration,
     /// For how long consumers may keep an application's key set.
     pub key_set_life: time::Duration,
     /// Who mail comes from.
@@ -75,6 +78,7 @@ impl ServiceSettings {
             mode: ServerMode::SelfHosted,
             codes: CodeRules::default(),
             outbox: OutboxRules::default(),
+            key_wait: time::Duration::seconds(60),
             key_size: RsaSize::default(),
             key_set_life: time::Duration::minutes(15),
             mail,
@@ -102,6 +106,10 @@ pub struct Outside {
     pub key_sets: Arc<dyn KeySetSource>,
 }
 
+/// Reads the master key from where it is kept.
+pub type MasterKeyReader =
+    Arc<dyn Fn() -> Result<MasterKey, Box<dyn std::error::Error + Send + Sync>> + Send + Sync>;
+
 /// What a service is made of.
 pub struct ServiceParts<S> {
     /// The database.
@@ -112,6 +120,8 @@ pub struct ServiceParts<S> {
     pub entropy: Arc<dyn Entropy>,
     /// The server's keys.
     pub keys: KeyRing,
+    /// Where the master key is read again when the server's keys have changed.
+    pub master: MasterKeyReader,
     /// Hashes passwords.
     pub hasher: PasswordHasher,
     /// Where hashing and key generation run.
@@ -144,7 +154,9 @@ pub(crate) struct Inner<S> {
     pub(crate) store: S,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) keys: KeyRing,
+    pub(crate) keys: RwLock<Arc<KeyRing>>,
+    pub(crate) master: MasterKeyReader,
+    pub(crate) resealing: Arc<Resealing>,
     pub(crate) hasher: Arc<PasswordHasher>,
     pub(crate) pool: HashPool,
     pub(crate) settings: ServiceSettings,
@@ -177,7 +189,9 @@ impl<S: Store> Service<S> {
                 store: parts.store,
                 clock: parts.clock,
                 entropy: parts.entropy,
-                keys: parts.keys,
+                keys: RwLock::new(Arc::new(parts.keys)),
+                master: parts.master,
+                resealing: Arc::default(),
                 hasher: Arc::new(parts.hasher),
                 pool: parts.pool,
                 limits: Arc::new(RateLimits::new(parts.settings.rates.clone())),
@@ -225,59 +239,10 @@ impl<S: Store> Service<S> {
                 keys.list()
             })
             .await?;
-        KeyRing::open(master, &keys).map_err(|error| match error {
+        KeyRing::open(master, &keys, clock.now()).map_err(|error| match error {
             KeyRingError::Crypto(error @ CryptoError::Entropy(_)) => error.into(),
             other => ServiceError::Internal(Box::new(other)),
         })
-    }
-
-    /// Wraps the server's keys with another master key: from then on the old one opens nothing. Instances that run
-    /// go on; those that start need the new one. Doing it again changes nothing.
-    ///
-    /// # Errors
-    /// [`KeyRingError::WrongMasterKey`] as [`ServiceError::Internal`] when neither of the two wrapped them.
-    pub async fn rotate_master(
-        &self,
-        operator: Operator,
-        old: &MasterKey,
-        new: &MasterKey,
-    ) -> Result<(), ServiceError> {
-        let internal = |error: KeyRingError| ServiceError::Internal(Box::new(error));
-        let keys = self
-            .inner
-            .store
-            .read("keys.list", |readers| readers.server_keys().list().map_err(ServiceError::from));
-        let keys = keys.await?;
-        if KeyRing::open(new, &keys).is_ok() {
-            return Ok(());
-        }
-        let rewrapped = KeyRing::rewrap(old, new, &keys, &*self.inner.entropy).map_err(internal)?;
-        let entry = self.done(&Act::of_operator("rotateMasterKey", AppId::NONE, &operator))?;
-        self.inner
-            .store
-            .transact("keys.rewrap", move |repos| {
-                for (key, before) in rewrapped.iter().zip(&keys) {
-                    if !repos.server_keys().rewrap(key, &before.wrapped)? {
-                        let text = "the server's keys were changed meanwhile: try again".to_owned();
-                        return Err(ServiceError::Explained(Refusal::Conflict, text));
-                    }
-                }
-                repos.audit().add(&entry).map_err(ServiceError::from)
-            })
-            .await
-    }
-
-    /// Whether a master key opens the server's keys.
-    ///
-    /// # Errors
-    /// [`ServiceError`] when the database fails.
-    pub async fn opens_with(&self, master: &MasterKey) -> Result<bool, ServiceError> {
-        let keys = self
-            .inner
-            .store
-            .read("keys.list", |readers| readers.server_keys().list().map_err(ServiceError::from));
-        let keys = keys.await?;
-        Ok(KeyRing::open(master, &keys).is_ok())
     }
 
     /// Looks whether an old server's key could be trusted.

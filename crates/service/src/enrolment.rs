@@ -168,7 +168,7 @@ impl<S: Store> Service<S> {
         let entropy = &*self.inner.entropy;
         let secret = TotpSecret::generate(entropy)?;
         let context = authenticator_of(app.id, &user.id);
-        let sealed = self.inner.keys.seal(&context, secret.as_bytes(), entropy)?;
+        let sealed = self.key_ring().seal(&context, secret.as_bytes(), entropy)?;
         let key = secret.to_base32();
         let issuer = app.settings.authenticator_heading.as_deref().unwrap_or(app.name.as_str());
         let uri = authenticator_uri(issuer, user.handle.as_str(), &key);
@@ -336,7 +336,7 @@ impl<S: Store> Service<S> {
         code: &RecoveryCode,
     ) -> Result<KeyedDigest, ServiceError> {
         let parts: [&[u8]; 3] = [user.app_id.as_bytes(), user.id.as_bytes(), code.expose().as_bytes()];
-        Ok(self.inner.keys.digests().digest("recovery", &parts)?)
+        Ok(self.key_ring().lasting_digests().digest("recovery", &parts)?)
     }
 
     /// Who wants to change their factors, and what they have shown. A code is used up by this.

@@ -105,7 +105,7 @@ impl<S: Store> Service<S> {
         let salt = self.inner.entropy.bytes::<16>()?;
         let hasher = self.hasher();
         let phc = self.on_pool((app_id, 1), move || Ok(hasher.hash(&password, &salt)?)).await?;
-        Ok(self.inner.keys.seal(&password_of(app_id, &user_id), phc.as_bytes(), &*self.inner.entropy)?)
+        Ok(self.key_ring().seal(&password_of(app_id, &user_id), phc.as_bytes(), &*self.inner.entropy)?)
     }
 
     /// Verifies a password against a sealed digest, or, if there is none, does the same work for nothing.
@@ -117,7 +117,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Verdict, ServiceError> {
         let hasher = self.hasher();
         let opened = digest.and_then(|(user_id, sealed)| {
-            let opened = self.inner.keys.open_sealed(&password_of(app_id, &user_id), &sealed);
+            let opened = self.key_ring().open_sealed(&password_of(app_id, &user_id), &sealed);
             // One that was moved here from another row is nobody's password; whoever asks hears nothing of it.
             let told = opened
                 .inspect_err(|error| tracing::error!(%error, %user_id, "a password hash does not open"));
@@ -148,6 +148,9 @@ impl<S: Store> Service<S> {
     }
 }
 
+/// What such a value is sealed as.
+pub(crate) const SEALED_AS: &str = "password";
+
 fn password_of(app_id: AppId, user_id: &UserId) -> SealContext<'_> {
-    SealContext { purpose: "password", app_id, row: user_id.as_bytes() }
+    SealContext { purpose: SEALED_AS, app_id, row: user_id.as_bytes() }
 }

@@ -118,7 +118,7 @@ impl<S: Store> Service<S> {
         let subject =
             CodeSubject { app_id: app.id, purpose: CodePurpose::Invite, handle: invite.handle.clone(), id };
         // The invited person comes from somewhere else: the code belongs to the sender, wherever they are.
-        let asked = self.inner.keys.digests().digest("invite.sender", &[sender.id.as_bytes()])?;
+        let asked = self.key_ring().digests().digest("invite.sender", &[sender.id.as_bytes()])?;
         let slot = self.mail_slot(&invite.handle).await?;
         let (mail, owner, life) = ((slot.as_ref(), &words), (&subject, &asked), rules.invite_life);
         let new_code = self.mailed_code(&app, mail, owner, life, |_| Ok(None)).await?;

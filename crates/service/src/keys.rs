@@ -162,7 +162,7 @@ impl<S: Store> Service<S> {
         let now = self.inner.clock.now();
         let expires_at = now + SUPER_LIFE;
         let jwt = self.user_jwt(&app, &keys, &user, Some(expires_at)).await?;
-        let access_token = self.inner.keys.tokens().sign(&SuperToken {
+        let access_token = self.key_ring().tokens().sign(&SuperToken {
             app_id,
             user_id: id,
             epoch: user.sessions.epoch,
@@ -252,7 +252,7 @@ impl<S: Store> Service<S> {
             app_id,
             kid: kid.to_owned(),
             public_pem: signing.public().to_pem().to_owned(),
-            private: Some(self.inner.keys.seal(&context, &signing.to_pkcs8()?, &*self.inner.entropy)?),
+            private: Some(self.key_ring().seal(&context, &signing.to_pkcs8()?, &*self.inner.entropy)?),
             created_at: self.inner.clock.now(),
             signs_from,
             published_until: None,

@@ -226,7 +226,7 @@ impl<S: Store> Service<S> {
 
     fn masked_recipient(&self, message: &latchkey_domain::OutboxMessage) -> String {
         let context = payload_of(message.app_id, &message.id);
-        let Ok(json) = self.inner.keys.open_sealed(&context, &message.payload) else { return String::new() };
+        let Ok(json) = self.key_ring().open_sealed(&context, &message.payload) else { return String::new() };
         match message.channel {
             Channel::Mail => serde_json::from_slice::<MailPayload>(&json)
                 .ok()

@@ -261,7 +261,7 @@ impl<S: Store> Service<S> {
 
     /// Whose a message is, for when they are removed.
     pub(crate) fn recipient(&self, handle: &Handle) -> Result<KeyedDigest, ServiceError> {
-        Ok(self.inner.keys.digests().digest("recipient", &[handle.key().as_bytes()])?)
+        Ok(self.key_ring().digests().digest("recipient", &[handle.key().as_bytes()])?)
     }
 
     /// A message to be added within the unit of work that promises it.
@@ -293,7 +293,7 @@ impl<S: Store> Service<S> {
                 picture,
             };
             let json = serde_json::to_vec(&payload).map_err(|error| ServiceError::Internal(error.into()))?;
-            Ok(service.inner.keys.seal(&payload_of(app_id, &id), &json, &*service.inner.entropy)?)
+            Ok(service.key_ring().seal(&payload_of(app_id, &id), &json, &*service.inner.entropy)?)
         });
         Ok(OutboxMessage {
             app_id,

@@ -182,7 +182,7 @@ impl<S: Store> Service<S> {
             handle: invite.handle.clone(),
             id: *invite.id.as_bytes(),
         };
-        let asked = self.inner.keys.digests().digest("invite.sender", &[invite.sender_id.as_bytes()])?;
+        let asked = self.key_ring().digests().digest("invite.sender", &[invite.sender_id.as_bytes()])?;
         let slot = self.mail_slot(&invite.handle).await?;
         let life = self.inner.settings.codes.invite_life;
         let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));

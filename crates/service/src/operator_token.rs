@@ -167,7 +167,7 @@ impl<S: Store> Service<S> {
             revoked_at: None,
             last_used_at: None,
         };
-        let secret = self.inner.keys.tokens().sign(&ServerSecretToken {
+        let secret = self.key_ring().tokens().sign(&ServerSecretToken {
             id: token.id,
             name: token.name.as_str().to_owned(),
             issued_at: now,

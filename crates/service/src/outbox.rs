@@ -208,8 +208,7 @@ impl<S: Store> Service<S> {
     async fn hand_over(&self, message: &OutboxMessage) -> Result<(), NotifyError> {
         let context = payload_of(message.app_id, &message.id);
         let json = self
-            .inner
-            .keys
+            .key_ring()
             .open_sealed(&context, &message.payload)
             .map_err(|_| NotifyError::Refused("the message does not open".to_owned()))?;
         let app_id = message.app_id;
@@ -283,7 +282,7 @@ impl<S: Store> Service<S> {
             return None;
         };
         let address = MailAddress::parse_bare(address).ok()?.named(app.name.as_str());
-        let key = self.inner.keys.open_sealed(&mail_key_of(app.id), sealed).ok()?;
+        let key = self.key_ring().open_sealed(&mail_key_of(app.id), sealed).ok()?;
         Some((address, SecretString::from(std::str::from_utf8(&key).ok()?)))
     }
 
@@ -343,7 +342,7 @@ impl<S: Store> Service<S> {
 
     /// Seals an application's key at the mail provider.
     pub(crate) fn seal_mail_key(&self, app_id: AppId, key: &str) -> Result<Sealed, ServiceError> {
-        Ok(self.inner.keys.seal(&mail_key_of(app_id), key.as_bytes(), &*self.inner.entropy)?)
+        Ok(self.key_ring().seal(&mail_key_of(app_id), key.as_bytes(), &*self.inner.entropy)?)
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct SmsPayload {
     pub(crate) text: String,
 }
 
+/// What such a value is sealed as.
+pub(crate) const SEALED_AS: &str = "outbox";
+
 pub(crate) fn payload_of(app_id: AppId, id: &MessageId) -> SealContext<'_> {
-    SealContext { purpose: "outbox", app_id, row: id.as_bytes() }
+    SealContext { purpose: SEALED_AS, app_id, row: id.as_bytes() }
 }

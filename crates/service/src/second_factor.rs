@@ -55,8 +55,11 @@ pub struct CompleteLogIn {
     pub code: FactorCode,
 }
 
+/// What such a value is sealed as.
+pub(crate) const SEALED_AS: &str = "totp";
+
 pub(crate) fn authenticator_of(app_id: AppId, user: &UserId) -> SealContext<'_> {
-    SealContext { purpose: "totp", app_id, row: user.as_bytes() }
+    SealContext { purpose: SEALED_AS, app_id, row: user.as_bytes() }
 }
 
 impl<S: Store> Service<S> {
@@ -118,7 +121,7 @@ impl<S: Store> Service<S> {
             })
             .await;
         self.settle_message(slot, is_promised).await?;
-        Ok(self.inner.keys.tokens().sign(&token)?)
+        Ok(self.key_ring().tokens().sign(&token)?)
     }
 
     /// Completes a log-in with the user's second factor.
@@ -143,7 +146,7 @@ impl<S: Store> Service<S> {
         let app = app.await?;
         let wrong = || ServiceError::from(Refusal::CredentialsWrong);
         let token: LoginToken =
-            self.inner.keys.tokens().verify(&request.login_token, now).map_err(|_| wrong())?;
+            self.key_ring().tokens().verify(&request.login_token, now).map_err(|_| wrong())?;
         if token.app_id != app.id {
             return Err(wrong());
         }

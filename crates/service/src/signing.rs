@@ -63,8 +63,11 @@ fn is_pair(private: &SigningKey, row: &AppKey) -> bool {
     private.public().kid() == row.kid && private.public().to_pem() == row.public_pem
 }
 
+/// What such a value is sealed as.
+pub(crate) const SEALED_AS: &str = "app-key";
+
 pub(crate) fn private_key_of(app_id: AppId, kid: &str) -> SealContext<'_> {
-    SealContext { purpose: "app-key", app_id, row: kid.as_bytes() }
+    SealContext { purpose: SEALED_AS, app_id, row: kid.as_bytes() }
 }
 
 impl<S: Store> Service<S> {
@@ -86,7 +89,7 @@ impl<S: Store> Service<S> {
             issued_at: now,
             expires_at: now + Duration::days(i64::from(app.settings.access_token_days)),
         };
-        Ok(Tokens { jwt, access_token: self.inner.keys.tokens().sign(&access)? })
+        Ok(Tokens { jwt, access_token: self.key_ring().tokens().sign(&access)? })
     }
 
     /// A user's JWT. It ends when the application says, or earlier.
@@ -116,7 +119,7 @@ impl<S: Store> Service<S> {
         if let Some(kept) = self.inner.signing.get(key, sealed) {
             return Ok(kept);
         }
-        let der = self.inner.keys.open_sealed(&private_key_of(app_id, &key.kid), sealed)?;
+        let der = self.key_ring().open_sealed(&private_key_of(app_id, &key.kid), sealed)?;
         let parsed = Arc::new(SigningKey::from_pkcs8(&der)?);
         if !is_pair(&parsed, key) {
             return Err(CryptoError::Key("the private half belongs to another public half").into());

@@ -270,7 +270,7 @@ impl<S: Store> Service<S> {
 
     /// An id that follows from what it is of: a repeat is the same row.
     pub(crate) fn derived_id(&self, purpose: &str, parts: &[&[u8]]) -> Result<[u8; 16], ServiceError> {
-        let digest = self.inner.keys.digests().digest(purpose, parts)?;
+        let digest = self.key_ring().lasting_digests().digest(purpose, parts)?;
         let mut id = [0; 16];
         id.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
         Ok(id)
@@ -329,7 +329,7 @@ impl<S: Store> Service<S> {
 
     pub(crate) fn source_digest(&self, app_id: AppId, source: Source) -> Result<KeyedDigest, ServiceError> {
         let parts = [app_id.as_bytes().as_slice(), &source.prefix().to_canonical_bytes()];
-        Ok(self.inner.keys.digests().digest("source", &parts)?)
+        Ok(self.key_ring().digests().digest("source", &parts)?)
     }
 
     /// The welcome in each of these locales, if the handle is an address that may get one.

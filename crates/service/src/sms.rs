@@ -127,13 +127,13 @@ impl<S: Store> Service<S> {
         let token = account.token.expose_secret().to_owned();
         let stored = StoredAccount { sid: account.sid.clone(), token, number, service };
         let json = serde_json::to_vec(&stored).map_err(|error| ServiceError::Internal(error.into()))?;
-        Ok(self.inner.keys.seal(&account_of(app_id), &json, &*self.inner.entropy)?)
+        Ok(self.key_ring().seal(&account_of(app_id), &json, &*self.inner.entropy)?)
     }
 
     /// An application's account, if it has one.
     pub(crate) fn sms_account(&self, app: &App) -> Result<Option<SmsAccount>, ServiceError> {
         let Some(sealed) = &app.settings.sms_account else { return Ok(None) };
-        let json = self.inner.keys.open_sealed(&account_of(app.id), sealed)?;
+        let json = self.key_ring().open_sealed(&account_of(app.id), sealed)?;
         let account = parsed_account(&json);
         account.map(Some).ok_or_else(|| ServiceError::Internal("a stored SMS account is malformed".into()))
     }
@@ -261,7 +261,7 @@ impl<S: Store> Service<S> {
             id,
             channel: Channel::Sms,
             recipient: Some(self.recipient(handle)?),
-            payload: self.inner.keys.seal(&payload_of(app.id, &id), &json, entropy)?,
+            payload: self.key_ring().seal(&payload_of(app.id, &id), &json, entropy)?,
             attempts: 0,
             due_at: now,
             expires_at: Some(new_code.stored.expires_at),

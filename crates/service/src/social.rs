@@ -75,7 +75,7 @@ fn use_up(repos: &mut dyn Repositories, mark: &QuotaKey) -> Result<(), ServiceEr
 impl<S: Store> Service<S> {
     /// What marks a provider's token as used, for as long as it could be sent again.
     fn mark_of(&self, app_id: AppId, id: &IdToken) -> Result<QuotaKey, ServiceError> {
-        let subject = self.inner.keys.digests().digest("social.token", &[&id.fingerprint])?;
+        let subject = self.key_ring().lasting_digests().digest("social.token", &[&id.fingerprint])?;
         let expires_at = id.expires_at.max(self.inner.clock.now() + Duration::days(1));
         Ok(QuotaKey { app_id, kind: "social.token", subject, period: 0, expires_at })
     }

@@ -40,7 +40,10 @@ impl<S: Store> Service<S> {
             let work = async move {
                 service.look_for_old_servers().await?;
                 service.is_clock_trusted().await?;
-                if turn % TURNS_A_MINUTE == 0 { service.purge_if_due().await } else { Ok(0) }
+                if turn % TURNS_A_MINUTE == 0 {
+                    service.purge_if_due().await?;
+                }
+                service.go_on_with_keys().await
             };
             match tokio::spawn(work).await {
                 Ok(Ok(_)) => {}

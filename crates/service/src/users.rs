@@ -208,7 +208,7 @@ impl<S: Store> Service<S> {
             id: *id.as_bytes(),
         };
         // The user comes from somewhere else: the code belongs to whoever asked, wherever they are.
-        let asked = self.inner.keys.digests().digest("reset.operator", &[id.as_bytes()])?;
+        let asked = self.key_ring().digests().digest("reset.operator", &[id.as_bytes()])?;
         let slot = self.mail_slot(&user.handle).await?;
         let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));
         let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;

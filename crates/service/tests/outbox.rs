@@ -115,6 +115,7 @@ async fn service(
         clock: Arc::clone(clock) as _,
         entropy,
         keys,
+        master: Arc::new(|| Ok(MasterKey::generate(&SeededEntropy::new(42))?)),
         hasher: PasswordHasher::new(Engine::default(), HashCost::default()).unwrap(),
         pool: HashPool::new(2, 100).unwrap(),
         outside: Outside { mail, sms: Arc::new(MemorySender::default()), key_sets: Arc::new(NoKeySets) },

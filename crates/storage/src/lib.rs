@@ -33,7 +33,8 @@ pub use ports::{
     AppReader, AppRepository, AuditReader, AuditRepository, AuditStart, Brought, CodeReader, CodeRepository,
     EmailTemplateReader, EmailTemplateRepository, Expired, FactorRepository, ImportRepository, InviteReader,
     InviteRepository, Listing, OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository,
-    PageStart, Position, QuotaKey, QuotaRepository, Readers, Repositories, Scan, ScanBounds, ServerKeyReader,
-    ServerKeyRepository, SignupReader, SignupRepository, Store, UpkeepRepository, UserReader, UserRepository,
+    PageStart, Position, QuotaKey, QuotaRepository, Readers, Repositories, Scan, ScanBounds, SealedCell,
+    SealedColumn, SealedReader, SealedRepository, ServerKeyReader, ServerKeyRepository, SignupReader,
+    SignupRepository, Store, UpkeepRepository, UserReader, UserRepository,
 };
 pub use settings_json::{settings_from_json, settings_to_json};

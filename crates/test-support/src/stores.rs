@@ -207,6 +207,7 @@ macro_rules! watched {
 watched!(
     apps: AppRepository,
     server_keys: ServerKeyRepository,
+    sealed: SealedRepository,
     operator_tokens: OperatorTokenRepository,
     users: UserRepository,
     factors: FactorRepository,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::link::perform;
+use super::link::{Link, perform};
 use super::{AppCommand, KeysCommand, TokenCommand, note, say};
 use crate::control::Command;
 use crate::settings::Settings;
@@ -66,14 +66,15 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Result<(), St
 
 pub(super) fn keys(settings: &Settings, command: KeysCommand) -> Result<(), StartError> {
     match command {
-        KeysCommand::RotateApp { app } => {
+        KeysCommand::App { app } => {
             let keys = perform(settings, Command::RotateAppKey { app })?;
             for key in keys.as_array().map(Vec::as_slice).unwrap_or_default() {
                 let (kid, state) = (text(key, "kid"), text(key, "state"));
                 say(&format!("{kid}  {state:<8}  signs from {}", text(key, "signsFrom")));
             }
         }
-        KeysCommand::RotateMaster { to } => {
+        KeysCommand::Server { app_tokens } => rotate_server(settings, app_tokens)?,
+        KeysCommand::Master { to } => {
             // A running server has another working directory.
             let to = to
                 .map(std::path::absolute)
@@ -97,6 +98,48 @@ pub(super) fn keys(settings: &Settings, command: KeysCommand) -> Result<(), Star
         }
     }
     Ok(())
+}
+
+/// What leaked beside the server's keys, and how each is replaced.
+const LEAKED_TOO: &str = "\
+The server's keys are new. What leaked with them is yours to replace:
+  server secrets            latchkey token server, for each that is in use
+  applications' keys        regenerateAppKey, then give consumers the new public key where they do not ask for it
+  authenticators' secrets   users who use one remove it and enrol a new one
+  passwords                 their hashes leaked: short ones can be guessed, so ask users for new ones
+  accounts at Twilio        a new token there, then updateAppSetting twoFactorVerification
+  mail accounts             new keys there: mail.smtp_password in the settings, emailExtensionAPIKey of applications
+  backups                   old ones open with the old keys: delete them, and make a new one
+Everybody signs in again. Codes, links and invitations that were not used are asked for again. Recovery codes stay good.";
+
+fn rotate_server(settings: &Settings, app_tokens: bool) -> Result<(), StartError> {
+    settings.check()?;
+    let system = actix_web::rt::System::new();
+    system.block_on(async {
+        let link = Link::open(settings).await?;
+        link.call(Command::RotateServer { app_tokens }).await?;
+        let mut last = String::new();
+        loop {
+            let state = link.call(Command::GoOnWithKeys).await?;
+            let told = match (state.get("waiting").and_then(Value::as_i64), state.get("resealed")) {
+                (Some(_), _) => "Waiting until every instance uses the new keys.".to_owned(),
+                (None, Some(number)) => {
+                    format!("Sealing anew what the old keys sealed: {number} values so far.")
+                }
+                (None, None) => break,
+            };
+            if told != last {
+                say(&told);
+                last = told;
+            }
+            actix_web::rt::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        say(LEAKED_TOO);
+        if app_tokens {
+            say("App tokens ended as well: GET /api/app/appId/ID answers each application's new one.");
+        }
+        Ok(())
+    })
 }
 
 pub(super) fn run_jobs(settings: &Settings) -> Result<(), StartError> {

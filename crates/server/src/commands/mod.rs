@@ -142,17 +142,30 @@ enum TokenCommand {
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
     /// Make an application's next key: published now, signing in an hour
-    RotateApp {
+    #[command(name = "rotate-app")]
+    App {
         /// The application's id
         app: String,
     },
     /// Replace the master key, while the server runs or not
     ///
     /// If it is stopped in the middle, run it again, or start the server: either finishes it.
-    RotateMaster {
+    #[command(name = "rotate-master")]
+    Master {
         /// The file into which the new key goes, where the present one stands in the settings themselves
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
+    },
+    /// Replace the server's own keys: for when the database and the master key have leaked
+    ///
+    /// While the server runs or not. Replace the master key first, else who has it opens the new keys too. Access tokens,
+    /// login tokens, super-user tokens and server secrets end; so do codes, links and invitations that were sent and not
+    /// used. If it is stopped in the middle, the server goes on by itself, and so does this command when it is run again.
+    #[command(name = "rotate-server")]
+    Server {
+        /// End the app tokens too, which ship in clients
+        #[arg(long)]
+        app_tokens: bool,
     },
 }
 

@@ -96,6 +96,9 @@ impl Settings {
         if !(10..=86_400).contains(&self.keys.key_set_seconds) {
             mistakes.push("keys.key_set_seconds is 10 to 86400".to_owned());
         }
+        if !(5..=86_400).contains(&self.keys.rotation_seconds) {
+            mistakes.push("keys.rotation_seconds is 5 to 86400".to_owned());
+        }
         if !(1..=36_500).contains(&self.audit.retention_days) {
             mistakes.push("audit.retention_days is 1 to 36500".to_owned());
         }

@@ -26,6 +26,7 @@ impl Checked {
                 lease: seconds(settings.outbox.send_seconds) * 3,
             },
             key_size: self.key_size,
+            key_wait: Duration::seconds(i64::from(settings.keys.rotation_seconds)),
             key_set_life: Duration::seconds(i64::from(settings.keys.key_set_seconds)),
             mail: MailIdentity { from: self.from.clone(), host: host.to_owned() },
             mail_limits: MailLimits {

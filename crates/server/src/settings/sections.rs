@@ -108,6 +108,9 @@ pub struct KeySettings {
     /// For how long consumers may keep an application's key set, in seconds. A new key waits four times as long before
     /// it signs.
     pub key_set_seconds: u32,
+    /// After `keys rotate-server`, the server's new keys wait so long before they are used, in seconds, and the old ones stay
+    /// for so long after it: longer than a request takes, and than the clocks of several instances differ. At least 5.
+    pub rotation_seconds: u32,
 }
 
 impl Default for KeySettings {
@@ -117,6 +120,7 @@ impl Default for KeySettings {
             master_key_file: PathBuf::new(),
             rsa_bits: 3_072,
             key_set_seconds: 900,
+            rotation_seconds: 60,
         }
     }
 }

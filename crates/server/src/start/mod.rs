@@ -16,7 +16,7 @@ use folder::{DataFolder, make_private_folder, private_file};
 pub(crate) use folder::{control_socket, is_served};
 use latchkey_crypto::{Engine, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, SystemEntropy};
 use latchkey_domain::{Clock, Entropy, SystemClock};
-use latchkey_service::{Service, ServiceError, ServiceParts};
+use latchkey_service::{MasterKeyReader, Service, ServiceError, ServiceParts};
 use latchkey_storage::StorageError;
 use latchkey_storage::diesel::{Database, DatabaseLocation, DatabaseSettings};
 pub(crate) use master_key::KeyPlace;
@@ -193,6 +193,7 @@ pub(crate) async fn open(
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         keys,
+        master: master_of(&key_place, &entropy),
         hasher: PasswordHasher::new(Engine::default(), checked.hash_cost)
             .map_err(|error| internal(&error))?,
         pool: HashPool::new(checked.hash_threads, checked.hash_queue).map_err(|error| internal(&error))?,
@@ -221,6 +222,12 @@ pub(crate) async fn open(
         key_place,
         _folder: folder,
     })
+}
+
+/// Reads the master key again, from where it is now.
+fn master_of(place: &KeyPlace, entropy: &Arc<dyn Entropy>) -> MasterKeyReader {
+    let (place, entropy) = (place.clone(), Arc::clone(entropy));
+    Arc::new(move || Ok(place.read(true, &*entropy)?))
 }
 
 /// Opens the server's keys. A change of the master key that was stopped after they were wrapped anew is finished.

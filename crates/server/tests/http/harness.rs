@@ -126,6 +126,7 @@ impl<S: Store> TestApp<S> {
             clock: clock.clone(),
             entropy: entropy.clone(),
             keys,
+            master: Arc::new(|| Ok(MasterKey::generate(&SeededEntropy::new(42))?)),
             hasher: PasswordHasher::new(Engine::default(), HashCost::default()).unwrap(),
             pool: HashPool::new(2, 1_000).unwrap(),
             outside: Outside { mail: messages.clone(), sms: messages.clone(), key_sets: provider.clone() },

@@ -29,6 +29,7 @@ mod forged_keys;
 mod hostile;
 mod interleaving;
 mod invite;
+mod key_rotation;
 mod keys;
 mod limits;
 mod login;

@@ -194,7 +194,7 @@ impl<S: Store> Service<S> {
         code: &Code,
         now: OffsetDateTime,
     ) -> Result<Option<u64>, ServiceError> {
-        let bytes = self.inner.keys.open_sealed(&authenticator_of(user.app_id, &user.id), sealed)?;
+        let bytes = self.key_ring().open_sealed(&authenticator_of(user.app_id, &user.id), sealed)?;
         let secret = TotpSecret::new(bytes.to_vec())?;
         Ok(secret.step_of(code.expose(), now, self.inner.settings.factors.steps_ahead))
     }

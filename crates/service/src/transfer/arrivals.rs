@@ -177,7 +177,7 @@ impl<S: Store> Service<S> {
                 .ok_or_else(|| ServiceError::invalid("the SMS account is malformed"))?;
             let context = crate::sms::account_of(id);
             app.settings.sms_account =
-                Some(self.inner.keys.seal(&context, sms.as_bytes(), &*self.inner.entropy)?);
+                Some(self.key_ring().seal(&context, sms.as_bytes(), &*self.inner.entropy)?);
         }
         let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(ServiceError::invalid));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;

@@ -11,6 +11,7 @@ use latchkey_transfer::{
 
 use super::secret_form::SecretForm;
 use super::values::{KINDS, STATUSES, place};
+use crate::hashing;
 use crate::outbox::mail_key_of;
 use crate::second_factor::authenticator_of;
 use crate::sms::account_of;
@@ -27,11 +28,11 @@ impl<S: Store> Service<S> {
         let sealed = (settings.mail_api_key.take(), settings.sms_account.take());
         let (mut accounts, id) = ((None, None), app.id.to_string());
         if let Some(sealed) = sealed.0.filter(|_| secrets.leaves()) {
-            let open = self.inner.keys.open_sealed(&mail_key_of(app.id), &sealed)?;
+            let open = self.key_ring().open_sealed(&mail_key_of(app.id), &sealed)?;
             accounts.0 = secrets.of(&place("mail", &id), &open)?;
         }
         if let Some(sealed) = sealed.1.filter(|_| secrets.leaves()) {
-            let open = self.inner.keys.open_sealed(&account_of(app.id), &sealed)?;
+            let open = self.key_ring().open_sealed(&account_of(app.id), &sealed)?;
             accounts.1 = secrets.of(&place("sms", &id), &open)?;
         }
         Ok(AppRecord {
@@ -68,8 +69,9 @@ impl<S: Store> Service<S> {
     pub(super) fn user_record(&self, user: &User, secrets: &SecretForm) -> Result<UserRecord, ServiceError> {
         let mut digest = None;
         if let Some(sealed) = &user.password {
-            let context = SealContext { purpose: "password", app_id: user.app_id, row: user.id.as_bytes() };
-            digest = Some(text_of(&self.inner.keys.open_sealed(&context, sealed)?)?);
+            let context =
+                SealContext { purpose: hashing::SEALED_AS, app_id: user.app_id, row: user.id.as_bytes() };
+            digest = Some(text_of(&self.key_ring().open_sealed(&context, sealed)?)?);
         }
         let (password_over, password) =
             match digest.as_deref().and_then(|digest| digest.strip_prefix(OVER_RAW)) {
@@ -79,7 +81,7 @@ impl<S: Store> Service<S> {
         let mut authenticator_secret = None;
         if let Some(authenticator) = user.factors.authenticator.as_ref().filter(|_| secrets.leaves()) {
             let context = authenticator_of(user.app_id, &user.id);
-            let secret = self.inner.keys.open_sealed(&context, &authenticator.secret)?;
+            let secret = self.key_ring().open_sealed(&context, &authenticator.secret)?;
             let text = TotpSecret::new(secret.to_vec())?.to_base32();
             authenticator_secret =
                 secrets.of(&place("authenticator", &user.id.to_string()), text.as_bytes())?;
@@ -112,8 +114,11 @@ impl<S: Store> Service<S> {
     }
 
     pub(super) fn signup_record(&self, signup: &Signup) -> Result<SignupRecord, ServiceError> {
-        let context =
-            SealContext { purpose: "password", app_id: signup.app_id, row: signup.user_id.as_bytes() };
+        let context = SealContext {
+            purpose: hashing::SEALED_AS,
+            app_id: signup.app_id,
+            row: signup.user_id.as_bytes(),
+        };
         Ok(SignupRecord {
             handle: signup.handle.as_str().to_owned(),
             id: signup.id.to_string(),
@@ -122,7 +127,7 @@ impl<S: Store> Service<S> {
                 SignupState::Pending => "pending".to_owned(),
                 SignupState::Verified => "verified".to_owned(),
             },
-            password: text_of(&self.inner.keys.open_sealed(&context, &signup.password)?)?,
+            password: text_of(&self.key_ring().open_sealed(&context, &signup.password)?)?,
             locale: signup.locale.as_str().to_owned(),
             meta_data: signup.metadata.values().clone(),
             created_at: signup.created_at,

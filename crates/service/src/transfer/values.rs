@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 
 use super::bounds::{is_storable, within_bounds};
 use crate::email_templates::wrong_words;
+use crate::hashing;
 use crate::invite::LONGEST_REFERENCE;
 use crate::second_factor::authenticator_of;
 use crate::signing::private_key_of;
@@ -265,7 +266,7 @@ impl<S: Store> Service<S> {
             DigestOver::Md5 => digest.to_owned(),
             DigestOver::Raw => format!("{OVER_RAW}{digest}"),
         };
-        let context = SealContext { purpose: "password", app_id, row: id.as_bytes() };
+        let context = SealContext { purpose: hashing::SEALED_AS, app_id, row: id.as_bytes() };
         self.sealed(&context, stored.as_bytes()).map(Some)
     }
 
@@ -301,7 +302,7 @@ impl<S: Store> Service<S> {
     }
 
     pub(super) fn sealed(&self, context: &SealContext<'_>, text: &[u8]) -> Result<Sealed, String> {
-        self.inner.keys.seal(context, text, &*self.inner.entropy).map_err(|error| error.to_string())
+        self.key_ring().seal(context, text, &*self.inner.entropy).map_err(|error| error.to_string())
     }
 
     pub(super) fn key_of(&self, app_id: AppId, record: &KeyRecord) -> Result<AppKey, String> {
@@ -338,7 +339,7 @@ impl<S: Store> Service<S> {
         let id = |text: &str| text.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned());
         let user_id: UserId = id(&record.user_id)?;
         self.is_importable(&record.password)?;
-        let context = SealContext { purpose: "password", app_id, row: user_id.as_bytes() };
+        let context = SealContext { purpose: hashing::SEALED_AS, app_id, row: user_id.as_bytes() };
         let signup_id: UserId = id(&record.id)?;
         Ok(Signup {
             app_id,

@@ -58,6 +58,7 @@ macro_rules! conformance_suite {
                 keys_of_one_generation_are_added_once,
                 a_key_is_wrapped_anew_once,
                 an_old_servers_key_is_trusted_once,
+                what_is_sealed_is_replaced_unless_it_changed,
                 an_operator_token_comes_back,
                 operator_tokens_are_listed_used_and_revoked,
             ],

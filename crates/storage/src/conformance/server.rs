@@ -4,8 +4,8 @@ use latchkey_domain::{
     AppId, OperatorToken, Scopes, Sealed, ServerKey, ServerKeyId, ServerKeyPurpose, TokenId, TokenName,
 };
 
-use super::data::{at, write};
-use crate::Store;
+use super::data::{at, stored_app, user, write};
+use crate::{SealedCell, SealedColumn, Store};
 
 /// Of several instances that start at once, one makes the first keys.
 pub async fn keys_of_one_generation_are_added_once(store: impl Store) {
@@ -15,6 +15,8 @@ pub async fn keys_of_one_generation_are_added_once(store: impl Store) {
         generation,
         wrapped: Sealed::from_bytes(vec![number; 93]),
         created_at: at(0),
+        used_from: (generation > 1).then(|| at(60)),
+        ends_at: None,
     };
     assert!(write(&store, move |repos| repos.server_keys().add(&key(1, 1))).await);
     assert!(!write(&store, move |repos| repos.server_keys().add(&key(2, 1))).await);
@@ -22,6 +24,48 @@ pub async fn keys_of_one_generation_are_added_once(store: impl Store) {
     let found = store.read("test", |readers| readers.server_keys().list()).await.unwrap();
     let ids: Vec<u8> = found.iter().map(|key| key.id.as_bytes()[0]).collect();
     assert_eq!(ids, [1, 3]);
+    let times: Vec<_> = found.iter().map(|key| (key.used_from, key.ends_at)).collect();
+    assert_eq!(times, [(None, None), (Some(at(60)), None)]);
+    // Its end is said once, and it is removed once.
+    assert!(write(&store, move |repos| repos.server_keys().end(&key(1, 1), at(90))).await);
+    assert!(!write(&store, move |repos| repos.server_keys().end(&key(1, 1), at(95))).await);
+    let found = store.read("test", |readers| readers.server_keys().list()).await.unwrap();
+    assert_eq!(found.first().unwrap().ends_at, Some(at(90)));
+    assert!(write(&store, move |repos| repos.server_keys().remove(&key(1, 1))).await);
+    assert!(!write(&store, move |repos| repos.server_keys().remove(&key(1, 1))).await);
+    let found = store.read("test", |readers| readers.server_keys().list()).await.unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+/// What is sealed is found column by column, and sealed anew only where nobody changed it meanwhile.
+pub async fn what_is_sealed_is_replaced_unless_it_changed(store: impl Store) {
+    let (app_id, elsewhere) = (stored_app(&store, 1).await.id, stored_app(&store, 2).await.id);
+    for number in 1..=5 {
+        let mut added = user(app_id, number, &format!("n{number}@example.com"));
+        added.password = (number != 3).then(|| Sealed::from_bytes(vec![number; 50]));
+        write(&store, move |repos| repos.users().add(&added)).await;
+    }
+    let list = async |app_id, after: &'static [u8], limit| {
+        let read = store
+            .read("test", move |readers| readers.sealed().list(SealedColumn::Password, app_id, after, limit));
+        read.await.unwrap()
+    };
+    assert!(list(elsewhere, &[], 9).await.is_empty());
+    let cells = list(app_id, &[], 3).await;
+    let rows: Vec<u8> = cells.iter().map(|cell| cell.row[0]).collect();
+    assert_eq!(rows, [1, 2, 4], "a user without a password is left out");
+    assert!(cells.iter().all(|cell| cell.bound_to == cell.row && cell.value.as_bytes()[0] == cell.row[0]));
+    assert_eq!(list(app_id, &[4; 16], 3).await.first().unwrap().row, [5; 16]);
+    let replace = async |app_id, cell: SealedCell, new: u8| {
+        let new = Sealed::from_bytes(vec![new; 50]);
+        write(&store, move |repos| repos.sealed().replace(SealedColumn::Password, app_id, &cell, &new)).await
+    };
+    let first = cells.first().unwrap();
+    assert!(!replace(elsewhere, first.clone(), 9).await);
+    assert!(replace(app_id, first.clone(), 9).await);
+    assert!(!replace(app_id, first.clone(), 8).await, "it is no longer what was read");
+    let kept: Vec<u8> = list(app_id, &[], 9).await.iter().map(|cell| cell.value.as_bytes()[0]).collect();
+    assert_eq!(kept, [9, 2, 4, 5]);
 }
 
 /// Every member survives storage.
@@ -93,6 +137,8 @@ pub async fn a_key_is_wrapped_anew_once(store: impl Store) {
         generation: 1,
         wrapped: Sealed::from_bytes(vec![1; 40]),
         created_at: at(0),
+        used_from: None,
+        ends_at: None,
     };
     let added = key.clone();
     assert!(write(&store, move |repos| repos.server_keys().add(&added)).await);

@@ -8,8 +8,8 @@ use crate::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
     EmailTemplateRepository, FactorRepository, ImportRepository, InviteReader, InviteRepository,
     OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository, Readers,
-    Repositories, ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, StorageError,
-    UpkeepRepository, UserReader, UserRepository,
+    Repositories, SealedReader, SealedRepository, ServerKeyReader, ServerKeyRepository, SignupReader,
+    SignupRepository, StorageError, UpkeepRepository, UserReader, UserRepository,
 };
 
 pub(super) enum Connection {
@@ -162,6 +162,9 @@ impl Repositories for Unit<'_> {
     fn server_keys(&mut self) -> &mut dyn ServerKeyRepository {
         self
     }
+    fn sealed(&mut self) -> &mut dyn SealedRepository {
+        self
+    }
     fn operator_tokens(&mut self) -> &mut dyn OperatorTokenRepository {
         self
     }
@@ -207,6 +210,9 @@ impl Readers for Unit<'_> {
         self
     }
     fn server_keys(&mut self) -> &mut dyn ServerKeyReader {
+        self
+    }
+    fn sealed(&mut self) -> &mut dyn SealedReader {
         self
     }
     fn operator_tokens(&mut self) -> &mut dyn OperatorTokenReader {

@@ -20,6 +20,7 @@ mod pool;
 mod postgres;
 mod quota;
 mod schema;
+mod sealed;
 mod server_key;
 mod signup;
 #[cfg(feature = "sqlite")]

@@ -37,6 +37,8 @@
         id -> Binary,
         wrapped -> Binary,
         created_at -> Timestamp,
+        used_from -> Nullable<Timestamp>,
+        ends_at -> Nullable<Timestamp>,
     }
 }
 

@@ -23,6 +23,8 @@ struct ServerKeyRow {
     id: Vec<u8>,
     wrapped: Vec<u8>,
     created_at: PrimitiveDateTime,
+    used_from: Option<PrimitiveDateTime>,
+    ends_at: Option<PrimitiveDateTime>,
 }
 
 impl ServerKeyReader for Unit<'_> {
@@ -39,6 +41,8 @@ impl ServerKeyReader for Unit<'_> {
                     generation: row.generation,
                     wrapped: Sealed::from_bytes(row.wrapped),
                     created_at: from_stored_time(row.created_at),
+                    used_from: row.used_from.map(from_stored_time),
+                    ends_at: row.ends_at.map(from_stored_time),
                 })
             })
             .collect()
@@ -60,6 +64,8 @@ impl ServerKeyRepository for Unit<'_> {
             id: key.id.as_bytes().to_vec(),
             wrapped: key.wrapped.as_bytes().to_vec(),
             created_at: to_stored_time(key.created_at),
+            used_from: key.used_from.map(to_stored_time),
+            ends_at: key.ends_at.map(to_stored_time),
         };
         let added = on_backend!(self, conn => diesel::insert_into(server_keys::table)
             .values(&row)
@@ -76,6 +82,24 @@ impl ServerKeyRepository for Unit<'_> {
             .set(server_keys::wrapped.eq(key.wrapped.as_bytes()))
             .execute(conn))?;
         Ok(changed == 1)
+    }
+
+    fn end(&mut self, key: &ServerKey, at: OffsetDateTime) -> Result<bool, StorageError> {
+        let changed = on_backend!(self, conn => diesel::update(server_keys::table)
+            .filter(server_keys::purpose.eq(name_of(&PURPOSES, &key.purpose)))
+            .filter(server_keys::generation.eq(key.generation))
+            .filter(server_keys::ends_at.is_null())
+            .set(server_keys::ends_at.eq(to_stored_time(at)))
+            .execute(conn))?;
+        Ok(changed == 1)
+    }
+
+    fn remove(&mut self, key: &ServerKey) -> Result<bool, StorageError> {
+        let removed = on_backend!(self, conn => diesel::delete(server_keys::table)
+            .filter(server_keys::purpose.eq(name_of(&PURPOSES, &key.purpose)))
+            .filter(server_keys::generation.eq(key.generation))
+            .execute(conn))?;
+        Ok(removed == 1)
     }
 
     fn trust_old(&mut self, kid: &str, public_pem: &str, now: OffsetDateTime) -> Result<bool, StorageError> {

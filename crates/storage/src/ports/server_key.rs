@@ -28,6 +28,18 @@ pub trait ServerKeyRepository: ServerKeyReader {
     /// [`StorageError`].
     fn add(&mut self, key: &ServerKey) -> Result<bool, StorageError>;
 
+    /// Says when a key ends altogether. `false` when that was said before, or it is gone.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn end(&mut self, key: &ServerKey, at: OffsetDateTime) -> Result<bool, StorageError>;
+
+    /// Removes a key. `false` when it is gone.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn remove(&mut self, key: &ServerKey) -> Result<bool, StorageError>;
+
     /// Takes the app tokens of an old server from now on. `false` when they were taken already.
     ///
     /// # Errors

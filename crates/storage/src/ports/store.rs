@@ -6,8 +6,8 @@ use super::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
     EmailTemplateRepository, FactorRepository, ImportRepository, InviteReader, InviteRepository,
     OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository,
-    ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, UpkeepRepository, UserReader,
-    UserRepository,
+    SealedReader, SealedRepository, ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository,
+    UpkeepRepository, UserReader, UserRepository,
 };
 use crate::StorageError;
 
@@ -49,6 +49,8 @@ pub trait Repositories {
     fn apps(&mut self) -> &mut dyn AppRepository;
     /// The server's keys.
     fn server_keys(&mut self) -> &mut dyn ServerKeyRepository;
+    /// Everything that is sealed.
+    fn sealed(&mut self) -> &mut dyn SealedRepository;
     /// Operator tokens.
     fn operator_tokens(&mut self) -> &mut dyn OperatorTokenRepository;
     /// Users.
@@ -81,6 +83,8 @@ pub trait Readers {
     fn apps(&mut self) -> &mut dyn AppReader;
     /// The server's keys.
     fn server_keys(&mut self) -> &mut dyn ServerKeyReader;
+    /// Everything that is sealed.
+    fn sealed(&mut self) -> &mut dyn SealedReader;
     /// Operator tokens.
     fn operator_tokens(&mut self) -> &mut dyn OperatorTokenReader;
     /// Users.

@@ -1,5 +1,6 @@
 //! `keys rotate-master`: under load, killed in the middle, repeated. Afterwards the old key opens nothing, and
-//! everything that was sealed, digested or signed before is still good.
+//! everything that was sealed, digested or signed before is still good. And `keys rotate-server`, the same way: afterwards
+//! nothing is sealed with the old keys, everybody can log in, and what the old token key signed has ended.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,12 +37,18 @@ fn kill(pid: u32) {
     let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
 }
 
-async fn load(server: Arc<Server>, token: String, round: usize) {
+/// Signs people up, until the server is gone. Gives those whom it has answered.
+async fn load(server: Arc<Server>, token: String, round: usize) -> Vec<String> {
+    let mut made = Vec::new();
     for number in 0..40 {
-        if server.sign_up(&token, &format!("r{round}n{number}@example.com")).await.is_none() {
-            return;
+        let handle = format!("r{round}n{number}@example.com");
+        match server.sign_up(&token, &handle).await {
+            Some((status, _)) if status == 200 => made.push(handle),
+            Some(_) => {}
+            None => break,
         }
     }
+    made
 }
 
 /// The files of the data folder hold none of these bytes.
@@ -124,6 +131,102 @@ async fn sqlite_opens_with_the_new_key_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_opens_with_the_new_key_alone() {
     rotates(Place::postgres()).await;
+}
+
+/// Which generations of the key that seals there are.
+fn data_keys(place: &Place) -> Vec<i64> {
+    #[derive(diesel::QueryableByName)]
+    struct Generation {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        generation: i64,
+    }
+    let query = "SELECT generation FROM server_keys WHERE purpose = 'data' ORDER BY generation";
+    let rows: Vec<Generation> = match place.database() {
+        Some(database) => diesel::sql_query(query).load(&mut database.sql().unwrap()).unwrap(),
+        None => {
+            let path = place.data().join("latchkey.db");
+            let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+            let _ = diesel::sql_query("PRAGMA busy_timeout = 5000").execute(&mut connection);
+            diesel::sql_query(query).load(&mut connection).unwrap()
+        }
+    };
+    rows.into_iter().map(|row| row.generation).collect()
+}
+
+/// Waits until the old keys are gone: the server goes on by itself.
+async fn settled(place: &Place) -> i64 {
+    for _ in 0..1_200 {
+        if let [only] = data_keys(place).as_slice() {
+            return *only;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the old keys are still there");
+}
+
+async fn replaces_the_servers_keys(place: Place) {
+    let place = place.with("LATCHKEY__KEYS__ROTATION_SECONDS", "5");
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let secret = place.printed(&["token", "server"]);
+    let mut made = Vec::new();
+    // Stopped all the time: begun, before it is used, while everything is sealed anew, before the old keys
+    // are removed.
+    let mut round = 0;
+    while round < 8 || data_keys(&place).len() > 1 {
+        let mut server = Arc::new(place.start());
+        let under_load = tokio::spawn(load(Arc::clone(&server), token.clone(), round));
+        let mut command = place.command(&["keys", "rotate-server"]).spawn().unwrap();
+        let moment = [0, 50, 900, 1_500, 400].get(round % 5).copied().unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        kill(command.id());
+        let _ = command.wait();
+        if round % 2 == 0 {
+            kill(server.pid());
+        }
+        made.extend(under_load.await.unwrap());
+        for handle in made.iter().step_by(7).filter(|_| round % 2 == 1) {
+            let (status, answer) = server.log_in(&token, handle).await.unwrap();
+            assert_eq!(status, 200, "round {round}: {handle}: {answer}");
+        }
+        Arc::get_mut(&mut server).unwrap().kill();
+        round += 1;
+    }
+
+    // To its end, while the server is under load, and once more without a server.
+    let before = settled(&place).await;
+    let server = Arc::new(place.start());
+    let (_, answer) = server.sign_up(&token, "ana@example.com").await.unwrap();
+    let access = answer["access-token"].as_str().unwrap().to_owned();
+    let under_load = tokio::spawn(load(Arc::clone(&server), token.clone(), 99));
+    let told = place.printed(&["keys", "rotate-server"]);
+    assert!(told.contains("regenerateAppKey"), "{told}");
+    under_load.await.unwrap();
+    assert_eq!(settled(&place).await, before + 1);
+    assert_ne!(server.get("/api/appuser/getUser", ("access-token", &access)).await.unwrap().0, 200);
+    assert_ne!(server.get("/api/app/connection", ("server-secret", &secret)).await.unwrap().0, 200);
+    drop(server);
+    let told = place.printed(&["keys", "rotate-server", "--app-tokens"]);
+    assert!(told.contains("App tokens ended"), "{told}");
+    assert_eq!(data_keys(&place), [before + 2]);
+    let server = place.start();
+    assert_ne!(server.log_in(&token, "ana@example.com").await.unwrap().0, 200);
+    let new_secret = place.printed(&["token", "server"]);
+    let apps = server.get("/api/app/allApps", ("server-secret", &new_secret)).await.unwrap().1;
+    let new_token = apps[0]["appToken"].as_str().unwrap();
+    for handle in made.iter().chain([&"ana@example.com".to_owned(), &"r99n7@example.com".to_owned()]) {
+        let (status, answer) = server.log_in(new_token, handle).await.unwrap();
+        assert_eq!(status, 200, "{handle}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_135_the_servers_keys_are_replaced_on_sqlite() {
+    replaces_the_servers_keys(Place::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_135_the_servers_keys_are_replaced_on_postgres() {
+    replaces_the_servers_keys(Place::postgres()).await;
 }
 
 #[test]

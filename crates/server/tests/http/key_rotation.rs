@@ -1,0 +1,190 @@
+//! New keys of the server, while it serves: for when the database and the master key have leaked.
+
+use latchkey_domain::{AppId, ServerKeyPurpose};
+use latchkey_service::{KeyRotation, Operator};
+use latchkey_storage::{SealedColumn, Store};
+use serde_json::json;
+use time::Duration;
+
+use crate::harness::{Made, PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    sec_135_after_new_server_keys_everything_goes_on_and_old_tokens_end,
+    sec_135_app_tokens_end_where_the_operator_says_so,
+    sec_135_another_instance_goes_on_where_one_stopped,
+    sec_135_what_lives_briefly_ends_with_the_old_digests,
+);
+
+const ANA: &str = "ana@example.com";
+
+async fn begin<S: Store>(app: &TestApp<S>, app_tokens: bool) {
+    app.service.rotate_server_keys(Operator::command_line(), app_tokens).await.unwrap();
+}
+
+/// Goes on until there is something to wait for, or nothing left to do.
+async fn settled<S: Store>(app: &TestApp<S>) -> KeyRotation {
+    loop {
+        match app.service.go_on_with_keys().await.unwrap() {
+            KeyRotation::Resealing(_) => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
+            settled => return settled,
+        }
+    }
+}
+
+/// Lets a change of keys come to its end.
+async fn finished<S: Store>(app: &TestApp<S>) {
+    assert!(matches!(settled(app).await, KeyRotation::Waiting(_)));
+    app.clock.advance(Duration::seconds(61));
+    assert!(matches!(settled(app).await, KeyRotation::Waiting(_)), "old keys are still in use elsewhere");
+    app.clock.advance(Duration::seconds(61));
+    assert_eq!(settled(app).await, KeyRotation::Done);
+}
+
+/// The ids of the keys under which the application's values are sealed, by column.
+async fn sealed_with<S: Store>(app: &TestApp<S>, shop: &Made) -> Vec<(usize, Vec<u8>)> {
+    let id: AppId = shop.id.parse().unwrap();
+    let mut found = Vec::new();
+    for (number, column) in SealedColumn::ALL.into_iter().enumerate() {
+        let cells = app
+            .store
+            .read("test", move |readers| readers.sealed().list(column, id, &[], 1_000))
+            .await
+            .unwrap();
+        found.extend(cells.iter().map(|cell| (number, cell.value.as_bytes()[1..17].to_vec())));
+    }
+    let settings =
+        app.store.read("test", move |readers| readers.apps().find(id)).await.unwrap().unwrap().settings;
+    let accounts = [settings.sms_account, settings.mail_api_key];
+    found.extend(accounts.iter().flatten().map(|value| (99, value.as_bytes()[1..17].to_vec())));
+    found
+}
+
+async fn generations<S: Store>(app: &TestApp<S>, purpose: ServerKeyPurpose) -> Vec<i64> {
+    let keys = app.store.read("test", |readers| readers.server_keys().list()).await.unwrap();
+    keys.iter().filter(|key| key.purpose == purpose).map(|key| key.generation).collect()
+}
+
+async fn works<S: Store>(app: &TestApp<S>, access: &str) -> bool {
+    app.get("/api/appuser/getUser", ("access-token", access)).await.status == 200
+}
+
+async fn sec_135_after_new_server_keys_everything_goes_on_and_old_tokens_end<S: Store>(app: TestApp<S>) {
+    // Something in every column.
+    let shop = app.app_with_mode("Shop", "google").await;
+    let access = app.user(&shop, ANA).await;
+    let secret = app.enrol(&access).await;
+    let recovery = app.as_user(&access, "newRecoveryCodes", json!({})).await;
+    let bo = app.user(&shop, "bo@example.com").await;
+    app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(true)).await;
+    app.enrol(&bo).await;
+    app.as_app(&shop, "signup", json!({"handle": "cy@example.com", "password": PASSWORD})).await;
+    let login_token = app.login_token(&shop, ANA).await;
+    let before = sealed_with(&app, &shop).await;
+    let columns: std::collections::BTreeSet<usize> = before.iter().map(|(column, _)| *column).collect();
+    assert_eq!(columns, [0, 1, 2, 3, 4, 5, 99].into(), "a value in every column");
+    let jwks = app.get(&format!("/apps/{}/.well-known/jwks.json", shop.id), ("x", "")).await.text();
+
+    begin(&app, false).await;
+    begin(&app, false).await;
+    assert_eq!(generations(&app, ServerKeyPurpose::Data).await, [1, 2], "one that was begun goes on");
+    assert!(works(&app, &access).await, "nothing ends before every instance knows the new keys");
+    app.user(&shop, "early@example.com").await;
+    finished(&app).await;
+
+    assert_eq!(generations(&app, ServerKeyPurpose::Data).await, [2]);
+    assert_eq!(generations(&app, ServerKeyPurpose::Digest).await, [1, 2]);
+    assert_eq!(generations(&app, ServerKeyPurpose::Token).await, [1, 2]);
+    let after = sealed_with(&app, &shop).await;
+    assert!(after.len() >= before.len(), "nothing is lost");
+    let old = &before.first().unwrap().1;
+    assert!(after.iter().all(|(_, key)| key != old), "everything is under the new key");
+
+    // What the old token key signed has ended, but for app tokens.
+    assert!(!works(&app, &access).await);
+    assert_eq!(app.complete(&shop, &login_token, app.code_now(&secret)).await.status, 400);
+    assert_eq!(app.admin_get(&format!("appKeys?appId={}", shop.id)).await.status, 403);
+    let tokens = app.service.list_operator_tokens(Operator::command_line(), None, 10).await.unwrap();
+    assert!(tokens.iter().all(|token| token.revoked_at.is_some()));
+    // Passwords, authenticators, recovery codes and keys are what they were.
+    let login_token = app.login_token(&shop, ANA).await;
+    let done = app.complete(&shop, &login_token, app.code_now(&secret)).await;
+    assert!(works(&app, &done.field("access-token")).await);
+    let code = recovery.json()["recoveryCodes"][0].as_str().unwrap().to_owned();
+    let login_token = app.login_token(&shop, ANA).await;
+    assert_eq!(app.complete(&shop, &login_token, code).await.status, 200);
+    assert!(app.log_in(&shop, "early@example.com").await.json().get("jwt").is_some());
+    assert_eq!(app.get(&format!("/apps/{}/.well-known/jwks.json", shop.id), ("x", "")).await.text(), jwks);
+    app.user(&shop, "late@example.com").await;
+
+    // And once more.
+    begin(&app, false).await;
+    finished(&app).await;
+    assert_eq!(generations(&app, ServerKeyPurpose::Data).await, [3]);
+    assert_eq!(generations(&app, ServerKeyPurpose::Digest).await, [1, 3]);
+    assert!(app.log_in(&shop, "late@example.com").await.json().get("jwt").is_some());
+}
+
+async fn sec_135_app_tokens_end_where_the_operator_says_so<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, ANA).await;
+    // It may be said when the change is under way.
+    begin(&app, false).await;
+    begin(&app, true).await;
+    assert_eq!(app.log_in(&shop, ANA).await.status, 200);
+    app.clock.advance(Duration::seconds(61));
+    app.service.look_for_keys().await.unwrap();
+    assert_eq!(app.log_in(&shop, ANA).await.status, 400);
+    settled(&app).await;
+    app.clock.advance(Duration::seconds(61));
+    assert_eq!(settled(&app).await, KeyRotation::Done);
+    assert_eq!(generations(&app, ServerKeyPurpose::Token).await, [2]);
+    assert_eq!(app.log_in(&shop, ANA).await.status, 400);
+    let view = app.service.find_app(shop.id.parse().unwrap()).await.unwrap();
+    let new = Made { token: view.app_token, ..shop };
+    assert_eq!(app.log_in(&new, ANA).await.status, 200);
+}
+
+async fn sec_135_another_instance_goes_on_where_one_stopped<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    for number in 0..3 {
+        app.user(&shop, &format!("n{number}@example.com")).await;
+    }
+    let other = TestApp::with(app.store.clone(), |_| {}).await;
+    begin(&app, false).await;
+    other.service.look_for_keys().await.unwrap();
+    // Time comes to the first one earlier: the other takes what it seals and signs.
+    app.clock.advance(Duration::seconds(61));
+    app.service.look_for_keys().await.unwrap();
+    let access = app.user(&shop, ANA).await;
+    assert!(works(&other, &access).await);
+    assert_eq!(other.log_in(&shop, ANA).await.status, 200);
+    // The first one is gone from here on.
+    other.clock.advance(Duration::seconds(61));
+    assert!(matches!(settled(&other).await, KeyRotation::Waiting(_)));
+    other.clock.advance(Duration::seconds(61));
+    assert_eq!(settled(&other).await, KeyRotation::Done);
+    assert_eq!(generations(&other, ServerKeyPurpose::Data).await, [2]);
+    for handle in [ANA, "n0@example.com", "n2@example.com"] {
+        assert_eq!(other.log_in(&shop, handle).await.status, 200, "{handle}");
+    }
+    // Its keys come back to the first one, which would not open anything else.
+    app.service.look_for_keys().await.unwrap();
+    assert_eq!(app.log_in(&shop, "n1@example.com").await.status, 200);
+}
+
+async fn sec_135_what_lives_briefly_ends_with_the_old_digests<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let sign_up = json!({"handle": ANA, "password": PASSWORD});
+    app.as_app(&shop, "signup", sign_up.clone()).await;
+    let code = app.code_for(ANA).await;
+    begin(&app, false).await;
+    finished(&app).await;
+    // Whoever has the old root finds six digits from their digest.
+    let complete = json!({"handle": ANA, "code": code});
+    assert_eq!(app.as_app(&shop, "completeSignup", complete).await.error(), (400, 602));
+    app.as_app(&shop, "signup", sign_up).await;
+    let code = app.code_for(ANA).await;
+    let complete = json!({"handle": ANA, "code": code});
+    assert_eq!(app.as_app(&shop, "completeSignup", complete).await.status, 200);
+}

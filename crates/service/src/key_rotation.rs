@@ -1,0 +1,379 @@
+//! New keys of the server itself: another master key, or, where the database and the master key have leaked, other keys
+//! under it. The next keys are stored first and serve when every instance has had the time to learn of them; then
+//! everything sealed is sealed anew, a batch at a time, while the server serves; then the old keys are removed. The rows
+//! say how far it is: whoever stops it in the middle finds it going on at the next start.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use latchkey_crypto::{KeyRing, KeyRingError, MasterKey, SealContext};
+use latchkey_domain::{App, AppId, Sealed, ServerKey, ServerKeyPurpose};
+use latchkey_storage::{SealedCell, SealedColumn, Store};
+use time::{Duration, OffsetDateTime};
+use tokio::sync::Mutex;
+
+use crate::audit::Act;
+use crate::context::RACES;
+use crate::{Operator, Refusal, Service, ServiceError};
+use crate::{hashing, outbox, payload, second_factor, signing, sms};
+
+/// How many values are sealed anew in one unit of work.
+const BATCH: u32 = 100;
+/// More server secrets than a server has.
+const MOST_LISTED: u32 = 100_000;
+/// How many applications are looked at together.
+const APPS: u32 = 100;
+
+/// How far a change of the server's keys is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRotation {
+    /// Others still have to learn of the new keys, or to end what they do with the old ones: for so long at least.
+    Waiting(Duration),
+    /// What the old keys sealed is sealed anew: so many values by this process.
+    Resealing(u64),
+    /// Nothing is sealed with old keys, and they are gone.
+    Done,
+}
+
+/// What this process does for a change of the server's keys.
+#[derive(Default)]
+pub(crate) struct Resealing {
+    /// Held by whoever goes through everything. It holds when the newest key serves, once nothing was left for it.
+    pass: Arc<Mutex<Option<OffsetDateTime>>>,
+    resealed: AtomicU64,
+}
+
+impl<S: Store> Service<S> {
+    /// The server's keys, as they are used now.
+    pub(crate) fn key_ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn stored_keys(&self) -> Result<Vec<ServerKey>, ServiceError> {
+        self.inner
+            .store
+            .read("keys.list", |readers| readers.server_keys().list().map_err(ServiceError::from))
+            .await
+    }
+
+    /// Wraps the server's keys with another master key: from then on the old one opens nothing. Instances that run
+    /// go on; those that start need the new one. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// [`KeyRingError::WrongMasterKey`] as [`ServiceError::Internal`] when neither of the two wrapped them.
+    pub async fn rotate_master(
+        &self,
+        operator: Operator,
+        old: &MasterKey,
+        new: &MasterKey,
+    ) -> Result<(), ServiceError> {
+        let internal = |error: KeyRingError| ServiceError::Internal(Box::new(error));
+        let keys = self.stored_keys().await?;
+        if KeyRing::open(new, &keys, self.inner.clock.now()).is_ok() {
+            return Ok(());
+        }
+        let rewrapped = KeyRing::rewrap(old, new, &keys, &*self.inner.entropy).map_err(internal)?;
+        let entry = self.done(&Act::of_operator("rotateMasterKey", AppId::NONE, &operator))?;
+        self.inner
+            .store
+            .transact("keys.rewrap", move |repos| {
+                for (key, before) in rewrapped.iter().zip(&keys) {
+                    if !repos.server_keys().rewrap(key, &before.wrapped)? {
+                        return Err(changed_meanwhile());
+                    }
+                }
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await
+    }
+
+    /// Whether a master key opens the server's keys.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn opens_with(&self, master: &MasterKey) -> Result<bool, ServiceError> {
+        let keys = self.stored_keys().await?;
+        Ok(KeyRing::open(master, &keys, self.inner.clock.now()).is_ok())
+    }
+
+    /// Takes the server's keys as they are stored and used by now: another instance may have made some.
+    ///
+    /// # Errors
+    /// [`ServiceError::Internal`] when the master key cannot be read, or opens them no more.
+    pub async fn look_for_keys(&self) -> Result<(), ServiceError> {
+        let keys = self.stored_keys().await?;
+        self.take_keys(&keys)
+    }
+
+    fn take_keys(&self, keys: &[ServerKey]) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
+        if self.key_ring().is_of(keys, now) {
+            return Ok(());
+        }
+        let master = (self.inner.master)().map_err(ServiceError::Internal)?;
+        let ring = KeyRing::open(&master, keys, now).map_err(|error| ServiceError::Internal(error.into()))?;
+        *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        Ok(())
+    }
+
+    /// Begins to replace the server's keys: those that sign its tokens, that seal and that digest. One that was begun
+    /// before goes on. `ends_app_tokens` says whether app tokens end as well, which ship in clients.
+    ///
+    /// # Errors
+    /// [`ServiceError::Internal`] when the master key cannot be read, or does not open the present ones.
+    pub async fn rotate_server_keys(
+        &self,
+        operator: Operator,
+        ends_app_tokens: bool,
+    ) -> Result<(), ServiceError> {
+        operator.reaches_all()?;
+        let (keys, now) = (self.stored_keys().await?, self.inner.clock.now());
+        let master = (self.inner.master)().map_err(ServiceError::Internal)?;
+        let times = (now, now + self.inner.settings.key_wait);
+        let next = KeyRing::next(&master, &keys, times, &*self.inner.entropy)
+            .map_err(|error| ServiceError::Internal(error.into()))?;
+        let mut act = Act::of_operator("rotateServerKeys", AppId::NONE, &operator);
+        act.detail = ends_app_tokens.then(|| "app tokens too".to_owned());
+        let entry = self.done(&act)?;
+        self.inner
+            .store
+            .transact("keys.begin", move |repos| {
+                let keys = repos.server_keys();
+                let stored = keys.list()?;
+                if served_from(&stored).is_none() {
+                    for key in &next {
+                        if !keys.add(key)? {
+                            return Err(changed_meanwhile());
+                        }
+                    }
+                    repos.audit().add(&entry)?;
+                }
+                let keys = repos.server_keys();
+                let stored = keys.list()?;
+                if let (true, Some(from)) = (ends_app_tokens, served_from(&stored)) {
+                    for key in older(&stored, ServerKeyPurpose::Token) {
+                        keys.end(key, from)?;
+                    }
+                }
+                Ok::<_, ServiceError>(())
+            })
+            .await?;
+        self.look_for_keys().await
+    }
+
+    /// Goes on with a change of the server's keys, if there is one, and says how far it is. What takes long is done
+    /// beside.
+    ///
+    /// # Errors
+    /// As [`Self::look_for_keys`].
+    pub async fn go_on_with_keys(&self) -> Result<KeyRotation, ServiceError> {
+        let keys = self.stored_keys().await?;
+        self.take_keys(&keys)?;
+        let Some(from) = served_from(&keys) else { return Ok(KeyRotation::Done) };
+        let now = self.inner.clock.now();
+        if now < from {
+            return Ok(KeyRotation::Waiting(from - now));
+        }
+        let resealing = Arc::clone(&self.inner.resealing);
+        let Ok(mut pass) = Arc::clone(&resealing.pass).try_lock_owned() else {
+            return Ok(KeyRotation::Resealing(resealing.resealed.load(Ordering::Relaxed)));
+        };
+        // What was begun with the old keys has been stored by then.
+        let over = from + self.inner.settings.key_wait;
+        if *pass == Some(from) && now < over {
+            return Ok(KeyRotation::Waiting(over - now));
+        }
+        let service = self.clone();
+        tokio::spawn(async move {
+            match service.reseal_all().await {
+                Ok(0) if now >= over => {
+                    if let Err(error) = service.drop_old_keys(from).await {
+                        tracing::warn!(%error, "the server's old keys could not be removed");
+                    }
+                }
+                Ok(0) => *pass = Some(from),
+                Ok(_) => *pass = None,
+                Err(error) => tracing::warn!(%error, "what is sealed with old keys could not be sealed anew"),
+            }
+        });
+        Ok(KeyRotation::Resealing(self.inner.resealing.resealed.load(Ordering::Relaxed)))
+    }
+
+    /// Goes through everything that is sealed, and seals anew what old keys have sealed. Says how many values that were.
+    async fn reseal_all(&self) -> Result<u64, ServiceError> {
+        let (mut resealed, mut before) = (0, None);
+        loop {
+            let listed = self.inner.store.read("keys.apps", move |readers| {
+                readers.apps().list(before, APPS).map_err(ServiceError::from)
+            });
+            let apps = listed.await?;
+            let Some(last) = apps.last() else { return Ok(resealed) };
+            before = Some(last.id);
+            for app in apps {
+                let id = app.id;
+                resealed += self.reseal_settings(app).await?;
+                for column in SealedColumn::ALL {
+                    resealed += self.reseal_column(id, column).await?;
+                }
+            }
+        }
+    }
+
+    async fn reseal_column(&self, app_id: AppId, column: SealedColumn) -> Result<u64, ServiceError> {
+        let (mut resealed, mut after) = (0, Vec::new());
+        loop {
+            let from = after.clone();
+            let read = self.inner.store.read("keys.sealed", move |readers| {
+                readers.sealed().list(column, app_id, &from, BATCH).map_err(ServiceError::from)
+            });
+            let cells = read.await?;
+            let Some(last) = cells.last() else { return Ok(resealed) };
+            after.clone_from(&last.row);
+            let mut anew = Vec::new();
+            for cell in cells {
+                let context = SealContext { purpose: purpose_of(column), app_id, row: &cell.bound_to };
+                if let Some(value) = self.resealed(&context, &cell.value) {
+                    anew.push((cell, value));
+                }
+            }
+            if !anew.is_empty() {
+                resealed += self.replace(app_id, column, anew).await?;
+            }
+        }
+    }
+
+    /// A value under the key that seals now. None where it is under it already, or opens with no key: then it is lost
+    /// already, and nobody is kept waiting for it.
+    fn resealed(&self, context: &SealContext<'_>, value: &Sealed) -> Option<Sealed> {
+        if value.as_bytes().is_empty() {
+            return None;
+        }
+        let resealed = self.key_ring().reseal(context, value, &*self.inner.entropy);
+        resealed
+            .inspect_err(|error| {
+                tracing::error!(%error, purpose = context.purpose, app = %context.app_id, "a sealed value does not open");
+            })
+            .ok()
+            .flatten()
+    }
+
+    async fn replace(
+        &self,
+        app_id: AppId,
+        column: SealedColumn,
+        anew: Vec<(SealedCell, Sealed)>,
+    ) -> Result<u64, ServiceError> {
+        let written = self.inner.store.transact("keys.reseal", move |repos| {
+            for (cell, value) in &anew {
+                // What was changed meanwhile is looked at again in the next pass.
+                repos.sealed().replace(column, app_id, cell, value)?;
+            }
+            Ok::<_, ServiceError>(anew.len())
+        });
+        let tried = u64::try_from(written.await?).unwrap_or(u64::MAX);
+        self.inner.resealing.resealed.fetch_add(tried, Ordering::Relaxed);
+        Ok(tried)
+    }
+
+    /// The accounts at providers that an application's settings hold.
+    async fn reseal_settings(&self, app: App) -> Result<u64, ServiceError> {
+        let id = app.id;
+        let anew = |context, value: Option<&Sealed>| value.and_then(|value| self.resealed(&context, value));
+        let sms = anew(sms::account_of(id), app.settings.sms_account.as_ref());
+        let mail = anew(outbox::mail_key_of(id), app.settings.mail_api_key.as_ref());
+        let written = u64::from(sms.is_some()) + u64::from(mail.is_some());
+        if written == 0 {
+            return Ok(0);
+        }
+        let old = app.settings;
+        self.inner
+            .store
+            .transact("keys.reseal", move |repos| {
+                for _ in 0..RACES {
+                    let Some(before) = repos.apps().find(id)? else { return Ok(()) };
+                    let mut app = App { revision: before.revision + 1, ..before.clone() };
+                    let settings = &mut app.settings;
+                    let replace = |now: &mut Option<Sealed>, old: &Option<Sealed>, new: &Option<Sealed>| {
+                        if new.is_some() && now == old {
+                            now.clone_from(new);
+                        }
+                    };
+                    replace(&mut settings.sms_account, &old.sms_account, &sms);
+                    replace(&mut settings.mail_api_key, &old.mail_api_key, &mail);
+                    if repos.apps().update(&app, before.revision)? {
+                        return Ok(());
+                    }
+                }
+                Err(ServiceError::Unavailable(
+                    "the application was changed by others all the time".to_owned(),
+                ))
+            })
+            .await?;
+        self.inner.resealing.resealed.fetch_add(written, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    /// Removes the keys that nothing needs any more. Of digests the first stays: see [`KeyRing::lasting_digests`].
+    async fn drop_old_keys(&self, from: OffsetDateTime) -> Result<(), ServiceError> {
+        // Other instances may still use them if it is not as late as the clock says.
+        if !self.is_clock_trusted().await? {
+            return Ok(());
+        }
+        let now = self.inner.clock.now();
+        let entry = self.done(&Act::of_server("rotateServerKeys.done", AppId::NONE))?;
+        self.inner
+            .store
+            .transact("keys.drop", move |repos| {
+                let stored = repos.server_keys().list()?;
+                if served_from(&stored) != Some(from) {
+                    return Ok(());
+                }
+                let data = older(&stored, ServerKeyPurpose::Data);
+                let digests = older(&stored, ServerKeyPurpose::Digest).filter(|key| key.generation > 1);
+                let tokens = older(&stored, ServerKeyPurpose::Token).filter(|key| key.ends_at.is_some());
+                for key in data.chain(digests).chain(tokens) {
+                    repos.server_keys().remove(key)?;
+                }
+                // They opened nothing from then on, and the list says so.
+                for token in repos.operator_tokens().list(None, None, MOST_LISTED)? {
+                    if token.revoked_at.is_none() && token.created_at < from {
+                        repos.operator_tokens().revoke(token.id, now)?;
+                    }
+                }
+                repos.audit().add(&entry).map_err(ServiceError::from)
+            })
+            .await?;
+        self.inner.resealing.resealed.store(0, Ordering::Relaxed);
+        self.look_for_keys().await
+    }
+}
+
+/// From when on the newest data key serves, while an older one is there: that is, while a change is under way.
+fn served_from(keys: &[ServerKey]) -> Option<OffsetDateTime> {
+    older(keys, ServerKeyPurpose::Data).next()?;
+    let newest = keys.iter().filter(|key| key.purpose == ServerKeyPurpose::Data);
+    newest.max_by_key(|key| key.generation)?.used_from
+}
+
+/// The keys of a purpose but for the newest.
+fn older(keys: &[ServerKey], purpose: ServerKeyPurpose) -> impl Iterator<Item = &ServerKey> {
+    let of = keys.iter().filter(move |key| key.purpose == purpose);
+    let newest = of.clone().map(|key| key.generation).max();
+    of.filter(move |key| Some(key.generation) != newest)
+}
+
+fn purpose_of(column: SealedColumn) -> &'static str {
+    match column {
+        SealedColumn::Password | SealedColumn::SignUpPassword => hashing::SEALED_AS,
+        SealedColumn::Authenticator | SealedColumn::PendingAuthenticator => second_factor::SEALED_AS,
+        SealedColumn::AppKey => signing::SEALED_AS,
+        SealedColumn::Message => payload::SEALED_AS,
+    }
+}
+
+fn changed_meanwhile() -> ServiceError {
+    ServiceError::Explained(
+        Refusal::Conflict,
+        "the server's keys were changed meanwhile: try again".to_owned(),
+    )
+}

@@ -1,0 +1,77 @@
+//! Everything that is sealed with the server's data keys, column by column, so that another key can take over.
+//! What applications' settings hold sealed is read and written with the application.
+
+use latchkey_domain::{AppId, Sealed};
+
+use crate::StorageError;
+
+/// A column whose values are sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealedColumn {
+    /// Users' password hashes.
+    Password,
+    /// The secrets of their authenticators.
+    Authenticator,
+    /// Secrets of authenticators that have not proven a code yet.
+    PendingAuthenticator,
+    /// Password hashes of open sign-ups.
+    SignUpPassword,
+    /// The private halves of applications' keys.
+    AppKey,
+    /// Messages to be sent.
+    Message,
+}
+
+impl SealedColumn {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Password,
+        Self::Authenticator,
+        Self::PendingAuthenticator,
+        Self::SignUpPassword,
+        Self::AppKey,
+        Self::Message,
+    ];
+}
+
+/// A value of such a column.
+#[derive(Debug, Clone)]
+pub struct SealedCell {
+    /// Names its row within the application.
+    pub row: Vec<u8>,
+    /// What the value is bound to.
+    pub bound_to: Vec<u8>,
+    /// The value.
+    pub value: Sealed,
+}
+
+/// Reads what is sealed.
+pub trait SealedReader {
+    /// At most `limit` values of an application's column, ordered by row, those after the row `after`. A column without
+    /// a value is left out.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn list(
+        &mut self,
+        column: SealedColumn,
+        app_id: AppId,
+        after: &[u8],
+        limit: u32,
+    ) -> Result<Vec<SealedCell>, StorageError>;
+}
+
+/// Seals it anew.
+pub trait SealedRepository: SealedReader {
+    /// Replaces a value, unless it is no longer what was read. `false` then.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn replace(
+        &mut self,
+        column: SealedColumn,
+        app_id: AppId,
+        cell: &SealedCell,
+        value: &Sealed,
+    ) -> Result<bool, StorageError>;
+}

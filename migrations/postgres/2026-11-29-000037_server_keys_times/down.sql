@@ -1,0 +1,2 @@
+ALTER TABLE server_keys DROP COLUMN ends_at;
+ALTER TABLE server_keys DROP COLUMN used_from;
