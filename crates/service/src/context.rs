@@ -1,7 +1,7 @@
 //! What every use case stands on: the ports, the keys and the settings, wired once.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use latchkey_crypto::{
     CryptoError, HashPool, KeyRing, KeyRingError, MasterKey, OldServerKeys, PasswordHasher, PublicKey,
@@ -143,11 +143,19 @@ impl<S> Clone for Service<S> {
     }
 }
 
-/// Wakes the workers of the outbox, one for each channel.
+/// The workers of the outbox, one for each channel.
 #[derive(Default)]
-pub(crate) struct Wake {
-    pub(crate) mail: Notify,
-    pub(crate) sms: Notify,
+pub(crate) struct Workers {
+    pub(crate) mail: Worker,
+    pub(crate) sms: Worker,
+}
+
+/// What a worker knows between two turns.
+#[derive(Default)]
+pub(crate) struct Worker {
+    pub(crate) wake: Notify,
+    /// Whose messages came last: the next turn begins with the application after it.
+    pub(crate) last: Mutex<Option<AppId>>,
 }
 
 pub(crate) struct Inner<S> {
@@ -161,7 +169,7 @@ pub(crate) struct Inner<S> {
     pub(crate) pool: HashPool,
     pub(crate) settings: ServiceSettings,
     pub(crate) signing: SigningKeys,
-    pub(crate) wake: Wake,
+    pub(crate) workers: Workers,
     pub(crate) limits: Arc<RateLimits>,
     pub(crate) in_flight: InFlight,
     pub(crate) outside: Outside,
@@ -197,7 +205,7 @@ impl<S: Store> Service<S> {
                 limits: Arc::new(RateLimits::new(parts.settings.rates.clone())),
                 settings: parts.settings,
                 signing: SigningKeys::default(),
-                wake: Wake::default(),
+                workers: Workers::default(),
                 in_flight: InFlight::default(),
                 outside: parts.outside,
                 key_sets: KeySets::default(),

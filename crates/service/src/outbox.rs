@@ -3,7 +3,7 @@
 //! A message is sent at least once. It is removed in a unit of work of its own after the sender took it over;
 //! who is killed in between leaves it to be sent again with the same `Message-ID`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use latchkey_crypto::SealContext;
 use latchkey_domain::{
@@ -14,10 +14,11 @@ use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use time::Duration;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::audit::Act;
+use crate::context::Worker;
 use crate::payload::{MailPayload, SmsPayload, payload_of};
 use crate::{Operator, Refusal, Service, ServiceError};
 
@@ -39,21 +40,24 @@ pub struct MailIdentity {
 impl<S: Store> Service<S> {
     /// Tells this process's workers that there is something to send.
     pub(crate) fn outbox_has_messages(&self) {
-        self.inner.wake.mail.notify_one();
-        self.inner.wake.sms.notify_one();
+        self.inner.workers.mail.wake.notify_one();
+        self.inner.workers.sms.wake.notify_one();
     }
 
     /// Sends what is due until `stop` says so; sends under way end first. Many instances may do so at once. A
     /// provider that stalls holds up its own channel only.
     pub async fn work_off_outbox(&self, stop: watch::Receiver<bool>) {
-        let (mail, sms) = (&self.inner.wake.mail, &self.inner.wake.sms);
-        tokio::join!(
-            self.work_off(Channel::Mail, mail, stop.clone()),
-            self.work_off(Channel::Sms, sms, stop.clone())
-        );
+        tokio::join!(self.work_off(Channel::Mail, stop.clone()), self.work_off(Channel::Sms, stop.clone()));
     }
 
-    async fn work_off(&self, channel: Channel, wake: &Notify, mut stop: watch::Receiver<bool>) {
+    fn worker(&self, channel: Channel) -> &Worker {
+        match channel {
+            Channel::Mail => &self.inner.workers.mail,
+            Channel::Sms => &self.inner.workers.sms,
+        }
+    }
+
+    async fn work_off(&self, channel: Channel, mut stop: watch::Receiver<bool>) {
         loop {
             match self.send_due_until(channel, &stop).await {
                 Ok(sent) if sent > 0 && !*stop.borrow() => continue,
@@ -65,7 +69,7 @@ impl<S: Store> Service<S> {
             }
             tokio::select! {
                 _ = stop.changed() => {}
-                () = wake.notified() => {}
+                () = self.worker(channel).wake.notified() => {}
                 () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
             }
         }
@@ -87,13 +91,16 @@ impl<S: Store> Service<S> {
         stop: &watch::Receiver<bool>,
     ) -> Result<usize, ServiceError> {
         let at = (self.inner.clock.now(), self.inner.settings.outbox.longest_wait());
+        let last = || self.worker(channel).last.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = *last();
         let mut due = self
             .inner
             .store
             .read("outbox.list", move |readers| {
-                readers.outbox().list_due(channel, at, LOOK_AHEAD).map_err(ServiceError::from)
+                readers.outbox().list_due(channel, at, after, LOOK_AHEAD).map_err(ServiceError::from)
             })
             .await?;
+        *last() = due.last().map(|message| message.app_id);
         self.shuffle(&mut due)?;
         let slots = Arc::new(Semaphore::new(SLOTS));
         let mut sends = JoinSet::new();

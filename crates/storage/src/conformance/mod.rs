@@ -53,7 +53,7 @@ macro_rules! conformance_suite {
             signup: [a_repeat_replaces_its_attempt, is_verified_once],
             code: [is_consumed_by_one_of_32_racers, are_listed_newest_first, are_removed_unless_consumed],
             quota: [racers_take_no_more_than_the_limit, kinds_subjects_and_periods_are_apart],
-            outbox: [is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due, the_dead_can_be_revived, goes_with_its_recipient],
+            outbox: [sec_136_applications_take_turns, is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due, the_dead_can_be_revived, goes_with_its_recipient],
             server: [
                 keys_of_one_generation_are_added_once,
                 a_key_is_wrapped_anew_once,

@@ -1,15 +1,15 @@
 //! The outbox.
 
-use latchkey_domain::{Channel, OutboxMessage};
+use latchkey_domain::{AppId, Channel, OutboxMessage};
 use time::OffsetDateTime;
 
-use super::data::{app, at, message, write};
+use super::data::{app, at, message, stored_app, write};
 use crate::Store;
 
 async fn due(store: &impl Store, now: OffsetDateTime) -> Vec<OutboxMessage> {
     store
         .read("test", move |readers| {
-            readers.outbox().list_due(Channel::Mail, (now, time::Duration::hours(1)), 10)
+            readers.outbox().list_due(Channel::Mail, (now, time::Duration::hours(1)), None, 10)
         })
         .await
         .unwrap()
@@ -105,4 +105,43 @@ pub async fn goes_with_its_recipient(store: impl Store) {
     let left: Vec<_> =
         due(&store, at(9)).await.into_iter().map(|message| (message.app_id, message.id)).collect();
     assert_eq!(left, [(second.app_id, second.id), (elsewhere.app_id, elsewhere.id)]);
+}
+
+/// However many messages one application has, the others have as many of the next ones; and all have their turn.
+pub async fn sec_136_applications_take_turns(store: impl Store) {
+    let apps = [1, 2, 3].map(|number| stored_app(&store, number));
+    let mut ids = Vec::new();
+    for app in apps {
+        ids.push(app.await.id);
+    }
+    let (flooding, small, other) = (ids[0], ids[1], ids[2]);
+    for number in 0..40 {
+        let added = message(flooding, number);
+        write(&store, move |repos| repos.outbox().add(&added)).await;
+    }
+    for (app_id, number) in [(small, 200), (other, 210), (other, 211)] {
+        let added = message(app_id, number);
+        write(&store, move |repos| repos.outbox().add(&added)).await;
+    }
+    let list = async |after, limit| {
+        let at = (at(300), time::Duration::hours(1));
+        let due =
+            store.read("test", move |readers| readers.outbox().list_due(Channel::Mail, at, after, limit));
+        let due = due.await.unwrap();
+        due.iter().map(|message| (message.app_id, message.id.as_bytes()[0])).collect::<Vec<_>>()
+    };
+    let of = |due: &[(AppId, u8)], app| due.iter().filter(|(id, _)| *id == app).count();
+    let shared = list(None, 9).await;
+    assert_eq!([flooding, small, other].map(|app| of(&shared, app)), [3, 1, 2]);
+    assert_eq!(shared.first(), Some(&(flooding, 0)), "the longest due comes first");
+    // Who comes when there is room for two or for one, depends on whose turn it is.
+    assert_eq!(list(None, 2).await, [(flooding, 0), (small, 200)]);
+    assert_eq!(list(Some(small), 2).await, [(other, 210), (flooding, 0)]);
+    assert_eq!(list(Some(other), 1).await, [(flooding, 0)]);
+    assert_eq!(list(Some(flooding), 1).await, [(small, 200)]);
+    for id in [small, other] {
+        write(&store, move |repos| repos.apps().remove_content(id)).await;
+    }
+    assert_eq!(list(Some(small), 9).await.len(), 9, "alone, one has it all");
+    assert_eq!(list(Some(AppId::from_bytes([0xff; 16])), 9).await.len(), 9);
 }

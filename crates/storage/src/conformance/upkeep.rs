@@ -79,7 +79,7 @@ pub async fn what_is_over_goes(store: impl Store) {
     assert_eq!(
         write(&store, |repos| {
             let at = (at(60), Duration::hours(1));
-            repos.outbox().list_due(latchkey_domain::Channel::Mail, at, 9)
+            repos.outbox().list_due(latchkey_domain::Channel::Mail, at, None, 9)
         })
         .await
         .len(),

@@ -48,29 +48,79 @@ impl MessageRow {
     }
 }
 
+/// That a message of a channel is due. One that was never tried does not wait; one that is due later than any wait lasts
+/// was written by a clock that was ahead.
+macro_rules! is_due {
+    ($channel:ident, $at:ident) => {
+        outbox::state
+            .eq(name_of(&STATES, &MessageState::Due))
+            .and(outbox::channel.eq(name_of(&CHANNELS, &$channel)))
+            .and(
+                outbox::due_at
+                    .le(to_stored_time($at.0))
+                    .or(outbox::attempts.eq(0))
+                    .or(outbox::due_at.gt(to_stored_time($at.0 + $at.1))),
+            )
+    };
+}
+
+impl Unit<'_> {
+    /// At most `most` applications with a message that is due, those after `after` first, then from the beginning. The
+    /// index leads from each to the next, however many messages one has.
+    fn apps_with_due(
+        &mut self,
+        channel: Channel,
+        at: (OffsetDateTime, Duration),
+        after: Option<AppId>,
+        most: u32,
+    ) -> Result<Vec<Vec<u8>>, StorageError> {
+        let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let (mut apps, mut last, mut is_second_round) = (Vec::<Vec<u8>>::new(), after.clone(), false);
+        while apps.len() < most {
+            let next: Vec<Vec<u8>> = on_backend!(self, conn => outbox::table
+                .filter(is_due!(channel, at))
+                .filter(outbox::app_id.gt(last.as_slice()))
+                .order((outbox::app_id, outbox::due_at))
+                .limit(1)
+                .select(outbox::app_id)
+                .load(conn))?;
+            match next.into_iter().next() {
+                Some(app) if is_second_round && app > after => break,
+                Some(app) => {
+                    last.clone_from(&app);
+                    apps.push(app);
+                }
+                None if is_second_round || after.is_empty() => break,
+                None => (last, is_second_round) = (Vec::new(), true),
+            }
+        }
+        Ok(apps)
+    }
+}
+
 impl OutboxReader for Unit<'_> {
     fn list_due(
         &mut self,
         channel: Channel,
-        (now, longest_wait): (OffsetDateTime, Duration),
+        at: (OffsetDateTime, Duration),
+        after: Option<AppId>,
         limit: u32,
     ) -> Result<Vec<OutboxMessage>, StorageError> {
-        let rows: Vec<MessageRow> = on_backend!(self, conn => outbox::table
-            // One that was never tried does not wait; one that is due later than any wait lasts was written by a clock
-            // that was ahead.
-            .filter(
-                outbox::due_at
-                    .le(to_stored_time(now))
-                    .or(outbox::attempts.eq(0))
-                    .or(outbox::due_at.gt(to_stored_time(now + longest_wait))),
-            )
-            .filter(outbox::state.eq(name_of(&STATES, &MessageState::Due)))
-            .filter(outbox::channel.eq(name_of(&CHANNELS, &channel)))
-            .order(outbox::due_at)
-            .limit(i64::from(limit))
-            .select(MessageRow::as_select())
-            .load(conn))?;
-        rows.into_iter().map(MessageRow::into_message).collect()
+        let apps = self.apps_with_due(channel, at, after, limit)?;
+        let share = limit.checked_div(u32::try_from(apps.len()).unwrap_or(u32::MAX)).unwrap_or(0);
+        let mut found = Vec::new();
+        for app_id in &apps {
+            let rows: Vec<MessageRow> = on_backend!(self, conn => outbox::table
+                .filter(is_due!(channel, at))
+                .filter(outbox::app_id.eq(app_id.as_slice()))
+                .order(outbox::due_at)
+                .limit(i64::from(share))
+                .select(MessageRow::as_select())
+                .load(conn))?;
+            found.extend(rows);
+        }
+        found.into_iter().map(MessageRow::into_message).collect()
     }
 
     fn list(

@@ -7,9 +7,10 @@ use crate::StorageError;
 
 /// Looks messages up.
 pub trait OutboxReader {
-    /// At most `limit` messages of a channel that are due, the longest due first. `at` is now, and the
-    /// longest that a message waits: one that is due later than that is due now, since the clock was ahead when it was
-    /// written.
+    /// At most `limit` messages of a channel that are due, shared fairly: the applications that have some take turns,
+    /// beginning with the first one whose id is above `after`, and each has as many as the others, its longest due first.
+    /// `at` is now, and the longest that a message waits: one that is due later than that is due now, since the clock was
+    /// ahead when it was written.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -17,6 +18,7 @@ pub trait OutboxReader {
         &mut self,
         channel: Channel,
         at: (OffsetDateTime, Duration),
+        after: Option<AppId>,
         limit: u32,
     ) -> Result<Vec<OutboxMessage>, StorageError>;
 
