@@ -209,6 +209,14 @@ pub struct RequestLimits {
     pub known_a_day: u32,
 }
 
+impl RequestLimits {
+    /// In a day from anywhere, beyond `subject_a_day`: each the first one of its source.
+    #[must_use]
+    pub const fn firsts_a_day(&self) -> u32 {
+        self.subject_a_day.saturating_mul(2)
+    }
+}
+
 impl Default for CodeRules {
     fn default() -> Self {
         Self {

@@ -64,6 +64,7 @@ struct Requests {
     an_hour: QuotaKey,
     a_day: QuotaKey,
     subject_a_day: QuotaKey,
+    firsts_a_day: QuotaKey,
     known_a_day: QuotaKey,
 }
 
@@ -150,6 +151,12 @@ impl<S: Store> Service<S> {
                 an_hour: self.counter(app_id, "code.requests.hour", &per_source, Duration::hours(1))?,
                 a_day: self.counter(app_id, "code.requests.day", &per_source, Duration::days(1))?,
                 subject_a_day: self.counter(app_id, "code.requests", &[name, handle], Duration::days(1))?,
+                firsts_a_day: self.counter(
+                    app_id,
+                    "code.requests.first",
+                    &[name, handle],
+                    Duration::days(1),
+                )?,
                 known_a_day: self.counter(app_id, "code.requests.known", &per_source, Duration::days(1))?,
             }),
         };
@@ -405,7 +412,10 @@ impl NewCode {
             let limits = rules.requests;
             let is_granted = repos.quotas().reserve(&requests.an_hour, limits.an_hour)?
                 && repos.quotas().reserve(&requests.a_day, limits.a_day)?
-                && repos.quotas().reserve(&requests.subject_a_day, limits.subject_a_day)?;
+                && (repos.quotas().reserve(&requests.subject_a_day, limits.subject_a_day)?
+                    // Two addresses that ask for all of them do not end the day for a third.
+                    || (repos.quotas().used(&requests.a_day)? == 1
+                        && repos.quotas().reserve(&requests.firsts_a_day, limits.firsts_a_day())?));
             let is_granted = is_granted
                 || (is_known && repos.quotas().reserve(&requests.known_a_day, limits.known_a_day)?);
             if !is_granted {

@@ -312,6 +312,44 @@ async fn sec_029_ten_thousand_wrong_codes_are_five_guesses() {
 }
 
 #[actix_web::test]
+async fn sec_137_two_addresses_deny_nobody_the_sign_up() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::over(database.store()).await;
+    let shop = app.app("Shop").await;
+    let ask = async |peer: String| {
+        let before = app.mails().await.len();
+        let body = json!({"handle": "ana@example.com", "password": PASSWORD});
+        assert_eq!(app.as_app_from(&peer, &shop, "signup", body).await.status, 200);
+        app.mails().await.len() > before
+    };
+    // Two strangers ask for all that they get, from the morning on.
+    app.clock.advance(Duration::hours(2));
+    let mut sent = 0;
+    for _ in 0..40 {
+        for peer in ["203.0.113.7", "203.0.113.8"] {
+            sent += u32::from(ask(peer.to_owned()).await);
+        }
+        app.clock.advance(Duration::minutes(11));
+    }
+    assert_eq!(sent, 10, "five for each");
+    assert!(ask("192.0.2.1".to_owned()).await, "the owner's first one comes");
+    let code = app.code_for("ana@example.com").await;
+    let complete = json!({"handle": "ana@example.com", "code": code});
+    assert_eq!(app.as_app(&shop, "completeSignup", complete).await.status, 200);
+
+    // Many addresses are stopped all the same: a mailbox is not flooded.
+    let mut sent = 0;
+    for number in 1..=60 {
+        app.clock.advance(Duration::minutes(2));
+        let body = json!({"handle": "bo@example.com", "password": PASSWORD});
+        let before = app.mails().await.len();
+        app.as_app_from(&format!("198.51.100.{number}"), &shop, "signup", body).await;
+        sent += u32::from(app.mails().await.len() > before);
+    }
+    assert!(sent <= 30, "{sent}");
+}
+
+#[actix_web::test]
 async fn sec_029_a_new_code_does_not_reset_the_days_count() {
     let database = TestDatabase::sqlite();
     // So many new codes are asked for that only the count of the day can stop the guessing.
