@@ -124,12 +124,12 @@ async fn rotates(place: Place) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_opens_with_the_new_key_alone() {
+async fn sec_099_sqlite_opens_with_the_new_master_key_alone() {
     rotates(Place::sqlite()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_opens_with_the_new_key_alone() {
+async fn sec_099_postgres_opens_with_the_new_master_key_alone() {
     rotates(Place::postgres()).await;
 }
 

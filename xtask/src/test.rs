@@ -21,11 +21,8 @@ pub(crate) fn run(shell: &Shell, sqlite_only: bool, arguments: &[String]) -> any
         // The black-box tests run the binary that is there: it must be today's.
         xshell::cmd!(shell, "cargo build --quiet -p latchkey-server").run()?;
     }
-    let with_nextest = has("cargo-nextest");
-    let mail_python = crate::python::python(shell, "mail")?;
-    let mut tests = cargo(shell, cluster.as_ref());
-    tests.env("LATCHKEY_TEST_MAIL_PYTHON", mail_python);
-    if with_nextest {
+    let mut tests = tests(shell, cluster.as_ref())?;
+    if has("cargo-nextest") {
         tests.args(["nextest", "run", "--no-fail-fast", "--status-level", "pass"]).args(&selected);
         if sqlite_only {
             tests.args(["-E", "not test(postgres)"]);
@@ -58,8 +55,31 @@ pub(crate) fn run(shell: &Shell, sqlite_only: bool, arguments: &[String]) -> any
     if sqlite_only {
         say("PostgreSQL WAS LEFT OUT.");
     }
-    say(&format!("{} passed, {} failed", outcome.passed.len() + doc_tests, outcome.failed));
+    say(&format!("{} passed, {} failed", outcome.passed.len() + doc_tests, outcome.failed.len()));
     if tests_held && docs_held { Ok(()) } else { bail!("there are failures above") }
+}
+
+/// Runs the tests whose names hold this text, on both databases.
+pub(crate) fn named(shell: &Shell, text: &str) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::start()?;
+    let mut tests = tests(shell, Some(&cluster))?;
+    if has("cargo-nextest") {
+        tests.args(["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "pass", text]);
+    } else {
+        tests.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests", "--", text]);
+    }
+    let (held, printed) = shown(&mut tests)?;
+    let outcome = Outcome::of(&printed);
+    // What does not compile has run nothing.
+    if !held && outcome.failed.is_empty() { bail!("the tests did not run") } else { Ok(outcome) }
+}
+
+/// The command that runs tests, with what they need.
+fn tests(shell: &Shell, cluster: Option<&Cluster>) -> anyhow::Result<Command> {
+    let mail_python = crate::python::python(shell, "mail")?;
+    let mut tests = cargo(shell, cluster);
+    tests.env("LATCHKEY_TEST_MAIL_PYTHON", mail_python);
+    Ok(tests)
 }
 
 fn cargo(shell: &Shell, cluster: Option<&Cluster>) -> Command {
@@ -79,9 +99,9 @@ fn cargo(shell: &Shell, cluster: Option<&Cluster>) -> Command {
 }
 
 /// What a run of tests printed, counted.
-struct Outcome {
-    passed: Vec<String>,
-    failed: usize,
+pub(crate) struct Outcome {
+    pub(crate) passed: Vec<String>,
+    pub(crate) failed: BTreeSet<String>,
 }
 
 impl Outcome {
@@ -104,7 +124,7 @@ impl Outcome {
                 failed.insert(name.to_owned());
             }
         }
-        Self { passed, failed: failed.len() }
+        Self { passed, failed }
     }
 
     fn on(&self, database: &str) -> usize {
@@ -159,15 +179,17 @@ mod tests {
         let printed = "    PASS [   0.012s] (  1/3) latchkey-storage::conformance sqlite::user::x\n\
                        test postgres::user::x ... ok\n    FAIL [   0.1s] (  2/3) a b::c\ntest d ... FAILED\n    FAIL [   0.1s] (  2/3) a b::c\n";
         let outcome = Outcome::of(printed);
-        assert_eq!((outcome.passed.len(), outcome.failed), (2, 2));
+        assert_eq!((outcome.passed.len(), outcome.failed.len()), (2, 2));
         assert_eq!((outcome.on("sqlite"), outcome.on("postgres")), (1, 1));
         assert_eq!(passed_in_summary("test result: ok. 4 passed; 0 failed; 0 ignored"), Some(4));
     }
 
     #[test]
     fn a_test_that_runs_on_one_database_only_is_found() {
-        let names =
-            |names: &[&str]| Outcome { passed: names.iter().map(|n| (*n).to_owned()).collect(), failed: 0 };
+        let names = |names: &[&str]| Outcome {
+            passed: names.iter().map(|n| (*n).to_owned()).collect(),
+            failed: BTreeSet::new(),
+        };
         assert!(
             compare_suites(&names(&["login::sqlite::a", "login::postgres::a", "sqlite_has_files"])).is_ok()
         );
