@@ -2,7 +2,9 @@
 
 use actix_web::web::Data;
 use latchkey_domain::{Handle, SignupFlow};
-use latchkey_service::{CompleteSignUp, InviteSomebody, Refusal, Register, SignUp, SignedUp};
+use latchkey_service::{
+    CompleteSignUp, InviteSomebody, NewPassword, PressLink, Refusal, Register, SignUp, SignedUp,
+};
 use latchkey_storage::Store;
 
 use super::confirmation::done_page;
@@ -34,7 +36,11 @@ pub(crate) async fn complete_signup<S: Store>(
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let handle = fields.required("handle").map_err(ApiError::user)?;
     let code = fields.code("code").map_err(ApiError::user)?;
-    let complete = CompleteSignUp { handle: handle_of(handle)?, code };
+    // In flow link, elsewhere than the sign-up came from: see the page behind the link.
+    let has_password = fields.has("password") || fields.has("rawPassword");
+    let password = has_password.then(|| fields.password("password", "rawPassword")).transpose();
+    let password = password.map_err(ApiError::user)?.map(NewPassword::into_client);
+    let complete = PressLink { link: CompleteSignUp { handle: handle_of(handle)?, code }, password };
     let service = state.service.clone();
     let completed =
         run(Family::User, async move { service.complete_sign_up(identity.0, complete).await }).await?;

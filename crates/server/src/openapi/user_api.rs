@@ -85,10 +85,16 @@ pub(crate) const SIGNUP: Operation = Operation {
 };
 pub(crate) const COMPLETE_SIGNUP: Operation = Operation {
     summary: "Complete a sign-up with the code that was mailed",
-    about: "In the flow `link` the application's page is answered instead of tokens.",
-    fields: &[HANDLE, CODE],
+    about: "In the flow `link` the application's page is answered instead of tokens, and elsewhere than the sign-up came from it needs the password too.",
+    fields: &[HANDLE, CODE, PASSWORD, RAW_PASSWORD],
     answers: Answers::JsonOrPage(&[one::<TokensBody>]),
-    refuses: &[Refusal::SignupOff, Refusal::HandleTaken, Refusal::CodeExpired, Refusal::MetadataInvalid],
+    refuses: &[
+        Refusal::CredentialsWrong,
+        Refusal::SignupOff,
+        Refusal::HandleTaken,
+        Refusal::CodeExpired,
+        Refusal::MetadataInvalid,
+    ],
     ..OPERATION
 };
 pub(crate) const CONFIRMATION: Operation = Operation {

@@ -11,6 +11,7 @@ use crate::on_every_store;
 on_every_store!(
     sec_134_from_elsewhere_a_link_takes_the_password_of_its_sign_up,
     sec_134_wrong_passwords_close_a_link_for_who_typed_them_alone,
+    sec_134_the_post_of_the_protocol_takes_what_the_page_takes,
     sec_134_an_owner_who_signed_up_too_is_asked_before_a_strangers_sign_up,
     sec_134_the_application_says_where_the_password_is_asked_for,
     sec_034_opening_the_link_changes_nothing_and_its_button_completes,
@@ -160,6 +161,19 @@ async fn sec_134_from_elsewhere_a_link_takes_the_password_of_its_sign_up<S: Stor
     assert_eq!(app.as_app(&shop, "login", login).await.status, 200);
     let again = press_from(&app, "203.0.113.7", &fields, None).await;
     assert!(again.text().contains("confirmed already"));
+}
+
+async fn sec_134_the_post_of_the_protocol_takes_what_the_page_takes<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "ana@example.com").await;
+    let (_, fields) = link(&app).await;
+    let code = &fields.iter().find(|(name, _)| name == "code").unwrap().1;
+    let complete = |body: serde_json::Value| app.as_app_from("203.0.113.7", &shop, "completeSignup", body);
+    let with =
+        |name: &str, password: &str| json!({"handle": "ana@example.com", "code": code, name: password});
+    assert_eq!(complete(json!({"handle": "ana@example.com", "code": code})).await.error(), (400, 403));
+    assert_eq!(complete(with("rawPassword", "another")).await.error(), (400, 600));
+    let done = complete(with("password", PASSWORD)).await;
+    assert!(done.status == 200 && done.text().contains("is ready"), "{}", done.text());
 }
 
 async fn sec_134_wrong_passwords_close_a_link_for_who_typed_them_alone<S: Store>(app: TestApp<S>) {

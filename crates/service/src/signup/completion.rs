@@ -3,8 +3,8 @@
 
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
-    App, AppKey, ClientPassword, Code, CodeId, CodePurpose, Handle, LinkAsksPassword, Locale, Signup, Source,
-    TemplateName,
+    App, AppKey, ClientPassword, Code, CodeId, CodePurpose, Handle, LinkAsksPassword, Locale, Signup,
+    SignupFlow, Source, TemplateName,
 };
 use latchkey_notifiers::cleaned;
 use latchkey_storage::{Repositories, Store};
@@ -75,20 +75,29 @@ impl FoundAttempt {
 }
 
 impl<S: Store> Service<S> {
-    /// Completes a sign-up with the code that was mailed.
+    /// Completes a sign-up with the code that was mailed. In flow `link` it takes what the page behind the link takes.
     ///
     /// # Errors
     /// [`Refusal::InvalidData`] when no open attempt of the handle has this code, or too many wrong ones came
-    /// from here; [`Refusal::CodeExpired`]; [`Refusal::HandleTaken`] when it was completed before.
+    /// from here; [`Refusal::CodeExpired`]; [`Refusal::HandleTaken`] when it was completed before;
+    /// [`Refusal::MissingParameter`] and [`Refusal::CredentialsWrong`] in flow `link`, for the password.
     pub async fn complete_sign_up(
         &self,
         call: Call,
-        request: CompleteSignUp,
+        request: PressLink,
     ) -> Result<SignUpCompleted, ServiceError> {
-        let (act, call) = (call.act("completeSignup", Some(&request.handle)), &call);
+        let PressLink { link, password } = request;
+        let (act, call) = (call.act("completeSignup", Some(&link.handle)), &call);
         let completed = self.acting(act, Refusal::MissingParameter, |act| async move {
-            let found = self.find_by_code(call, request).await?;
-            self.make_user_of(found, (call.source, true), act).await
+            let (found, source) = (self.find_by_code(call, link).await?, call.source);
+            let is_theirs = match found.app.settings.signup_flow {
+                // The code came back to who asked for it, or from their mailbox by hand.
+                SignupFlow::None | SignupFlow::Code => true,
+                SignupFlow::Link => {
+                    self.check_link(&found, password, source).await?.ok_or(Refusal::MissingParameter)?
+                }
+            };
+            self.make_user_of(found, (source, is_theirs), act).await
         });
         self.refuse_late(completed).await
     }
@@ -119,16 +128,29 @@ impl<S: Store> Service<S> {
         let (act, call) = (call.act("completeSignup", Some(&link.handle)), &call);
         let pressed = self.acting(act, Refusal::MissingParameter, |act| async move {
             let found = self.find_by_code(call, link).await?;
-            let (is_own, source) = (found.is_own(), call.source);
-            let is_asked = self.asks_password(&found.app, is_own, source);
-            if is_asked {
-                let Some(password) = password else { return Ok(LinkPressed::AsksPassword) };
-                self.check_attempts_password(&found, password, source).await?;
-            }
-            let done = self.make_user_of(found, (source, is_own || is_asked), act).await?;
+            let Some(is_theirs) = self.check_link(&found, password, call.source).await? else {
+                return Ok(LinkPressed::AsksPassword);
+            };
+            let done = self.make_user_of(found, (call.source, is_theirs), act).await?;
             Ok(LinkPressed::Completed(Box::new(done)))
         });
         self.refuse_late(pressed).await
+    }
+
+    /// Whether a link completes its sign-up from here, with this password: says whether the address is one of theirs who
+    /// signed up. None where a password is needed and not there.
+    async fn check_link(
+        &self,
+        found: &FoundAttempt,
+        password: Option<ClientPassword>,
+        source: Source,
+    ) -> Result<Option<bool>, ServiceError> {
+        if !self.asks_password(&found.app, found.is_own(), source) {
+            return Ok(Some(found.is_own()));
+        }
+        let Some(password) = password else { return Ok(None) };
+        self.check_attempts_password(found, password, source).await?;
+        Ok(Some(true))
     }
 
     fn asks_password(&self, app: &App, is_own: bool, source: Source) -> bool {
