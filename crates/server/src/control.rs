@@ -240,6 +240,8 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
         Command::GoOnWithKeys => Ok(match service.go_on_with_keys().await? {
             KeyRotation::Waiting(time) => json!({"waiting": time.whole_seconds() + 1}),
             KeyRotation::Resealing(number) => json!({ "resealed": number }),
+            KeyRotation::HeldByClock => json!({"heldBy": "clock"}),
+            KeyRotation::HeldByImport => json!({"heldBy": "import"}),
             KeyRotation::Done => json!({"done": true}),
         }),
         Command::RunJobs => Ok(json!(service.run_jobs(operator).await?)),

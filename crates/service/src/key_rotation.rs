@@ -6,9 +6,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use latchkey_crypto::{KeyRing, KeyRingError, MasterKey, SealContext};
+use latchkey_crypto::{CryptoError, KeyRing, KeyRingError, MasterKey, SealContext};
 use latchkey_domain::{App, AppId, Sealed, ServerKey, ServerKeyPurpose};
-use latchkey_storage::{SealedCell, SealedColumn, Store};
+use latchkey_storage::{QuotaKey, SealedCell, SealedColumn, Store};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
@@ -31,6 +31,10 @@ pub enum KeyRotation {
     Waiting(Duration),
     /// What the old keys sealed is sealed anew: so many values by this process.
     Resealing(u64),
+    /// Everything is sealed anew, but the old keys stay: the clock has jumped and is not trusted yet.
+    HeldByClock,
+    /// The old keys stay for an import that was begun and is not whole.
+    HeldByImport,
     /// Nothing is sealed with old keys, and they are gone.
     Done,
 }
@@ -47,6 +51,11 @@ impl<S: Store> Service<S> {
     /// The server's keys, as they are used now.
     pub(crate) fn key_ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What changes the server's keys takes turns by this.
+    fn gate_of_keys(&self) -> Result<QuotaKey, ServiceError> {
+        self.counter(AppId::NONE, "keys.gate", &[], Duration::days(1))
     }
 
     async fn stored_keys(&self) -> Result<Vec<ServerKey>, ServiceError> {
@@ -74,9 +83,15 @@ impl<S: Store> Service<S> {
         }
         let rewrapped = KeyRing::rewrap(old, new, &keys, &*self.inner.entropy).map_err(internal)?;
         let entry = self.done(&Act::of_operator("rotateMasterKey", AppId::NONE, &operator))?;
+        let gate = self.gate_of_keys()?;
         self.inner
             .store
             .transact("keys.rewrap", move |repos| {
+                // Keys that came meanwhile would be left under the old master key.
+                repos.quotas().reserve(&gate, u32::MAX)?;
+                if !are_same(&repos.server_keys().list()?, &keys) {
+                    return Err(changed_meanwhile());
+                }
                 for (key, before) in rewrapped.iter().zip(&keys) {
                     if !repos.server_keys().rewrap(key, &before.wrapped)? {
                         return Err(changed_meanwhile());
@@ -134,13 +149,18 @@ impl<S: Store> Service<S> {
             .map_err(|error| ServiceError::Internal(error.into()))?;
         let mut act = Act::of_operator("rotateServerKeys", AppId::NONE, &operator);
         act.detail = ends_app_tokens.then(|| "app tokens too".to_owned());
-        let entry = self.done(&act)?;
+        let (entry, gate) = (self.done(&act)?, self.gate_of_keys()?);
         self.inner
             .store
             .transact("keys.begin", move |repos| {
-                let keys = repos.server_keys();
-                let stored = keys.list()?;
+                repos.quotas().reserve(&gate, u32::MAX)?;
+                let stored = repos.server_keys().list()?;
                 if served_from(&stored).is_none() {
+                    // Wrapped with another master key meanwhile, they would not go with the new ones.
+                    if !are_same(&stored, &keys) {
+                        return Err(changed_meanwhile());
+                    }
+                    let keys = repos.server_keys();
                     for key in &next {
                         if !keys.add(key)? {
                             return Err(changed_meanwhile());
@@ -183,10 +203,20 @@ impl<S: Store> Service<S> {
         if *pass == Some(from) && now < over {
             return Ok(KeyRotation::Waiting(over - now));
         }
+        // What an import holds in memory is sealed with the keys of when it began.
+        let imports = self
+            .inner
+            .store
+            .transact("keys.imports", |repos| repos.imports().list().map_err(ServiceError::from));
+        let has_imports = !imports.await?.is_empty();
+        let is_trusted = self.is_clock_trusted().await?;
+        if *pass == Some(from) && (has_imports || !is_trusted) {
+            return Ok(if has_imports { KeyRotation::HeldByImport } else { KeyRotation::HeldByClock });
+        }
         let service = self.clone();
         tokio::spawn(async move {
             match service.reseal_all().await {
-                Ok(0) if now >= over => {
+                Ok(0) if now >= over && !has_imports && is_trusted => {
                     if let Err(error) = service.drop_old_keys(from).await {
                         tracing::warn!(%error, "the server's old keys could not be removed");
                     }
@@ -201,17 +231,22 @@ impl<S: Store> Service<S> {
 
     /// Goes through everything that is sealed, and seals anew what old keys have sealed. Says how many values that were.
     async fn reseal_all(&self) -> Result<u64, ServiceError> {
-        let (mut resealed, mut before) = (0, None);
+        let (mut resealed, mut after) = (0, None);
         loop {
             let listed = self.inner.store.read("keys.apps", move |readers| {
-                readers.apps().list(before, APPS).map_err(ServiceError::from)
+                readers.sealed().apps(after, APPS).map_err(ServiceError::from)
             });
             let apps = listed.await?;
             let Some(last) = apps.last() else { return Ok(resealed) };
-            before = Some(last.id);
-            for app in apps {
-                let id = app.id;
-                resealed += self.reseal_settings(app).await?;
+            after = Some(*last);
+            for id in apps {
+                let found = self
+                    .inner
+                    .store
+                    .read("keys.app", move |readers| readers.apps().find(id).map_err(ServiceError::from));
+                if let Some(app) = found.await? {
+                    resealed += self.reseal_settings(app).await?;
+                }
                 for column in SealedColumn::ALL {
                     resealed += self.reseal_column(id, column).await?;
                 }
@@ -232,7 +267,7 @@ impl<S: Store> Service<S> {
             let mut anew = Vec::new();
             for cell in cells {
                 let context = SealContext { purpose: purpose_of(column), app_id, row: &cell.bound_to };
-                if let Some(value) = self.resealed(&context, &cell.value) {
+                if let Some(value) = self.resealed(&context, &cell.value)? {
                     anew.push((cell, value));
                 }
             }
@@ -244,17 +279,17 @@ impl<S: Store> Service<S> {
 
     /// A value under the key that seals now. None where it is under it already, or opens with no key: then it is lost
     /// already, and nobody is kept waiting for it.
-    fn resealed(&self, context: &SealContext<'_>, value: &Sealed) -> Option<Sealed> {
+    fn resealed(&self, context: &SealContext<'_>, value: &Sealed) -> Result<Option<Sealed>, ServiceError> {
         if value.as_bytes().is_empty() {
-            return None;
+            return Ok(None);
         }
-        let resealed = self.key_ring().reseal(context, value, &*self.inner.entropy);
-        resealed
-            .inspect_err(|error| {
+        match self.key_ring().reseal(context, value, &*self.inner.entropy) {
+            Err(error @ CryptoError::Unsealable) => {
                 tracing::error!(%error, purpose = context.purpose, app = %context.app_id, "a sealed value does not open");
-            })
-            .ok()
-            .flatten()
+                Ok(None)
+            }
+            resealed => Ok(resealed?),
+        }
     }
 
     async fn replace(
@@ -278,9 +313,12 @@ impl<S: Store> Service<S> {
     /// The accounts at providers that an application's settings hold.
     async fn reseal_settings(&self, app: App) -> Result<u64, ServiceError> {
         let id = app.id;
-        let anew = |context, value: Option<&Sealed>| value.and_then(|value| self.resealed(&context, value));
-        let sms = anew(sms::account_of(id), app.settings.sms_account.as_ref());
-        let mail = anew(outbox::mail_key_of(id), app.settings.mail_api_key.as_ref());
+        let anew = |context, value: Option<&Sealed>| match value {
+            Some(value) => self.resealed(&context, value),
+            None => Ok(None),
+        };
+        let sms = anew(sms::account_of(id), app.settings.sms_account.as_ref())?;
+        let mail = anew(outbox::mail_key_of(id), app.settings.mail_api_key.as_ref())?;
         let written = u64::from(sms.is_some()) + u64::from(mail.is_some());
         if written == 0 {
             return Ok(0);
@@ -315,15 +353,12 @@ impl<S: Store> Service<S> {
 
     /// Removes the keys that nothing needs any more. Of digests the first stays: see [`KeyRing::lasting_digests`].
     async fn drop_old_keys(&self, from: OffsetDateTime) -> Result<(), ServiceError> {
-        // Other instances may still use them if it is not as late as the clock says.
-        if !self.is_clock_trusted().await? {
-            return Ok(());
-        }
-        let now = self.inner.clock.now();
+        let (now, gate) = (self.inner.clock.now(), self.gate_of_keys()?);
         let entry = self.done(&Act::of_server("rotateServerKeys.done", AppId::NONE))?;
         self.inner
             .store
             .transact("keys.drop", move |repos| {
+                repos.quotas().reserve(&gate, u32::MAX)?;
                 let stored = repos.server_keys().list()?;
                 if served_from(&stored) != Some(from) {
                     return Ok(());
@@ -369,6 +404,14 @@ fn purpose_of(column: SealedColumn) -> &'static str {
         SealedColumn::AppKey => signing::SEALED_AS,
         SealedColumn::Message => payload::SEALED_AS,
     }
+}
+
+/// Whether these are the same keys, wrapped the same way.
+fn are_same(some: &[ServerKey], others: &[ServerKey]) -> bool {
+    let of = |keys: &[ServerKey]| -> Vec<_> {
+        keys.iter().map(|key| (key.id, key.wrapped.as_bytes().to_vec())).collect()
+    };
+    of(some) == of(others)
 }
 
 fn changed_meanwhile() -> ServiceError {

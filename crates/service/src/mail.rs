@@ -261,7 +261,7 @@ impl<S: Store> Service<S> {
 
     /// Whose a message is, for when they are removed.
     pub(crate) fn recipient(&self, handle: &Handle) -> Result<KeyedDigest, ServiceError> {
-        Ok(self.key_ring().digests().digest("recipient", &[handle.key().as_bytes()])?)
+        Ok(self.key_ring().lasting_digests().digest("recipient", &[handle.key().as_bytes()])?)
     }
 
     /// A message to be added within the unit of work that promises it.

@@ -5,6 +5,7 @@ use latchkey_domain::{AppId, AppKey, KeyState, key_state};
 use latchkey_storage::{Expired, Store};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::app_settings::move_revision;
 use crate::audit::Act;
@@ -30,20 +31,29 @@ impl<S: Store> Service<S> {
     /// Does what is due, every minute, until `stop` says so. What another instance may have changed is looked at every
     /// other second.
     pub async fn keep_up(&self, mut stop: watch::Receiver<bool>) {
+        let mut purging: Option<JoinHandle<()>> = None;
         // Not at once: a clock that is wrong at the start of a machine is set right soon after.
         for turn in 1_u32.. {
             if *stop.borrow() {
-                return;
+                break;
+            }
+            // Beside: it may take long, and the looks must not.
+            if turn % TURNS_A_MINUTE == 0 && purging.as_ref().is_none_or(JoinHandle::is_finished) {
+                let service = self.clone();
+                purging = Some(tokio::spawn(async move {
+                    if let Err(error) = service.purge_if_due().await {
+                        tracing::warn!(%error, "what is over could not be removed");
+                    }
+                }));
             }
             // In a task of its own: whatever becomes of it, the next turn comes.
             let service = self.clone();
             let work = async move {
+                // First what must not wait for anything else.
+                let keys = service.go_on_with_keys().await;
                 service.look_for_old_servers().await?;
                 service.is_clock_trusted().await?;
-                if turn % TURNS_A_MINUTE == 0 {
-                    service.purge_if_due().await?;
-                }
-                service.go_on_with_keys().await
+                keys.map(|_| ())
             };
             match tokio::spawn(work).await {
                 Ok(Ok(_)) => {}
@@ -58,6 +68,9 @@ impl<S: Store> Service<S> {
                 _ = stop.changed() => {}
                 () = tokio::time::sleep(std::time::Duration::from_secs(60) / TURNS_A_MINUTE) => {}
             }
+        }
+        if let Some(purging) = purging {
+            let _ = purging.await;
         }
     }
 

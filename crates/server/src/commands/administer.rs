@@ -122,6 +122,16 @@ fn rotate_server(settings: &Settings, app_tokens: bool) -> Result<(), StartError
         loop {
             let state = link.call(Command::GoOnWithKeys).await?;
             let told = match (state.get("waiting").and_then(Value::as_i64), state.get("resealed")) {
+                _ if state.get("heldBy").is_some_and(|by| by == "clock") => {
+                    "The old keys stay until the clock, which has jumped, is trusted: latchkey jobs run --now says that \
+                     it is right."
+                        .to_owned()
+                }
+                _ if state.get("heldBy").is_some() => {
+                    "The old keys stay for an import that is not whole: finish it (latchkey import list), or remove its \
+                     application."
+                        .to_owned()
+                }
                 (Some(_), _) => "Waiting until every instance uses the new keys.".to_owned(),
                 (None, Some(number)) => {
                     format!("Sealing anew what the old keys sealed: {number} values so far.")

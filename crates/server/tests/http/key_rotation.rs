@@ -1,6 +1,7 @@
 //! New keys of the server, while it serves: for when the database and the master key have leaked.
 
-use latchkey_domain::{AppId, ServerKeyPurpose};
+use latchkey_crypto::MasterKey;
+use latchkey_domain::{AppId, ImportMark, SeededEntropy, ServerKeyPurpose};
 use latchkey_service::{KeyRotation, Operator};
 use latchkey_storage::{SealedColumn, Store};
 use serde_json::json;
@@ -14,6 +15,9 @@ on_every_store!(
     sec_135_app_tokens_end_where_the_operator_says_so,
     sec_135_another_instance_goes_on_where_one_stopped,
     sec_135_what_lives_briefly_ends_with_the_old_digests,
+    sec_135_an_import_that_is_not_whole_keeps_the_old_keys,
+    sec_135_a_clock_that_jumped_keeps_the_old_keys,
+    sec_135_both_changes_at_once_leave_one_master_key,
 );
 
 const ANA: &str = "ana@example.com";
@@ -187,4 +191,63 @@ async fn sec_135_what_lives_briefly_ends_with_the_old_digests<S: Store>(app: Tes
     let code = app.code_for(ANA).await;
     let complete = json!({"handle": ANA, "code": code});
     assert_eq!(app.as_app(&shop, "completeSignup", complete).await.status, 200);
+}
+
+async fn sec_135_an_import_that_is_not_whole_keeps_the_old_keys<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, ANA).await;
+    let mut arriving = app.service.find_app(shop.id.parse().unwrap()).await.unwrap().app;
+    let id = AppId::from_bytes([9; 16]);
+    (arriving.id, arriving.issuer) = (id, "https://elsewhere.example".to_owned());
+    arriving.name = latchkey_domain::AppName::parse("Arriving").unwrap();
+    let mark = ImportMark {
+        app_id: id,
+        source: [7; 32],
+        done: 0,
+        began_at: app.clock_now(),
+        updated_at: app.clock_now(),
+    };
+    let (began, begun) = (arriving.clone(), mark.clone());
+    assert!(app.store.transact("test", move |repos| repos.imports().begin(&began, &begun)).await.unwrap());
+    // A user who was brought in already, under the old key.
+    let shop_id: AppId = shop.id.parse().unwrap();
+    let handle = latchkey_domain::Handle::parse(ANA).unwrap();
+    let user = app.store.read("test", move |readers| readers.users().find_by_handle(shop_id, &handle)).await;
+    let mut user = user.unwrap().unwrap();
+    user.app_id = id;
+    app.store.transact("test", move |repos| repos.imports().add_user(&user)).await.unwrap();
+
+    begin(&app, false).await;
+    app.clock.advance(Duration::seconds(61));
+    settled(&app).await;
+    app.clock.advance(Duration::seconds(61));
+    assert_eq!(settled(&app).await, KeyRotation::HeldByImport);
+    assert_eq!(generations(&app, ServerKeyPurpose::Data).await, [1, 2]);
+    assert!(app.store.transact("test", move |repos| repos.imports().reveal(&arriving)).await.unwrap());
+    assert_eq!(settled(&app).await, KeyRotation::Done);
+}
+
+async fn sec_135_a_clock_that_jumped_keeps_the_old_keys<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, ANA).await;
+    begin(&app, false).await;
+    app.service.purge_if_due().await.unwrap();
+    app.clock.jump(Duration::days(2));
+    assert_eq!(settled(&app).await, KeyRotation::HeldByClock);
+    assert_eq!(generations(&app, ServerKeyPurpose::Data).await, [1, 2]);
+    app.service.run_jobs(Operator::command_line()).await.unwrap();
+    assert_eq!(settled(&app).await, KeyRotation::Done);
+    assert_eq!(app.log_in(&shop, ANA).await.status, 200);
+}
+
+async fn sec_135_both_changes_at_once_leave_one_master_key<S: Store>(app: TestApp<S>) {
+    let [old, new] = [42, 43].map(|seed| MasterKey::generate(&SeededEntropy::new(seed)).unwrap());
+    let operator = Operator::command_line();
+    let (master, server) = tokio::join!(
+        app.service.rotate_master(operator.clone(), &old, &new),
+        app.service.rotate_server_keys(operator, false),
+    );
+    assert!(master.is_ok() || server.is_ok());
+    let opens = [app.service.opens_with(&old).await.unwrap(), app.service.opens_with(&new).await.unwrap()];
+    assert_eq!(opens, [master.is_err(), master.is_ok()], "{master:?} {server:?}");
 }

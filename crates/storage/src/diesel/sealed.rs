@@ -5,7 +5,7 @@ use latchkey_domain::{AppId, Sealed};
 
 use super::connection::{Unit, on_backend};
 use super::convert::Column;
-use super::schema::{app_keys, outbox, signups, users};
+use super::schema::{app_keys, apps, outbox, signups, users};
 use crate::{SealedCell, SealedColumn, SealedReader, SealedRepository, StorageError};
 
 /// Values of one column, with the names of their rows and what they are bound to.
@@ -35,6 +35,17 @@ macro_rules! replace {
 }
 
 impl SealedReader for Unit<'_> {
+    fn apps(&mut self, after: Option<AppId>, limit: u32) -> Result<Vec<AppId>, StorageError> {
+        let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+        let ids: Vec<Vec<u8>> = on_backend!(self, conn => apps::table
+            .filter(apps::id.gt(after.as_slice()))
+            .order(apps::id)
+            .limit(i64::from(limit))
+            .select(apps::id)
+            .load(conn))?;
+        ids.iter().map(|id| Column("apps", "id").bytes(id).map(AppId::from_bytes)).collect()
+    }
+
     fn list(
         &mut self,
         column: SealedColumn,

@@ -47,6 +47,13 @@ pub struct SealedCell {
 
 /// Reads what is sealed.
 pub trait SealedReader {
+    /// At most `limit` applications in the order of their ids, those after `after`: all of them, one that is being brought
+    /// in or cannot be read included.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn apps(&mut self, after: Option<AppId>, limit: u32) -> Result<Vec<AppId>, StorageError>;
+
     /// At most `limit` values of an application's column, ordered by row, those after the row `after`. A column without
     /// a value is left out.
     ///
