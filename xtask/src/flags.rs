@@ -23,7 +23,12 @@ xflags::xflags! {
         }
         /// Look at the pages in headless Chromium.
         cmd browser {}
-        /// Print every security requirement with the tests that prove it.
+        /// Run the tests of the security requirements, and print which requirements they prove.
         cmd security {}
+        /// Change the code in small ways and see whether a test notices: hours, and it goes on where it was stopped.
+        cmd mutants {
+            /// One part: domain, crypto or service.
+            optional part: String
+        }
     }
 }

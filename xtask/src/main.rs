@@ -6,6 +6,7 @@ mod cluster;
 mod flags;
 mod fuzz_api;
 mod interop;
+mod mutants;
 mod python;
 mod run;
 mod security;
@@ -28,6 +29,7 @@ fn main() -> anyhow::Result<()> {
         flags::XtaskCmd::Interop(_) => interop::run(&shell),
         flags::XtaskCmd::FuzzApi(fuzz) => fuzz_api::run(&shell, fuzz.seconds),
         flags::XtaskCmd::Security(_) => security::run(&shell),
+        flags::XtaskCmd::Mutants(mutants) => mutants::run(&shell, mutants.part.as_deref()),
     }
 }
 

@@ -1,0 +1,1 @@
+{"refused":"the server's keys were changed meanwhile: try again"}
