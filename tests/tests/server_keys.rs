@@ -6,8 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
-use latchkey_test_support::DatabaseLocation;
+use diesel::{Connection as _, RunQueryDsl as _, SqliteConnection};
 use latchkey_tests::{Place, Server, app_token_in};
 
 #[derive(diesel::QueryableByName)]
@@ -18,19 +17,22 @@ struct Wrapped {
 
 const WRAPPED: &str = "SELECT wrapped FROM server_keys ORDER BY purpose, generation";
 
+/// What a query finds in the place's database, whichever it is.
+fn rows<T>(place: &Place, query: &str) -> Vec<T>
+where
+    T: diesel::QueryableByName<diesel::sqlite::Sqlite> + diesel::QueryableByName<diesel::pg::Pg> + 'static,
+{
+    if let Some(database) = place.database() {
+        return diesel::sql_query(query).load(&mut database.sql().unwrap()).unwrap();
+    }
+    let path = place.data().join("latchkey.db");
+    let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+    let _ = diesel::sql_query("PRAGMA busy_timeout = 5000").execute(&mut connection);
+    diesel::sql_query(query).load(&mut connection).unwrap()
+}
+
 fn wrapped(place: &Place) -> Vec<Vec<u8>> {
-    let rows: Vec<Wrapped> = match place.database().map(latchkey_test_support::TestDatabase::location) {
-        Some(DatabaseLocation::Server(url)) => {
-            let mut connection = PgConnection::establish(url).unwrap();
-            diesel::sql_query(WRAPPED).load(&mut connection).unwrap()
-        }
-        _ => {
-            let path = place.data().join("latchkey.db");
-            let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-            diesel::sql_query(WRAPPED).load(&mut connection).unwrap()
-        }
-    };
-    rows.into_iter().map(|row| row.wrapped).collect()
+    rows::<Wrapped>(place, WRAPPED).into_iter().map(|row| row.wrapped).collect()
 }
 
 fn kill(pid: u32) {
@@ -141,16 +143,7 @@ fn data_keys(place: &Place) -> Vec<i64> {
         generation: i64,
     }
     let query = "SELECT generation FROM server_keys WHERE purpose = 'data' ORDER BY generation";
-    let rows: Vec<Generation> = match place.database() {
-        Some(database) => diesel::sql_query(query).load(&mut database.sql().unwrap()).unwrap(),
-        None => {
-            let path = place.data().join("latchkey.db");
-            let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-            let _ = diesel::sql_query("PRAGMA busy_timeout = 5000").execute(&mut connection);
-            diesel::sql_query(query).load(&mut connection).unwrap()
-        }
-    };
-    rows.into_iter().map(|row| row.generation).collect()
+    rows::<Generation>(place, query).into_iter().map(|row| row.generation).collect()
 }
 
 /// Waits until the old keys are gone: the server goes on by itself.
@@ -169,7 +162,7 @@ async fn replaces_the_servers_keys(place: Place) {
     let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
     let secret = place.printed(&["token", "server"]);
     let mut made = Vec::new();
-    // Stopped all the time: begun, before it is used, while everything is sealed anew, before the old keys
+    // Stopped all the time: begun, before it is used, while values are resealed, before the old keys
     // are removed.
     let mut round = 0;
     while round < 8 || data_keys(&place).len() > 1 {

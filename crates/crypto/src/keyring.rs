@@ -165,7 +165,7 @@ impl KeyRing {
         self.state == state_of(keys, now)
     }
 
-    /// Seals a value anew that another key than the present one has sealed. None where the present one did.
+    /// Opens a value that an older key sealed, and seals it with the present key. None if the present key sealed it.
     ///
     /// # Errors
     /// As [`KeyRing::open_sealed`] and [`KeyRing::seal`].
@@ -352,7 +352,7 @@ mod tests {
         }
         let moved = SealContext { row: b"s", ..of };
         assert!(after.reseal(&moved, &old, &entropy).is_err());
-        // Without the old data key, what was not sealed anew is lost.
+        // Once the old data key is gone, only resealed values can be opened.
         let is_old = |key: &ServerKey| key.purpose == ServerKeyPurpose::Data && key.generation == 1;
         let left: Vec<_> = keys.iter().filter(|key| !is_old(key)).cloned().collect();
         assert!(ring(&left, 60).open_sealed(&of, &old).is_err());

@@ -4,7 +4,7 @@
 use crate::html::text_of;
 use crate::html_scanner::{Found, Place, Scanner};
 
-/// Whoever reads one of these values can take the account over.
+/// Anyone who reads one of these values can take over the account.
 const SECRETS: [&str; 2] = ["%CODE%", "%LINK%"];
 
 /// Elements whose content mail programs parse in different ways.

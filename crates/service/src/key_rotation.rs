@@ -1,7 +1,7 @@
-//! New keys of the server itself: another master key, or, where the database and the master key have leaked, other keys
-//! under it. The next keys are stored first and serve when every instance has had the time to learn of them; then
-//! everything sealed is sealed anew, a batch at a time, while the server serves; then the old keys are removed. The rows
-//! say how far it is: whoever stops it in the middle finds it going on at the next start.
+//! Rotation of the server's own keys: of the master key, or, after a leak, of the keys that it wraps. New keys are stored
+//! first and used once every instance has had time to load them. Then all sealed values are resealed in batches while the
+//! server runs, and the old keys are removed. The progress is in the database, so a rotation that was interrupted continues
+//! at the next start.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -17,7 +17,7 @@ use crate::context::RACES;
 use crate::{Operator, Refusal, Service, ServiceError};
 use crate::{hashing, outbox, payload, second_factor, signing, sms};
 
-/// How many values are sealed anew in one unit of work.
+/// How many values are resealed in one unit of work.
 const BATCH: u32 = 100;
 /// More server secrets than a server has.
 const MOST_LISTED: u32 = 100_000;
@@ -29,9 +29,9 @@ const APPS: u32 = 100;
 pub enum KeyRotation {
     /// Others still have to learn of the new keys, or to end what they do with the old ones: for so long at least.
     Waiting(Duration),
-    /// What the old keys sealed is sealed anew: so many values by this process.
+    /// Values are being resealed; how many this process has done so far.
     Resealing(u64),
-    /// Everything is sealed anew, but the old keys stay: the clock has jumped and is not trusted yet.
+    /// Everything is resealed, but the old keys stay: the clock has jumped and is not trusted yet.
     HeldByClock,
     /// The old keys stay for an import that was begun and is not whole.
     HeldByImport,
@@ -223,7 +223,7 @@ impl<S: Store> Service<S> {
                 }
                 Ok(0) => *pass = Some(from),
                 Ok(_) => *pass = None,
-                Err(error) => tracing::warn!(%error, "what is sealed with old keys could not be sealed anew"),
+                Err(error) => tracing::warn!(%error, "resealing with the new keys failed"),
             }
         });
         Ok(KeyRotation::Resealing(self.inner.resealing.resealed.load(Ordering::Relaxed)))

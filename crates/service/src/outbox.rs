@@ -217,7 +217,7 @@ impl<S: Store> Service<S> {
         let json = self
             .key_ring()
             .open_sealed(&context, &message.payload)
-            // It may have been sealed anew since it was read: the next time, it is read again.
+            // It may have been resealed since it was read. The next try reads it again.
             .map_err(|_| NotifyError::Unavailable("the message does not open".to_owned()))?;
         let app_id = message.app_id;
         let app = self

@@ -134,7 +134,7 @@ fn rotate_server(settings: &Settings, app_tokens: bool) -> Result<(), StartError
                 }
                 (Some(_), _) => "Waiting until every instance uses the new keys.".to_owned(),
                 (None, Some(number)) => {
-                    format!("Sealing anew what the old keys sealed: {number} values so far.")
+                    format!("Resealing with the new keys: {number} values so far.")
                 }
                 (None, None) => break,
             };

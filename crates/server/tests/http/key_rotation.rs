@@ -184,7 +184,7 @@ async fn sec_135_what_lives_briefly_ends_with_the_old_digests<S: Store>(app: Tes
     let code = app.code_for(ANA).await;
     begin(&app, false).await;
     finished(&app).await;
-    // Whoever has the old root finds six digits from their digest.
+    // With the old root, a six-digit code can be found from its digest by trying all of them.
     let complete = json!({"handle": ANA, "code": code});
     assert_eq!(app.as_app(&shop, "completeSignup", complete).await.error(), (400, 602));
     app.as_app(&shop, "signup", sign_up).await;
@@ -209,7 +209,7 @@ async fn sec_135_an_import_that_is_not_whole_keeps_the_old_keys<S: Store>(app: T
     };
     let (began, begun) = (arriving.clone(), mark.clone());
     assert!(app.store.transact("test", move |repos| repos.imports().begin(&began, &begun)).await.unwrap());
-    // A user who was brought in already, under the old key.
+    // This user was imported before the change, so the old key sealed the password hash.
     let shop_id: AppId = shop.id.parse().unwrap();
     let handle = latchkey_domain::Handle::parse(ANA).unwrap();
     let user = app.store.read("test", move |readers| readers.users().find_by_handle(shop_id, &handle)).await;

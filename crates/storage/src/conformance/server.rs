@@ -37,7 +37,7 @@ pub async fn keys_of_one_generation_are_added_once(store: impl Store) {
     assert_eq!(found.len(), 1);
 }
 
-/// What is sealed is found column by column, and sealed anew only where nobody changed it meanwhile.
+/// Sealed values are listed column by column, and replaced only if they have not changed since.
 pub async fn what_is_sealed_is_replaced_unless_it_changed(store: impl Store) {
     let (app_id, elsewhere) = (stored_app(&store, 1).await.id, stored_app(&store, 2).await.id);
     for number in 1..=5 {
