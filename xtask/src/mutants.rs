@@ -76,6 +76,7 @@ pub(crate) fn run(shell: &Shell, wanted: Option<&str>) -> anyhow::Result<()> {
     for part in parts {
         let folder = root.join("target/mutants").join(part.name);
         std::fs::create_dir_all(&folder)?;
+        remember_unviable(&folder)?;
         let mut command = Command::new("cargo");
         command.current_dir(&root).args(["mutants", "--iterate", "--no-shuffle", "--colors", "never"]);
         command.arg("--output").arg(&folder).args(part.chosen);
@@ -86,7 +87,8 @@ pub(crate) fn run(shell: &Shell, wanted: Option<&str>) -> anyhow::Result<()> {
         }
         command.env("INSTA_UPDATE", "no").arg("--").args(part.tests);
         shown(&mut command)?;
-        let found = Found::in_folder(&folder.join("mutants.out"))?;
+        remember_unviable(&folder)?;
+        let found = Found::in_folder(&folder)?;
         write_result(&root, part.name, &found)?;
         say(&format!("{}: {}", part.name, found.told()));
         mistakes.extend(found.mistakes(part.name, &reasons));
@@ -104,15 +106,13 @@ struct Found {
 
 impl Found {
     fn in_folder(folder: &Path) -> anyhow::Result<Self> {
-        let lines = |name: &str| -> BTreeSet<String> {
-            let text = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-            text.lines().map(str::to_owned).collect()
-        };
+        let out = folder.join("mutants.out");
+        let lines = |name: &str| lines_of(&out.join(name));
         let mut caught = lines("caught.txt");
         // One that never ends is noticed as well.
         caught.extend(lines("timeout.txt"));
-        let unviable = lines("unviable.txt");
-        // What an earlier run has settled is one list.
+        let unviable = lines_of(&folder.join(UNVIABLE));
+        // cargo-mutants lists all that earlier runs settled as caught, also what did not compile.
         caught.extend(lines("previously_caught.txt").difference(&unviable).cloned());
         let missed = lines("missed.txt");
         if caught.is_empty() && missed.is_empty() {
@@ -141,6 +141,21 @@ impl Found {
         mistakes.extend(silent.map(|name| format!("{part}: no reason in xtask/survivors.txt for {name}")));
         mistakes
     }
+}
+
+/// The mutants that did not compile in any run, which cargo-mutants forgets.
+const UNVIABLE: &str = "unviable.txt";
+
+/// Adds those of the last run, which may have been stopped.
+fn remember_unviable(folder: &Path) -> anyhow::Result<()> {
+    let mut all = lines_of(&folder.join(UNVIABLE));
+    all.extend(lines_of(&folder.join("mutants.out").join("unviable.txt")));
+    let text: String = all.iter().map(|name| format!("{name}\n")).collect();
+    Ok(std::fs::write(folder.join(UNVIABLE), text)?)
+}
+
+fn lines_of(file: &Path) -> BTreeSet<String> {
+    std::fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 /// A mutant without its line and column, which move with every change: its file and what was changed.
@@ -179,6 +194,22 @@ fn write_result(root: &Path, part: &str, found: &Found) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_did_not_compile_in_an_earlier_run_is_not_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mutants.out");
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(out.join("unviable.txt"), "a\n").unwrap();
+        remember_unviable(folder.path()).unwrap();
+        // The next run knows it as settled only.
+        std::fs::write(out.join("unviable.txt"), "").unwrap();
+        std::fs::write(out.join("previously_caught.txt"), "a\nb\n").unwrap();
+        std::fs::write(out.join("missed.txt"), "c\n").unwrap();
+        remember_unviable(folder.path()).unwrap();
+        let found = Found::in_folder(folder.path()).unwrap();
+        assert_eq!(found.told(), "1 of 2 mutants noticed (50 %), 1 do not compile");
+    }
 
     #[test]
     fn a_survivor_needs_a_reason_that_moves_with_the_code() {
