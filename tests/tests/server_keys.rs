@@ -222,6 +222,23 @@ async fn sec_135_the_servers_keys_are_replaced_on_postgres() {
     replaces_the_servers_keys(Place::postgres()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_135_an_instance_without_the_present_master_key_stops() {
+    let place = Place::postgres().with("LATCHKEY__KEYS__ROTATION_SECONDS", "5");
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let old = place.data().join("old.key");
+    std::fs::copy(place.data().join("master.key"), &old).unwrap();
+    let behind = place.second().with("LATCHKEY__KEYS__MASTER_KEY_FILE", old.to_str().unwrap());
+    let mut behind = behind.start();
+    let _ = place.printed(&["keys", "rotate-master"]);
+    let server = place.start();
+    assert_eq!(behind.sign_up(&token, "ana@example.com").await.unwrap().0, 200);
+    let _ = place.printed(&["keys", "rotate-server"]);
+    assert_eq!(behind.terminate(), Some(78), "it has stopped by itself: {}", behind.log());
+    assert!(behind.log().contains("present master key"), "{}", behind.log());
+    assert_eq!(server.log_in(&token, "ana@example.com").await.unwrap().0, 200);
+}
+
 #[test]
 fn a_key_in_the_settings_is_replaced_by_its_operator() {
     let old = "ab".repeat(32);

@@ -39,7 +39,10 @@ pub struct KeyRing {
     lasting: DigestRoot,
     tokens: TokenKeys,
     state: Vec<(ServerKeyId, Use)>,
+    opened: Vec<(ServerKeyId, Secret)>,
 }
+
+type Secret = Zeroizing<[u8; 32]>;
 
 /// What a key is there for at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,32 +133,50 @@ impl KeyRing {
     /// [`KeyRingError::WrongMasterKey`] when another master key wrapped them.
     pub fn open(master: &MasterKey, keys: &[ServerKey], now: OffsetDateTime) -> Result<Self, KeyRingError> {
         let wrapping = master.wrapping_key()?;
+        let opened = keys.iter().map(|key| Ok((key.id, unwrap(&wrapping, key)?)));
+        Self::of_opened(keys, opened.collect::<Result<_, KeyRingError>>()?, now)
+    }
+
+    /// The ring of these keys at another moment, without the master key. None where one of them was never opened.
+    ///
+    /// # Errors
+    /// [`KeyRingError::Missing`].
+    pub fn at(&self, keys: &[ServerKey], now: OffsetDateTime) -> Result<Option<Self>, KeyRingError> {
+        let known = |key: &ServerKey| self.opened.iter().find(|(id, _)| *id == key.id).cloned();
+        let opened: Option<Vec<_>> = keys.iter().map(known).collect();
+        opened.map(|opened| Self::of_opened(keys, opened, now)).transpose()
+    }
+
+    /// `opened` are the same keys in the same order.
+    fn of_opened(
+        keys: &[ServerKey],
+        opened: Vec<(ServerKeyId, Secret)>,
+        now: OffsetDateTime,
+    ) -> Result<Self, KeyRingError> {
         let state = state_of(keys, now);
-        let of = |purpose, wanted| {
-            let uses = keys.iter().zip(&state);
-            let found = uses.filter(move |(key, (_, is))| key.purpose == purpose && *is == wanted);
-            found.map(|(key, _)| unwrap(&wrapping, key)).collect::<Result<Vec<_>, _>>()
+        let all =
+            || keys.iter().zip(&opened).zip(&state).map(|((key, (_, secret)), (_, is))| (key, secret, *is));
+        let of = |purpose, wanted| -> Vec<Secret> {
+            let found = all().filter(|(key, _, is)| key.purpose == purpose && *is == wanted);
+            found.map(|(_, secret, _)| secret.clone()).collect()
         };
-        let serves = |purpose| of(purpose, Use::Serves)?.pop().ok_or(KeyRingError::Missing(purpose));
-        let is_data = |key: &&ServerKey| key.purpose == ServerKeyPurpose::Data;
-        let mut data = keys
-            .iter()
-            .filter(is_data)
-            .map(|key| Ok(SealingKey::new(*key.id.as_bytes(), unwrap(&wrapping, key)?)))
-            .collect::<Result<Vec<_>, KeyRingError>>()?;
-        let seals = keys.iter().zip(&state).filter(|(key, _)| is_data(key));
-        let first = seals.map(|(_, (_, is))| *is).position(|is| is == Use::Serves);
-        data.swap(0, first.ok_or(KeyRingError::Missing(ServerKeyPurpose::Data))?);
+        let serves = |purpose| of(purpose, Use::Serves).pop().ok_or(KeyRingError::Missing(purpose));
+        let with = |purpose| all().filter(move |(key, _, _)| key.purpose == purpose);
+        let data = || with(ServerKeyPurpose::Data);
+        let seals = data().position(|(_, _, is)| is == Use::Serves);
+        let mut data: Vec<_> =
+            data().map(|(key, secret, _)| SealingKey::new(*key.id.as_bytes(), secret.clone())).collect();
+        data.swap(0, seals.ok_or(KeyRingError::Missing(ServerKeyPurpose::Data))?);
         let digest = serves(ServerKeyPurpose::Digest)?;
-        let oldest = keys.iter().filter(|key| key.purpose == ServerKeyPurpose::Digest);
-        let oldest = oldest.min_by_key(|key| key.generation).map(|key| unwrap(&wrapping, key)).transpose()?;
+        let oldest = with(ServerKeyPurpose::Digest).min_by_key(|(key, _, _)| key.generation);
         let token = ServerKeyPurpose::Token;
         Ok(Self {
             data,
-            lasting: DigestRoot::new(oldest.as_ref().unwrap_or(&digest)),
+            lasting: DigestRoot::new(oldest.map_or(&digest, |(_, secret, _)| secret)),
+            tokens: TokenKeys::from_seeds(&serves(token)?, &of(token, Use::Next), &of(token, Use::Old))?,
             digest: DigestRoot::new(&digest),
-            tokens: TokenKeys::from_seeds(&serves(token)?, &of(token, Use::Next)?, &of(token, Use::Old)?)?,
             state,
+            opened,
         })
     }
 
@@ -403,6 +424,13 @@ mod tests {
         assert!(ring(&first, 0).is_of(&first, at(99)));
         assert!(!ring(&first, 0).is_of(&both, at(0)));
         assert!(ring(&both, 0).is_of(&both, at(59)) && !ring(&both, 0).is_of(&both, at(60)));
+        // What was opened once needs no master key for another moment.
+        let later = ring(&both, 0).at(&both, at(60)).unwrap().unwrap();
+        assert!(later.is_of(&both, at(60)));
+        let digest = |ring: &KeyRing| ring.digests().digest("x", &[b"y"]).unwrap();
+        assert!(crate::digests_match(&digest(&later), &digest(&ring(&both, 60))));
+        assert!(ring(&both, 0).at(&both[3..], at(60)).unwrap().is_some());
+        assert!(ring(&first, 0).at(&both, at(60)).unwrap().is_none());
         // A clock before everything still has keys that serve, and another master key makes none.
         assert!(ring(&both[3..], -5).is_of(&both[3..], at(0)));
         assert!(matches!(

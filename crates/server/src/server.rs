@@ -119,8 +119,7 @@ impl Server {
         let failed = |error: std::io::Error| StartError::Unavailable(format!("the listener failed: {error}"));
         system.block_on(async move {
             let (stop, stopped) = tokio::sync::watch::channel(false);
-            let (service, upkeep_stopped) = (opened.service.clone(), stopped.clone());
-            let upkeep = tokio::spawn(async move { service.keep_up(upkeep_stopped).await });
+            let upkeep_stopped = stopped.clone();
             let service = opened.service.clone();
             let outbox = tokio::spawn(async move { service.work_off_outbox(stopped).await });
             let patience = Duration::from_secs(http.settings.server.shutdown_seconds);
@@ -133,6 +132,15 @@ impl Server {
                 .transpose()?;
             let server = http_server(http, &opened).map_err(failed)?;
             started(server.handle());
+            let (service, handle) = (opened.service.clone(), server.handle());
+            let upkeep = tokio::spawn(async move {
+                let kept = service.keep_up(upkeep_stopped).await;
+                if let Err(error) = &kept {
+                    tracing::error!(%error, "the server stops");
+                    handle.stop(true).await;
+                }
+                kept
+            });
             let served = server.await.map_err(failed);
             if let Some(control) = control {
                 control.stop(true).await;
@@ -140,7 +148,9 @@ impl Server {
             // A send that is left now comes due again after its lease.
             let _ = stop.send(true);
             let _ = tokio::time::timeout(patience, outbox).await;
-            let _ = tokio::time::timeout(patience, upkeep).await;
+            if let Ok(Ok(kept)) = tokio::time::timeout(patience, upkeep).await {
+                kept?;
+            }
             served
         })
     }

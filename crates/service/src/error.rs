@@ -111,6 +111,9 @@ pub enum ServiceError {
     /// A refusal with what is wrong in words, for operators.
     #[error("refused: {1}")]
     Explained(Refusal, String),
+    /// The server's keys were replaced, and this process cannot open the new ones.
+    #[error("the server's keys were replaced, and the new ones do not open: {0}")]
+    KeysReplaced(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Our doing.
     #[error("internal error: {0}")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -162,6 +165,7 @@ impl ServiceError {
             | Self::ProviderAway
             | Self::Busy
             | Self::TooMany { .. }
+            | Self::KeysReplaced(_)
             | Self::Internal(_) => None,
         }
     }

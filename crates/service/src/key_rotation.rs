@@ -114,19 +114,27 @@ impl<S: Store> Service<S> {
     /// Takes the server's keys as they are stored and used by now: another instance may have made some.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] when the master key cannot be read, or opens them no more.
+    /// [`ServiceError::Internal`] when they are not all known and the master key cannot be read, or does not open them;
+    /// [`ServiceError::KeysReplaced`] once the keys that this process has are not used any more.
     pub async fn look_for_keys(&self) -> Result<(), ServiceError> {
         let keys = self.stored_keys().await?;
         self.take_keys(&keys)
     }
 
     fn take_keys(&self, keys: &[ServerKey]) -> Result<(), ServiceError> {
-        let now = self.inner.clock.now();
-        if self.key_ring().is_of(keys, now) {
+        let (now, present) = (self.inner.clock.now(), self.key_ring());
+        if present.is_of(keys, now) {
             return Ok(());
         }
-        let master = (self.inner.master)().map_err(ServiceError::Internal)?;
-        let ring = KeyRing::open(&master, keys, now).map_err(|error| ServiceError::Internal(error.into()))?;
+        let opened = || match present.at(keys, now)? {
+            Some(ring) => Ok(ring),
+            None => Ok(KeyRing::open(&(self.inner.master)()?, keys, now)?),
+        };
+        let ring = opened().map_err(|error| {
+            // From then on, what the old keys seal would be lost, and the tokens that they accept have ended.
+            let is_over = served_from(keys).is_none_or(|from| from <= now);
+            if is_over { ServiceError::KeysReplaced(error) } else { ServiceError::Internal(error) }
+        })?;
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(())
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app_of, find_user};
 use crate::codes::{CodeSubject, CodeTry, Tried};
+use crate::context::RACES;
 use crate::limits::Rate;
 use crate::login::LoginName;
 use crate::mail::{Notice, built_in, is_mailable, worded};
@@ -120,27 +121,40 @@ impl<S: Store> Service<S> {
         if change.new.is_same_as(&change.current) {
             return Err(Refusal::InvalidData.into());
         }
-        let reading = token.clone();
-        let (app, user) =
-            self.inner.store.read("password.user", move |readers| find_user(readers, &reading)).await?;
-        self.inner.limits.take_for(Rate::Write, (user.app_id, user.id), self.inner.clock.now())?;
-        change.new.check(&app, &user.handle)?;
-        let old = user.password.clone().ok_or(Refusal::InvalidData)?;
-        let origin = self.origin(app.id, user.id, call.source)?;
-        let (verdict, counted) = self.try_password(&app, &user, change.current, origin).await?;
-        if verdict == Verdict::Wrong {
-            return Err(Refusal::InvalidData.into());
-        }
-        let changed = self
-            .replace_password(&app, &user, change.new, (token, old), (origin, counted.clone()), act)
-            .await;
-        if changed.is_err() {
+        self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), self.inner.clock.now())?;
+        for _ in 0..RACES {
+            let reading = token.clone();
+            let (app, user) =
+                self.inner.store.read("password.user", move |readers| find_user(readers, &reading)).await?;
+            change.new.check(&app, &user.handle)?;
+            let old = user.password.clone().ok_or(Refusal::InvalidData)?;
+            let origin = self.origin(app.id, user.id, call.source)?;
+            let (verdict, counted) = self.try_password(&app, &user, change.current.clone(), origin).await?;
+            if verdict == Verdict::Wrong {
+                return Err(Refusal::InvalidData.into());
+            }
+            let changed = self
+                .replace_password(
+                    &app,
+                    &user,
+                    change.new.clone(),
+                    (token.clone(), old),
+                    (origin, counted.clone()),
+                    &act,
+                )
+                .await;
+            if matches!(changed, Ok(true)) {
+                return Ok(());
+            }
             // The present password was right, whatever came of the rest.
             self.forgive(&user, origin, counted, true).await?;
+            changed?;
         }
-        changed
+        Err(ServiceError::Unavailable("the password was changed by others all the time".to_owned()))
     }
 
+    /// `false` where the stored password is not the one any more that was verified: a log-in or new server keys may
+    /// have stored the same one differently.
     async fn replace_password(
         &self,
         app: &App,
@@ -148,14 +162,14 @@ impl<S: Store> Service<S> {
         new: NewPassword,
         (token, old): (AccessToken, Sealed),
         (origin, counted): (Origin, Option<Counted>),
-        act: Act,
-    ) -> Result<(), ServiceError> {
+        act: &Act,
+    ) -> Result<bool, ServiceError> {
         let new = self.hash_password(new.into_client(), app.id, user.id).await?;
         let now = self.inner.clock.now();
         let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
         let notice = self.notice(app, slot.as_ref(), &words, &user.handle).await?;
-        let entry = self.done(&act)?;
+        let entry = self.done(act)?;
         let changed = self
             .inner
             .store
@@ -163,18 +177,22 @@ impl<S: Store> Service<S> {
                 let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
                 let (from, to) = (user.sessions, user.sessions.end_all_but(token.id));
                 let users = repos.users();
-                if !users.replace_password(user.app_id, user.id, &old, &new)?
-                    || !users.change_sessions(user.app_id, user.id, from, to, now)?
-                {
+                if !users.replace_password(user.app_id, user.id, &old, &new)? {
+                    return Ok(false);
+                }
+                if !users.change_sessions(user.app_id, user.id, from, to, now)? {
                     return Err(ServiceError::from(Refusal::InvalidData));
                 }
                 settle_right(repos, user.app_id, user.id, origin, counted.as_ref())?;
                 repos.codes().remove_all(user.app_id, user.id.as_bytes())?;
                 notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
-                repos.audit().add(&entry).map_err(ServiceError::from)
+                repos.audit().add(&entry)?;
+                Ok(true)
             })
             .await;
-        self.settle_message(slot, changed.map(|()| true)).await
+        let is_changed = matches!(changed, Ok(true));
+        self.settle_message(slot, changed).await?;
+        Ok(is_changed)
     }
 
     /// Mails a code with which a new password can be set.

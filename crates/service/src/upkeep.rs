@@ -30,7 +30,10 @@ fn retired(keys: &[AppKey], now: OffsetDateTime) -> Vec<String> {
 impl<S: Store> Service<S> {
     /// Does what is due, every minute, until `stop` says so. What another instance may have changed is looked at every
     /// other second.
-    pub async fn keep_up(&self, mut stop: watch::Receiver<bool>) {
+    ///
+    /// # Errors
+    /// [`ServiceError::KeysReplaced`]: the server must stop.
+    pub async fn keep_up(&self, mut stop: watch::Receiver<bool>) -> Result<(), ServiceError> {
         let mut purging: Option<JoinHandle<()>> = None;
         // Not at once: a clock that is wrong at the start of a machine is set right soon after.
         for turn in 1_u32.. {
@@ -51,12 +54,15 @@ impl<S: Store> Service<S> {
             let work = async move {
                 // First what must not wait for anything else.
                 let keys = service.go_on_with_keys().await;
-                service.look_for_old_servers().await?;
-                service.is_clock_trusted().await?;
-                keys.map(|_| ())
+                let old_servers = service.look_for_old_servers().await;
+                let clock = service.is_clock_trusted().await;
+                keys?;
+                old_servers?;
+                clock.map(|_| ())
             };
             match tokio::spawn(work).await {
-                Ok(Ok(_)) => {}
+                Ok(Ok(())) => {}
+                Ok(Err(error @ ServiceError::KeysReplaced(_))) => return Err(error),
                 // While the database is away, once a minute says it.
                 Ok(Err(error)) if turn % TURNS_A_MINUTE == 0 => {
                     tracing::warn!(%error, "what is due could not be done");
@@ -72,6 +78,7 @@ impl<S: Store> Service<S> {
         if let Some(purging) = purging {
             let _ = purging.await;
         }
+        Ok(())
     }
 
     /// Removes what is over, if nobody did within the hour. Says how many rows went.

@@ -136,9 +136,8 @@ fn wire(family: Family, kind: &ErrorKind) -> Wire {
         ErrorKind::Service(ServiceError::Busy) => {
             of(StatusCode::SERVICE_UNAVAILABLE, 500, "too many requests at once, try again")
         }
-        ErrorKind::Service(ServiceError::Internal(_)) | ErrorKind::Panicked => {
-            of(StatusCode::INTERNAL_SERVER_ERROR, 500, "internal server error")
-        }
+        ErrorKind::Service(ServiceError::Internal(_) | ServiceError::KeysReplaced(_))
+        | ErrorKind::Panicked => of(StatusCode::INTERNAL_SERVER_ERROR, 500, "internal server error"),
         ErrorKind::UnknownPath => of(StatusCode::NOT_FOUND, 602, "there is nothing at this path"),
         ErrorKind::WrongMethod => {
             of(StatusCode::METHOD_NOT_ALLOWED, 602, "this path does not take this method")

@@ -98,6 +98,9 @@ impl From<ServiceError> for StartError {
             ServiceError::Unavailable(reason) => Self::Unavailable(format!("the database is away: {reason}")),
             ServiceError::Refused(refusal) => Self::Configuration(format!("refused: {refusal:?}")),
             ServiceError::Explained(_, text) => Self::Configuration(text),
+            ServiceError::KeysReplaced(_) => Self::Configuration(format!(
+                "{error}: give this process the present master key, and start it again"
+            )),
             ServiceError::Busy | ServiceError::TooMany { .. } | ServiceError::ProviderAway => {
                 Self::Unavailable("too much work waits".to_owned())
             }

@@ -88,13 +88,22 @@ impl<S: Store> TestApp<S> {
     }
 
     pub(crate) async fn with(store: S, change: impl Fn(&mut Settings)) -> Self {
-        let (keys, entropy) = Self::keys_of(&store).await;
-        Self::wired(store, keys, Arc::new(ManualClock::at(1_700_000_000)), entropy, change).await
+        Self::with_master(store, 42, change).await
+    }
+
+    /// One whose master key is made from a number.
+    pub(crate) async fn with_master(store: S, master: u64, change: impl Fn(&mut Settings)) -> Self {
+        let (keys, entropy) = Self::keys_under(&store, master).await;
+        Self::wired(store, (keys, master), Arc::new(ManualClock::at(1_700_000_000)), entropy, change).await
     }
 
     /// The keys of any server under test, and its chance.
     pub(crate) async fn keys_of(store: &S) -> (KeyRing, Arc<SeededEntropy>) {
-        let (clock, entropy) = (ManualClock::at(1_700_000_000), Arc::new(SeededEntropy::new(42)));
+        Self::keys_under(store, 42).await
+    }
+
+    async fn keys_under(store: &S, master: u64) -> (KeyRing, Arc<SeededEntropy>) {
+        let (clock, entropy) = (ManualClock::at(1_700_000_000), Arc::new(SeededEntropy::new(master)));
         let master = MasterKey::generate(&*entropy).unwrap();
         (Service::open_keys(store, &master, &clock, &*entropy).await.unwrap(), entropy)
     }
@@ -102,12 +111,12 @@ impl<S: Store> TestApp<S> {
     /// The same server, its keys opened from `working`, but with its database away.
     pub(crate) async fn broken<W: Store>(store: S, working: &W) -> Self {
         let (keys, entropy) = TestApp::keys_of(working).await;
-        Self::wired(store, keys, Arc::new(ManualClock::at(1_700_000_000)), entropy, |_| {}).await
+        Self::wired(store, (keys, 42), Arc::new(ManualClock::at(1_700_000_000)), entropy, |_| {}).await
     }
 
     async fn wired(
         store: S,
-        keys: KeyRing,
+        (keys, master): (KeyRing, u64),
         clock: Arc<ManualClock>,
         entropy: Arc<SeededEntropy>,
         change: impl Fn(&mut Settings),
@@ -126,7 +135,7 @@ impl<S: Store> TestApp<S> {
             clock: clock.clone(),
             entropy: entropy.clone(),
             keys,
-            master: Arc::new(|| Ok(MasterKey::generate(&SeededEntropy::new(42))?)),
+            master: Arc::new(move || Ok(MasterKey::generate(&SeededEntropy::new(master))?)),
             hasher: PasswordHasher::new(Engine::default(), HashCost::default()).unwrap(),
             pool: HashPool::new(2, 1_000).unwrap(),
             outside: Outside { mail: messages.clone(), sms: messages.clone(), key_sets: provider.clone() },

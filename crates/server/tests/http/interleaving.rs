@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use latchkey_domain::Preset;
+use latchkey_service::Operator;
 use latchkey_storage::Store;
 use latchkey_test_support::{InterleavingStore, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, GOOD_PASSWORD, Made, OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::key_rotation;
 use crate::provider::{GOOGLE, token};
 use crate::social;
 
@@ -137,6 +139,7 @@ at_every_point!(
     sec_128_whoever_is_suspended_takes_no_name: "user.change",
     sec_128_whoever_is_suspended_changes_no_factor: "factor.change",
     sec_128_whoever_is_suspended_changes_no_password: "password.change",
+    sec_128_a_password_changes_while_it_is_resealed: "password.change",
     sec_128_a_name_is_no_new_users_handle: "user.change",
     sec_128_a_new_users_handle_is_no_name: "user.add",
     sec_128_a_sign_up_takes_nobodys_name: "signup.add_user",
@@ -254,6 +257,32 @@ async fn take_name<S: Store>(scene: &Scene<S>) -> Answer {
 
 async fn add_user<S: Store>(scene: &Scene<S>) -> Answer {
     scene.admin("addUser", json!({"handle": "fish", "password": PASSWORD})).await
+}
+
+async fn sec_128_a_password_changes_while_it_is_resealed<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+    let app = &scene.app;
+    app.service.rotate_server_keys(Operator::command_line(), false).await.unwrap();
+    app.clock.advance(time::Duration::seconds(61));
+    app.service.look_for_keys().await.unwrap();
+    let body = json!({"handle": ANA, "password": GOOD_PASSWORD});
+    let access = app.as_app(&scene.shop, "login", body.clone()).await.field("access-token");
+    let both = scene.race(
+        at,
+        async |_| {
+            let body = json!({"password": GOOD_PASSWORD, "newPassword": OTHER_PASSWORD});
+            app.as_user(&access, "changePassword", body).await
+        },
+        async |_| {
+            key_rotation::settled(app).await;
+            app.get("/livez", ("x", "")).await
+        },
+    );
+    let Some(both) = both.await else { return false };
+    assert_eq!(both.first.status, 200, "{at:?}: {}", both.first.text());
+    assert_eq!(app.as_app(&scene.shop, "login", body).await.error().1, 600);
+    let body = json!({"handle": ANA, "password": OTHER_PASSWORD});
+    assert_eq!(app.as_app(&scene.shop, "login", body).await.status, 200);
+    true
 }
 
 async fn sec_128_a_name_is_no_new_users_handle<S: Store>(scene: &Scene<S>, at: Point) -> bool {

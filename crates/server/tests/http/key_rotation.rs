@@ -2,7 +2,7 @@
 
 use latchkey_crypto::MasterKey;
 use latchkey_domain::{AppId, ImportMark, SeededEntropy, ServerKeyPurpose};
-use latchkey_service::{KeyRotation, Operator};
+use latchkey_service::{KeyRotation, Operator, ServiceError};
 use latchkey_storage::{SealedColumn, Store};
 use serde_json::json;
 use time::Duration;
@@ -18,6 +18,8 @@ on_every_store!(
     sec_135_an_import_that_is_not_whole_keeps_the_old_keys,
     sec_135_a_clock_that_jumped_keeps_the_old_keys,
     sec_135_both_changes_at_once_leave_one_master_key,
+    sec_135_an_instance_without_the_new_keys_stops,
+    sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_key,
 );
 
 const ANA: &str = "ana@example.com";
@@ -27,7 +29,7 @@ async fn begin<S: Store>(app: &TestApp<S>, app_tokens: bool) {
 }
 
 /// Goes on until there is something to wait for, or nothing left to do.
-async fn settled<S: Store>(app: &TestApp<S>) -> KeyRotation {
+pub(crate) async fn settled<S: Store>(app: &TestApp<S>) -> KeyRotation {
     loop {
         match app.service.go_on_with_keys().await.unwrap() {
             KeyRotation::Resealing(_) => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
@@ -250,4 +252,37 @@ async fn sec_135_both_changes_at_once_leave_one_master_key<S: Store>(app: TestAp
     assert!(master.is_ok() || server.is_ok());
     let opens = [app.service.opens_with(&old).await.unwrap(), app.service.opens_with(&new).await.unwrap()];
     assert_eq!(opens, [master.is_err(), master.is_ok()], "{master:?} {server:?}");
+}
+
+/// Two instances over one database: the second one has the present master key, the first one only that before.
+async fn after_a_new_master_key<S: Store>(app: &TestApp<S>) -> TestApp<S> {
+    let [old, new] = [42, 43].map(|seed| MasterKey::generate(&SeededEntropy::new(seed)).unwrap());
+    app.service.rotate_master(Operator::command_line(), &old, &new).await.unwrap();
+    app.service.look_for_keys().await.unwrap();
+    TestApp::with_master(app.store.clone(), 43, |_| {}).await
+}
+
+async fn sec_135_an_instance_without_the_new_keys_stops<S: Store>(app: TestApp<S>) {
+    let other = after_a_new_master_key(&app).await;
+    begin(&other, false).await;
+    let early = app.service.look_for_keys().await.unwrap_err();
+    assert!(matches!(early, ServiceError::Internal(_)), "the old keys are still good: {early}");
+    app.clock.advance(Duration::seconds(61));
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let error = app.service.keep_up(stopped).await.unwrap_err();
+    assert!(matches!(error, ServiceError::KeysReplaced(_)), "{error}");
+    finished(&other).await;
+}
+
+async fn sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_key<S: Store>(
+    app: TestApp<S>,
+) {
+    let shop = app.app("Shop").await;
+    begin(&app, false).await;
+    let other = after_a_new_master_key(&app).await;
+    finished(&app).await;
+    app.user(&shop, ANA).await;
+    other.clock.advance(Duration::seconds(122));
+    assert_eq!(settled(&other).await, KeyRotation::Done);
+    assert_eq!(other.log_in(&shop, ANA).await.status, 200);
 }
