@@ -114,6 +114,7 @@ pub(crate) mod tests {
     #[test]
     fn names_are_trimmed_and_bounded() {
         assert_eq!(AppName::parse("  My Shop ").unwrap().as_str(), "My Shop");
+        assert!(AppName::parse(&"a".repeat(100)).is_ok());
         for wrong in ["", "  ", "a\nb", "a\u{202e}b", &"a".repeat(101)] {
             assert!(AppName::parse(wrong).is_err(), "{wrong}");
         }

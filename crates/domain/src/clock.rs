@@ -81,3 +81,39 @@ impl Clock for ManualClock {
 fn whole_microseconds(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond(time.microsecond() * 1_000).unwrap_or(time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_shows_what_it_is_set_to_and_what_has_passed() {
+        let clock = ManualClock::at(100);
+        let shown = || (clock.now().unix_timestamp(), clock.elapsed().as_secs());
+        assert_eq!(shown(), (100, 0));
+        clock.advance(Duration::seconds(2));
+        assert_eq!(shown(), (102, 2));
+        clock.advance(Duration::seconds(-1));
+        assert_eq!(shown(), (101, 2), "no time passes backwards");
+        clock.jump(Duration::seconds(60));
+        assert_eq!(shown(), (161, 2), "a clock that is set moves no time");
+        clock.jump(Duration::seconds(-61));
+        assert_eq!(shown(), (100, 2));
+    }
+
+    #[test]
+    fn times_are_whole_microseconds() {
+        let clock = ManualClock::at(0);
+        clock.advance(Duration::nanoseconds(1_234_567));
+        assert_eq!(clock.now().nanosecond(), 1_234_000);
+    }
+
+    #[test]
+    fn the_time_that_has_passed_grows() {
+        let clock = SystemClock;
+        let first = clock.elapsed();
+        while clock.elapsed() <= first {
+            std::hint::spin_loop();
+        }
+    }
+}

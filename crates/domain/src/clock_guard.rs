@@ -120,8 +120,11 @@ mod tests {
         // Nor is one that keeps jumping.
         for minute in 1..200 {
             let now = at(i64::try_from(minute).unwrap() * DAY);
-            assert!(!guard.look(now, after(4 + minute * 60)).is_trusted(), "{minute}");
+            let state = guard.look(now, after(4 + minute * 60));
+            assert!(matches!(state, ClockState::Jumped(_)) && !state.is_trusted(), "{minute}");
         }
+        assert!(ClockState::Steady.is_trusted() && ClockState::Confirmed.is_trusted());
+        assert!(!ClockState::Unconfirmed.is_trusted());
         guard.trust(at(500 * DAY), after(20_000));
         assert_eq!(guard.look(at(500 * DAY + 60), after(20_060)), ClockState::Steady);
     }

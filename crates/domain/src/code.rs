@@ -353,4 +353,21 @@ mod tests {
         assert!(!code.is_expired(now + Duration::hours(24) - Duration::seconds(1)));
         assert!(code.is_expired(now + Duration::hours(24)));
     }
+
+    #[test]
+    fn a_code_lives_and_is_named_by_its_purpose() {
+        let rules = CodeRules::default();
+        for (purpose, name, minutes) in [
+            (CodePurpose::SignUp, "sign_up", 24 * 60),
+            (CodePurpose::Invite, "invite", 7 * 24 * 60),
+            (CodePurpose::Reset, "reset", 30),
+            (CodePurpose::Phone, "phone", 5),
+            (CodePurpose::Login, "login", 5),
+        ] {
+            assert_eq!((purpose.name(), CodePurpose::from_name(name)), (name, Some(purpose)));
+            assert_eq!(rules.life(purpose), Duration::minutes(minutes), "{name}");
+        }
+        assert_eq!(CodePurpose::from_name(""), None);
+        assert_eq!(rules.requests.firsts_a_day(), 20);
+    }
 }

@@ -76,3 +76,42 @@ impl Entropy for SeededEntropy {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives these numbers, one after the other.
+    struct Scripted(Mutex<Vec<u32>>);
+
+    impl Entropy for Scripted {
+        fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
+            let drawn = self.0.lock().unwrap().remove(0);
+            buffer.copy_from_slice(&drawn.to_le_bytes());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn numbers_above_the_last_whole_multiple_are_drawn_again() {
+        let below = |bound, drawn: &[u32]| {
+            let entropy = Scripted(Mutex::new(drawn.to_vec()));
+            (&entropy as &dyn Entropy).below(bound).unwrap()
+        };
+        assert_eq!(below(10, &[4_294_967_289]), 9);
+        assert_eq!(below(10, &[4_294_967_290, u32::MAX, 23]), 3);
+        assert_eq!(below(1, &[7]), 0);
+        assert_eq!(below(0, &[]), 0);
+    }
+
+    /// The test vector of SplitMix64 for the seed 0.
+    #[test]
+    fn a_seed_gives_the_known_bytes() {
+        let entropy = SeededEntropy::new(0);
+        let mut bytes = [0; 24];
+        entropy.fill(&mut bytes).unwrap();
+        let words = bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+        let expected = [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F];
+        assert_eq!(words.collect::<Vec<_>>(), expected);
+    }
+}

@@ -379,6 +379,10 @@ mod tests {
         assert!(Handle::parse(&format!("{}@b.c", "a".repeat(250))).is_ok());
         assert_eq!(Handle::parse(&format!("{}@b.c", "a".repeat(251))), Err(InvalidHandle::TooLong));
         assert_eq!(Handle::parse("   "), Err(InvalidHandle::Empty));
+        assert!(Handle::parse_anonymous(&format!("ANON_{}", "a".repeat(249))).is_ok());
+        let too_long = format!("ANON_{}", "a".repeat(250));
+        assert_eq!(Handle::parse_anonymous(&too_long), Err(InvalidHandle::TooLong));
+        assert!(UserName::parse(&"a".repeat(64)).is_ok());
     }
 
     #[test]
@@ -387,5 +391,12 @@ mod tests {
         for wrong in ["", "1ana", "ana@example.com", "an a", "ana-b", "änn", &"a".repeat(65)] {
             assert!(UserName::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_looked_for_has_the_form_of_what_is_kept() {
+        assert_eq!(search_key(" \u{212A}ISS@Example.COM "), "kiss@example.com");
+        assert_eq!(search_key(" ANON_Ab "), "ANON_Ab");
+        assert_eq!(search_key("AN"), "an");
     }
 }

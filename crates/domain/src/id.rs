@@ -154,4 +154,15 @@ mod tests {
             assert_eq!(wrong.parse::<UserId>(), Err(InvalidId), "{wrong}");
         }
     }
+
+    #[test]
+    fn ids_begin_with_the_milliseconds_of_their_time() {
+        let time = OffsetDateTime::from_unix_timestamp_nanos(1_700_000_000_123_999_999).unwrap();
+        let milliseconds = &1_700_000_000_123_u64.to_be_bytes()[2..];
+        let id = AuditId::generate(time, &SeededEntropy::new(1)).unwrap();
+        assert_eq!(&id.as_bytes()[..6], milliseconds);
+        let first = AuditId::first_at(time);
+        assert_eq!((&first.as_bytes()[..6], &first.as_bytes()[6..]), (milliseconds, &[0; 10][..]));
+        assert!(first <= id);
+    }
 }

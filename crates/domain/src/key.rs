@@ -163,4 +163,11 @@ mod tests {
         }
         assert!(signing_key(&keys[1..], OffsetDateTime::UNIX_EPOCH + Duration::days(1)).is_none());
     }
+
+    #[test]
+    fn a_key_whose_time_has_come_is_not_next() {
+        let key = key("a", 100, None);
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        assert!(key.is_next(at(99)) && !key.is_next(at(100)));
+    }
 }

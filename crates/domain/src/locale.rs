@@ -55,6 +55,7 @@ mod tests {
         assert_eq!(all.len(), 183);
         assert!(all.contains(&Locale::parse("es").unwrap()));
         assert_eq!(Locale::parse("fr").unwrap().as_str(), "FR");
+        assert_eq!(format!("{:?}", Locale::EN), "EN");
         for wrong in ["", "E", "XX", "ENG", "é", "E "] {
             assert!(Locale::parse(wrong).is_err(), "{wrong}");
         }

@@ -198,4 +198,12 @@ mod tests {
         assert_eq!(KnownSources::from_bytes(&sources.to_bytes()), Some(sources));
         assert_eq!(KnownSources::from_bytes(&[1, 2, 3]), None);
     }
+
+    #[test]
+    fn each_kind_of_source_has_its_own_failures() {
+        let of = |count| Failures { count, last_at: None };
+        let record = LoginRecord { unknown: of(1), known: of(2), ..LoginRecord::default() };
+        assert_eq!(record.failures(Familiarity::Unknown).count, 1);
+        assert_eq!(record.failures(Familiarity::Known).count, 2);
+    }
 }

@@ -181,4 +181,34 @@ mod tests {
             assert_eq!(Scopes::parse(wrong), Err(InvalidScopes), "{wrong}");
         }
     }
+
+    #[test]
+    fn a_token_is_good_until_it_expires_or_is_revoked() {
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        let token = OperatorToken {
+            id: TokenId::from_bytes([1; 16]),
+            name: TokenName::parse(" CI ").unwrap(),
+            scopes: Scopes::everything(),
+            only_app: None,
+            created_at: at(0),
+            expires_at: at(100),
+            revoked_at: None,
+            last_used_at: None,
+        };
+        assert_eq!(token.name.as_str(), "CI");
+        assert!(token.is_good(at(99)) && !token.is_good(at(100)) && !token.is_good(at(101)));
+        let revoked = OperatorToken { revoked_at: Some(at(1)), ..token.clone() };
+        assert!(!revoked.is_good(at(50)));
+        assert!(token.notes_use_at(at(0)));
+        let used = OperatorToken { last_used_at: Some(at(0)), ..token };
+        assert!(!used.notes_use_at(at(59)) && used.notes_use_at(at(60)));
+    }
+
+    #[test]
+    fn a_token_has_a_short_printable_name() {
+        assert!(TokenName::parse(&"a".repeat(64)).is_ok());
+        for wrong in ["", "  ", "a\nb", &"a".repeat(65)] {
+            assert_eq!(TokenName::parse(wrong), Err(InvalidTokenName), "{wrong}");
+        }
+    }
 }

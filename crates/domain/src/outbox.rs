@@ -104,5 +104,8 @@ mod tests {
         assert_eq!(rules.wait_after(1, 0), Duration::milliseconds(2_500));
         assert_eq!(rules.wait_after(3, 1_000), Duration::seconds(20));
         assert_eq!(rules.wait_after(99, 1_000), Duration::hours(1));
+        assert_eq!(rules.longest_wait(), Duration::hours(1));
+        let patient = OutboxRules { lease: Duration::hours(2), ..rules };
+        assert_eq!(patient.longest_wait(), Duration::hours(2), "a worker may have died");
     }
 }

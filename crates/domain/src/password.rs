@@ -174,5 +174,18 @@ mod tests {
             assert!(!allows(weak), "{weak}");
         }
         assert!(PasswordPolicy { filter: false, ..policy }.allows(&RawPassword::parse("a").unwrap()));
+        assert_eq!(
+            PasswordPolicy { min_upper: 0, min_digit: 2, ..policy }.minima(),
+            "6 characters, 1 lower-case letters, 2 digits, 1 special characters"
+        );
+    }
+
+    #[test]
+    fn a_client_password_keeps_both_forms() {
+        let digits = "482c811da5d5b4bc6d497ffa98491e38";
+        let md5 = ClientPassword::parse(digits).unwrap();
+        assert!(md5.raw().is_none());
+        let both = md5.with_raw(RawPassword::parse("password123").unwrap());
+        assert_eq!((both.expose(), both.raw().unwrap().expose()), (digits, "password123"));
     }
 }

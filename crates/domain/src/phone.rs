@@ -253,6 +253,14 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_number_is_read_whatever_is_refused_since() {
+        assert_eq!(Phone::from_stored("+00151123").unwrap().as_str(), "+00151123");
+        for wrong in ["", "49151123", "+1234567", "+1234567890123456", "+4915112a", "+49 151 12"] {
+            assert!(Phone::from_stored(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn calling_codes_are_known_ones() {
         assert_eq!(CallingCode::parse("+49").unwrap().as_str(), "49");
         for wrong in ["", "+", "0", "999", "49 ,", "1999"] {
@@ -265,6 +273,7 @@ mod tests {
     fn sec_103_a_number_prints_masked() {
         let phone = Phone::parse("+4915112345678").unwrap();
         assert_eq!(format!("{phone:?}"), "+49***78");
+        assert_eq!(format!("{:?}", phone.calling_code().unwrap()), "+49");
         assert_eq!(phone.range(), "4915112");
     }
 

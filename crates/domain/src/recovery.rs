@@ -60,6 +60,8 @@ mod tests {
         let distinct: std::collections::HashSet<_> =
             codes.iter().map(|code| code.expose().to_owned()).collect();
         assert_eq!(distinct.len(), 1_000);
+        let letters: std::collections::HashSet<_> = distinct.iter().flat_map(|code| code.bytes()).collect();
+        assert_eq!(letters.len(), 32);
         for code in &codes {
             let shown = code.to_groups();
             assert_eq!(shown.len(), 19);

@@ -63,3 +63,20 @@ impl std::fmt::Debug for KeyedDigest {
         f.write_str("KeyedDigest")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_carry_their_bytes_and_do_not_print_them() {
+        let sealed = Sealed::from_bytes(vec![7, 8, 9]);
+        assert_eq!(
+            (sealed.as_bytes(), format!("{sealed:?}")),
+            (&[7, 8, 9][..], "Sealed(3 bytes)".to_owned())
+        );
+        let digest = KeyedDigest::from_bytes([7; 32]);
+        assert_eq!((digest.as_bytes(), format!("{digest:?}")), (&[7; 32], "KeyedDigest".to_owned()));
+        assert!(KeyedDigest::NONE.is_none() && !digest.is_none());
+    }
+}

@@ -254,3 +254,58 @@ impl AppSettings {
         fields.filter_map(warning).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::{MetadataKind, MetadataPath};
+
+    #[test]
+    fn the_recommended_preset_is_the_stricter_one() {
+        let [strict, compatible] = [Preset::Recommended, Preset::Compatible].map(AppSettings::preset);
+        assert!(!strict.qr_code_mail && compatible.qr_code_mail);
+        assert!(!strict.fields_user_settable && compatible.fields_user_settable);
+        assert!(strict.two_factor_confirm && !compatible.two_factor_confirm);
+        assert!(strict.warnings().is_empty() && compatible.warnings().is_empty());
+    }
+
+    #[test]
+    fn a_link_that_any_scanner_can_press_is_warned_of() {
+        for flow in [SignupFlow::None, SignupFlow::Code, SignupFlow::Link] {
+            for asks in [LinkAsksPassword::Always, LinkAsksPassword::Elsewhere, LinkAsksPassword::Never] {
+                let preset = AppSettings::preset(Preset::Recommended);
+                let warnings =
+                    AppSettings { signup_flow: flow, link_asks_password: asks, ..preset }.warnings();
+                let is_open = (flow, asks) == (SignupFlow::Link, LinkAsksPassword::Never);
+                assert_eq!(
+                    warnings.iter().any(|text| text.contains("scanner")),
+                    is_open,
+                    "{flow:?} {asks:?}"
+                );
+                assert_eq!(warnings.len(), usize::from(is_open));
+            }
+        }
+    }
+
+    #[test]
+    fn sec_060_fields_that_grant_rights_are_warned_of() {
+        let warnings = |path: &str, user_settable| {
+            let path = MetadataPath::parse(path).unwrap();
+            let (kind, field_name) = (MetadataKind::Text, "x".to_owned());
+            let field =
+                MetadataField { path, field_name, required: false, can_edit: true, user_settable, kind };
+            let metadata = MetadataFields::existing(vec![field]).unwrap();
+            let settings = AppSettings { metadata, ..AppSettings::preset(Preset::Compatible) };
+            assert_eq!(settings.warnings(), settings.field_warnings());
+            settings.field_warnings()
+        };
+        assert!(warnings("colour", true).is_empty());
+        assert!(warnings("role", false).is_empty());
+        let [settable] = &warnings("role", true)[..] else { panic!("one warning") };
+        assert!(settable.starts_with("users may set the field role of metaData"), "{settable}");
+        let [settable] = &warnings("email_verified", true)[..] else { panic!("one warning") };
+        assert!(settable.starts_with("users may set the field email_verified"), "{settable}");
+        let [fixed] = &warnings("email_verified", false)[..] else { panic!("one warning") };
+        assert!(fixed.contains("a meaning of its own"), "{fixed}");
+    }
+}

@@ -34,3 +34,16 @@ pub struct SocialIdentity {
     /// The claim `sub` of its tokens; none where an import did not bring it.
     pub subject: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_found_by_its_name() {
+        for (provider, name) in [(Provider::Apple, "apple"), (Provider::Google, "google")] {
+            assert_eq!((provider.name(), Provider::from_name(name)), (name, Some(provider)));
+        }
+        assert_eq!(Provider::from_name("Apple"), None);
+    }
+}

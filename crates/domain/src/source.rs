@@ -76,5 +76,11 @@ mod tests {
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:DB8:1:2::"));
         assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        let bytes = |text| of(text).to_canonical_bytes();
+        assert_eq!(bytes("192.0.2.1"), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1]);
+        assert_eq!(bytes("2001:db8:1:2:3::"), [0x20, 1, 0xd, 0xb8, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let site = |text: &str| Source::at(text.parse().unwrap()).site();
+        assert_eq!(site("2001:db8:1:2:3::"), Some(of("2001:db8:1::")));
+        assert_eq!(site("::ffff:192.0.2.1"), None);
     }
 }

@@ -83,3 +83,28 @@ pub struct EmailTemplate {
     /// When it was last worded.
     pub updated_at: OffsetDateTime,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_found_by_its_name() {
+        let names: Vec<_> = TemplateName::ALL.iter().map(|name| name.as_str()).collect();
+        let expected = [
+            "signUp",
+            "signUpLink",
+            "clickThrough",
+            "signUpSuccess",
+            "resetPassword",
+            "invite",
+            "qrCode",
+            "sms",
+        ];
+        assert_eq!(names, expected);
+        for (name, template) in expected.into_iter().zip(TemplateName::ALL) {
+            assert_eq!(TemplateName::parse(name), Some(template));
+        }
+        assert_eq!(TemplateName::parse("signup"), None);
+    }
+}

@@ -159,6 +159,9 @@ mod tests {
                             expected(Factor::Authenticator)
                         );
                         assert_eq!(factors.asked(TwoFactorMode::Phone), expected(Factor::Phone));
+                        assert_eq!(factors.protect(), app.is_some() || has_phone);
+                        let is_verified = given == Some(&phone) && verified == Some(&phone);
+                        assert_eq!(factors.is_phone_verified(), is_verified);
                         // Whatever number was given since: codes go to the verified one.
                         assert!(factors.sms_phone().is_none_or(|number| *number == phone));
                     }

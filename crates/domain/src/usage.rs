@@ -67,10 +67,29 @@ mod tests {
 
     #[test]
     fn entries_count_by_what_came_of_them() {
-        assert_eq!(UsageKind::of("login", "ok"), [UsageKind::LogIns]);
-        assert_eq!(UsageKind::of("login", "CredentialsWrong"), [UsageKind::Failures]);
+        use UsageKind::{Completions, Failures, Invitations, LogIns, SignUps};
+        assert_eq!(UsageKind::of("login", "ok"), [LogIns]);
+        assert_eq!(UsageKind::of("login", "CredentialsWrong"), [Failures]);
         assert_eq!(UsageKind::of("signup", "HandleTaken"), []);
         assert_eq!(UsageKind::of("mail.sent", "ok"), []);
+        for (action, when_ok, otherwise) in [
+            ("signup", &[SignUps][..], &[][..]),
+            ("signup.atOnce", &[SignUps, Completions], &[]),
+            ("completeSignup", &[Completions], &[]),
+            ("register", &[Completions], &[]),
+            ("socialSignup", &[Completions], &[]),
+            ("addUser", &[Completions], &[]),
+            ("invite", &[Invitations], &[]),
+            ("createAppInvite", &[Invitations], &[]),
+            ("loginComplete", &[LogIns], &[Failures]),
+            ("loginAnonymous", &[LogIns], &[Failures]),
+            ("socialLogin", &[LogIns], &[Failures]),
+            ("deleteUser", &[], &[]),
+        ] {
+            assert_eq!(UsageKind::of(action, "ok"), when_ok, "{action}");
+            assert_eq!(UsageKind::of(action, "InvalidData"), otherwise, "{action}");
+        }
         assert_eq!(day_of(OffsetDateTime::UNIX_EPOCH - time::Duration::SECOND), -1);
+        assert_eq!(day_of(OffsetDateTime::UNIX_EPOCH + time::Duration::days(2)), 2);
     }
 }

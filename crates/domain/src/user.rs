@@ -143,4 +143,59 @@ mod tests {
         assert!(!later.accepts(1, own), "only the newest exception holds");
         assert!(!before.accepts(2, own), "a token from the future is refused");
     }
+
+    #[test]
+    fn all_tokens_end_at_once() {
+        let token = TokenId::from_bytes([1; 16]);
+        let later = Sessions { epoch: 5, spared: Some(token) }.end_all();
+        assert_eq!(later, Sessions { epoch: 6, spared: None });
+        assert!(!later.accepts(5, token));
+    }
+
+    fn anonymous() -> User {
+        User {
+            app_id: AppId::from_bytes([1; 16]),
+            id: UserId::from_bytes([2; 16]),
+            handle: Handle::parse_anonymous("ANON_1").unwrap(),
+            user_name: None,
+            status: UserStatus::Active,
+            password: None,
+            locale: Locale::EN,
+            metadata: Metadata::default(),
+            sessions: Sessions::FIRST,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: OffsetDateTime::UNIX_EPOCH,
+            last_login_at: None,
+            login: LoginRecord::default(),
+            factors: Factors::default(),
+            is_administrator: false,
+            social: None,
+            revision: 1,
+        }
+    }
+
+    #[test]
+    fn whoever_has_more_than_an_anonymous_handle_is_not_anonymous() {
+        use crate::social::Provider;
+        assert!(anonymous().is_anonymous());
+        let social = SocialIdentity { provider: Provider::Apple, subject: None };
+        for user in [
+            User { handle: Handle::parse("ana@example.com").unwrap(), ..anonymous() },
+            User { password: Some(Sealed::from_bytes(vec![1])), ..anonymous() },
+            User { social: Some(social), ..anonymous() },
+            User { is_administrator: true, ..anonymous() },
+            User { factors: Factors { wants_sms: true, ..Factors::default() }, ..anonymous() },
+        ] {
+            assert!(!user.is_anonymous(), "{user:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_in_is_noted_once_an_hour() {
+        let at = OffsetDateTime::UNIX_EPOCH;
+        assert!(anonymous().notes_login_at(at));
+        let user = User { last_login_at: Some(at), ..anonymous() };
+        assert!(!user.notes_login_at(at + Duration::minutes(59)));
+        assert!(user.notes_login_at(at + Duration::hours(1)));
+    }
 }

@@ -252,3 +252,70 @@ fn an_operator_sets_what_is_declared_and_loses_nothing() {
         assert_eq!(set(sent), Err(InvalidMetadata::Unknown(path.to_owned())));
     }
 }
+
+#[test]
+fn a_field_takes_values_of_its_kind() {
+    let of = |kind| MetadataFields::new(vec![MetadataField { kind, ..field("x", false) }]).unwrap();
+    for (kind, name, taken, refused) in [
+        (MetadataKind::Text, "text", json!("a"), json!(1)),
+        (MetadataKind::Number, "number", json!(1), json!("1")),
+        (MetadataKind::Boolean, "boolean", json!(true), json!(1)),
+        (MetadataKind::Array, "array", json!(["a", 1, true]), json!([["a"]])),
+    ] {
+        assert_eq!((kind.name(), MetadataKind::from_name(name)), (name, Some(kind)));
+        let accept = |value: &Value| of(kind).accept(Some(&json!({"x": value}).to_string()));
+        assert_eq!(accept(&taken).unwrap().0.get("x"), Some(&taken), "{name}");
+        assert_eq!(accept(&refused), Err(InvalidMetadata::WrongKind("x".to_owned())), "{name}");
+        // Both count as not sent.
+        for nothing in [json!(null), json!(" ")] {
+            assert!(accept(&nothing).unwrap().0.is_empty(), "{name} {nothing}");
+        }
+    }
+    assert_eq!(MetadataKind::from_name("Text"), None);
+}
+
+#[test]
+fn sec_078_fields_are_bounded_in_number_depth_and_name() {
+    let of = |n: usize| MetadataFields::existing((0..n).map(|i| field(&format!("f{i}"), false)).collect());
+    assert!(of(100).is_ok_and(|fields| !fields.is_empty()));
+    assert_eq!(of(101), Err(InvalidFields::TooMany));
+    assert!(MetadataFields::default().is_empty());
+    let path = |text: &str| MetadataPath::parse(text).is_ok();
+    assert!(path(&["a"; 8].join(".")) && !path(&["a"; 9].join(".")));
+    assert!(path(&"a".repeat(64)) && !path(&"a".repeat(65)));
+    assert!(!path("") && !path("a..b") && !path("a.\n"));
+}
+
+#[test]
+fn sec_078_what_an_operator_sets_is_bounded() {
+    let own = fields(&[("note", false)]);
+    let set = |sent: Value| {
+        let none = MetadataFields::default();
+        MetadataFields::set_by_operator((&own, &none), &Metadata::default(), sent.as_object().unwrap())
+    };
+    let of_size = |n: usize| json!({"note": "a".repeat(n - r#"{"note":""}"#.len())});
+    assert!(set(of_size(MAX_METADATA_BYTES)).is_ok());
+    assert_eq!(MAX_METADATA_BYTES, 16_384);
+    assert_eq!(set(of_size(MAX_METADATA_BYTES + 1)), Err(InvalidMetadata::Form));
+    assert_eq!(set(json!({"note": "a\0b"})), Err(InvalidMetadata::Form));
+    for nothing in [json!(null), json!({}), json!("a")] {
+        assert_eq!(set(json!({ "other": nothing })), Err(InvalidMetadata::Unknown("other".to_owned())));
+    }
+}
+
+#[test]
+fn an_operator_sets_the_fields_of_invitations_too() {
+    let (own, invited) = (fields(&[("note", false)]), fields(&[("team", false), ("note", false)]));
+    let sent = json!({"note": "a", "team": "b"});
+    let set =
+        MetadataFields::set_by_operator((&own, &invited), &Metadata::default(), sent.as_object().unwrap());
+    assert_eq!(Value::Object(set.unwrap().0), sent);
+}
+
+#[test]
+fn values_that_an_invitation_adds_are_bounded_with_the_others() {
+    let of = |name: &str, n: usize| Metadata(json!({name: "a".repeat(n)}).as_object().unwrap().clone());
+    let merged = |n: usize| of("a", n).merged_with(&of("b", 10_000)).is_ok();
+    let longest = MAX_METADATA_BYTES - 10_000 - r#"{"a":"","b":""}"#.len();
+    assert!(merged(longest) && !merged(longest + 1));
+}
