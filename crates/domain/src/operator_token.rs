@@ -137,6 +137,8 @@ pub struct OperatorToken {
     pub scopes: Scopes,
     /// The one application that it reaches; all if none.
     pub only_app: Option<AppId>,
+    /// The token that made it, and with which it ends. None if the command line did.
+    pub made_by: Option<TokenId>,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// When it stops working.
@@ -190,6 +192,7 @@ mod tests {
             name: TokenName::parse(" CI ").unwrap(),
             scopes: Scopes::everything(),
             only_app: None,
+            made_by: None,
             created_at: at(0),
             expires_at: at(100),
             revoked_at: None,

@@ -15,8 +15,8 @@ pub struct Operator {
     pub(crate) source: Option<Source>,
     scopes: Scopes,
     only_app: Option<AppId>,
-    /// When the token ends; the command line does not.
-    until: Option<OffsetDateTime>,
+    /// The token, and when it ends; the command line has none.
+    token: Option<(TokenId, OffsetDateTime)>,
 }
 
 impl Operator {
@@ -28,7 +28,7 @@ impl Operator {
             source: None,
             scopes: Scopes::everything(),
             only_app: None,
-            until: None,
+            token: None,
         }
     }
 
@@ -115,20 +115,23 @@ impl<S: Store> Service<S> {
                 .transact("operator_token.used", move |repos| {
                     repos.operator_tokens().note_use(id, now).map_err(ServiceError::from)
                 })
-                .await?;
+                .await?
+                .then_some(())
+                .ok_or(Refusal::ServerSecretInvalid)?;
         }
         Ok(Operator {
             name: known.name.as_str().to_owned(),
             source: Some(call.source),
             scopes: known.scopes,
             only_app: known.only_app,
-            until: Some(known.expires_at),
+            token: Some((known.id, known.expires_at)),
         })
     }
 
-    /// Makes a server secret. Nobody makes one that reaches further than they do, or that outlives them.
+    /// Makes a server secret. It reaches no further than the one that makes it, expires no later, and is revoked with it.
     ///
     /// # Errors
+    /// [`Refusal::ServerSecretInvalid`] when the operator's own was revoked meanwhile;
     /// [`Refusal::InvalidData`] when it would live too long; [`Refusal::UnknownApp`] when the one application
     /// is not there, or not within reach; [`Refusal::ServerScopeNeeded`].
     pub async fn mint_operator_token(
@@ -162,8 +165,9 @@ impl<S: Store> Service<S> {
             name: new.name,
             scopes: new.scopes,
             only_app: new.only_app,
+            made_by: operator.token.map(|(id, _)| id),
             created_at: now,
-            expires_at: operator.until.map_or(now + new.life, |until| until.min(now + new.life)),
+            expires_at: operator.token.map_or(now + new.life, |(_, until)| until.min(now + new.life)),
             revoked_at: None,
             last_used_at: None,
         };
@@ -180,6 +184,11 @@ impl<S: Store> Service<S> {
             .transact("operator_token.add", move |repos| {
                 if let Some(id) = added.only_app {
                     repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
+                }
+                if let Some(maker) = added.made_by
+                    && !repos.operator_tokens().note_use(maker, now)?
+                {
+                    return Err(Refusal::ServerSecretInvalid.into());
                 }
                 repos.operator_tokens().add(&added)?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
@@ -207,7 +216,8 @@ impl<S: Store> Service<S> {
             .await
     }
 
-    /// Revokes an operator token: from now on it opens nothing. Revoking it again changes nothing.
+    /// Revokes an operator token and all that were made with it: from now on they open nothing. Revoking it again changes
+    /// nothing.
     ///
     /// # Errors
     /// [`Refusal::Unknown`] when there is none of this id within reach.
@@ -233,7 +243,12 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .transact("operator_token.revoke", move |repos| {
-                if repos.operator_tokens().revoke(id, now)? {
+                let revoked = repos.operator_tokens().revoke(id, now)?;
+                if let Some(others) = revoked.checked_sub(1) {
+                    let mut entry = entry.clone();
+                    if let (Some(detail), 1..) = (&mut entry.detail, others) {
+                        detail.push_str(&format!(", and {others} made with it"));
+                    }
                     repos.audit().add(&entry)?;
                 }
                 Ok(())

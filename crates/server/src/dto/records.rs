@@ -100,6 +100,8 @@ pub(crate) struct TokenBody {
     scopes: String,
     /// The one application that it reaches; all if none.
     app_id: Option<String>,
+    /// The secret that made it, and with which it ends; none if the command line did.
+    made_by: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
     #[schema(format = DateTime)]
@@ -205,6 +207,7 @@ fn token_body(token: &OperatorToken) -> TokenBody {
         name: token.name.as_str().to_owned(),
         scopes: token.scopes.to_string(),
         app_id: token.only_app.map(|id| id.to_string()),
+        made_by: token.made_by.map(|id| id.to_string()),
         created_at: iso(token.created_at),
         expires_at: iso(token.expires_at),
         last_used_at: token.last_used_at.map(iso),

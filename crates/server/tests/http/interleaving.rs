@@ -9,7 +9,7 @@ use latchkey_storage::Store;
 use latchkey_test_support::{InterleavingStore, TestDatabase};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, GOOD_PASSWORD, Made, OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::harness::{Answer, GOOD_PASSWORD, Made, OTHER_PASSWORD, PASSWORD, TestApp, request};
 use crate::key_rotation;
 use crate::provider::{GOOGLE, token};
 use crate::social;
@@ -145,6 +145,7 @@ at_every_point!(
     sec_128_a_sign_up_takes_nobodys_name: "signup.add_user",
     sec_128_a_suspension_survives_a_change_of_role: "user.operate",
     sec_128_words_build_on_the_last_ones: "app.change",
+    sec_086_a_token_that_is_revoked_meanwhile_makes_no_other: "operator_token.add",
     sec_126_whoever_asked_again_meanwhile_has_the_last_word: "signup.complete",
     sec_128_whoever_lost_the_race_for_an_address_is_told_how_its_user_signs_in: "social.sign_up",
 );
@@ -242,6 +243,31 @@ async fn sec_128_whoever_is_suspended_changes_no_password<S: Store>(scene: &Scen
     );
     let Some(both) = both.await else { return false };
     is_refused(&both, at);
+    true
+}
+
+async fn sec_086_a_token_that_is_revoked_meanwhile_makes_no_other<S: Store>(
+    scene: &Scene<S>,
+    at: Point,
+) -> bool {
+    let body = json!({"name": "ci", "scopes": "everything"});
+    let maker = scene.app.admin("createOperatorToken", body.clone()).await;
+    let (secret, revoke) = (maker.field("secret"), json!({"tokenId": maker.field("tokenId")}));
+    let both = scene.race(
+        at,
+        async |scene| {
+            let request = request("POST", "/api/app/createOperatorToken");
+            scene.app.send(request.insert_header(("server-secret", &*secret)).set_json(&body)).await
+        },
+        async |scene| scene.app.admin("revokeOperatorToken", revoke.clone()).await,
+    );
+    let Some(both) = both.await else { return false };
+    assert_eq!(both.second.status, 200, "{at:?}");
+    if both.first.status == 200 {
+        let child = both.first.field("secret");
+        let answer = scene.app.get("/api/app/allApps", ("server-secret", &child)).await;
+        assert_eq!(answer.error(), (403, 500), "{at:?}");
+    }
     true
 }
 

@@ -14,6 +14,7 @@ on_every_store!(
     sec_086_every_route_asks_for_its_scope,
     sec_088_a_token_of_one_app_finds_no_other,
     sec_089_a_revoked_token_opens_nothing,
+    sec_086_a_revoked_token_takes_along_what_it_made,
     a_token_is_told_once_and_shows_its_use,
     a_token_makes_none_that_reaches_further,
     sec_089_a_token_makes_none_that_outlives_it,
@@ -104,6 +105,35 @@ async fn sec_089_a_revoked_token_opens_nothing<S: Store>(app: TestApp<S>) {
             assert_eq!(answer.error(), (403, 500), "{}", entry.path);
         }
     }
+}
+
+async fn sec_086_a_revoked_token_takes_along_what_it_made<S: Store>(app: TestApp<S>) {
+    let (root, root_id) = made(&app, "everything", None).await;
+    let make = async |secret: &str| {
+        let body = json!({"name": "ci", "scopes": "everything"});
+        let answer = sent(&app, "POST", "/api/app/createOperatorToken", secret, &body).await;
+        (answer.field("secret"), answer.field("tokenId"))
+    };
+    let (child, child_id) = make(&root).await;
+    let (grandchild, grandchild_id) = make(&child).await;
+    let opens =
+        async |secret: &str| app.get("/api/app/allApps", ("server-secret", secret)).await.status == 200;
+    assert!(opens(&grandchild).await);
+    let listed = app.admin_get("operatorTokens").await.json();
+    let maker_of = |id: &str| {
+        let token = listed.as_array().unwrap().iter().find(|token| token["tokenId"] == *id).unwrap();
+        token["madeBy"].clone()
+    };
+    assert_eq!(maker_of(&child_id), json!(root_id));
+    assert_eq!(maker_of(&grandchild_id), json!(child_id));
+    let (other, _) = made(&app, "everything", None).await;
+    app.admin("revokeOperatorToken", json!({"tokenId": root_id})).await;
+    for secret in [&root, &child, &grandchild] {
+        assert!(!opens(secret).await);
+    }
+    assert!(opens(&other).await && opens(&app.server_secret).await);
+    let log = app.admin_get("logs?appId=server&filterAction=revokeOperatorToken").await.text();
+    assert!(log.contains("and 2 made with it"), "{log}");
 }
 
 async fn a_token_is_told_once_and_shows_its_use<S: Store>(app: TestApp<S>) {

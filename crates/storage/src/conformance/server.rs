@@ -75,6 +75,7 @@ pub async fn an_operator_token_comes_back(store: impl Store) {
         name: TokenName::parse("ci").unwrap(),
         scopes: Scopes::parse("read,users").unwrap(),
         only_app: Some(AppId::from_bytes([7; 16])),
+        made_by: Some(TokenId::from_bytes([8; 16])),
         created_at: at(0),
         expires_at: at(100),
         revoked_at: Some(at(50)),
@@ -97,6 +98,7 @@ pub async fn operator_tokens_are_listed_used_and_revoked(store: impl Store) {
         name: TokenName::parse("ci").unwrap(),
         scopes: Scopes::everything(),
         only_app,
+        made_by: number.checked_sub(3).map(|maker| TokenId::from_bytes([maker; 16])),
         created_at: at(0),
         expires_at: at(100),
         revoked_at: None,
@@ -111,10 +113,11 @@ pub async fn operator_tokens_are_listed_used_and_revoked(store: impl Store) {
     })
     .await;
     let first = TokenId::from_bytes([1; 16]);
-    let revoked = write(&store, move |repos| repos.operator_tokens().revoke(first, at(5))).await;
-    let again = write(&store, move |repos| repos.operator_tokens().revoke(first, at(6))).await;
-    assert!(revoked && !again);
-    write(&store, move |repos| repos.operator_tokens().note_use(first, at(4))).await;
+    let note = async |time| write(&store, move |repos| repos.operator_tokens().note_use(first, time)).await;
+    let revoke = async |time| write(&store, move |repos| repos.operator_tokens().revoke(first, time)).await;
+    assert!(note(at(4)).await);
+    assert_eq!((revoke(at(5)).await, revoke(at(6)).await), (1, 0));
+    assert!(!note(at(7)).await, "it opens nothing any more");
     let list = async |only: Option<AppId>, before: Option<u8>, limit| {
         let before = before.map(|number| TokenId::from_bytes([number; 16]));
         let read = store.read("test", move |readers| readers.operator_tokens().list(only, before, limit));
@@ -127,6 +130,16 @@ pub async fn operator_tokens_are_listed_used_and_revoked(store: impl Store) {
     assert_eq!((all[2].revoked_at, all[2].last_used_at), (Some(at(5)), Some(at(4))));
     assert_eq!(numbers(&list(None, Some(3), 1).await), [2]);
     assert_eq!(numbers(&list(Some(shop), None, 10).await), [2]);
+    // The first one made 4, and 4 made 7, before it was revoked; 2 made 5.
+    write(&store, move |repos| {
+        (4..=7).try_for_each(|number| repos.operator_tokens().add(&token(number, None)))
+    })
+    .await;
+    assert_eq!(revoke(at(8)).await, 2);
+    let revoked = |tokens: &[OperatorToken]| -> Vec<u8> {
+        numbers(&tokens.iter().filter(|token| token.revoked_at.is_some()).cloned().collect::<Vec<_>>())
+    };
+    assert_eq!(revoked(&list(None, None, 10).await), [7, 4, 1]);
 }
 
 /// A key is wrapped anew by whoever knows how it was wrapped.

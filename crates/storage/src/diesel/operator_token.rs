@@ -20,17 +20,20 @@ struct OperatorTokenRow {
     scopes: String,
     only_app: Option<Vec<u8>>,
     last_used_at: Option<PrimitiveDateTime>,
+    made_by: Option<Vec<u8>>,
 }
 
 impl OperatorTokenRow {
     fn into_token(self) -> Result<OperatorToken, StorageError> {
         let column = |name| Column("operator_tokens", name);
         let only_app = self.only_app.map(|id| column("only_app").bytes(&id)).transpose()?;
+        let made_by = self.made_by.map(|id| column("made_by").bytes(&id)).transpose()?;
         Ok(OperatorToken {
             id: TokenId::from_bytes(column("id").bytes(&self.id)?),
             name: column("name").parsed(TokenName::parse(&self.name))?,
             scopes: column("scopes").parsed(Scopes::parse(&self.scopes))?,
             only_app: only_app.map(AppId::from_bytes),
+            made_by: made_by.map(TokenId::from_bytes),
             created_at: from_stored_time(self.created_at),
             expires_at: from_stored_time(self.expires_at),
             revoked_at: self.revoked_at.map(from_stored_time),
@@ -86,6 +89,7 @@ impl OperatorTokenRepository for Unit<'_> {
             scopes: token.scopes.to_string(),
             only_app: token.only_app.map(|id| id.as_bytes().to_vec()),
             last_used_at: token.last_used_at.map(to_stored_time),
+            made_by: token.made_by.map(|id| id.as_bytes().to_vec()),
         };
         on_backend!(self, conn => diesel::insert_into(operator_tokens::table)
             .values(&row)
@@ -94,20 +98,30 @@ impl OperatorTokenRepository for Unit<'_> {
         Ok(())
     }
 
-    fn revoke(&mut self, id: TokenId, now: OffsetDateTime) -> Result<bool, StorageError> {
+    fn revoke(&mut self, id: TokenId, now: OffsetDateTime) -> Result<usize, StorageError> {
+        let (mut revoked, mut left) = (0, vec![id.as_bytes().to_vec()]);
+        // A token first and then what it made: one that makes another at this moment holds its own row until then.
+        while let Some(id) = left.pop() {
+            revoked += on_backend!(self, conn => diesel::update(operator_tokens::table)
+                .filter(operator_tokens::id.eq(&id))
+                .filter(operator_tokens::revoked_at.is_null())
+                .set(operator_tokens::revoked_at.eq(to_stored_time(now)))
+                .execute(conn))?;
+            let made: Vec<Vec<u8>> = on_backend!(self, conn => operator_tokens::table
+                .filter(operator_tokens::made_by.eq(&id))
+                .select(operator_tokens::id)
+                .load(conn))?;
+            left.extend(made);
+        }
+        Ok(revoked)
+    }
+
+    fn note_use(&mut self, id: TokenId, now: OffsetDateTime) -> Result<bool, StorageError> {
         let changed = on_backend!(self, conn => diesel::update(operator_tokens::table)
             .filter(operator_tokens::id.eq(id.as_bytes().as_slice()))
             .filter(operator_tokens::revoked_at.is_null())
-            .set(operator_tokens::revoked_at.eq(to_stored_time(now)))
-            .execute(conn))?;
-        Ok(changed == 1)
-    }
-
-    fn note_use(&mut self, id: TokenId, now: OffsetDateTime) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::update(operator_tokens::table)
-            .filter(operator_tokens::id.eq(id.as_bytes().as_slice()))
             .set(operator_tokens::last_used_at.eq(to_stored_time(now)))
             .execute(conn))?;
-        Ok(())
+        Ok(changed == 1)
     }
 }

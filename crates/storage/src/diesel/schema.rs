@@ -52,6 +52,7 @@
         scopes -> Text,
         only_app -> Nullable<Binary>,
         last_used_at -> Nullable<Timestamp>,
+        made_by -> Nullable<Binary>,
     }
 }
 

@@ -34,15 +34,16 @@ pub trait OperatorTokenRepository: OperatorTokenReader {
     /// [`StorageError`].
     fn add(&mut self, token: &OperatorToken) -> Result<(), StorageError>;
 
-    /// Revokes a token. `false` when it was already.
+    /// Revokes a token and all that it and those have made. Says how many were not revoked before.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn revoke(&mut self, id: TokenId, now: OffsetDateTime) -> Result<bool, StorageError>;
+    fn revoke(&mut self, id: TokenId, now: OffsetDateTime) -> Result<usize, StorageError>;
 
-    /// Notes that a token was used.
+    /// Notes that a token is used, and keeps others from revoking it until the unit of work ends. `false` when it is
+    /// revoked.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn note_use(&mut self, id: TokenId, now: OffsetDateTime) -> Result<(), StorageError>;
+    fn note_use(&mut self, id: TokenId, now: OffsetDateTime) -> Result<bool, StorageError>;
 }
