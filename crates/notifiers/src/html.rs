@@ -101,6 +101,10 @@ pub enum UnusableHtml {
     /// Parsers compare each attribute of a tag with all others.
     #[error("the HTML has a tag with more than {MOST_ATTRIBUTES} attributes")]
     TooManyAttributes,
+    /// Parsers hand text on in pieces that end at these characters, and join the pieces at a cost of the square of their
+    /// number.
+    #[error("the HTML has more than {MOST_PIECES} of the characters & and < and carriage returns")]
+    TooManyPieces,
     /// Each `%LINK%` becomes an address of several hundred bytes.
     #[error("the HTML has more than {MOST_PLACEHOLDERS} placeholders")]
     TooManyPlaceholders,
@@ -108,6 +112,7 @@ pub enum UnusableHtml {
 
 const MOST_TAGS: usize = 6_000;
 const MOST_ATTRIBUTES: usize = 50;
+const MOST_PIECES: usize = 10_000;
 const MOST_PLACEHOLDERS: usize = 100;
 
 /// Checks that a developer's HTML costs whoever reads it what its length says.
@@ -122,6 +127,9 @@ pub fn check_html(html: &str) -> Result<(), UnusableHtml> {
     const SIBLINGS: [&str; 8] = ["p", "li", "td", "th", "tr", "dt", "dd", "option"];
     const MOST_FORMATTING: usize = 10;
     const MOST_OPEN: usize = 50;
+    if html.bytes().filter(|byte| matches!(byte, b'&' | b'<' | b'\r')).count() > MOST_PIECES {
+        return Err(UnusableHtml::TooManyPieces);
+    }
     if html.matches('%').count() / 2 > MOST_PLACEHOLDERS {
         let marks = ["%CODE%", "%LINK%", "%HANDLE%", "%APP_NAME%"];
         if marks.iter().map(|mark| html.matches(mark).count()).sum::<usize>() > MOST_PLACEHOLDERS {
@@ -267,11 +275,17 @@ mod tests {
             (format!("<a {attributes}>x</a>"), UnusableHtml::TooManyAttributes),
             (format!("<table>{}", "<p>x</p>".repeat(4_000)), UnusableHtml::TooManyTags),
             ("%CODE%".repeat(101), UnusableHtml::TooManyPlaceholders),
+            ("& ".repeat(60_000), UnusableHtml::TooManyPieces),
+            ("&amp;".repeat(10_001), UnusableHtml::TooManyPieces),
+            ("a\r".repeat(10_001), UnusableHtml::TooManyPieces),
+            (format!("<a title=\"{}\">x</a>", "&".repeat(10_001)), UnusableHtml::TooManyPieces),
+            ("1 < 2 ".repeat(10_001), UnusableHtml::TooManyPieces),
             ("<div>".repeat(51), UnusableHtml::TooDeep),
         ] {
             assert_eq!(check_html(&html), Err(expected), "{html:.40}");
         }
         check_html(&"100 % ".repeat(1_000)).unwrap();
+        check_html(&"A&nbsp;&amp;&nbsp;B<br>\r\n".repeat(2_000)).unwrap();
         check_html(&format!("<table>{}</table>", "<tr><td>%CODE%</td></tr>".repeat(100))).unwrap();
     }
 

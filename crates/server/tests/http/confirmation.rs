@@ -1,6 +1,7 @@
 //! The page behind a mailed link.
 
 use actix_web::test::TestRequest;
+use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
 use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
@@ -18,6 +19,7 @@ on_every_store!(
     every_error_is_a_page,
     the_page_speaks_the_users_language_and_escapes_names,
     sec_076_the_applications_own_page_is_harmless,
+    sec_129_a_page_that_an_older_version_took_is_shown_as_it_is_built_in,
     the_post_of_the_protocol_answers_with_the_page_in_flow_link,
 );
 
@@ -319,6 +321,24 @@ async fn sec_076_the_applications_own_page_is_harmless<S: Store>(app: TestApp<S>
     for gone in ["script", "onclick", "form", "evil", "javascript"] {
         assert!(!done.contains(gone), "{gone}: {done}");
     }
+}
+
+async fn sec_129_a_page_that_an_older_version_took_is_shown_as_it_is_built_in<S: Store>(app: TestApp<S>) {
+    let shop = linked(&app, "ana@example.com").await;
+    let body =
+        json!({"appId": shop.id, "_id": "clickThrough-EN", "subject": "x", "htmlTemplate": "<p>mine</p>"});
+    assert_eq!(app.admin("updateEmailTemplate", body).await.status, 200);
+    let id: AppId = shop.id.parse().unwrap();
+    app.store
+        .transact("test", move |repos| {
+            let words = repos.email_templates().find(id, TemplateName::ClickThrough, Locale::EN)?.unwrap();
+            repos.email_templates().put(&EmailTemplate { html: "& ".repeat(60_000), ..words })
+        })
+        .await
+        .unwrap();
+    let (_, fields) = link(&app).await;
+    let done = press(&app, &fields).await.text();
+    assert!(done.contains("is ready") && !done.contains("&amp; &amp;"), "{done:.500}");
 }
 
 async fn the_post_of_the_protocol_answers_with_the_page_in_flow_link<S: Store>(app: TestApp<S>) {

@@ -3,10 +3,10 @@
 
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
-    App, AppKey, ClientPassword, Code, CodeId, CodePurpose, Handle, LinkAsksPassword, Locale, Signup,
+    App, AppId, AppKey, ClientPassword, Code, CodeId, CodePurpose, Handle, LinkAsksPassword, Locale, Signup,
     SignupFlow, Source, TemplateName,
 };
-use latchkey_notifiers::cleaned;
+use latchkey_notifiers::{MessageKind, check_html, cleaned};
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
 
@@ -14,7 +14,7 @@ use crate::audit::{Act, Call};
 use crate::caller::find_app_of;
 use crate::codes::{CodeTry, Tried};
 use crate::limits::Rate;
-use crate::mail::worded;
+use crate::mail::{built_in, worded};
 use crate::new_user::new_user;
 use crate::throttle::settle_right;
 use crate::{Refusal, Service, ServiceError, Tokens};
@@ -232,6 +232,7 @@ impl<S: Store> Service<S> {
         let is_own = found.is_own();
         let FoundAttempt { app, keys, code_try, attempt } = found;
         let (service, app_id, now) = (self.clone(), app.id, self.inner.clock.now());
+        let click_through = self.click_through(app_id, attempt.locale).await?;
         let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
         let user = new_user(app_id, handle, (user_id, Some(password), locale, metadata), now);
         let tokens = self.issue_tokens(&app, &keys, &user).await?;
@@ -263,13 +264,23 @@ impl<S: Store> Service<S> {
         if is_own {
             self.inner.limits.give_back(Rate::SignUp, source);
         }
-        let shown = self.inner.store.read("signup.click_through", move |readers| {
-            worded(readers.email_templates(), app_id, TemplateName::ClickThrough, locale)
-        });
-        let html = shown.await?.into_html();
-        // Cleaning takes long for HTML that was made for it.
-        let click_through = self.off_thread(move || Ok(cleaned(&html))).await?;
         Ok(SignUpCompleted { tokens, app, locale, click_through })
+    }
+
+    /// The page of an application that shows that a sign-up is complete.
+    async fn click_through(&self, app_id: AppId, locale: Locale) -> Result<String, ServiceError> {
+        let name = TemplateName::ClickThrough;
+        let read = self.inner.store.read("signup.click_through", move |readers| {
+            worded(readers.email_templates(), app_id, name, locale)
+        });
+        let html = read.await?.into_html();
+        // HTML that was made for it takes as long as a password hash.
+        let work = move || match check_html(&html) {
+            Ok(()) => Ok(cleaned(&html)),
+            // An older version took it.
+            Err(_) => Ok(built_in(MessageKind::Named(name), locale)?.into_html()),
+        };
+        self.on_pool((app_id, 1), work).await
     }
 
     /// The open attempt that this code completes. Tries are counted by [`Service::try_code`].
