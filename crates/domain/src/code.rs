@@ -75,9 +75,9 @@ impl CodeLength {
     }
 }
 
-/// What one guess costs of a day's wrong tries, in hundredths: one for each code of six digits that it could be, a
-/// hundredth for each of eight, and one at least. So the sum of all guesses' chances stays that of as many guesses at
-/// one code of six digits, however many are live.
+/// What one guess costs of a day's wrong tries, in hundredths: one for each code of six digits that it is compared with,
+/// a hundredth for each of eight. So the sum of all guesses' chances stays that of as many guesses at one code of six
+/// digits, however many are live.
 #[must_use]
 pub fn cost_of_guess(guess: &Code, live: &[CodeLength]) -> u32 {
     let of_length = |length: CodeLength| {
@@ -86,12 +86,11 @@ pub fn cost_of_guess(guess: &Code, live: &[CodeLength]) -> u32 {
     };
     let digits = u32::try_from(guess.expose().len()).unwrap_or(0);
     let could_be = [CodeLength::Six, CodeLength::Eight].into_iter().find(|length| length.digits() == digits);
-    let hundredths = match could_be {
+    match could_be {
         Some(CodeLength::Six) => 100 * of_length(CodeLength::Six),
         Some(CodeLength::Eight) => of_length(CodeLength::Eight),
         None => 0,
-    };
-    hundredths.max(100)
+    }
 }
 
 /// A code in clear: in the mail that carries it and in the request that brings it back, nowhere else.
@@ -155,13 +154,21 @@ pub struct StoredCode {
     pub expires_at: OffsetDateTime,
     /// When it was used up, if it was.
     pub consumed_at: Option<OffsetDateTime>,
-    /// Keyed digest of the address prefix that asked for it; none where it came before that was kept.
+    /// Keyed digest of the address prefix that asked for it; none where it came before that was kept, and
+    /// [`KeyedDigest::NONE`] where whoever asked is not who uses it.
     pub source: Option<KeyedDigest>,
     /// How many digits it has.
     pub length: CodeLength,
 }
 
 impl StoredCode {
+    /// Whether it is used from wherever its reader is, and not from where it was asked for: an invitation's, or one that an
+    /// operator asked for.
+    #[must_use]
+    pub fn is_for_anywhere(&self) -> bool {
+        self.purpose == CodePurpose::Invite || self.source.as_ref().is_none_or(KeyedDigest::is_none)
+    }
+
     /// Whether the code is refused as expired at this moment.
     #[must_use]
     pub fn is_expired(&self, now: OffsetDateTime) -> bool {
@@ -186,9 +193,10 @@ pub struct CodeRules {
     pub resend_after: Duration,
     /// How many codes of one subject and source may be live at once; the oldest goes first.
     pub live_per_subject: usize,
-    /// How many wrong tries the source that asked has, and all others together.
+    /// How many wrong tries at a code the source that asked has, and all others together; where it is used from anywhere,
+    /// each source.
     pub wrong_tries: u32,
-    /// How many wrong tries one subject has a day, whatever the code.
+    /// How many wrong tries at codes of six digits have the chance that a day's wrong tries may have together.
     pub wrong_a_day: u32,
     /// How many more known sources have.
     pub wrong_a_day_known: u32,
@@ -236,6 +244,20 @@ impl Default for CodeRules {
 }
 
 impl CodeRules {
+    /// The wrong tries of a day at mailed codes of six digits, in hundredths of one.
+    #[must_use]
+    pub const fn short_budget(&self) -> u32 {
+        80 * self.wrong_a_day
+    }
+
+    /// The wrong tries of a day at mailed codes of eight digits, in hundredths of one at a code of six: at those that are
+    /// used from where they were asked for, and as many at those that are used from anywhere. The first ones are never all
+    /// spent: [`Self::wrong_tries`] and [`RequestLimits`] end them before.
+    #[must_use]
+    pub const fn long_budget(&self) -> u32 {
+        10 * self.wrong_a_day
+    }
+
     /// How long a code for this purpose is good.
     #[must_use]
     pub fn life(&self, purpose: CodePurpose) -> Duration {
@@ -288,11 +310,11 @@ mod tests {
         use CodeLength::{Eight, Six};
         let (short, long) = (Code::parse("123456").unwrap(), Code::parse("12345678").unwrap());
         for (live, of_short, of_long) in [
-            (vec![Six], 100, 100),
-            (vec![Six; 3], 300, 100),
-            ([vec![Six], vec![Eight; 9]].concat(), 100, 100),
+            (vec![Six], 100, 0),
+            (vec![Six; 3], 300, 0),
+            ([vec![Six], vec![Eight; 9]].concat(), 100, 9),
             ([vec![Six], vec![Eight; 210]].concat(), 100, 210),
-            (vec![], 100, 100),
+            (vec![], 0, 0),
         ] {
             assert_eq!((cost_of_guess(&short, &live), cost_of_guess(&long, &live)), (of_short, of_long));
             // No guess has a better chance for its price than one at a single code of six digits.
@@ -300,10 +322,19 @@ mod tests {
                 let number = live.iter().filter(|code| **code == length).count();
                 let chance = number as f64 / f64::from(length.space());
                 let price = f64::from(cost_of_guess(guess, &live)) / 100.0;
-                assert!(chance / price <= 1.0 / 900_000.0 + 1e-12);
+                assert!(chance <= price / 900_000.0 + 1e-12);
             }
         }
-        assert_eq!(cost_of_guess(&Code::parse("1234567").unwrap(), &[Six; 5]), 100);
+        assert_eq!(cost_of_guess(&Code::parse("1234567").unwrap(), &[Six; 5]), 0);
+    }
+
+    #[test]
+    fn sec_029_a_days_wrong_tries_are_sixty_and_an_owners_are_never_all_spent() {
+        let rules = CodeRules::default();
+        assert_eq!(rules.short_budget() + 2 * rules.long_budget(), 6_000);
+        // All codes of eight digits of a day, for a sign-up and for a reset, each tried as often as it can be.
+        let codes = 2 * (rules.requests.subject_a_day + rules.requests.firsts_a_day());
+        assert!(codes * 2 * rules.wrong_tries <= rules.long_budget());
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub use settings::{
     AppSettings, Audience, LinkAsksPassword, Preset, SMS_A_DAY, SignupFlow, SocialLogin, TwoFactorMode,
     UserIdFormat,
 };
-pub use signup::{OPEN_ATTEMPTS, Signup, SignupState};
+pub use signup::{Signup, SignupState};
 pub use social::{Provider, SocialIdentity};
 pub use source::{Source, SourcePrefix};
 pub use template::{EmailTemplate, TemplateName};

@@ -12,9 +12,6 @@ use crate::locale::Locale;
 use crate::metadata::Metadata;
 use crate::secret::{KeyedDigest, Sealed};
 
-/// The most attempts of one handle that may be open at once, from different prefixes.
-pub const OPEN_ATTEMPTS: usize = 3;
-
 /// Where an attempt stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignupState {

@@ -2,8 +2,9 @@
 //!
 //! A code belongs to a purpose, a subject (attempt, invitation or user) and the address prefix that asked for
 //! it. Wrong tries are counted before a code is looked at: those of the prefix that asked apart from everybody
-//! else's, and all of a handle's in a day. Of an invitation, which one asks for and another uses, each prefix has
-//! tries of its own.
+//! else's, and all of a handle's in a day. A code that one asks for and another uses, as an invitation's, has tries for
+//! each prefix. Where many have been wrong, further codes have eight digits, and their tries are counted apart: whoever
+//! spends the tries at a handle's codes does not deny its owner the next one.
 
 use latchkey_crypto::digests_match;
 use latchkey_domain::{
@@ -15,8 +16,6 @@ use time::{Duration, OffsetDateTime};
 
 use crate::mail::{Slot, Worded};
 use crate::{Service, ServiceError};
-
-const NOWHERE: [u8; 32] = [0; 32];
 
 /// Takes one of each counter, or none: says then which one was full.
 pub(crate) fn reserve_all(
@@ -56,7 +55,6 @@ pub(crate) struct NewCode {
     pub(crate) stored: StoredCode,
     /// None for codes by SMS, which have limits of their own.
     requests: Option<Requests>,
-    tries: [QuotaKey; 2],
 }
 
 #[derive(Clone)]
@@ -119,7 +117,8 @@ impl<S: Store> Service<S> {
         }
         let parts = [subject.purpose.name().as_bytes(), subject.handle.key().as_bytes()];
         let gate = self.counter(subject.app_id, "codes.gate", &parts, Duration::days(1))?;
-        Ok(MailedCode { variants, handle: subject.handle.clone(), gate })
+        let [wrong, ..] = self.budgets(subject.app_id, subject.purpose, &subject.handle)?;
+        Ok(MailedCode { variants, handle: subject.handle.clone(), gate, wrong })
     }
 
     fn draw(
@@ -160,8 +159,7 @@ impl<S: Store> Service<S> {
                 known_a_day: self.counter(app_id, "code.requests.known", &per_source, Duration::days(1))?,
             }),
         };
-        let tries = self.tries(app_id, &subject.id, source, life)?;
-        Ok(NewCode { code, stored, requests, tries })
+        Ok(NewCode { code, stored, requests })
     }
 
     fn code_digest(
@@ -175,29 +173,29 @@ impl<S: Store> Service<S> {
         Ok(self.key_ring().digests().digest(&format!("code/{}", purpose.name()), &parts)?)
     }
 
-    /// Counts the wrong tries of the source that asked, and everybody else's.
-    fn tries(
+    /// The day's wrong tries at a handle's codes, in hundredths, with their limits: at those of six digits, at those of
+    /// eight that are used from where they were asked for, and from anywhere.
+    fn budgets(
         &self,
         app_id: AppId,
-        subject: &[u8; 16],
-        asked: &KeyedDigest,
-        life: Duration,
-    ) -> Result<[QuotaKey; 2], ServiceError> {
-        let parts = [subject.as_slice(), asked.as_bytes()];
-        let digest = self.key_ring().digests().digest("code.tries", &parts)?;
-        let expires_at = self.inner.clock.now() + life + Duration::days(1);
-        let key = |kind| QuotaKey { app_id, kind, subject: digest.clone(), period: 0, expires_at };
-        Ok([key("code.tries.own"), key("code.tries.others")])
-    }
-
-    /// Whose tries a code counts: those of the source that asked. An invitation is asked for by one and used by
-    /// another, so each source that tries has some of its own.
-    fn asked_by(&self, code: &StoredCode, attempt: &CodeTry) -> Result<KeyedDigest, ServiceError> {
-        if code.purpose == CodePurpose::Invite {
-            let parts = [code.id.as_bytes().as_slice(), attempt.source.as_bytes()];
-            return Ok(self.key_ring().digests().digest("code.tries.invite", &parts)?);
-        }
-        Ok(code.source.clone().unwrap_or_else(|| KeyedDigest::from_bytes(NOWHERE)))
+        purpose: CodePurpose,
+        handle: &Handle,
+    ) -> Result<[(QuotaKey, u32); 3], ServiceError> {
+        let rules = self.inner.settings.codes;
+        // Mailed codes may be tried by anybody, those by SMS by whoever has a token: the one must not spend the
+        // other's tries.
+        let (group, short): (&[u8], u32) = match purpose {
+            CodePurpose::SignUp | CodePurpose::Invite | CodePurpose::Reset => (b"mail", rules.short_budget()),
+            CodePurpose::Phone => (b"phone", hundredths(rules.wrong_a_day)),
+            CodePurpose::Login => (b"login", hundredths(rules.wrong_a_day)),
+        };
+        let subject = [group, handle.key().as_bytes()];
+        let counter = |kind| self.counter(app_id, kind, &subject, Duration::days(1));
+        Ok([
+            (counter("code.wrong")?, short),
+            (counter("code.wrong.long")?, rules.long_budget()),
+            (counter("code.wrong.anywhere")?, rules.long_budget()),
+        ])
     }
 
     /// A counter that begins anew with each period.
@@ -236,63 +234,43 @@ impl<S: Store> Service<S> {
         if codes.is_empty() {
             return Ok(Tried::Wrong);
         }
-        // Mailed codes may be tried by anybody, those by SMS by whoever has a token: the one must not spend the
-        // other's tries.
-        let group: &[u8] = match purpose {
-            CodePurpose::SignUp | CodePurpose::Invite | CodePurpose::Reset => b"mail",
-            CodePurpose::Phone => b"phone",
-            CodePurpose::Login => b"login",
-        };
-        let subject = [group, attempt.handle.key().as_bytes()];
-        let a_day = self.counter(app_id, "code.wrong", &subject, Duration::days(1))?;
-        let known = self.counter(app_id, "code.wrong.known", &subject, Duration::days(1))?;
-        let is_live = |code: &&StoredCode| code.consumed_at.is_none() && !code.is_expired(now);
-        let live: Vec<CodeLength> = codes.iter().filter(is_live).map(|code| code.length).collect();
-        let cost = cost_of_guess(&attempt.code, &live);
-        let taken = if repos.quotas().reserve_many(&a_day, cost, hundredths(rules.wrong_a_day))? {
-            a_day
-        } else if attempt.is_known
-            && repos.quotas().reserve_many(&known, cost, hundredths(rules.wrong_a_day_known))?
-        {
-            known
-        } else {
-            return Ok(Tried::Wrong);
-        };
-        let mut groups: Vec<([u8; 16], KeyedDigest, Option<QuotaKey>)> = Vec::new();
-        let mut right = None;
+        let is_live = |code: &StoredCode| code.consumed_at.is_none() && !code.is_expired(now);
+        let (mut tries, mut right) = (Vec::new(), None);
+        let mut compared: [Vec<CodeLength>; 3] = Default::default();
         for code in codes {
-            let asked = self.asked_by(&code, attempt)?;
-            let known_group = groups.iter().find(|(subject, source, _)| {
-                *subject == code.subject && source.as_bytes() == asked.as_bytes()
-            });
-            let is_open = match known_group {
-                Some((_, _, taken)) => taken.is_some(),
-                None => {
-                    let [own, others] = self.tries(app_id, &code.subject, &asked, rules.life(purpose))?;
-                    let is_own = purpose == CodePurpose::Invite || digests_match(&asked, &attempt.source);
-                    let counter = if is_own { own } else { others };
-                    let is_open = repos.quotas().reserve(&counter, rules.wrong_tries)?;
-                    groups.push((code.subject, asked, is_open.then_some(counter)));
-                    is_open
-                }
-            };
+            let counter = tries_at(&code, &attempt.source);
+            if !repos.quotas().reserve(&counter, rules.wrong_tries)? {
+                continue;
+            }
+            tries.push(counter);
+            let [short, long, anywhere] = &mut compared;
+            match code.length {
+                _ if !is_live(&code) => {}
+                CodeLength::Six => short.push(code.length),
+                CodeLength::Eight if code.is_for_anywhere() => anywhere.push(code.length),
+                CodeLength::Eight => long.push(code.length),
+            }
             let digest = self.code_digest(app_id, purpose, &code.subject, &attempt.code)?;
-            if is_open && right.is_none() && digests_match(&code.digest, &digest) {
+            if right.is_none() && digests_match(&code.digest, &digest) {
                 right = Some(code);
             }
         }
-        let was_looked_at = groups.iter().any(|(_, _, taken)| taken.is_some());
-        let Some(code) = right else {
-            // Where every code is closed to this source, nothing was guessed.
-            if !was_looked_at {
-                repos.quotas().give_many_back(&taken, cost)?;
+        let mut taken = Vec::new();
+        for ((budget, limit), compared) in
+            self.budgets(app_id, purpose, &attempt.handle)?.into_iter().zip(compared)
+        {
+            let cost = cost_of_guess(&attempt.code, &compared);
+            match self.take(repos, attempt, (budget, limit), cost)? {
+                Some(budget) => taken.push((budget, cost)),
+                // The day's tries are spent, so nothing was guessed.
+                None => {
+                    give_back(repos, &tries, &taken)?;
+                    return Ok(Tried::Wrong);
+                }
             }
-            return Ok(Tried::Wrong);
-        };
-        repos.quotas().give_many_back(&taken, cost)?;
-        for counter in groups.iter().filter_map(|(_, _, taken)| taken.as_ref()) {
-            repos.quotas().give_back(counter)?;
         }
+        let Some(code) = right else { return Ok(Tried::Wrong) };
+        give_back(repos, &tries, &taken)?;
         Ok(if code.consumed_at.is_some() {
             Tried::Used
         } else if code.is_expired(now) {
@@ -301,6 +279,57 @@ impl<S: Store> Service<S> {
             Tried::Right(code)
         })
     }
+
+    /// Takes what a guess costs of a day's budget, or of what known sources have beyond it: says of which. None where there
+    /// is not as much.
+    fn take(
+        &self,
+        repos: &mut dyn Repositories,
+        attempt: &CodeTry,
+        (budget, limit): (QuotaKey, u32),
+        cost: u32,
+    ) -> Result<Option<QuotaKey>, ServiceError> {
+        if cost == 0 || repos.quotas().reserve_many(&budget, cost, limit)? {
+            return Ok(Some(budget));
+        }
+        let beyond = hundredths(self.inner.settings.codes.wrong_a_day_known);
+        let known = QuotaKey { kind: "code.wrong.known", ..budget };
+        let is_granted = attempt.is_known && repos.quotas().reserve_many(&known, cost, beyond)?;
+        Ok(is_granted.then_some(known))
+    }
+}
+
+/// Counts the wrong tries at a code: from where it was asked for, and from everywhere else. One that is used from anywhere
+/// has some for each source.
+fn tries_at(code: &StoredCode, source: &KeyedDigest) -> QuotaKey {
+    let is_own = code.source.as_ref().is_some_and(|asked| digests_match(asked, source));
+    let (kind, whose) = match (code.is_for_anywhere(), is_own) {
+        (true, _) => ("code.tries.each", source.as_bytes().as_slice()),
+        (false, true) => ("code.tries.own", &[][..]),
+        (false, false) => ("code.tries.others", &[][..]),
+    };
+    // Both are random already: an id, and a keyed digest.
+    let mut subject = [0; 32];
+    subject.iter_mut().zip(code.id.as_bytes().iter().chain(whose)).for_each(|(to, from)| *to = *from);
+    QuotaKey {
+        app_id: code.app_id,
+        kind,
+        subject: KeyedDigest::from_bytes(subject),
+        period: 0,
+        expires_at: code.expires_at + Duration::days(1),
+    }
+}
+
+fn give_back(
+    repos: &mut dyn Repositories,
+    tries: &[QuotaKey],
+    taken: &[(QuotaKey, u32)],
+) -> Result<(), ServiceError> {
+    give_back_all(repos.quotas(), tries)?;
+    for (budget, cost) in taken.iter().filter(|(_, cost)| *cost > 0) {
+        repos.quotas().give_many_back(budget, *cost)?;
+    }
+    Ok(())
 }
 
 /// A day's wrong tries are counted in hundredths: see [`cost_of_guess`].
@@ -313,11 +342,14 @@ pub(crate) struct MailedCode {
     variants: Vec<(NewCode, Option<OutboxMessage>)>,
     handle: Handle,
     gate: QuotaKey,
+    /// The day's wrong tries at codes of six digits, with their limit.
+    wrong: (QuotaKey, u32),
 }
 
 impl MailedCode {
     /// Places one of the codes and promises its mail, both or neither; see [`NewCode::place`]. It has eight digits where
-    /// somebody else's code of six is live for the same handle and purpose: a guess must not be compared with many.
+    /// somebody else's code of six is live for the same handle and purpose, for a guess must not be compared with many,
+    /// and where half of the day's wrong tries at codes of six are spent.
     pub(crate) fn place_and_send(
         &self,
         repos: &mut dyn Repositories,
@@ -327,8 +359,10 @@ impl MailedCode {
         // Of two who come at once, the second one sees what the first one has placed.
         repos.quotas().reserve(&self.gate, u32::MAX)?;
         let [(short, _), ..] = self.variants.as_slice() else { return Ok(false) };
-        let is_crowded = self.is_crowded(repos, &short.stored)?;
-        let wanted = if is_crowded { CodeLength::Eight } else { CodeLength::Six };
+        let (wrong, limit) = &self.wrong;
+        let is_attacked = repos.quotas().used(wrong)? >= limit / 2;
+        let is_long = is_attacked || self.is_crowded(repos, &short.stored)?;
+        let wanted = if is_long { CodeLength::Eight } else { CodeLength::Six };
         let chosen = self.variants.iter().find(|(code, _)| code.stored.length == wanted);
         let Some((code, mail)) = chosen else { return Ok(false) };
         code.place_and_send(repos, rules, is_known, mail.as_ref())
@@ -398,15 +432,15 @@ impl NewCode {
         is_known: bool,
     ) -> Result<bool, ServiceError> {
         let StoredCode { app_id, purpose, created_at: now, .. } = self.stored;
-        let [own, others] = &self.tries;
         let is_ours = |code: &StoredCode| is_of_one_source(code, &self.stored);
         let mut live = repos.codes().list(app_id, purpose, &self.stored.subject)?;
         live.retain(|code| code.consumed_at.is_none() && !code.is_expired(now) && is_ours(code));
-        let is_recent = |newest: &StoredCode| !has_passed(rules.resend_after, newest.created_at, now);
-        let is_fresh = live.first().is_some_and(is_recent);
-        // A code whose tries are spent is never kept: it would help nobody.
-        if is_fresh && repos.quotas().used(own)? < rules.wrong_tries {
-            return Ok(false);
+        if let (Some(newest), Some(source)) = (live.first(), &self.stored.source) {
+            let is_recent = !has_passed(rules.resend_after, newest.created_at, now);
+            // A code whose tries are spent is never kept: it would help nobody.
+            if is_recent && repos.quotas().used(&tries_at(newest, source))? < rules.wrong_tries {
+                return Ok(false);
+            }
         }
         if let Some(requests) = &self.requests {
             let limits = rules.requests;
@@ -426,8 +460,6 @@ impl NewCode {
             repos.codes().remove(app_id, old.id)?;
         }
         repos.codes().add(&self.stored)?;
-        repos.quotas().reset(own)?;
-        repos.quotas().reset(others)?;
         Ok(true)
     }
 }

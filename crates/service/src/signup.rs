@@ -5,11 +5,11 @@ mod completion;
 use latchkey_crypto::AppToken;
 use latchkey_domain::{
     App, AppId, AppKey, AuditEntry, Code, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
-    OPEN_ATTEMPTS, OutboxMessage, Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName,
-    User, UserId, has_passed,
+    OutboxMessage, Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName, User, UserId,
+    has_passed,
 };
 use latchkey_notifiers::{Language, MessageKind, percent_encoded};
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Store;
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
@@ -23,9 +23,6 @@ use crate::throttle::settle_right;
 pub use completion::{CompleteSignUp, LinkPressed, PressLink, SignUpCompleted};
 
 use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
-
-/// How old the oldest of three open attempts must be to give way to a fourth.
-const GIVES_WAY_AFTER: Duration = Duration::minutes(30);
 
 /// Somebody who wants to become a user.
 #[derive(Debug, Clone)]
@@ -304,11 +301,13 @@ impl<S: Store> Service<S> {
                     return Err(ServiceError::from(Refusal::HandleTaken));
                 }
                 repos.audit().add(&entry)?;
-                if !make_room(repos, &attempt, &rules, now)? {
-                    return Ok(false);
+                let known = repos.signups().list(attempt.app_id, &attempt.handle)?;
+                let is_sent = new_code.place_and_send(repos, &rules, false)?;
+                // What nobody has a code for is not kept: the limits of codes bound the attempts too.
+                if is_sent || known.iter().any(|other| other.id == attempt.id) {
+                    repos.signups().put(&attempt)?;
                 }
-                repos.signups().put(&attempt)?;
-                new_code.place_and_send(repos, &rules, false)
+                Ok(is_sent)
             })
             .await;
         self.settle_message(slot, is_sent).await
@@ -375,28 +374,4 @@ fn is_rival(other: &Signup, attempt: &Signup, rules: &CodeRules, now: OffsetDate
         && !other.source.is_none()
         && other.state == SignupState::Pending
         && !has_passed(rules.sign_up_life, other.updated_at, now)
-}
-
-/// Whether an attempt may be opened. From three other sources on, only in the place of an old one.
-fn make_room(
-    repos: &mut dyn Repositories,
-    attempt: &Signup,
-    rules: &CodeRules,
-    now: OffsetDateTime,
-) -> Result<bool, ServiceError> {
-    let mut others = repos.signups().list(attempt.app_id, &attempt.handle)?;
-    others.retain(|other| is_rival(other, attempt, rules, now));
-    if others.len() < OPEN_ATTEMPTS {
-        return Ok(true);
-    }
-    // By when it was opened: whoever repeats his attempt does not keep his place by that.
-    let oldest = others.iter().min_by_key(|other| other.created_at);
-    match oldest.filter(|oldest| has_passed(GIVES_WAY_AFTER, oldest.created_at, now)) {
-        Some(oldest) => {
-            repos.signups().remove(oldest.app_id, oldest.id)?;
-            repos.codes().remove_unconsumed(oldest.app_id, oldest.id.as_bytes())?;
-            Ok(true)
-        }
-        None => Ok(false),
-    }
 }

@@ -1,8 +1,8 @@
 //! What operators do with the users of an application. What users do themselves is in `account.rs`.
 
 use latchkey_domain::{
-    App, AppId, CodePurpose, Failures, Familiarity, Handle, InvalidMetadata, MetadataFields, TemplateName,
-    User, UserChange, UserId, UserStatus, masked, user_claims,
+    App, AppId, CodePurpose, Failures, Familiarity, Handle, InvalidMetadata, KeyedDigest, MetadataFields,
+    TemplateName, User, UserChange, UserId, UserStatus, masked, user_claims,
 };
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::{Repositories, Store};
@@ -207,10 +207,8 @@ impl<S: Store> Service<S> {
             handle: user.handle.clone(),
             id: *id.as_bytes(),
         };
-        // The user comes from somewhere else: the code belongs to whoever asked, wherever they are.
-        let asked = self.key_ring().digests().digest("reset.operator", &[id.as_bytes()])?;
         let slot = self.mail_slot(&user.handle).await?;
-        let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));
+        let (mail, owner) = ((slot.as_ref(), &words), (&subject, &KeyedDigest::NONE));
         let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
         let entry = self.done(act)?;
         let is_sent = self

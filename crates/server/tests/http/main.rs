@@ -19,6 +19,7 @@ mod anonymous;
 mod apps;
 mod audit;
 mod clock;
+mod code_limits;
 mod confirmation;
 mod deletion;
 mod edge;

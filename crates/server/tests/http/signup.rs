@@ -1,7 +1,7 @@
 //! `signup` and `completeSignup`.
 
 use actix_web::test::TestRequest;
-use latchkey_domain::Preset;
+use latchkey_domain::{Handle, Preset};
 use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
@@ -17,6 +17,7 @@ on_every_store!(
     a_repeat_within_a_minute_sends_nothing,
     older_codes_of_ones_own_go_on_working,
     sec_126_a_strangers_password_never_gets_in,
+    sec_137_sign_ups_that_others_began_deny_nobody_theirs,
     sec_029_wrong_codes_are_counted_before_they_are_looked_at,
     the_swift_sdks_form_bodies_work,
     sec_058_nothing_in_a_body_changes_who_one_is,
@@ -241,6 +242,31 @@ async fn a_fourth_source_gets_in_however_often_the_first_three_ask<S: Store>(app
     let before = app.mails().await.len();
     assert_eq!(ask("192.0.2.1").await.text(), "true");
     assert_eq!(app.mails().await.len(), before + 1);
+}
+
+async fn sec_137_sign_ups_that_others_began_deny_nobody_theirs<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let ask = async |peer: &str| {
+        let body = json!({"handle": "victim@example.com", "password": PASSWORD});
+        assert_eq!(app.as_app_from(peer, &shop, "signup", body).await.text(), "true");
+    };
+    for number in 0..8 {
+        ask(&format!("2001:db8:1:{number}::1")).await;
+    }
+    let before = app.mails().await.len();
+    ask("192.0.2.1").await;
+    assert_eq!(app.mails().await.len(), before + 1);
+    let complete = json!({"handle": "victim@example.com", "code": app.code_for("victim@example.com").await});
+    assert_eq!(app.as_app_from("192.0.2.1", &shop, "completeSignup", complete).await.status, 200);
+    // Nobody fills the database with sign-ups for which no code went out.
+    for number in 0..60 {
+        let body = json!({"handle": "new@example.com", "password": PASSWORD});
+        app.as_app_from(&format!("198.51.100.{number}"), &shop, "signup", body).await;
+    }
+    let (id, handle) = (shop.id.parse().unwrap(), Handle::parse("new@example.com").unwrap());
+    let kept =
+        app.store.read("test", move |readers| readers.signups().list(id, &handle)).await.unwrap().len();
+    assert!((10..=30).contains(&kept), "{kept}");
 }
 
 async fn the_swift_sdks_form_bodies_work<S: Store>(app: TestApp<S>) {
