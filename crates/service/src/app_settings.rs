@@ -7,10 +7,8 @@ use latchkey_domain::{
 use latchkey_notifiers::{MailAddress, SmsAccount};
 use latchkey_storage::{Repositories, Store};
 use secrecy::{ExposeSecret as _, SecretString};
-use time::OffsetDateTime;
 
 use crate::audit::Act;
-use crate::context::RACES;
 use crate::keys::{publish_for_longer, remember_tokens};
 use crate::sms::countries;
 use crate::{AppView, Operator, Refusal, Service, ServiceError};
@@ -361,22 +359,15 @@ impl<S: Store> Service<S> {
             .inner
             .store
             .transact("app.update", move |repos| {
-                for _ in 0..RACES {
-                    let before = repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
-                    let mut app = before.clone();
-                    change(repos, &mut app)?;
-                    if app == before {
-                        return Ok(());
-                    }
-                    app.revision = before.revision + 1;
-                    app.updated_at = now;
-                    if repos.apps().update(&app, before.revision)? {
-                        return repos.audit().add(&entry).map_err(ServiceError::from);
-                    }
+                // Held before anything is read that the change builds on: its keys, too.
+                let before = repos.apps().hold(id)?.ok_or(Refusal::UnknownApp)?;
+                let mut app = before.clone();
+                change(repos, &mut app)?;
+                if app == before {
+                    return Ok(());
                 }
-                Err(ServiceError::Unavailable(
-                    "the application was changed by others all the time".to_owned(),
-                ))
+                write_held(repos, &App { updated_at: now, ..app })?;
+                repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
         self.note(Some(act), done).await?;
@@ -385,8 +376,8 @@ impl<S: Store> Service<S> {
 }
 
 impl<S: Store> Service<S> {
-    /// Changes what belongs to an application beside its own row (keys, templates), one change at a time: its revision
-    /// moves first, so that whoever comes second waits and reads what the first one wrote.
+    /// Changes what belongs to an application beside its own row (keys, templates), one change at a time: it is held first,
+    /// so that whoever comes second waits and reads what the first one wrote.
     pub(crate) async fn change_app(
         &self,
         act: Act,
@@ -397,8 +388,9 @@ impl<S: Store> Service<S> {
             .inner
             .store
             .transact("app.change", move |repos| {
-                let app = move_revision(repos, id, now)?;
-                change(repos, &app)?;
+                let held = repos.apps().hold(id)?.ok_or(Refusal::UnknownApp)?;
+                change(repos, &held)?;
+                write_held(repos, &App { updated_at: now, ..held })?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await;
@@ -406,23 +398,12 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// Moves the revision of an application and returns the application as it is from then on.
-///
-/// # Errors
-/// [`Refusal::UnknownApp`]; [`ServiceError::Unavailable`] when the race is lost every time.
-pub(crate) fn move_revision(
-    repos: &mut dyn Repositories,
-    id: AppId,
-    now: OffsetDateTime,
-) -> Result<App, ServiceError> {
-    for _ in 0..RACES {
-        let before = repos.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
-        let app = App { revision: before.revision + 1, updated_at: now, ..before.clone() };
-        if repos.apps().update(&app, before.revision)? {
-            return Ok(app);
-        }
+/// Writes an application that this unit of work holds.
+pub(crate) fn write_held(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceError> {
+    if repos.apps().update(app, app.revision)? {
+        return Ok(());
     }
-    Err(ServiceError::Unavailable("too many concurrent updates of the application".to_owned()))
+    Err(ServiceError::Internal("an application was changed while it was held".into()))
 }
 
 fn social(settings: &mut AppSettings, provider: Provider) -> &mut SocialLogin {

@@ -12,8 +12,8 @@ use latchkey_storage::{QuotaKey, SealedCell, SealedColumn, Store};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
+use crate::app_settings::write_held;
 use crate::audit::Act;
-use crate::context::RACES;
 use crate::{Operator, Refusal, Service, ServiceError};
 use crate::{hashing, outbox, payload, second_factor, signing, sms};
 
@@ -335,24 +335,16 @@ impl<S: Store> Service<S> {
         self.inner
             .store
             .transact("keys.reseal", move |repos| {
-                for _ in 0..RACES {
-                    let Some(before) = repos.apps().find(id)? else { return Ok(()) };
-                    let mut app = App { revision: before.revision + 1, ..before.clone() };
-                    let settings = &mut app.settings;
-                    let replace = |now: &mut Option<Sealed>, old: &Option<Sealed>, new: &Option<Sealed>| {
-                        if new.is_some() && now == old {
-                            now.clone_from(new);
-                        }
-                    };
-                    replace(&mut settings.sms_account, &old.sms_account, &sms);
-                    replace(&mut settings.mail_api_key, &old.mail_api_key, &mail);
-                    if repos.apps().update(&app, before.revision)? {
-                        return Ok(());
+                let Some(mut app) = repos.apps().hold(id)? else { return Ok(()) };
+                let settings = &mut app.settings;
+                let replace = |now: &mut Option<Sealed>, old: &Option<Sealed>, new: &Option<Sealed>| {
+                    if new.is_some() && now == old {
+                        now.clone_from(new);
                     }
-                }
-                Err(ServiceError::Unavailable(
-                    "the application was changed by others all the time".to_owned(),
-                ))
+                };
+                replace(&mut settings.sms_account, &old.sms_account, &sms);
+                replace(&mut settings.mail_api_key, &old.mail_api_key, &mail);
+                write_held(repos, &app)
             })
             .await?;
         self.inner.resealing.resealed.fetch_add(written, Ordering::Relaxed);

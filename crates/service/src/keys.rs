@@ -76,7 +76,7 @@ impl<S: Store> Service<S> {
             for key in keys.iter().filter(|key| key.published_until.is_none()) {
                 let end = end_of_tokens(app, new.signs_from);
                 let published_until = Some(key.tokens_until.map_or(end, |until| until.max(end)));
-                repos.apps().put_key(&AppKey { published_until, ..key.clone() })?;
+                repos.apps().change_key(&AppKey { published_until, ..key.clone() })?;
             }
             Ok(repos.apps().put_key(&new)?)
         })
@@ -277,7 +277,8 @@ pub(crate) fn remember_tokens(
     let Some(current) = signing_key(&keys, now) else { return Ok(()) };
     let until = now + Duration::hours(i64::from(hours.max(1))) + KEY_TAIL;
     let tokens_until = Some(current.tokens_until.map_or(until, |known| known.max(until)));
-    Ok(repos.apps().put_key(&AppKey { tokens_until, ..current.clone() })?)
+    repos.apps().change_key(&AppKey { tokens_until, ..current.clone() })?;
+    Ok(())
 }
 
 /// One new key at a time: the next would push away one that signs soon.
@@ -300,7 +301,7 @@ pub(crate) fn publish_for_longer(
     let (Some(current), Some(next)) = (signing_key(&keys, now), next) else { return Ok(()) };
     let needed = end_of_tokens(app, next);
     if current.published_until.is_some_and(|until| until < needed) {
-        repos.apps().put_key(&AppKey { published_until: Some(needed), ..current.clone() })?;
+        repos.apps().change_key(&AppKey { published_until: Some(needed), ..current.clone() })?;
     }
     Ok(())
 }

@@ -7,9 +7,8 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::app_settings::move_revision;
 use crate::audit::Act;
-use crate::{Operator, Service, ServiceError};
+use crate::{Operator, Refusal, Service, ServiceError};
 
 const EVERY: Duration = Duration::hours(1);
 const TURNS_A_MINUTE: u32 = 30;
@@ -197,7 +196,7 @@ impl<S: Store> Service<S> {
             .inner
             .store
             .transact("purge.keys", move |repos| {
-                let app = move_revision(repos, id, now)?;
+                let app = repos.apps().hold(id)?.ok_or(Refusal::UnknownApp)?;
                 let kids = retired(&repos.apps().keys(app.id)?, now);
                 kids.iter().try_for_each(|kid| repos.apps().remove_key(id, kid))?;
                 Ok::<_, ServiceError>(kids)

@@ -145,6 +145,7 @@ at_every_point!(
     sec_128_a_sign_up_takes_nobodys_name: "signup.add_user",
     sec_128_a_suspension_survives_a_change_of_role: "user.operate",
     sec_128_words_build_on_the_last_ones: "app.change",
+    sec_128_a_key_that_was_replaced_does_not_come_back: "app.update",
     sec_086_a_token_that_is_revoked_meanwhile_makes_no_other: "operator_token.add",
     sec_126_whoever_asked_again_meanwhile_has_the_last_word: "signup.complete",
     sec_128_whoever_lost_the_race_for_an_address_is_told_how_its_user_signs_in: "social.sign_up",
@@ -243,6 +244,29 @@ async fn sec_128_whoever_is_suspended_changes_no_password<S: Store>(scene: &Scen
     );
     let Some(both) = both.await else { return false };
     is_refused(&both, at);
+    true
+}
+
+async fn sec_128_a_key_that_was_replaced_does_not_come_back<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+    let kids = async || {
+        let set =
+            scene.app.get(&format!("/apps/{}/.well-known/jwks.json", scene.shop.id), ("x", "")).await.json();
+        let keys = set["keys"].as_array().unwrap().iter();
+        keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let leaked = kids().await.remove(0);
+    let both = scene.race(
+        at,
+        async |scene| {
+            let body = json!({"setting": "userJWTExpiration", "userJWTExpiration": 12});
+            scene.admin("updateAppSetting", body).await
+        },
+        async |scene| scene.admin("regenerateAppKey", json!({})).await,
+    );
+    let Some(both) = both.await else { return false };
+    assert_eq!((both.first.status, both.second.status), (200.try_into().unwrap(), 200.try_into().unwrap()));
+    let left = kids().await;
+    assert!(left.len() == 1 && left[0] != leaked, "{at:?}: {left:?}");
     true
 }
 

@@ -62,13 +62,20 @@ pub async fn keys_take_new_times_and_go(store: impl Store) {
     write(&store, move |repos| repos.apps().put_key(&added)).await;
     next.published_until = Some(at(90));
     let changed = next.clone();
-    write(&store, move |repos| repos.apps().put_key(&changed)).await;
+    assert!(write(&store, move |repos| repos.apps().change_key(&changed)).await);
     let keys = store.read("test", move |readers| readers.apps().keys(id)).await.unwrap();
     let found = keys.iter().find(|key| key.kid == "next").unwrap();
     assert_eq!((keys.len(), found.signs_from, found.published_until), (2, at(50), Some(at(90))));
     assert!(found.private.is_none(), "no private half is none after storage too");
     write(&store, move |repos| repos.apps().remove_key(id, "next")).await;
+    assert!(!write(&store, move |repos| repos.apps().change_key(&next)).await);
     assert_eq!(store.read("test", move |readers| readers.apps().keys(id)).await.unwrap().len(), 1);
+    let held = write(&store, move |repos| repos.apps().hold(id)).await.unwrap();
+    assert_eq!((held.revision, held.updated_at), (made.revision + 1, made.updated_at));
+    let stored = store.read("test", move |readers| readers.apps().find(id)).await.unwrap().unwrap();
+    assert_eq!(stored, held);
+    let nobody = app(9).0.id;
+    assert!(write(&store, move |repos| repos.apps().hold(nobody)).await.is_none());
     let found = store.read("test", move |readers| readers.apps().find_by_name(DeveloperId::BUILT_IN, &name));
     assert_eq!(found.await.unwrap().unwrap().id, id);
 }

@@ -243,6 +243,28 @@ impl AppRepository for Unit<'_> {
         Ok(changed == 1)
     }
 
+    fn hold(&mut self, id: AppId) -> Result<Option<App>, StorageError> {
+        on_backend!(self, conn => diesel::update(apps::table)
+            .filter(apps::id.eq(id.as_bytes().as_slice()))
+            .set(apps::revision.eq(apps::revision + 1))
+            .execute(conn))?;
+        AppReader::find(self, id)
+    }
+
+    fn change_key(&mut self, key: &AppKey) -> Result<bool, StorageError> {
+        let row = AppKeyRow::of(key);
+        let changed = on_backend!(self, conn => diesel::update(app_keys::table)
+            .filter(app_keys::app_id.eq(&row.app_id))
+            .filter(app_keys::kid.eq(&row.kid))
+            .set((
+                app_keys::signs_from.eq(row.signs_from),
+                app_keys::published_until.eq(row.published_until),
+                app_keys::tokens_until.eq(row.tokens_until),
+            ))
+            .execute(conn))?;
+        Ok(changed == 1)
+    }
+
     fn put_key(&mut self, key: &AppKey) -> Result<(), StorageError> {
         let row = AppKeyRow::of(key);
         on_backend!(self, conn => diesel::insert_into(app_keys::table)

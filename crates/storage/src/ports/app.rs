@@ -56,11 +56,24 @@ pub trait AppRepository: AppReader {
     /// [`StorageError`].
     fn update(&mut self, app: &App, from_revision: i64) -> Result<bool, StorageError>;
 
+    /// Moves the application's revision, and keeps others from changing it until the unit of work ends: it is as it is
+    /// given back. None where there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn hold(&mut self, id: AppId) -> Result<Option<App>, StorageError>;
+
     /// Adds a key, or gives the one of its name its times.
     ///
     /// # Errors
     /// [`StorageError`].
     fn put_key(&mut self, key: &AppKey) -> Result<(), StorageError>;
+
+    /// Gives a key its times. `false` where it has gone: it must not come back.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn change_key(&mut self, key: &AppKey) -> Result<bool, StorageError>;
 
     /// Removes a key.
     ///
