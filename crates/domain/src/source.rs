@@ -4,31 +4,46 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Source(IpAddr);
+pub struct Source {
+    address: IpAddr,
+    is_proxys: bool,
+}
 
 impl Source {
     /// The source at an address. An IPv4 address written as IPv6 is the IPv4 address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
-        Self(address.to_canonical())
+        Self { address: address.to_canonical(), is_proxys: false }
+    }
+
+    /// The source behind a proxy that names no client: everybody may be there.
+    #[must_use]
+    pub fn behind(proxy: IpAddr) -> Self {
+        Self { is_proxys: true, ..Self::at(proxy) }
+    }
+
+    /// Whether this is the address of a proxy, and not of who is behind it.
+    #[must_use]
+    pub fn is_proxys(self) -> bool {
+        self.is_proxys
     }
 
     /// The address itself, for the audit log.
     #[must_use]
     pub fn address(self) -> IpAddr {
-        self.0
+        self.address
     }
 
     /// What limits and codes know it by.
     #[must_use]
     pub fn prefix(self) -> SourcePrefix {
-        SourcePrefix::of(self.0)
+        SourcePrefix::of(self.address)
     }
 
     /// The first 48 bits of an IPv6 address, which one customer may hold.
     #[must_use]
     pub fn site(self) -> Option<SourcePrefix> {
-        match self.0 {
+        match self.address {
             IpAddr::V4(_) => None,
             IpAddr::V6(v6) => {
                 let [a, b, c, ..] = v6.segments();

@@ -20,6 +20,8 @@ use crate::{Operator, Refusal, Service, ServiceError};
 
 /// How long a mailed picture may wait for a mail server.
 const PICTURE_LIFE: Duration = Duration::hours(1);
+/// How long after the proof that it took a new authenticator may be confirmed.
+const LATE_CONFIRMATION: Duration = Duration::hours(1);
 /// Wrong first codes of a new authenticator in a day.
 const WRONG_CONFIRMATIONS: u32 = 20;
 
@@ -212,7 +214,8 @@ impl<S: Store> Service<S> {
     /// Proves the first code of a new authenticator: from now on it is asked for.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`] for a wrong code, or where nothing waits for one.
+    /// [`Refusal::InvalidData`] for a wrong code, or where nothing waits for one; [`Refusal::AccessTokenInvalid`] where the
+    /// log-in is too long ago.
     pub async fn confirm_authenticator(&self, call: Call, code: Code) -> Result<(), ServiceError> {
         let act = call.act("confirmTwoFactorGoogleVerification", None);
         self.acting(act, Refusal::InvalidData, |act| async move {
@@ -230,7 +233,9 @@ impl<S: Store> Service<S> {
             };
             let step = step.ok_or(Refusal::InvalidData)?;
             // Asking for the secret took the proof; whoever has its code may be an hour late.
-            let proof = Proof { is_good: true, ..proof };
+            let longest = self.inner.settings.factors.recent_login + LATE_CONFIRMATION;
+            let is_late = has_passed(longest, proof.token.issued_at, self.inner.clock.now());
+            let proof = Proof { is_good: proof.is_good || !is_late, ..proof };
             self.change_factors(&app, &user, proof, act, Vec::new(), move |repos, app, factors| {
                 if !app.settings.two_factor.offers(Factor::Authenticator) {
                     return Err(Refusal::NoAuthenticator.into());

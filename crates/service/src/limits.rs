@@ -238,12 +238,13 @@ impl RateLimits {
     }
 
     fn is_skipped(&self, source: Source) -> bool {
-        self.is_anonymous_loopback(source) && !self.is_behind_proxy.load(Ordering::Relaxed)
+        self.is_anybodys(source) && self.rules.skip_loopback && !self.is_behind_proxy.load(Ordering::Relaxed)
     }
 
-    /// Whether everybody may be behind this address: loopback, where no proxy is declared. It tells nothing about who it is.
-    pub(crate) fn is_anonymous_loopback(&self, source: Source) -> bool {
-        self.rules.skip_loopback && source.address().is_loopback()
+    /// Whether everybody may be behind this address: a proxy's own, or loopback, where no proxy is declared. It tells
+    /// nothing about who it is.
+    pub(crate) fn is_anybodys(&self, source: Source) -> bool {
+        source.is_proxys() || (self.rules.skip_loopback && source.address().is_loopback())
     }
 
     /// Counts loopback from now on: a request came through a proxy that is not declared, so it is not somebody trying the

@@ -7,7 +7,7 @@ use latchkey_storage::Store;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, gate};
 use crate::codes::{CodeSubject, CodeTry, Tried, give_back_all};
-use crate::enrolment::{Proof, write_factors};
+use crate::enrolment::write_factors;
 use crate::limits::Rate;
 use crate::mail::{Notice, built_in, worded};
 use crate::second_factor::FactorCode;
@@ -23,7 +23,7 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// [`Refusal::NoPhoneFactor`], [`Refusal::PhoneTaken`], [`Refusal::InvalidData`] for a number to which the
     /// application sends nothing, [`Refusal::SmsFailed`] where it cannot send,
-    /// [`Refusal::AccessTokenInvalid`] where a verified number would be replaced and the log-in is too long ago.
+    /// [`Refusal::AccessTokenInvalid`] where the log-in is too long ago and no code was sent.
     pub async fn set_phone(
         &self,
         call: Call,
@@ -49,7 +49,8 @@ impl<S: Store> Service<S> {
         }
         let now = self.inner.clock.now();
         self.inner.limits.take_for(Rate::NameCheck, (user.app_id, user.id), now)?;
-        check_change(&proof, &app, &user)?;
+        // A number that is verified is worth as much as a factor: it may become one.
+        proof.check(&app)?;
         let (app_id, locale, wanted) = (app.id, user.locale, phone.clone());
         let found = self.inner.store.read("phone.find", move |readers| {
             let holder = readers.users().find_by_verified_phone(app_id, &wanted)?;
@@ -88,7 +89,6 @@ impl<S: Store> Service<S> {
                 let token = &proof.token;
                 for _ in 0..RACES {
                     let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
-                    check_change(&proof, &app, &user)?;
                     let holder = repos.users().find_by_verified_phone(app.id, &phone)?;
                     if holder.is_some_and(|holder| holder.id != user.id) {
                         return Err(ServiceError::from(Refusal::PhoneTaken));
@@ -164,11 +164,11 @@ impl<S: Store> Service<S> {
                 if other.is_some_and(|other: User| other.id != user.id) {
                     return Err(Refusal::PhoneTaken.into());
                 }
-                let (mut replaces, mut is_changed) = (false, false);
+                let (mut is_new, mut is_changed) = (false, false);
                 for _ in 0..RACES {
                     let mut to = user.factors.clone();
                     to.verified_phone = Some(given.clone());
-                    replaces = user.factors.verified_phone.is_some() && to != user.factors;
+                    is_new = to != user.factors;
                     is_changed = write_factors(repos, &user, &to, None, now)?;
                     if is_changed {
                         break;
@@ -182,11 +182,11 @@ impl<S: Store> Service<S> {
                     return Err(changed_all_the_time());
                 }
                 give_back_all(repos.quotas(), &refunds)?;
-                if replaces {
+                if is_new {
                     notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
                 }
                 repos.audit().add(&entry)?;
-                Ok(Ok(replaces && notice.is_some()))
+                Ok(Ok(is_new && notice.is_some()))
             })
             .await;
         let is_promised = match &verified {
@@ -202,12 +202,6 @@ impl<S: Store> Service<S> {
             Err(()) => Err(Refusal::InvalidData.into()),
         }
     }
-}
-
-/// A verified number is worth as much as a factor: it may become one.
-fn check_change(proof: &Proof, app: &App, user: &User) -> Result<(), Refusal> {
-    let is_protected = user.factors.protect() || user.factors.verified_phone.is_some();
-    if is_protected { proof.check(app) } else { Ok(()) }
 }
 
 fn changed_all_the_time() -> ServiceError {

@@ -86,7 +86,7 @@ impl<S: Store> Service<S> {
         let mut mark = [0; 16];
         mark.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
         let day = u32::try_from(self.inner.clock.now().unix_timestamp() / 86_400).unwrap_or(0);
-        Ok(Origin { mark, day, is_anybody: self.inner.limits.is_anonymous_loopback(source) })
+        Ok(Origin { mark, day, is_anybody: self.inner.limits.is_anybodys(source) })
     }
 
     pub(crate) fn ladder(&self, app: &App) -> LadderRules {

@@ -80,42 +80,42 @@ impl TrustedProxies {
     /// The client behind a chain of proxies: the rightmost address that is not a trusted proxy's. Without a trusted proxy
     /// at the socket, headers mean nothing. A hop that cannot be read ends the chain. Where both headers are there and
     /// name different clients, one of them was written by the client: the chain ends at the proxy.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Source {
         let peer = peer.to_canonical();
         if !self.contains(peer) {
-            return peer;
+            return Source::at(peer);
         }
-        let named: Vec<IpAddr> = [X_FORWARDED_FOR, FORWARDED]
+        let named: Vec<Source> = [X_FORWARDED_FOR, FORWARDED]
             .into_iter()
             .filter(|name| headers.contains_key(*name))
             .map(|name| self.client_in(peer, &hops(headers, name)))
             .collect();
         match named.as_slice() {
-            [] => peer,
+            [] => Source::behind(peer),
             [client] => *client,
             [one, other, ..] if one == other => *one,
             _ => {
                 self.complain("X-Forwarded-For and Forwarded name different clients");
-                peer
+                Source::behind(peer)
             }
         }
     }
 
-    fn client_in(&self, peer: IpAddr, hops: &[Hop]) -> IpAddr {
+    fn client_in(&self, peer: IpAddr, hops: &[Hop]) -> Source {
         let mut client = peer;
         for hop in hops.iter().rev() {
             match hop {
                 Hop::Unreadable => {
                     self.complain("a hop is not an address");
-                    return client;
+                    return Source::behind(client);
                 }
                 Hop::Address(address) => client = *address,
             }
             if !self.contains(client) {
-                return client;
+                return Source::at(client);
             }
         }
-        client
+        if hops.is_empty() { Source::behind(peer) } else { Source::at(client) }
     }
 
     /// Once for the life of the process: clients can write such headers as often as they like.
@@ -224,13 +224,13 @@ impl Network {
 
 /// The client's address, as the middleware found it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ClientAddress(pub(crate) IpAddr);
+pub(crate) struct ClientAddress(pub(crate) Source);
 
 /// Where a request comes from.
 pub(crate) fn source_of(request: &HttpRequest) -> Source {
     use actix_web::HttpMessage as _;
     let known = request.extensions().get::<ClientAddress>().copied();
-    Source::at(known.map_or(IpAddr::from([0, 0, 0, 0]), |ClientAddress(address)| address))
+    known.map_or(Source::at(IpAddr::from([0, 0, 0, 0])), |ClientAddress(source)| source)
 }
 
 #[cfg(test)]
@@ -251,7 +251,8 @@ mod tests {
             let value: Vec<u8> = value.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
             headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(&value).unwrap());
         }
-        TrustedProxies::parse(&entries).unwrap().client(peer.parse().unwrap(), &headers).to_string()
+        let found = TrustedProxies::parse(&entries).unwrap().client(peer.parse().unwrap(), &headers);
+        format!("{}{}", if found.is_proxys() { "proxy " } else { "" }, found.address())
     }
 
     #[test]
@@ -263,8 +264,9 @@ mod tests {
         // The rightmost hop that is not ours: what the client wrote himself stands to its left.
         assert_eq!(client(&["private"], "10.1.2.3", &["1.1.1.1, 203.0.113.9, 10.9.9.9"]), "203.0.113.9");
         assert_eq!(client(&["private"], "10.1.2.3", &["1.1.1.1", "203.0.113.9"]), "203.0.113.9");
-        assert_eq!(client(&["private"], "10.1.2.3", &["203.0.113.9, nonsense"]), "10.1.2.3");
-        assert_eq!(client(&["private"], "10.1.2.3", &[]), "10.1.2.3");
+        assert_eq!(client(&["private"], "10.1.2.3", &["203.0.113.9, nonsense"]), "proxy 10.1.2.3");
+        assert_eq!(client(&["private"], "10.1.2.3", &[]), "proxy 10.1.2.3");
+        assert_eq!(client(&["private"], "10.1.2.3", &["10.9.9.9, 10.1.1.1"]), "10.9.9.9", "our own network");
         assert_eq!(client(&["loopback"], "::1", &["2001:db8::1"]), "2001:db8::1");
     }
 
@@ -300,7 +302,7 @@ mod tests {
         for unreadable in
             ["unknown", "_hidden", "forwarded: for=_secret", "forwarded: proto=https", "[::1", "1.2.3.4:x"]
         {
-            assert_eq!(client(&["private"], "10.1.2.3", &[unreadable]), "10.1.2.3", "{unreadable}");
+            assert_eq!(client(&["private"], "10.1.2.3", &[unreadable]), "proxy 10.1.2.3", "{unreadable}");
         }
     }
 
@@ -318,7 +320,7 @@ mod tests {
         }
         // Two headers that disagree: one of them is the client's.
         let both = ["203.0.113.9", "forwarded: for=198.51.100.1"];
-        assert_eq!(client(&["private"], "10.1.2.3", &both), "10.1.2.3");
+        assert_eq!(client(&["private"], "10.1.2.3", &both), "proxy 10.1.2.3");
         let both = ["203.0.113.9", "forwarded: for=\"203.0.113.9:1\""];
         assert_eq!(client(&["private"], "10.1.2.3", &both), "203.0.113.9");
     }

@@ -17,7 +17,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use futures_util::FutureExt as _;
-use latchkey_domain::{Clock, Entropy, Source, SourcePrefix};
+use latchkey_domain::{Clock, Entropy, SourcePrefix};
 use latchkey_service::{Rate, RateLimits, ServiceError};
 use time::OffsetDateTime;
 
@@ -64,7 +64,7 @@ pub async fn observe(
         began: edge.clock.now(),
         id: request_id(&*edge.entropy),
         method: request.method().to_string(),
-        client,
+        client: client.map(latchkey_domain::Source::address),
     };
     let family = family_of(request.path());
     // The user API asks further in: see `admit`.
@@ -205,8 +205,7 @@ fn too_often(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
         return None;
     }
     let client = request.extensions().get::<ClientAddress>().copied();
-    let taken =
-        client.map(|ClientAddress(at)| edge.rates.take(Rate::Request, Source::at(at), edge.clock.now()));
+    let taken = client.map(|ClientAddress(at)| edge.rates.take(Rate::Request, at, edge.clock.now()));
     taken.and_then(Result::err).map(ErrorKind::Service)
 }
 

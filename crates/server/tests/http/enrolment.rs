@@ -19,6 +19,7 @@ on_every_store!(
     sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code,
     sec_044_the_compatible_preset_asks_for_nothing_and_tells,
     sec_044_a_secret_that_waited_from_before_proves_nothing,
+    sec_044_a_secret_waits_an_hour_for_its_first_code,
     sec_046_a_recovery_code_works_once,
     sec_046_of_racing_requests_one_set_of_recovery_codes_is_left,
     sec_050_an_authenticator_can_be_enrolled_beside_sms,
@@ -291,6 +292,22 @@ async fn sec_044_a_secret_that_waited_from_before_proves_nothing<S: Store>(app: 
     let confirmed = app.as_user(&access, "confirmTwoFactorGoogleVerification", body).await;
     assert_eq!(confirmed.error(), (400, 602));
     assert_eq!(app.flags(&access).await, (false, true));
+}
+
+async fn sec_044_a_secret_waits_an_hour_for_its_first_code<S: Store>(app: TestApp<S>) {
+    let (shop, access) = recommended(&app).await;
+    app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(true)).await;
+    let secret = app.enrol_authenticator(&access).await;
+    let confirm = async |access: &str| {
+        let body = json!({"code": app.code_now(&secret)});
+        app.as_user(access, "confirmTwoFactorGoogleVerification", body).await
+    };
+    app.clock.advance(Duration::minutes(76));
+    assert_eq!(confirm(&access).await.error(), (400, 405), "the token alone is no proof any more");
+    let login = json!({"handle": ANA, "password": GOOD_PASSWORD});
+    let fresh = app.as_app(&shop, "login", login).await.field("access-token");
+    app.clock.advance(Duration::minutes(74));
+    assert_eq!(confirm(&fresh).await.text(), "true");
 }
 
 async fn sec_046_of_racing_requests_one_set_of_recovery_codes_is_left<S: Store>(app: TestApp<S>) {

@@ -320,3 +320,18 @@ async fn sec_017_every_spelling_of_a_path_is_in_one_bucket() {
     assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 6);
     assert!(statuses.iter().skip(6).all(|status| *status == 429), "{statuses:?}");
 }
+
+#[actix_web::test]
+async fn sec_120_a_proxy_that_names_no_client_is_nobodys_known_source() {
+    let database = TestDatabase::sqlite();
+    // The address from which the harness comes.
+    let app = TestApp::with(database.store(), |settings| {
+        settings.server.trusted_proxies = vec!["192.0.2.1".to_owned()];
+    })
+    .await;
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    assert_eq!(log_in(&app, "192.0.2.1", &shop, PASSWORD).await.status, 200);
+    fail(&app, &shop, 12).await;
+    assert_eq!(log_in(&app, "192.0.2.1", &shop, PASSWORD).await.error(), (400, 600), "anybody may be there");
+}

@@ -26,6 +26,7 @@ on_every_store!(
     a_user_who_is_there_may_log_in_as_often_as_they_like,
     sec_048_one_account_costs_no_more_than_its_share,
     a_number_that_was_stored_stays_readable,
+    sec_044_an_old_access_token_gives_no_first_number,
     sec_013_strangers_cannot_spend_the_tries_of_a_code_by_sms,
     a_number_that_was_mistyped_can_be_taken_back,
     what_waits_is_not_sent_for_an_application_that_no_longer_sends,
@@ -75,6 +76,22 @@ async fn a_number_is_given_and_verified<S: Store>(app: TestApp<S>) {
     let log = app.audit(&shop).await;
     assert!(log.iter().all(|entry| !format!("{entry:?}").contains("15112345")), "SEC-103");
     assert!(log.iter().any(|entry| entry.detail.as_deref() == Some("+49***78")));
+}
+
+async fn sec_044_an_old_access_token_gives_no_first_number<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "phone").await;
+    app.set(&shop, "factorChangeNeedsLogin", "factorChangeNeedsLogin", json!(true)).await;
+    let access = app.user(&shop, ANA).await;
+    app.clock.advance(Duration::minutes(16));
+    assert_eq!(app.set_phone(&access, PHONE).await.error(), (400, 405));
+    assert!(app.texts().await.is_empty());
+    // After a log-in it is taken, and the owner hears of it.
+    let access = app.log_in(&shop, ANA).await.field("access-token");
+    assert_eq!(app.set_phone(&access, PHONE).await.text(), "true");
+    let mails = app.mails().await.len();
+    let code = app.code_at(PHONE).await;
+    assert_eq!(app.verify_phone(&access, code).await.text(), "true");
+    assert_eq!(app.mails().await.len(), mails + 1);
 }
 
 async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {

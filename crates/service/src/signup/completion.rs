@@ -157,7 +157,7 @@ impl<S: Store> Service<S> {
         match app.settings.link_asks_password {
             LinkAsksPassword::Always => true,
             // Where everybody may be behind the address, it tells nobody apart.
-            LinkAsksPassword::Elsewhere => !is_own || self.inner.limits.is_anonymous_loopback(source),
+            LinkAsksPassword::Elsewhere => !is_own || self.inner.limits.is_anybodys(source),
             LinkAsksPassword::Never => false,
         }
     }
