@@ -325,8 +325,8 @@ impl MetadataFields {
     }
 
     /// The metadata after an operator replaced them: every field of the user's own and of invitations is theirs to set,
-    /// and none is demanded. Values that no field declares stay as they are, at every depth; new ones of that kind are
-    /// refused.
+    /// and none is demanded. Values that no field declares stay as they are, at every depth, until `null` takes them away;
+    /// new ones of that kind are refused.
     ///
     /// # Errors
     /// [`InvalidMetadata`] names the field.
@@ -348,12 +348,31 @@ impl MetadataFields {
         }
         let mut replaced = current.0.clone();
         fields.iter().for_each(|field| remove_at(&mut replaced, &field.path.0));
+        nulls(sent, &mut Vec::new(), &mut |path| {
+            // Beside a declared field, an imported value stays.
+            let below = format!("{}.", path.join("."));
+            if !paths.iter().any(|declared| declared.starts_with(&below)) {
+                remove_at(&mut replaced, path);
+            }
+        });
         for field in &fields {
             if let Some(value) = field.sent(sent)? {
                 field.path.put(&mut replaced, value);
             }
         }
         Metadata(replaced).within_bounds()
+    }
+
+    /// Of values that a user set when the fields were others, those that the user could set now.
+    #[must_use]
+    pub fn still_settable(&self, values: &Metadata) -> Metadata {
+        let mut kept = Map::new();
+        for field in self.0.iter().filter(|field| field.user_settable && !field.is_email()) {
+            if let Ok(Some(value)) = field.sent(&values.0) {
+                field.path.put(&mut kept, value);
+            }
+        }
+        Metadata(kept)
     }
 
     /// The first required field that these values lack.
@@ -411,8 +430,21 @@ fn undeclared(paths: &[String], at: &str, value: &Value, now: Option<&Value>) ->
             let now = now.and_then(|now| now.get(name));
             undeclared(paths, &format!("{below}{name}"), value, now)
         }),
-        Value::Null if leads_on => None,
+        Value::Null => None,
         _ => Some(at.to_owned()),
+    }
+}
+
+/// The paths at which `null` stands.
+fn nulls(values: &Map<String, Value>, at: &mut Vec<String>, found: &mut impl FnMut(&[String])) {
+    for (name, value) in values {
+        at.push(name.clone());
+        match value {
+            Value::Null => found(at),
+            Value::Object(inner) => nulls(inner, at, found),
+            _ => {}
+        }
+        at.pop();
     }
 }
 

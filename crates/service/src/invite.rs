@@ -215,12 +215,12 @@ impl<S: Store> Service<S> {
         let locale = offered_locale(&app, locale.as_deref())?;
         password.check(&app, &handle)?;
         let own = app.settings.metadata.accept(metadata.as_deref());
-        let metadata =
-            own.and_then(|own| own.merged_with(&invite.metadata)).map_err(|error| match error {
-                latchkey_domain::InvalidMetadata::Missing(_)
-                | latchkey_domain::InvalidMetadata::NotSettable(_) => Refusal::MetadataInvalid,
-                _ => Refusal::InvalidData,
-            })?;
+        let invited = app.settings.invite_metadata.still_settable(&invite.metadata);
+        let metadata = own.and_then(|own| own.merged_with(&invited)).map_err(|error| match error {
+            latchkey_domain::InvalidMetadata::Missing(_)
+            | latchkey_domain::InvalidMetadata::NotSettable(_) => Refusal::MetadataInvalid,
+            _ => Refusal::InvalidData,
+        })?;
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
         let sealed = self.hash_password(password.into_client(), app.id, user_id).await?;
         let made = (user_id, Some(sealed), locale, metadata);

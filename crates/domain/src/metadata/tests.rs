@@ -298,8 +298,8 @@ fn sec_078_what_an_operator_sets_is_bounded() {
     assert_eq!(MAX_METADATA_BYTES, 16_384);
     assert_eq!(set(of_size(MAX_METADATA_BYTES + 1)), Err(InvalidMetadata::Form));
     assert_eq!(set(json!({"note": "a\0b"})), Err(InvalidMetadata::Form));
-    for nothing in [json!(null), json!({}), json!("a")] {
-        assert_eq!(set(json!({ "other": nothing })), Err(InvalidMetadata::Unknown("other".to_owned())));
+    for undeclared in [json!({}), json!("a")] {
+        assert_eq!(set(json!({ "other": undeclared })), Err(InvalidMetadata::Unknown("other".to_owned())));
     }
 }
 
@@ -318,4 +318,30 @@ fn values_that_an_invitation_adds_are_bounded_with_the_others() {
     let merged = |n: usize| of("a", n).merged_with(&of("b", 10_000)).is_ok();
     let longest = MAX_METADATA_BYTES - 10_000 - r#"{"a":"","b":""}"#.len();
     assert!(merged(longest) && !merged(longest + 1));
+}
+
+#[test]
+fn sec_060_an_operator_takes_away_what_no_field_declares_any_more() {
+    let current = json!({"role": "admin", "profile": {"tier": "gold", "name": "Ana"}, "note": "x"});
+    let current = Metadata(current.as_object().unwrap().clone());
+    let own = fields(&[("note", false), ("profile.name", false)]);
+    let set = |sent: Value| {
+        let none = MetadataFields::default();
+        let set = MetadataFields::set_by_operator((&own, &none), &current, sent.as_object().unwrap());
+        Value::Object(set.unwrap().0)
+    };
+    assert_eq!(set(json!({})), json!({"role": "admin", "profile": {"tier": "gold"}}));
+    let without_role = json!({"role": null, "note": "y", "absent": null, "profile": {"name": "Bo"}});
+    assert_eq!(set(without_role), json!({"note": "y", "profile": {"tier": "gold", "name": "Bo"}}));
+    assert_eq!(set(json!({"role": null, "profile": {"tier": null}})), json!({}));
+    assert_eq!(set(json!({"profile": null})), json!({"role": "admin", "profile": {"tier": "gold"}}));
+}
+
+#[test]
+fn sec_060_values_of_a_sign_up_meet_the_fields_of_its_completion() {
+    let fixed = MetadataField { user_settable: false, ..field("tier", false) };
+    let now = MetadataFields::new(vec![field("colour", false), fixed]).unwrap();
+    let then = json!({"colour": "red", "tier": "gold", "role": "admin"});
+    let kept = now.still_settable(&Metadata(then.as_object().unwrap().clone()));
+    assert_eq!(Value::Object(kept.0), json!({"colour": "red"}));
 }

@@ -1,14 +1,16 @@
 //! `getUser`, `getApplication`, `changePassword`.
 
+use latchkey_server::routes::table;
 use latchkey_storage::Store;
 use serde_json::json;
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, TestApp};
+use crate::harness::{OTHER_PASSWORD, PASSWORD, TestApp, request};
 use crate::on_every_store;
 
 on_every_store!(
     get_user_tells_what_is_set,
     get_application_tells_what_clients_need_and_nothing_secret,
+    sec_138_no_form_of_another_page_changes_anything,
     sec_062_a_changed_password_ends_all_tokens_but_the_callers,
     change_password_answers_602_to_whatever_is_wrong,
 );
@@ -32,6 +34,27 @@ async fn get_application_tells_what_clients_need_and_nothing_secret<S: Store>(ap
     let in_query = app.get(&format!("/api/appuser/getApplication?appToken={}", shop.token), ("x", "y")).await;
     assert_eq!(in_query.body, answer.body);
     assert_eq!(app.get("/api/appuser/getApplication", ("x", "y")).await.error(), (400, 602));
+}
+
+async fn sec_138_no_form_of_another_page_changes_anything<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    for entry in
+        table::<S>().iter().filter(|entry| entry.path.starts_with("/api/appuser/") && entry.method != "GET")
+    {
+        let uri = format!("{}?appToken={}", entry.path, shop.token);
+        let form = [
+            ("handle", "ana@example.com"),
+            ("password", PASSWORD),
+            ("senderUserId", "x"),
+            ("code", "123456"),
+        ];
+        let request = request(entry.method, &uri).set_form(form);
+        let answer = app.send(request).await;
+        assert_eq!(answer.status, 400, "{}: {}", entry.path, answer.text());
+    }
+    assert!(app.mails().await.is_empty());
+    let listed = app.audit(&shop).await;
+    assert!(listed.iter().all(|entry| entry.action == "create"), "{listed:?}");
 }
 
 async fn sec_062_a_changed_password_ends_all_tokens_but_the_callers<S: Store>(app: TestApp<S>) {

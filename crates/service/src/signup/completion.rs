@@ -234,6 +234,7 @@ impl<S: Store> Service<S> {
         let (service, app_id, now) = (self.clone(), app.id, self.inner.clock.now());
         let click_through = self.click_through(app_id, attempt.locale).await?;
         let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
+        let metadata = app.settings.metadata.still_settable(&metadata);
         let user = new_user(app_id, handle, (user_id, Some(password), locale, metadata), now);
         let tokens = self.issue_tokens(&app, &keys, &user).await?;
         let (slot, welcomes) = self.welcomes(&app, &user.handle, &[locale]).await?;
