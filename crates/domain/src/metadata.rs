@@ -1,14 +1,14 @@
 //! Metadata: the fields that an application declares, and the values that its users carry.
 //! The values become claims of the user's JWT, so no field may reach a claim that means something else.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
 use crate::text::has_forbidden_characters;
 
+mod json;
 mod names;
 
+use json::{has_nul, merge, nulls, parse_object, remove_at, undeclared};
 pub use names::{CLAIMS_OF_MEANING, OWN_CLAIMS};
 
 /// The most that one user's metadata may take, as JSON text in bytes.
@@ -415,97 +415,6 @@ impl Metadata {
     pub fn values(&self) -> &Map<String, Value> {
         &self.0
     }
-}
-
-/// The first place in a value that no path leads to, or where one leads on and no object is. What stands there already may
-/// be sent along.
-fn undeclared(paths: &[String], at: &str, value: &Value, now: Option<&Value>) -> Option<String> {
-    if paths.iter().any(|path| path == at) || now == Some(value) {
-        return None;
-    }
-    let below = format!("{at}.");
-    let leads_on = paths.iter().any(|path| path.starts_with(&below));
-    match value {
-        Value::Object(members) if leads_on => members.iter().find_map(|(name, value)| {
-            let now = now.and_then(|now| now.get(name));
-            undeclared(paths, &format!("{below}{name}"), value, now)
-        }),
-        Value::Null => None,
-        _ => Some(at.to_owned()),
-    }
-}
-
-/// The paths at which `null` stands.
-fn nulls(values: &Map<String, Value>, at: &mut Vec<String>, found: &mut impl FnMut(&[String])) {
-    for (name, value) in values {
-        at.push(name.clone());
-        match value {
-            Value::Null => found(at),
-            Value::Object(inner) => nulls(inner, at, found),
-            _ => {}
-        }
-        at.pop();
-    }
-}
-
-/// Takes away what stands at a path, and the objects on the way that are empty then.
-fn remove_at(values: &mut Map<String, Value>, path: &[String]) {
-    match path {
-        [] => {}
-        [last] => {
-            values.remove(last);
-        }
-        [first, rest @ ..] => {
-            if let Some(Value::Object(inner)) = values.get_mut(first) {
-                remove_at(inner, rest);
-                if inner.is_empty() {
-                    values.remove(first);
-                }
-            }
-        }
-    }
-}
-
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(members) => members.values().any(has_nul),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
-    for (name, value) in from {
-        match (into.get_mut(name), value) {
-            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
-            _ => {
-                into.insert(name.clone(), value.clone());
-            }
-        }
-    }
-}
-
-fn parse_object(text: &str) -> Result<Map<String, Value>, InvalidMetadata> {
-    if text.len() > MAX_METADATA_BYTES {
-        return Err(InvalidMetadata::Form);
-    }
-    let Ok(Value::Object(object)) = serde_json::from_str(text) else { return Err(InvalidMetadata::Form) };
-    let mut keys = HashSet::new();
-    let mut open: Vec<(usize, &Map<String, Value>)> = vec![(1, &object)];
-    while let Some((depth, map)) = open.pop() {
-        for (name, value) in map {
-            let clean = !has_forbidden_characters(name) && !has_nul(value);
-            keys.insert(std::ptr::from_ref(name));
-            if depth > MAX_DEPTH || keys.len() > MAX_METADATA_KEYS || !clean {
-                return Err(InvalidMetadata::Form);
-            }
-            if let Value::Object(inner) = value {
-                open.push((depth + 1, inner));
-            }
-        }
-    }
-    Ok(object)
 }
 
 #[cfg(test)]

@@ -236,7 +236,7 @@ impl SettingChange {
             Self::QrCodeMail(on) => settings.qr_code_mail = *on,
             Self::FactorChangeNeedsLogin(on) => settings.factor_change_needs_login = *on,
             Self::SmsCountries(countries) => {
-                settings.sms_countries.clone_from(countries);
+                settings.sms_countries = each_once(countries.clone());
                 check_sms(service, app)?;
             }
             Self::SmsADay(most) => {
@@ -404,6 +404,17 @@ pub(crate) fn write_held(repos: &mut dyn Repositories, app: &App) -> Result<(), 
         return Ok(());
     }
     Err(ServiceError::Internal("an application was changed while it was held".into()))
+}
+
+/// A list without doubles: it is as long at most as there are such values.
+pub(crate) fn each_once<T: PartialEq>(list: Vec<T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for item in list {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+    }
+    once
 }
 
 fn social(settings: &mut AppSettings, provider: Provider) -> &mut SocialLogin {

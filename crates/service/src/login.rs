@@ -133,10 +133,14 @@ impl<S: Store> Service<S> {
         let attempt = (Some(&name.handle), is_known);
         let permit = self.inner.limits.reserve_failure(call.source, attempt, &*self.inner.clock).await?;
         let result = self.log_in_as(&app, &keys, candidate, password, (call, act)).await;
-        if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong)))
-            && permit.fail(self.inner.clock.now())
-        {
-            self.note_spray(&app, call.source).await?;
+        if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
+            let now = self.inner.clock.now();
+            // A pause is for all who are wrong: else the answer would tell who is known to log in from here.
+            let paused = self.inner.limits.check_spray(call.source, now);
+            if permit.fail(now) {
+                self.note_spray(&app, call.source).await?;
+            }
+            paused?;
         }
         result
     }

@@ -14,6 +14,7 @@ use crate::on_every_store;
 on_every_store!(
     sec_127_an_archive_signs_with_no_other_applications_key,
     sec_127_an_import_takes_no_other_applications_issuer,
+    sec_111_an_archive_brings_no_key_set_without_end,
     sec_127_a_zip_signs_with_no_other_applications_key,
     sec_096_a_key_row_that_was_moved_signs_nothing,
 );
@@ -129,6 +130,18 @@ async fn sec_127_an_archive_signs_with_no_other_applications_key<S: Store>(app: 
     }
     // The victim's own tokens are as they were.
     assert_eq!(kid_of(&log_in(&app, &victim).await.field("jwt")), of_victim.kid);
+}
+
+async fn sec_111_an_archive_brings_no_key_set_without_end<S: Store>(app: TestApp<S>) {
+    let own = shop_of(&app, "Own").await;
+    let (mut head, members) = archive_of(&app, &own).await;
+    remove(&app, &own).await;
+    let key = head.keys[0].clone();
+    head.keys.resize(51, KeyRecord { private_key: None, ..key });
+    let error = import(&app, head.clone(), members.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("more than 50 keys"), "{error}");
+    head.keys.truncate(1);
+    import(&app, head, members).await.unwrap();
 }
 
 async fn sec_127_an_import_takes_no_other_applications_issuer<S: Store>(app: TestApp<S>) {

@@ -149,7 +149,12 @@ async fn sec_018_an_address_that_tries_many_handles_has_to_wait<S: Store>(app: T
         app.clock.advance(Duration::seconds(10));
         spray(number).await;
     }
-    assert_eq!(spray(200).await.error(), (429, 500));
+    let refused = spray(200).await;
+    assert_eq!(refused.error(), (429, 500));
+    // A wrong password is answered alike: nobody learns who is known there.
+    let wrong = log_in(&app, "198.51.100.7", &shop, OTHER_PASSWORD).await;
+    assert_eq!((wrong.status, wrong.text()), (refused.status, refused.text()));
+    assert_eq!(wrong.headers.get("retry-after"), refused.headers.get("retry-after"));
     assert_eq!(log_in(&app, "198.51.100.7", &shop, PASSWORD).await.status, 200);
 }
 

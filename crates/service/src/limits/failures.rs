@@ -143,7 +143,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`ServiceError::TooMany`].
-    fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
+    pub(crate) fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
         let sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
         let until = sprays.of.get(&source.prefix()).and_then(|spray| spray.paused_until);
         match until.filter(|until| now < *until) {

@@ -10,6 +10,7 @@ use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
+use super::bounds::MOST_KEYS;
 use super::values::{app_of, count_of_arrival, lost_words, template_of};
 use crate::app_settings::check_together;
 use crate::audit::Act;
@@ -178,6 +179,9 @@ impl<S: Store> Service<S> {
             let context = crate::sms::account_of(id);
             app.settings.sms_account =
                 Some(self.key_ring().seal(&context, sms.as_bytes(), &*self.inner.entropy)?);
+        }
+        if head.keys.len() > MOST_KEYS {
+            return Err(ServiceError::invalid(format!("it has more than {MOST_KEYS} keys")));
         }
         let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(ServiceError::invalid));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;

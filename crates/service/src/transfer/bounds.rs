@@ -5,13 +5,15 @@ use latchkey_domain::{AppSettings, Audience, Locale, SocialLogin, has_forbidden_
 use latchkey_notifiers::MailAddress;
 use serde_json::{Map, Value};
 
-use crate::app_settings::{MOST_HOLD_DAYS, MOST_SMS_A_DAY, MOST_TOKEN_DAYS};
+use crate::app_settings::{MOST_HOLD_DAYS, MOST_SMS_A_DAY, MOST_TOKEN_DAYS, each_once};
 use crate::keys::MOST_APP_DATA;
 
 /// How many bytes of text the records of one unit of work may have been, so that memory stays small whatever they are.
 pub const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
 /// The most bytes of an application with its keys and its messages.
 pub const MOST_HEAD_BYTES: usize = 8 * 1024 * 1024;
+/// The most keys of an application: all of them are published to whoever asks, again and again.
+pub(super) const MOST_KEYS: usize = 50;
 /// The longest life of a JWT that an imported application keeps, in hours: ten years.
 pub(super) const MOST_JWT_HOURS: u32 = 87_600;
 /// How deep objects and lists may lie in metadata: as deep as in a request's body.
@@ -61,6 +63,8 @@ pub(super) fn within_bounds(mut settings: AppSettings) -> Result<AppSettings, St
     if length > MOST_APP_DATA || !is_storable(&settings.app_data) {
         return Err(format!("the application's data are longer than {MOST_APP_DATA} bytes, or lie too deep"));
     }
+    settings.locales = each_once(settings.locales);
+    settings.sms_countries = each_once(settings.sms_countries);
     if !settings.locales.contains(&Locale::EN) {
         settings.locales.insert(0, Locale::EN);
     }
@@ -106,7 +110,7 @@ pub(super) fn is_storable(values: &Map<String, Value>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use latchkey_domain::Preset;
+    use latchkey_domain::{CallingCode, Preset};
     use serde_json::json;
 
     use super::*;
@@ -137,6 +141,11 @@ mod tests {
         let mut without = AppSettings::preset(Preset::Recommended);
         without.locales.clear();
         assert_eq!(within_bounds(without).unwrap().locales, [Locale::EN]);
+        let mut many = AppSettings::preset(Preset::Recommended);
+        many.locales = vec![Locale::EN; 200_000];
+        many.sms_countries = vec![CallingCode::parse("49").unwrap(); 200_000];
+        let few = within_bounds(many).unwrap();
+        assert_eq!((few.locales.len(), few.sms_countries.len()), (1, 1));
     }
 
     #[test]
