@@ -202,7 +202,7 @@ impl<S: Store> Service<S> {
             worded(readers.email_templates(), app_id, TemplateName::QrCode, locale)
         });
         let words = words.await?;
-        let slot = self.mail_slot(&user.handle).await?;
+        let slot = self.mail_slot(app.id, &user.handle).await?;
         let expires_at = self.inner.clock.now() + PICTURE_LIFE;
         let mail = self.picture_mail(app, slot.as_ref(), &words, &user.handle, (picture, expires_at)).await?;
         let is_promised = mail.is_some();

@@ -119,7 +119,7 @@ impl<S: Store> Service<S> {
             CodeSubject { app_id: app.id, purpose: CodePurpose::Invite, handle: invite.handle.clone(), id };
         // The invited person comes from somewhere else: the code belongs to the sender, wherever they are.
         let asked = self.key_ring().digests().digest("invite.sender", &[sender.id.as_bytes()])?;
-        let slot = self.mail_slot(&invite.handle).await?;
+        let slot = self.mail_slot(app.id, &invite.handle).await?;
         let (mail, owner, life) = ((slot.as_ref(), &words), (&subject, &asked), rules.invite_life);
         let new_code = self.mailed_code(&app, mail, owner, life, |_| Ok(None)).await?;
         let entry = self.done(&act)?;

@@ -33,6 +33,8 @@ impl Default for MailLimits {
 
 /// How many times as many notices all applications together send to one address.
 const NOTICES_OF_ALL: u32 = 10;
+/// How many mails to one address in a day each application has beyond what all together may send.
+const OF_EACH: u32 = 3;
 
 /// What a notice is about: each has a share of its own, so that none can use up another's.
 #[derive(Debug, Clone, Copy)]
@@ -160,8 +162,12 @@ impl From<Slot> for Vec<QuotaKey> {
 
 impl<S: Store> Service<S> {
     /// Takes the right to send one mail to a handle. None when it is no address, or has had enough.
-    pub(crate) async fn mail_slot(&self, handle: &Handle) -> Result<Option<Slot>, ServiceError> {
-        self.mail_slot_for(handle, None).await
+    pub(crate) async fn mail_slot(
+        &self,
+        app_id: AppId,
+        handle: &Handle,
+    ) -> Result<Option<Slot>, ServiceError> {
+        self.mail_slot_for(app_id, handle, None).await
     }
 
     /// Takes the right to tell the owner of an account something that concerns its safety. Nobody else's mails
@@ -191,6 +197,7 @@ impl<S: Store> Service<S> {
     /// As [`Service::mail_slot`]; a source from which the user logs in has some of its own, which nobody else can use up.
     pub(crate) async fn mail_slot_for(
         &self,
+        app_id: AppId,
         handle: &Handle,
         known: Option<SourceMark>,
     ) -> Result<Option<Slot>, ServiceError> {
@@ -200,6 +207,8 @@ impl<S: Store> Service<S> {
         let parts = [handle.key().as_bytes()];
         let an_hour = self.counter(everywhere, "mail.hour", &parts, Duration::hours(1))?;
         let a_day = self.counter(everywhere, "mail.day", &parts, Duration::days(1))?;
+        // What one application sends must not leave another one's people without their code.
+        let of_app = self.counter(app_id, "mail.app", &parts, Duration::days(1))?;
         let own = known.map(|mark| {
             let parts = [handle.key().as_bytes(), mark.as_slice()];
             self.counter(everywhere, "mail.known", &parts, Duration::days(1))
@@ -214,6 +223,9 @@ impl<S: Store> Service<S> {
                 let usual = [(an_hour.clone(), limits.an_hour), (a_day.clone(), limits.a_day)];
                 if reserve_all(repos.quotas(), &usual)?.is_none() {
                     return Ok::<_, ServiceError>(Some(vec![an_hour.clone(), a_day.clone()]));
+                }
+                if repos.quotas().reserve(&of_app, OF_EACH)? {
+                    return Ok(Some(vec![of_app.clone()]));
                 }
                 if let Some(own) = &own
                     && repos.quotas().reserve(own, known_a_day)?

@@ -183,7 +183,7 @@ impl<S: Store> Service<S> {
             id: *invite.id.as_bytes(),
         };
         let asked = self.key_ring().digests().digest("invite.sender", &[invite.sender_id.as_bytes()])?;
-        let slot = self.mail_slot(&invite.handle).await?;
+        let slot = self.mail_slot(app.id, &invite.handle).await?;
         let life = self.inner.settings.codes.invite_life;
         let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));
         let new_code = self.mailed_code(app, mail, owner, life, |_| Ok(None)).await?;

@@ -247,7 +247,7 @@ impl<S: Store> Service<S> {
         let source = self.source_digest(app.id, call.source)?;
         let origin = self.origin(app.id, user.id, call.source)?;
         let is_known = origin.is_known(&user);
-        let slot = self.mail_slot_for(&user.handle, is_known.then_some(origin.mark)).await?;
+        let slot = self.mail_slot_for(app.id, &user.handle, is_known.then_some(origin.mark)).await?;
         let (mail, owner) = ((slot.as_ref(), &words), (&subject, &source));
         let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
         let entry = self.done(&Act { user_id: Some(user.id), ..act })?;

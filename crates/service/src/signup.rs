@@ -146,7 +146,7 @@ impl<S: Store> Service<S> {
             .store
             .read("signup.words", move |readers| worded(readers.email_templates(), app_id, name, locale))
             .await?;
-        let slot = self.mail_slot(&attempt.handle).await?;
+        let slot = self.mail_slot(app.id, &attempt.handle).await?;
         let entry = self.done(&act)?;
         self.send_code(app, &found.attempts, Opening { attempt, slot, entry, worded }).await?;
         Ok(SignedUp::CodeSent)
@@ -185,7 +185,7 @@ impl<S: Store> Service<S> {
         };
         let told = self.counter(app.id, "signup.told", &[owner.id.as_bytes()], Duration::days(1))?;
         let worded = built_in(MessageKind::AccountExists, owner.locale)?;
-        let slot = self.mail_slot(&owner.handle).await?;
+        let slot = self.mail_slot(app.id, &owner.handle).await?;
         let mail = self.notice(app, slot.as_ref(), &worded, &owner.handle).await?;
         let is_promised = self
             .inner
@@ -341,7 +341,7 @@ impl<S: Store> Service<S> {
         if locales.is_empty() {
             return Ok((None, Vec::new()));
         }
-        let Some(slot) = self.mail_slot(handle).await? else { return Ok((None, Vec::new())) };
+        let Some(slot) = self.mail_slot(app.id, handle).await? else { return Ok((None, Vec::new())) };
         let (app_id, wanted) = (app.id, locales.to_vec());
         let words = self
             .inner

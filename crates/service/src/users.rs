@@ -207,7 +207,7 @@ impl<S: Store> Service<S> {
             handle: user.handle.clone(),
             id: *id.as_bytes(),
         };
-        let slot = self.mail_slot(&user.handle).await?;
+        let slot = self.mail_slot(app.id, &user.handle).await?;
         let (mail, owner) = ((slot.as_ref(), &words), (&subject, &KeyedDigest::NONE));
         let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
         let entry = self.done(act)?;

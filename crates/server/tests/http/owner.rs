@@ -54,10 +54,12 @@ async fn sec_030_mail_of_strangers_leaves_the_owner_some<S: Store>(app: TestApp<
     }
     let forgot = json!({"handle": "ana@example.com"});
     let subject = "Reset your password for Shop";
-    app.as_app_from("203.0.113.1", &shop, "forgotPassword", forgot.clone()).await;
-    assert_eq!(mails_to_ana(&app, subject).await, 0, "a stranger's is withheld");
+    for number in 1..=4 {
+        app.as_app_from(&format!("203.0.113.{number}"), &shop, "forgotPassword", forgot.clone()).await;
+    }
+    assert_eq!(mails_to_ana(&app, subject).await, 3, "a fourth stranger's is withheld");
     assert_eq!(app.as_app(&shop, "forgotPassword", forgot).await.text(), "true");
-    assert_eq!(mails_to_ana(&app, subject).await, 1, "the owner's, from where they log in, is not");
+    assert_eq!(mails_to_ana(&app, subject).await, 4, "the owner's, from where they log in, is not");
 }
 
 async fn sec_023_the_owner_of_an_account_hears_of_a_sign_up_once_a_day<S: Store>(app: TestApp<S>) {
