@@ -118,6 +118,11 @@ impl AuditId {
     }
 }
 
+impl UserId {
+    /// No user: the sender of operators' invitations.
+    pub const OPERATOR: Self = Self([0; 16]);
+}
+
 impl AppId {
     /// What belongs to no application, or to all.
     pub const NONE: Self = Self([0; 16]);

@@ -2,7 +2,7 @@
 
 use latchkey_domain::{
     App, AppKey, AuditEntry, Code, CodePurpose, Handle, Invite, InviteId, InviteState, Locale, Source,
-    TemplateName, User, UserId,
+    TemplateName, User, UserId, UserStatus,
 };
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
@@ -285,10 +285,14 @@ impl<S: Store> Service<S> {
             Tried::Expired | Tried::Wrong => return Ok(Err(Refusal::InvalidData)),
         };
         let invite = invites.into_iter().find(|invite| *invite.id.as_bytes() == code.subject);
-        Ok(match invite {
-            Some(invite) if invite.state == InviteState::Pending => Ok(invite),
-            Some(_) => Err(Refusal::HandleTaken),
-            None => Err(Refusal::InvalidData),
-        })
+        let Some(invite) = invite else { return Ok(Err(Refusal::InvalidData)) };
+        if invite.state != InviteState::Pending {
+            return Ok(Err(Refusal::HandleTaken));
+        }
+        // An invitation is worth what its sender is: who was suspended or has gone lets nobody in.
+        let is_operators = invite.sender_id == UserId::OPERATOR;
+        let sender = repos.users().find(invite.app_id, invite.sender_id)?;
+        let is_good = is_operators || sender.is_some_and(|sender| sender.status == UserStatus::Active);
+        Ok(if is_good { Ok(invite) } else { Err(Refusal::InvalidData) })
     }
 }

@@ -104,7 +104,7 @@ impl<S: Store> Service<S> {
     }
 
     fn operator_invite(&self, app: &App, handle: Handle, locale: Locale) -> Result<Invite, ServiceError> {
-        let sender_id = UserId::from_bytes([0; 16]);
+        let sender_id = UserId::OPERATOR;
         let parts = [app.id.as_bytes(), handle.as_str().as_bytes(), sender_id.as_bytes().as_slice()];
         let now = self.inner.clock.now();
         Ok(Invite {

@@ -17,6 +17,7 @@ on_every_store!(
     sec_028_one_of_20_right_invitation_codes_registers,
     an_invitation_is_good_for_a_week,
     sec_110_a_user_sends_20_invitations_a_day,
+    sec_037_who_is_suspended_or_gone_lets_nobody_in,
 );
 
 async fn invite<S: Store>(app: &TestApp<S>, access: &str, handle: &str) {
@@ -180,6 +181,26 @@ async fn an_invitation_is_good_for_a_week<S: Store>(app: TestApp<S>) {
         app.clock.advance(wait);
         assert_eq!(register(&app, &shop, handle, &code).await.status.as_u16(), expected, "{handle}");
     }
+}
+
+async fn sec_037_who_is_suspended_or_gone_lets_nobody_in<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let (ana, bo) = (app.user(&shop, "ana@example.com").await, app.user(&shop, "bo@example.com").await);
+    let ana_id = app.user_id(&shop, "ana@example.com").await;
+    for (access, handle) in [(&ana, "a1@example.com"), (&ana, "a2@example.com"), (&bo, "b1@example.com")] {
+        invite(&app, access, handle).await;
+    }
+    let try_to_register = async |handle: &str| {
+        let code = app.code_for(handle).await;
+        register(&app, &shop, handle, &code).await
+    };
+    let status = |status: &str| json!({"appId": shop.id, "userId": ana_id, "status": status});
+    app.admin("user", status("suspend")).await;
+    app.admin("removeUser", json!({"appId": shop.id, "handle": "bo@example.com"})).await;
+    assert_eq!(try_to_register("a1@example.com").await.error(), (400, 602));
+    assert_eq!(try_to_register("b1@example.com").await.error(), (400, 602));
+    app.admin("user", status("active")).await;
+    assert_eq!(try_to_register("a2@example.com").await.status, 200);
 }
 
 async fn sec_110_a_user_sends_20_invitations_a_day<S: Store>(app: TestApp<S>) {

@@ -189,6 +189,9 @@ impl<S: Store> Service<S> {
             Some(id) => id.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned())?,
             None => self.user_id_of(app_id, &handle, record.created_at).map_err(|error| error.to_string())?,
         };
+        if id == UserId::OPERATOR {
+            return Err("the id is the one of operators".to_owned());
+        }
         let phone = |text: &Option<String>| {
             text.as_deref().map(Phone::from_stored).transpose().map_err(|error| format!("the phone: {error}"))
         };
