@@ -40,6 +40,8 @@ pub struct KeyRing {
     tokens: TokenKeys,
     state: Vec<(ServerKeyId, Use)>,
     opened: Vec<(ServerKeyId, Secret)>,
+    /// The generation that serves, of each purpose.
+    serving: [Option<i64>; 3],
 }
 
 type Secret = Zeroizing<[u8; 32]>;
@@ -167,6 +169,9 @@ impl KeyRing {
         let mut data: Vec<_> =
             data().map(|(key, secret, _)| SealingKey::new(*key.id.as_bytes(), secret.clone())).collect();
         data.swap(0, seals.ok_or(KeyRingError::Missing(ServerKeyPurpose::Data))?);
+        let serving = PURPOSES.map(|purpose| {
+            with(purpose).find(|(_, _, is)| *is == Use::Serves).map(|(key, _, _)| key.generation)
+        });
         let digest = serves(ServerKeyPurpose::Digest)?;
         let oldest = with(ServerKeyPurpose::Digest).min_by_key(|(key, _, _)| key.generation);
         let token = ServerKeyPurpose::Token;
@@ -177,6 +182,7 @@ impl KeyRing {
             digest: DigestRoot::new(&digest),
             state,
             opened,
+            serving,
         })
     }
 
@@ -184,6 +190,12 @@ impl KeyRing {
     #[must_use]
     pub fn is_of(&self, keys: &[ServerKey], now: OffsetDateTime) -> bool {
         self.state == state_of(keys, now)
+    }
+
+    /// Whether an older key serves here than in another ring.
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        self.serving.iter().zip(&other.serving).any(|(own, other)| own < other)
     }
 
     /// Opens a value that an older key sealed, and seals it with the present key. None if the present key sealed it.
@@ -424,6 +436,11 @@ mod tests {
         assert!(ring(&first, 0).is_of(&first, at(99)));
         assert!(!ring(&first, 0).is_of(&both, at(0)));
         assert!(ring(&both, 0).is_of(&both, at(59)) && !ring(&both, 0).is_of(&both, at(60)));
+        assert!(
+            ring(&both, 0).is_older_than(&ring(&both, 60))
+                && !ring(&both, 60).is_older_than(&ring(&both, 60))
+        );
+        assert!(!ring(&both, 60).is_older_than(&ring(&both, 0)));
         // What was opened once needs no master key for another moment.
         let later = ring(&both, 0).at(&both, at(60)).unwrap().unwrap();
         assert!(later.is_of(&both, at(60)));

@@ -114,7 +114,8 @@ impl<S: Store> Service<S> {
     /// Takes the server's keys as they are stored and used by now: another instance may have made some.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] when they are not all known and the master key cannot be read, or does not open them;
+    /// [`ServiceError::Internal`] when they are not all known and the master key cannot be read, or does not open them, and
+    /// when older ones than before would serve: what was replaced after a leak must not come back;
     /// [`ServiceError::KeysReplaced`] once the keys that this process has are not used any more.
     pub async fn look_for_keys(&self) -> Result<(), ServiceError> {
         let keys = self.stored_keys().await?;
@@ -135,6 +136,10 @@ impl<S: Store> Service<S> {
             let is_over = served_from(keys).is_none_or(|from| from <= now);
             if is_over { ServiceError::KeysReplaced(error) } else { ServiceError::Internal(error) }
         })?;
+        if ring.is_older_than(&present) {
+            let text = "by the clock or the database, older server keys serve again: they are not taken";
+            return Err(ServiceError::Internal(text.into()));
+        }
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(())
     }

@@ -19,6 +19,7 @@ on_every_store!(
     sec_135_a_clock_that_jumped_keeps_the_old_keys,
     sec_135_both_changes_at_once_leave_one_master_key,
     sec_135_an_instance_without_the_new_keys_stops,
+    sec_135_old_keys_do_not_come_back_while_a_server_runs,
     sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_key,
 );
 
@@ -285,4 +286,31 @@ async fn sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_k
     other.clock.advance(Duration::seconds(122));
     assert_eq!(settled(&other).await, KeyRotation::Done);
     assert_eq!(other.log_in(&shop, ANA).await.status, 200);
+}
+
+async fn sec_135_old_keys_do_not_come_back_while_a_server_runs<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let access = app.user(&shop, ANA).await;
+    begin(&app, false).await;
+    finished(&app).await;
+    assert!(!works(&app, &access).await);
+    // Neither a clock that is set back, nor somebody who writes to the database, makes the old ones serve again.
+    app.clock.jump(-Duration::hours(3));
+    assert!(app.service.look_for_keys().await.is_err());
+    assert!(!works(&app, &access).await);
+    app.clock.jump(Duration::hours(3));
+    app.service.look_for_keys().await.unwrap();
+    app.store
+        .transact("test", |repos| {
+            let keys = repos.server_keys();
+            let newest = keys
+                .list()?
+                .into_iter()
+                .find(|key| key.purpose == ServerKeyPurpose::Token && key.generation == 2);
+            keys.remove(&newest.unwrap())
+        })
+        .await
+        .unwrap();
+    assert!(app.service.look_for_keys().await.is_err());
+    assert!(!works(&app, &access).await);
 }
