@@ -135,12 +135,12 @@ impl<S: Store> Service<S> {
         let result = self.log_in_as(&app, &keys, candidate, password, (call, act)).await;
         if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
             let now = self.inner.clock.now();
-            // A pause is for all who are wrong: else the answer would tell who is known to log in from here.
-            let paused = self.inner.limits.check_spray(call.source, now);
+            // All who are wrong are refused alike: else the answer would tell who is known to log in from here.
+            let refused = self.inner.limits.check_failures(call.source, now);
             if permit.fail(now) {
                 self.note_spray(&app, call.source).await?;
             }
-            paused?;
+            refused?;
         }
         result
     }

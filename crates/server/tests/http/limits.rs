@@ -15,6 +15,7 @@ on_every_store!(
     sec_013_a_stranger_cannot_keep_the_owner_out,
     sec_014_after_a_hundred_failures_a_reset_lets_strangers_try_again,
     sec_019_the_owner_hears_of_a_lock_once_a_day,
+    sec_013_a_neighbour_does_not_keep_out_who_is_known_at_an_address,
     sec_018_an_address_that_tries_many_handles_has_to_wait,
     sec_021_refusals_are_alike_to_the_byte,
     sec_022_what_an_account_is_takes_the_right_password,
@@ -275,7 +276,24 @@ async fn failed_logins_of_an_address_are_limited<S: Store>(app: TestApp<S>) {
     for _ in 0..20 {
         assert_eq!(log_in(&app, "203.0.113.1", &shop, OTHER_PASSWORD).await.error(), (400, 600));
     }
-    assert_eq!(log_in(&app, "203.0.113.1", &shop, OTHER_PASSWORD).await.error(), (429, 500));
+    let refused = log_in(&app, "203.0.113.1", &shop, OTHER_PASSWORD).await;
+    assert_eq!(refused.error(), (429, 500));
+}
+
+async fn sec_013_a_neighbour_does_not_keep_out_who_is_known_at_an_address<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
+    for number in 0..20 {
+        let body = json!({"handle": format!("u{}@example.com", number % 5), "password": OTHER_PASSWORD});
+        assert_eq!(app.as_app_from("203.0.113.1", &shop, "login", body).await.error(), (400, 600));
+    }
+    let body = json!({"handle": "nobody@example.com", "password": OTHER_PASSWORD});
+    let refused = app.as_app_from("203.0.113.1", &shop, "login", body).await;
+    assert_eq!(refused.error(), (429, 500));
+    let wrong = log_in(&app, "203.0.113.1", &shop, OTHER_PASSWORD).await;
+    assert_eq!((wrong.status, wrong.text()), (refused.status, refused.text()), "nobody learns who is known");
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
 }
 
 #[actix_web::test]

@@ -31,6 +31,8 @@ pub(crate) struct FailurePermit {
     limits: Arc<RateLimits>,
     source: Source,
     handle: Option<u64>,
+    /// Whether it is held of the address's rate.
+    is_held: bool,
 }
 
 impl FailurePermit {
@@ -49,7 +51,7 @@ impl FailurePermit {
 
 impl Drop for FailurePermit {
     fn drop(&mut self) {
-        if self.limits.is_skipped(self.source) {
+        if !self.is_held || self.limits.is_skipped(self.source) {
             return;
         }
         let mut windows = self.limits.windows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +64,8 @@ impl Drop for FailurePermit {
 impl RateLimits {
     /// Reserves the right to fail for an attempt from this address, with this handle if it names one. Where the rest of
     /// the rate is reserved, it waits for those under way: if they succeed, it has its turn, if they fail, it is refused.
-    /// Users who are known to log in from there (`is_known`) are not refused for the handles that others try.
+    /// Users who are known to log in from there (`is_known`) are not refused for what others try: their own failures slow
+    /// them down.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`]; [`ServiceError::Busy`] when those under way take too long.
@@ -73,13 +76,16 @@ impl RateLimits {
         clock: &dyn Clock,
     ) -> Result<FailurePermit, ServiceError> {
         let handle = handle.map(|handle| self.hasher.hash_one(handle.key()));
-        let permit = || FailurePermit { limits: Arc::clone(self), source, handle };
+        let permit = || FailurePermit { limits: Arc::clone(self), source, handle, is_held: !is_known };
+        if is_known {
+            return Ok(permit());
+        }
         let deadline = tokio::time::Instant::now() + self.rules.patience;
         loop {
             // Before the look: whoever is released after it wakes us.
             let mut released = std::pin::pin!(self.released.notified());
             released.as_mut().enable();
-            if self.try_reserve(source, (handle, is_known), clock.now())? {
+            if self.try_reserve(source, handle, clock.now())? {
                 return Ok(permit());
             }
             if tokio::time::timeout_at(deadline, released).await.is_err() {
@@ -91,11 +97,11 @@ impl RateLimits {
     fn try_reserve(
         &self,
         source: Source,
-        (handle, is_known): (Option<u64>, bool),
+        handle: Option<u64>,
         now: OffsetDateTime,
     ) -> Result<bool, ServiceError> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_known && handle.is_some() {
+        if handle.is_some() {
             self.check_spray(source, now)?;
         }
         if self.is_skipped(source) {
@@ -108,7 +114,7 @@ impl RateLimits {
         if let Some(handle) = handle {
             let mut sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
             let spray = sprays.of.entry(source.prefix()).or_default();
-            if !is_known && spray.would_be(handle, now) > self.rules.sprayed_handles {
+            if spray.would_be(handle, now) > self.rules.sprayed_handles {
                 return Ok(false);
             }
             spray.held.push(handle);
@@ -117,6 +123,19 @@ impl RateLimits {
             *windows.held.entry(who).or_default() += 1;
         }
         Ok(true)
+    }
+
+    /// Refuses an address as it refuses one whose right to fail is used up.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`].
+    pub(crate) fn check_failures(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
+        self.check_spray(source, now)?;
+        if self.is_skipped(source) {
+            return Ok(());
+        }
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        check_all(&windows, Rate::FailedLogin, &self.limits_of(Rate::FailedLogin, source), now).map(|_| ())
     }
 
     /// Gives the right to fail back.
@@ -143,7 +162,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`ServiceError::TooMany`].
-    pub(crate) fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
+    fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
         let sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
         let until = sprays.of.get(&source.prefix()).and_then(|spray| spray.paused_until);
         match until.filter(|until| now < *until) {
