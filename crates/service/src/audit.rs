@@ -3,6 +3,7 @@
 
 use latchkey_domain::{Actor, AppId, AuditEntry, AuditId, Handle, Source, UserId, masked};
 use latchkey_storage::Store;
+use time::Duration;
 
 use crate::{Caller, Operator, Refusal, Service, ServiceError};
 
@@ -68,6 +69,9 @@ impl Act {
     }
 }
 
+/// How many refusals of one address are listed in an hour for an application: the log must not grow with what strangers send.
+const MOST_REFUSALS: u32 = 200;
+
 impl<S: Store> Service<S> {
     /// The entry that says that an act was done.
     pub(crate) fn done(&self, act: &Act) -> Result<AuditEntry, ServiceError> {
@@ -107,7 +111,8 @@ impl<S: Store> Service<S> {
     }
 
     /// Notes a refusal in the log, and hands the result on. What is too much is not logged: it would be too
-    /// much there as well. Nor is it worth failing for, if the log cannot be written.
+    /// much there as well, and so would be more than [`MOST_REFUSALS`] of an address. Nor is it worth failing for, if the
+    /// log cannot be written.
     pub(crate) async fn note<T>(
         &self,
         act: Option<Act>,
@@ -120,10 +125,25 @@ impl<S: Store> Service<S> {
             return result;
         }
         let entry = self.entry(&act, format!("{refusal:?}"))?;
-        let written = self
-            .inner
-            .store
-            .transact("audit.refusal", move |repos| repos.audit().add(&entry).map_err(ServiceError::from));
+        let address = act.source.map(|source| source.prefix().to_canonical_bytes());
+        let counter = address.map(|address| {
+            self.counter(act.app_id, "audit.refusals", &[address.as_slice()], Duration::hours(1))
+        });
+        let counter = counter.transpose()?;
+        let written = self.inner.store.transact("audit.refusal", move |repos| {
+            let mut entry = entry.clone();
+            if let Some(counter) = &counter {
+                if !repos.quotas().reserve(counter, MOST_REFUSALS)? {
+                    return Ok(());
+                }
+                if repos.quotas().used(counter)? == MOST_REFUSALS {
+                    let told = "further refusals of this address are not listed for up to an hour";
+                    entry.detail =
+                        Some(entry.detail.map_or(told.to_owned(), |detail| format!("{detail}; {told}")));
+                }
+            }
+            repos.audit().add(&entry).map_err(ServiceError::from)
+        });
         if let Err(error) = written.await {
             tracing::warn!(%error, "a refusal could not be logged");
         }

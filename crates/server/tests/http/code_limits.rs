@@ -198,3 +198,29 @@ async fn sec_029_a_new_code_does_not_reset_the_days_count() {
     let code = app.code_for("ana@example.com").await;
     assert_eq!(reset("192.0.2.1", &code).await.text(), "true");
 }
+
+/// The log does not grow with what strangers send.
+#[actix_web::test]
+async fn sec_104_refusals_of_one_address_are_listed_up_to_a_bound() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::over(database.store()).await;
+    let shop = app.app("Shop").await;
+    let send = async |peer: &str| {
+        let body = json!({"handle": "ana@example.com", "code": "123456"});
+        assert_eq!(app.as_app_from(peer, &shop, "completeSignup", body).await.error(), (400, 602));
+    };
+    for _ in 0..250 {
+        send("203.0.113.1").await;
+    }
+    send("203.0.113.2").await;
+    let log = app.audit(&shop).await;
+    let refused: Vec<_> = log.iter().filter(|entry| entry.action == "completeSignup").collect();
+    assert_eq!(refused.len(), 201, "and the other address's");
+    let told = refused
+        .iter()
+        .filter(|entry| entry.detail.as_deref().is_some_and(|text| text.contains("not listed")));
+    assert_eq!(told.count(), 1);
+    app.clock.advance(Duration::hours(1));
+    send("203.0.113.1").await;
+    assert_eq!(app.audit(&shop).await.len(), log.len() + 1);
+}
