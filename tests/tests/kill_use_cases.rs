@@ -113,7 +113,7 @@ const NEVER: [(&str, &str); 15] = [
         "SELECT (SELECT COUNT(*) FROM outbox)
          + (SELECT COUNT(*) FROM audit_log WHERE action IN ('mail.sent', 'sms.sent'))
          - (SELECT COUNT(*) FROM audit_log WHERE result = 'ok' AND (action IN ('signup', 'signup.atOnce', 'completeSignup',
-         'register', 'login.asked', 'invite', 'forgotPassword', 'changePassword', 'resetPassword', 'setPhone', 'setTwoFactorPhoneVerification'))) AS number",
+         'register', 'login.asked', 'invite', 'forgotPassword', 'changePassword', 'resetPassword', 'setPhone', 'verifyPhone', 'setTwoFactorPhoneVerification'))) AS number",
     ),
 ];
 

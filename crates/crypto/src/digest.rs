@@ -108,4 +108,12 @@ mod tests {
         }
         assert!(checked > 50, "{checked}");
     }
+
+    /// The first example of FIPS 180-4.
+    #[test]
+    fn sha256_is_the_published_one() {
+        let hex: String = sha256(b"abc").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(format!("{:?}", root()), "DigestRoot");
+    }
 }

@@ -27,3 +27,18 @@ impl Entropy for SystemEntropy {
         self.0.fill(buffer).map_err(|_| EntropyError)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_bytes_are_drawn() {
+        let (one, other) = ([0; 32], [0; 32]);
+        let [one, other] = [one, other].map(|mut bytes| {
+            SystemEntropy::new().fill(&mut bytes).unwrap();
+            bytes
+        });
+        assert!(one != other && one != [0; 32]);
+    }
+}

@@ -60,6 +60,8 @@ impl From<SmsSlot> for Vec<QuotaKey> {
     }
 }
 
+/// How many messages in a day each application has beyond what all together may send.
+const OF_EACH: u32 = 20;
 /// How many times as much a user has who brings the codes back.
 const WITH_REFUNDS: u32 = 4;
 
@@ -210,13 +212,20 @@ impl<S: Store> Service<S> {
         user: Option<UserId>,
         purpose: SmsPurpose,
     ) -> Result<Option<SmsSlot>, ServiceError> {
-        let wanted = self.sms_counters(app, phone, user, purpose)?;
-        let reserving = wanted.clone();
-        let full = self
-            .inner
-            .store
-            .transact("sms.reserve", move |repos| reserve_all(repos.quotas(), &reserving))
-            .await?;
+        let mut wanted = self.sms_counters(app, phone, user, purpose)?;
+        let reserve = async |wanted: &[(QuotaKey, u32)]| {
+            let wanted = wanted.to_vec();
+            self.inner.store.transact("sms.reserve", move |repos| reserve_all(repos.quotas(), &wanted)).await
+        };
+        let mut full = reserve(&wanted).await?;
+        if full.is_some_and(|limit| limit.starts_with("sms.server")) {
+            // What other applications have sent must not leave this one's users without their first codes.
+            wanted.retain(|(counter, _)| !counter.kind.starts_with("sms.server"));
+            wanted.push((self.counter(app.id, "sms.app.first", &[], Duration::days(1))?, OF_EACH));
+            if reserve(&wanted).await?.is_none() {
+                full = None;
+            }
+        }
         let Some(limit) = full else {
             return Ok(Some(SmsSlot(wanted.into_iter().map(|(counter, _)| counter).collect())));
         };

@@ -199,3 +199,13 @@ fn sec_053_header_members_that_lead_elsewhere_are_refused() {
     assert!(verify(&json!({"payload": "x", "signatures": []}).to_string()).is_err());
     assert_eq!(verify(&format!("{token}{}", "A".repeat(9_000))), Err(TokenError::Malformed));
 }
+
+#[test]
+fn private_keys_are_read_in_both_forms() {
+    let der = key().to_pkcs8().unwrap();
+    // PKCS#8 (RFC 5208) puts 26 bytes before the key of PKCS#1.
+    for pem in [key().to_pem().unwrap().to_string(), pem_text("RSA PRIVATE KEY", &der[26..])] {
+        assert_eq!(SigningKey::from_pem(&pem).unwrap().public().kid(), key().public().kid());
+    }
+    assert!(SigningKey::from_pem(&pem_text("CERTIFICATE", &der)).is_err());
+}

@@ -224,3 +224,22 @@ async fn sec_104_refusals_of_one_address_are_listed_up_to_a_bound() {
     send("203.0.113.1").await;
     assert_eq!(app.audit(&shop).await.len(), log.len() + 1);
 }
+
+#[actix_web::test]
+async fn sec_048_one_application_does_not_spend_the_messages_of_all() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::with(database.store(), |settings| settings.limits.sms_a_day = 6).await;
+    let set_phone =
+        async |access: &str, phone: String| app.as_user(access, "setPhone", json!({ "phone": phone })).await;
+    let flood = app.app_with_mode("Flood", "phone").await;
+    app.set(&flood, "smsADay", "smsADay", json!(1_000)).await;
+    for number in 0..30 {
+        let user = app.user(&flood, &format!("u{number}@example.com")).await;
+        assert_eq!(set_phone(&user, format!("+4917{number:02}2345678")).await.text(), "true");
+    }
+    assert_eq!(app.texts().await.len(), 23, "half of all, and twenty of its own");
+    let shop = app.app_with_mode("Shop", "phone").await;
+    let ana = app.user(&shop, "ana@example.com").await;
+    assert_eq!(set_phone(&ana, "+4915112345678".to_owned()).await.text(), "true");
+    assert_eq!(app.texts().await.len(), 24);
+}
