@@ -154,16 +154,16 @@ pub struct StoredCode {
     pub expires_at: OffsetDateTime,
     /// When it was used up, if it was.
     pub consumed_at: Option<OffsetDateTime>,
-    /// Keyed digest of the address prefix that asked for it; none where it came before that was kept, and
-    /// [`KeyedDigest::NONE`] where whoever asked is not who uses it.
+    /// Keyed digest of the address prefix that asked for it. `None` in rows of older versions, and
+    /// [`KeyedDigest::NONE`] if an operator asked for it on a user's behalf.
     pub source: Option<KeyedDigest>,
     /// How many digits it has.
     pub length: CodeLength,
 }
 
 impl StoredCode {
-    /// Whether it is used from wherever its reader is, and not from where it was asked for: an invitation's, or one that an
-    /// operator asked for.
+    /// Whether it may be used from any address, because one person asks for it and another uses it: invitations, and reset
+    /// codes that an operator sends.
     #[must_use]
     pub fn is_for_anywhere(&self) -> bool {
         self.purpose == CodePurpose::Invite || self.source.as_ref().is_none_or(KeyedDigest::is_none)
@@ -193,10 +193,11 @@ pub struct CodeRules {
     pub resend_after: Duration,
     /// How many codes of one subject and source may be live at once; the oldest goes first.
     pub live_per_subject: usize,
-    /// How many wrong tries at a code the source that asked has, and all others together; where it is used from anywhere,
-    /// each source.
+    /// Wrong tries at one code: for the source that asked, and for all other sources together. If the code may be used from
+    /// any address, for each source.
     pub wrong_tries: u32,
-    /// How many wrong tries at codes of six digits have the chance that a day's wrong tries may have together.
+    /// The limit for one handle and day. All of a day's guesses together have no better chance than this many guesses at
+    /// one six-digit code.
     pub wrong_a_day: u32,
     /// How many more known sources have.
     pub wrong_a_day_known: u32,
@@ -244,15 +245,15 @@ impl Default for CodeRules {
 }
 
 impl CodeRules {
-    /// The wrong tries of a day at mailed codes of six digits, in hundredths of one.
+    /// The daily budget for guesses at mailed six-digit codes, in hundredths of a guess.
     #[must_use]
     pub const fn short_budget(&self) -> u32 {
         80 * self.wrong_a_day
     }
 
-    /// The wrong tries of a day at mailed codes of eight digits, in hundredths of one at a code of six: at those that are
-    /// used from where they were asked for, and as many at those that are used from anywhere. The first ones are never all
-    /// spent: [`Self::wrong_tries`] and [`RequestLimits`] end them before.
+    /// The daily budget for guesses at mailed eight-digit codes, in hundredths of a guess at a six-digit one. Codes that may be
+    /// used from any address have a second budget of the same size. With the default settings, strangers cannot exhaust the
+    /// first budget, because [`Self::wrong_tries`] and [`RequestLimits`] stop them earlier.
     #[must_use]
     pub const fn long_budget(&self) -> u32 {
         10 * self.wrong_a_day

@@ -363,7 +363,8 @@ impl MetadataFields {
         Metadata(replaced).within_bounds()
     }
 
-    /// Of values that a user set when the fields were others, those that the user could set now.
+    /// Keeps the values that the user may set under the present definitions. The values were accepted earlier, maybe under
+    /// other definitions.
     #[must_use]
     pub fn still_settable(&self, values: &Metadata) -> Metadata {
         let mut kept = Map::new();

@@ -137,7 +137,7 @@ pub struct OperatorToken {
     pub scopes: Scopes,
     /// The one application that it reaches; all if none.
     pub only_app: Option<AppId>,
-    /// The token that made it, and with which it ends. None if the command line did.
+    /// The token that created this one; revoking that token revokes this one. `None` if the command line created it.
     pub made_by: Option<TokenId>,
     /// When it was made.
     pub created_at: OffsetDateTime,

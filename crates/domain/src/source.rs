@@ -16,13 +16,13 @@ impl Source {
         Self { address: address.to_canonical(), is_proxys: false }
     }
 
-    /// The source behind a proxy that names no client: everybody may be there.
+    /// The source of a request whose proxy named no client: any client of the proxy may have sent it.
     #[must_use]
     pub fn behind(proxy: IpAddr) -> Self {
         Self { is_proxys: true, ..Self::at(proxy) }
     }
 
-    /// Whether this is the address of a proxy, and not of who is behind it.
+    /// Whether this is the address of a proxy instead of a client.
     #[must_use]
     pub fn is_proxys(self) -> bool {
         self.is_proxys

@@ -18,11 +18,11 @@ pub(crate) fn html_of(text: &str) -> String {
 /// The names of the marks that are filled in.
 pub(crate) const MARKS: [&str; 4] = ["APP_NAME", "CODE", "HANDLE", "LINK"];
 
-/// Stands for the percent signs of a mark while the HTML around it becomes text.
+/// Replaces the percent signs of placeholders during the conversion to text.
 const MARK: char = '\u{F8FE}';
 
-/// The plain text of an HTML message, for programs that show no HTML. Its marks are those that stand in the HTML as they
-/// are: tags that are left away and character references make none. Costs what the length says, whatever the input.
+/// The plain text of an HTML message, for programs that show no HTML. Only placeholders that are written literally in the
+/// HTML are placeholders in the text: removing tags and decoding character references creates none. Takes linear time.
 #[must_use]
 pub fn text_of(html: &str) -> String {
     let mut html = html.replace(MARK, " ");
@@ -122,8 +122,7 @@ pub enum UnusableHtml {
     /// Parsers compare each attribute of a tag with all others.
     #[error("the HTML has a tag with more than {MOST_ATTRIBUTES} attributes")]
     TooManyAttributes,
-    /// Parsers hand text on in pieces that end at these characters, and join the pieces at a cost of the square of their
-    /// number.
+    /// Parsers split text at these characters and join the pieces again, which takes quadratic time.
     #[error("the HTML has more than {MOST_PIECES} of the characters & and < and carriage returns")]
     TooManyPieces,
     /// Each `%LINK%` becomes an address of several hundred bytes.

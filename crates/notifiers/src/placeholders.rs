@@ -34,7 +34,7 @@ pub enum MisplacedSecret {
          them"
     )]
     InAddress,
-    /// Beside a style sheet that loads something: which rule applies, and so what is loaded, may depend on the secret.
+    /// In a message with a style sheet that loads a resource: selectors can make the loaded address depend on the secret.
     #[error(
         "a message with %CODE% or %LINK% must hold no <link>, and no url(), @import, @font-face or \\ in <style>"
     )]
@@ -113,7 +113,7 @@ fn check_markup(html: &str, own: &str) -> Result<(), MisplacedSecret> {
     if held.is_some() { Err(MisplacedSecret::Hidden) } else { Ok(()) }
 }
 
-/// Whether a style sheet may load something. A selector tells the values of attributes, a font the letters of a text.
+/// Whether a style sheet may load a resource. Attribute selectors can reveal attribute values, and fonts can reveal text.
 fn loads(style: Option<&str>) -> bool {
     let style = style.unwrap_or_default().to_ascii_lowercase();
     ["url(", "src(", "image(", "image-set(", "@import", "@font-face", "\\"]
@@ -238,9 +238,9 @@ const OPENING: [&str; 13] = [
     "messenger",
 ];
 
-/// Whether an address is for an app on the reader's own device: its scheme (RFC 3986 section 3.1) is a name of a domain
-/// turned round (RFC 8252 section 7.1), or a word that is nobody else's. After such a word comes nothing that can be a
-/// host, an address or another scheme.
+/// Whether an address opens an app on the reader's device. Its scheme (RFC 3986 section 3.1) is a reversed domain name
+/// (RFC 8252 section 7.1), or a word that no widespread program uses. After a single word, nothing may follow that could be
+/// a host, an address or another scheme.
 fn has_apps_scheme(address: &str) -> bool {
     let Some((scheme, rest)) = address.split_once(':') else { return false };
     let scheme = scheme.to_ascii_lowercase();

@@ -359,7 +359,7 @@ impl<S: Store> Service<S> {
             .inner
             .store
             .transact("app.update", move |repos| {
-                // Held before anything is read that the change builds on: its keys, too.
+                // Lock the row before reading anything that the change depends on, such as keys.
                 let before = repos.apps().hold(id)?.ok_or(Refusal::UnknownApp)?;
                 let mut app = before.clone();
                 change(repos, &mut app)?;
@@ -376,8 +376,8 @@ impl<S: Store> Service<S> {
 }
 
 impl<S: Store> Service<S> {
-    /// Changes what belongs to an application beside its own row (keys, templates), one change at a time: it is held first,
-    /// so that whoever comes second waits and reads what the first one wrote.
+    /// Changes rows that belong to an application, such as keys and templates. The application's row is locked first, so a
+    /// concurrent change waits and then reads the new state.
     pub(crate) async fn change_app(
         &self,
         act: Act,
@@ -398,7 +398,7 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// Writes an application that this unit of work holds.
+/// Writes an application whose row this unit of work has locked with `hold`.
 pub(crate) fn write_held(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceError> {
     if repos.apps().update(app, app.revision)? {
         return Ok(());
@@ -406,7 +406,7 @@ pub(crate) fn write_held(repos: &mut dyn Repositories, app: &App) -> Result<(), 
     Err(ServiceError::Internal("an application was changed while it was held".into()))
 }
 
-/// A list without doubles: it is as long at most as there are such values.
+/// Removes duplicates and keeps the order.
 pub(crate) fn each_once<T: PartialEq>(list: Vec<T>) -> Vec<T> {
     let mut once = Vec::new();
     for item in list {

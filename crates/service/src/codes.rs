@@ -2,9 +2,9 @@
 //!
 //! A code belongs to a purpose, a subject (attempt, invitation or user) and the address prefix that asked for
 //! it. Wrong tries are counted before a code is looked at: those of the prefix that asked apart from everybody
-//! else's, and all of a handle's in a day. A code that one asks for and another uses, as an invitation's, has tries for
-//! each prefix. Where many have been wrong, further codes have eight digits, and their tries are counted apart: whoever
-//! spends the tries at a handle's codes does not deny its owner the next one.
+//! else's, and all of a handle's in a day. A code that one person asks for and another uses, such as an invitation's, has
+//! separate tries for each prefix. After many wrong guesses, new codes have eight digits and a budget of their own, so
+//! exhausting the budget of the six-digit codes does not block the owner's next code.
 
 use latchkey_crypto::digests_match;
 use latchkey_domain::{
@@ -173,8 +173,8 @@ impl<S: Store> Service<S> {
         Ok(self.key_ring().digests().digest(&format!("code/{}", purpose.name()), &parts)?)
     }
 
-    /// The day's wrong tries at a handle's codes, in hundredths, with their limits: at those of six digits, at those of
-    /// eight that are used from where they were asked for, and from anywhere.
+    /// The daily budgets for guesses at a handle's codes, in hundredths, with their limits: for six-digit codes, for
+    /// eight-digit codes, and for eight-digit codes that may be used from any address.
     fn budgets(
         &self,
         app_id: AppId,
@@ -280,8 +280,8 @@ impl<S: Store> Service<S> {
         })
     }
 
-    /// Takes what a guess costs of a day's budget, or of what known sources have beyond it: says of which. None where there
-    /// is not as much.
+    /// Takes the cost of a guess from the daily budget, or else from the extra budget of known sources, and returns the
+    /// budget that was used. `None` if neither has enough left.
     fn take(
         &self,
         repos: &mut dyn Repositories,
@@ -299,8 +299,8 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// Counts the wrong tries at a code: from where it was asked for, and from everywhere else. One that is used from anywhere
-/// has some for each source.
+/// The counter of wrong tries at a code: one for the source that asked, one for all others. A code that may be used from any
+/// address has one counter for each source.
 fn tries_at(code: &StoredCode, source: &KeyedDigest) -> QuotaKey {
     let is_own = code.source.as_ref().is_some_and(|asked| digests_match(asked, source));
     let (kind, whose) = match (code.is_for_anywhere(), is_own) {

@@ -138,7 +138,7 @@ impl<S: Store> Service<S> {
 }
 
 /// Whether a message that is there to hand a code or a link over does so: one with a slip in its mark would leave people
-/// waiting. Nothing of that is filled in in subjects.
+/// waiting. Subjects do not count: codes and links are not filled in there.
 fn hands_over(words: &NewWords) -> bool {
     let says = |mark: &str| words.html.contains(mark);
     match words.name {

@@ -289,7 +289,7 @@ impl<S: Store> Service<S> {
         if invite.state != InviteState::Pending {
             return Ok(Err(Refusal::HandleTaken));
         }
-        // An invitation is worth what its sender is: who was suspended or has gone lets nobody in.
+        // Invitations of suspended or removed users are no longer valid.
         let is_operators = invite.sender_id == UserId::OPERATOR;
         let sender = repos.users().find(invite.app_id, invite.sender_id)?;
         let is_good = is_operators || sender.is_some_and(|sender| sender.status == UserStatus::Active);

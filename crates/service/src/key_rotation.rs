@@ -137,7 +137,8 @@ impl<S: Store> Service<S> {
             if is_over { ServiceError::KeysReplaced(error) } else { ServiceError::Internal(error) }
         })?;
         if ring.is_older_than(&present) {
-            let text = "by the clock or the database, older server keys serve again: they are not taken";
+            let text =
+                "the clock or the database would make older server keys active again: the present ones stay";
             return Err(ServiceError::Internal(text.into()));
         }
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);

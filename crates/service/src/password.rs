@@ -153,8 +153,8 @@ impl<S: Store> Service<S> {
         Err(ServiceError::Unavailable("the password was changed by others all the time".to_owned()))
     }
 
-    /// `false` where the stored password is not the one any more that was verified: a log-in or new server keys may
-    /// have stored the same one differently.
+    /// `false` if the stored hash has changed since it was verified. A log-in or a key rotation may have stored the same
+    /// password differently.
     async fn replace_password(
         &self,
         app: &App,

@@ -303,7 +303,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry)?;
                 let known = repos.signups().list(attempt.app_id, &attempt.handle)?;
                 let is_sent = new_code.place_and_send(repos, &rules, false)?;
-                // What nobody has a code for is not kept: the limits of codes bound the attempts too.
+                // Store only attempts with a code, so that the limits of codes also limit the number of attempts.
                 if is_sent || known.iter().any(|other| other.id == attempt.id) {
                     repos.signups().put(&attempt)?;
                 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::{InvalidMetadata, MAX_DEPTH, MAX_METADATA_BYTES, MAX_METADATA_KEYS};
 use crate::text::has_forbidden_characters;
 
-/// The first place in a value that no path leads to, or where one leads on and no object is. What stands there already may
-/// be sent along.
+/// The path of the first value that no field declares, or of a value that should be an object because fields are declared
+/// below it. Values that are stored already are accepted unchanged.
 pub(super) fn undeclared(paths: &[String], at: &str, value: &Value, now: Option<&Value>) -> Option<String> {
     if paths.iter().any(|path| path == at) || now == Some(value) {
         return None;
@@ -38,7 +38,7 @@ pub(super) fn nulls(values: &Map<String, Value>, at: &mut Vec<String>, found: &m
     }
 }
 
-/// Takes away what stands at a path, and the objects on the way that are empty then.
+/// Removes the value at a path, and the parent objects that become empty.
 pub(super) fn remove_at(values: &mut Map<String, Value>, path: &[String]) {
     match path {
         [] => {}

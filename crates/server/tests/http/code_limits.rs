@@ -51,7 +51,7 @@ async fn sec_029_ten_thousand_wrong_codes_are_five_guesses() {
         app.as_app_from(peer, &shop, "completeSignup", body)
     };
     assert_eq!(complete("203.0.113.1").await.error(), (400, 602), "closed to all others");
-    assert_eq!(complete("192.0.2.1").await.status, 200, "and open to whoever asked for it");
+    assert_eq!(complete("192.0.2.1").await.status, 200, "the source that asked can still use it");
 }
 
 #[actix_web::test]
@@ -92,7 +92,7 @@ async fn sec_137_two_addresses_deny_nobody_the_sign_up() {
     assert!(sent <= 30, "{sent}");
 }
 
-/// Whoever spends the tries at a handle's codes does not deny its owner the next one.
+/// Exhausting the guesses at a handle's codes does not block the owner's next code.
 #[actix_web::test]
 async fn sec_137_two_addresses_that_guess_deny_nobody_the_sign_up_or_the_reset() {
     let database = TestDatabase::sqlite();

@@ -85,7 +85,7 @@ async fn sec_044_an_old_access_token_gives_no_first_number<S: Store>(app: TestAp
     app.clock.advance(Duration::minutes(16));
     assert_eq!(app.set_phone(&access, PHONE).await.error(), (400, 405));
     assert!(app.texts().await.is_empty());
-    // After a log-in it is taken, and the owner hears of it.
+    // After a recent log-in the number is accepted, and the owner is notified by mail.
     let access = app.log_in(&shop, ANA).await.field("access-token");
     assert_eq!(app.set_phone(&access, PHONE).await.text(), "true");
     let mails = app.mails().await.len();

@@ -60,7 +60,7 @@ async fn sec_133_no_message_hands_its_code_to_another_host<S: Store>(app: TestAp
     ] {
         assert_eq!(word(&app, &shop, "resetPassword-EN", wrong).await.error(), (400, 602), "{wrong}");
     }
-    // A mark that is written as references, or in pieces, is none; and in the subject nothing is filled in.
+    // Placeholders written as character references or split by tags do not count, nor do those in the subject.
     for (id, subject, html) in [
         ("resetPassword-EN", "Your code %CODE%", "<p>https://evil.example/&#37;CODE&#37;</p>"),
         ("resetPassword-EN", "Hello", "<p>%CO<b></b>DE%</p>"),

@@ -56,8 +56,8 @@ pub trait AppRepository: AppReader {
     /// [`StorageError`].
     fn update(&mut self, app: &App, from_revision: i64) -> Result<bool, StorageError>;
 
-    /// Moves the application's revision, and keeps others from changing it until the unit of work ends: it is as it is
-    /// given back. None where there is none.
+    /// Locks the application's row until the unit of work ends, increments its revision, and returns the application. `None`
+    /// if there is none.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -69,7 +69,7 @@ pub trait AppRepository: AppReader {
     /// [`StorageError`].
     fn put_key(&mut self, key: &AppKey) -> Result<(), StorageError>;
 
-    /// Gives a key its times. `false` where it has gone: it must not come back.
+    /// Updates a key's times. `false` if the key no longer exists; it is never inserted.
     ///
     /// # Errors
     /// [`StorageError`].
