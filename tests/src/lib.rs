@@ -37,6 +37,7 @@ pub struct Place {
     folder: TempDir,
     database: Option<TestDatabase>,
     settings: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 impl Place {
@@ -62,7 +63,14 @@ impl Place {
         if let Some(DatabaseLocation::Server(url)) = database.as_ref().map(TestDatabase::location) {
             settings.push(("LATCHKEY__DATABASE__URL".to_owned(), url.clone()));
         }
-        Self { folder, database, settings }
+        Self { folder, database, settings, open_files: None }
+    }
+
+    /// The same place, where a process starts with so small a bound of open files, which it may raise.
+    #[must_use]
+    pub fn with_open_files(mut self, bound: u32) -> Self {
+        self.open_files = Some(bound);
+        self
     }
 
     /// The same place with one setting more.
@@ -80,7 +88,7 @@ impl Place {
         let key = self.data().join("master.key").display().to_string();
         let mut settings = self.settings.clone();
         settings.extend([data, ("LATCHKEY__KEYS__MASTER_KEY_FILE".to_owned(), key)]);
-        Self { folder, database: None, settings }
+        Self { folder, database: None, settings, open_files: self.open_files }
     }
 
     /// The data folder.
@@ -106,7 +114,14 @@ impl Place {
     /// A command line with this place's settings.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match self.open_files {
+            None => Command::new(binary()),
+            Some(bound) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit -Sn {bound} && exec \"$0\" \"$@\"")).arg(binary());
+                shell
+            }
+        };
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LATCHKEY")) {
             command.env_remove(name);

@@ -20,6 +20,30 @@ async fn exchange(server: &Server, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// What [`trickle`] adds to the answer of a connection that the server has not closed.
+const STILL_OPEN: &str = "[still open]";
+
+/// Sends bytes, then a piece five times a second until the server closes, and gives what it answered.
+async fn trickle(server: &Server, bytes: String, piece: &str) -> String {
+    let (mut reading, mut writing) = connect(server).await.into_split();
+    let mut answer = Vec::new();
+    let sending = async {
+        let _ = writing.write_all(bytes.as_bytes()).await;
+        for _ in 0..100 {
+            if writing.write_all(piece.as_bytes()).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let is_closed = tokio::select! {
+        _ = reading.read_to_end(&mut answer) => true,
+        () = sending => false,
+    };
+    let ending = if is_closed { "" } else { STILL_OPEN };
+    format!("{}{ending}", String::from_utf8_lossy(&answer))
+}
+
 async fn is_well(server: &Server) {
     let (status, _) = server.get("/health/ready", ("x", "y")).await.expect("an answer");
     assert_eq!(status, 200);
@@ -62,12 +86,31 @@ async fn sec_117_slow_and_idle_clients_are_closed_and_others_served() {
         b"POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
     );
     let idle = exchange(&server, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
+    let whole = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    let second_head = trickle(&server, format!("{whole}GET /health/live HTTP/1.1\r\nX-Slow: "), "x");
+    let one_byte = exchange(&server, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nG");
+    let chunked = |path: &str| {
+        let head =
+            "HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+        trickle(&server, format!("POST {path} {head}"), "1\r\nx\r\n")
+    };
+    let refused = async {
+        // Where there is nothing, where there is no body, and where a token is missing.
+        let paths = ["/nope", "/health/live", "/api/app/importDatabase", "/api/appuser/login"];
+        for answer in futures_util::future::join_all(paths.map(chunked)).await {
+            assert!(answer.contains("HTTP/1.1 ") && !answer.contains(STILL_OPEN), "{answer}");
+        }
+    };
     let others = async {
         for _ in 0..10 {
             is_well(&server).await;
         }
     };
-    let (head, body, idle, ()) = tokio::join!(head, body, idle, others);
+    let (head, body, idle, second_head, one_byte, (), ()) =
+        tokio::join!(head, body, idle, second_head, one_byte, refused, others);
+    for answer in [second_head, one_byte] {
+        assert!(answer.contains("\"live\"") && !answer.contains(STILL_OPEN), "{answer}");
+    }
     assert!(!head.contains(" 200 "), "{head}");
     assert!(body.contains(" 408 ") && body.contains("602"), "{body}");
     assert!(idle.contains("\"live\""), "{idle}");
@@ -105,6 +148,18 @@ async fn sec_117_connections_of_one_address_are_bounded() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the places were not given back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_117_the_server_takes_as_many_open_files_as_it_is_given() {
+    let place = Place::sqlite().with_open_files(200);
+    let server = place.start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    assert_eq!(numbers[0], numbers[1].min(65_536), "{line}");
+    assert!(numbers[0] > 200);
+    is_well(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

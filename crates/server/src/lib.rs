@@ -19,6 +19,7 @@
 mod api;
 pub mod commands;
 mod control;
+mod descriptors;
 mod dto;
 mod http;
 pub mod openapi;

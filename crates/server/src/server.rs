@@ -5,11 +5,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, ServerHandle, fn_service};
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::rt::{System, SystemRunner};
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 use latchkey_domain::{Clock, Entropy};
 use latchkey_service::Service;
 use latchkey_storage::Store;
@@ -18,10 +22,14 @@ use tokio::sync::Semaphore;
 
 use crate::api::AppState;
 use crate::control;
-use crate::http::{BodyLimits, Connections, Edge, Identify, observe, on_connect};
+use crate::descriptors::most_connections;
+use crate::http::{BodyLimits, Connections, Edge, Identify, Paced, observe};
 use crate::routes;
 use crate::settings::{Checked, Settings};
 use crate::start::{Opened, Purpose, StartError, open};
+
+/// Connections of one worker thread; more are left to wait.
+const MOST_OF_WORKER: usize = 25_600;
 
 /// A server that is bound and ready to run.
 pub struct Server {
@@ -171,18 +179,37 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
         &settings,
         &checked,
     );
-    let server = HttpServer::new(move || {
-        let context = context.clone();
-        App::new().wrap(from_fn(observe)).configure(move |config| context.configure(config))
-    })
-    .workers(checked.workers)
-    .client_request_timeout(Duration::from_secs(limits.head_seconds))
-    .keep_alive(Duration::from_secs(limits.idle_seconds))
-    .shutdown_timeout(settings.server.shutdown_seconds)
-    .on_connect(move |connection, data| on_connect(&connections, connection, data))
-    .listen(listener)?
-    .run();
-    Ok(server)
+    let builder = actix_server::Server::build()
+        .workers(checked.workers)
+        .max_concurrent_connections((most_connections() / checked.workers.max(1)).min(MOST_OF_WORKER))
+        .shutdown_timeout(settings.server.shutdown_seconds);
+    let stopping = builder.graceful_shutdown_signal();
+    let idle = Duration::from_secs(limits.idle_seconds);
+    let server = builder.listen("latchkey", listener, move || {
+        let (context, connections, stopping) = (context.clone(), connections.clone(), stopping.clone());
+        let app = App::new().wrap(from_fn(observe)).configure(move |config| context.configure(config));
+        let app = app.into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .client_request_timeout(Duration::from_secs(limits.head_seconds))
+            .keep_alive(idle)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(|stream: &Paced<TcpStream>, data| {
+                data.insert(stream.pace());
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let seated = stream.peer_addr().map_err(DispatchError::Io).and_then(|peer| {
+                let seat = connections.take_seat(peer.ip()).ok_or(DispatchError::InternalError)?;
+                Ok((Paced::new(stream, idle, seat), Some(peer)))
+            });
+            async { seated }
+        })
+        .and_then(http)
+    })?;
+    Ok(server.run())
 }
 
 /// What every worker's routes stand on. Tests use it over stores of their own.

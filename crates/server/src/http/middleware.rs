@@ -1,15 +1,14 @@
 //! What surrounds every request: its plain path, its id, its client's address, its limits of number, time and
 //! size, one line in the log, and an answer whatever happens.
 
-use std::any::Any;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Uri;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -17,11 +16,12 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use futures_util::FutureExt as _;
-use latchkey_domain::{Clock, Entropy, SourcePrefix};
+use latchkey_domain::{Clock, Entropy};
 use latchkey_service::{Rate, RateLimits, ServiceError};
 use time::OffsetDateTime;
 
 use super::address::{ClientAddress, TrustedProxies, is_forwarded};
+use super::connections::Pace;
 use super::identity::family_of;
 use super::path::plain;
 use super::wire_error::{ApiError, ErrorKind};
@@ -42,6 +42,18 @@ pub(crate) struct Edge {
 /// # Errors
 /// The answer itself, when a request panicked or took too long.
 pub async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let under_way = request.conn_data::<Rc<Pace>>().map(Pace::begin);
+    let response = answer(request, next).await?;
+    Ok(match under_way {
+        Some(under_way) => response.map_body(|_, body| under_way.until_end_of(body)),
+        None => response,
+    })
+}
+
+async fn answer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -192,7 +204,7 @@ fn too_large(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     if header_bytes + request.uri().to_string().len() > edge.header_bytes {
         return Some(ErrorKind::TooLarge);
     }
-    if request.conn_data::<Seat>().is_some_and(|seat| !seat.is_granted) {
+    if request.conn_data::<Rc<Pace>>().is_some_and(|pace| !pace.is_granted) {
         return Some(ErrorKind::TooManyConnections);
     }
     None
@@ -207,95 +219,4 @@ fn too_often(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
     let client = request.extensions().get::<ClientAddress>().copied();
     let taken = client.map(|ClientAddress(at)| edge.rates.take(Rate::Request, at, edge.clock.now()));
     taken.and_then(Result::err).map(ErrorKind::Service)
-}
-
-/// Open connections per address prefix. Loopback is not counted where no proxy is declared: whoever tries
-/// the server out on his own machine is not a crowd.
-#[derive(Clone)]
-pub(crate) struct Connections {
-    open: Arc<Mutex<HashMap<SourcePrefix, usize>>>,
-    most: usize,
-    rates: Option<Arc<RateLimits>>,
-    proxies: TrustedProxies,
-}
-
-/// A connection's place among those of its prefix, given back when it closes.
-struct Seat {
-    connections: Connections,
-    prefix: SourcePrefix,
-    is_granted: bool,
-}
-
-impl Connections {
-    /// Bounds connections; loopback is exempt while `rates` exempt it.
-    pub(crate) fn new(most: usize, proxies: TrustedProxies, rates: Option<Arc<RateLimits>>) -> Self {
-        Self { open: Arc::default(), most, rates, proxies }
-    }
-
-    fn exempts_loopback(&self) -> bool {
-        match &self.rates {
-            Some(rates) => rates.exempts_loopback(),
-            None => self.proxies.is_empty(),
-        }
-    }
-
-    fn take_seat(&self, peer: IpAddr) -> Seat {
-        let prefix = SourcePrefix::of(peer);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(prefix).or_default();
-        *count += 1;
-        // A declared proxy bounds its clients itself: all of them come from its address.
-        let is_granted = *count <= self.most
-            || (self.exempts_loopback() && peer.to_canonical().is_loopback())
-            || self.proxies.contains(peer);
-        Seat { connections: self.clone(), prefix, is_granted }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.prefix) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.prefix);
-            }
-        }
-    }
-}
-
-/// Counts a connection when it opens. It is refused at its first request, where there is a way to say so.
-pub(crate) fn on_connect(connections: &Connections, connection: &dyn Any, data: &mut Extensions) {
-    let peer =
-        connection.downcast_ref::<actix_web::rt::net::TcpStream>().and_then(|stream| stream.peer_addr().ok());
-    if let Some(peer) = peer {
-        data.insert(connections.take_seat(peer.ip()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sec_117_connections_of_a_prefix_are_bounded_and_given_back() {
-        let connections = Connections::new(2, TrustedProxies::default(), None);
-        let address: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = connections.take_seat(address);
-        let second = connections.take_seat(address);
-        assert!(first.is_granted && second.is_granted);
-        assert!(!connections.take_seat(address).is_granted);
-        assert!(connections.take_seat("192.0.2.2".parse().unwrap()).is_granted);
-        drop(first);
-        assert!(connections.take_seat(address).is_granted);
-        drop(second);
-        assert!(connections.open.lock().unwrap().is_empty());
-        let loopback: IpAddr = "127.0.0.1".parse().unwrap();
-        let seats: Vec<_> = (0..10).map(|_| connections.take_seat(loopback)).collect();
-        assert!(seats.iter().all(|seat| seat.is_granted));
-        let proxies = TrustedProxies::parse(&["10.0.0.1".to_owned()]).unwrap();
-        let behind_a_proxy = Connections::new(0, proxies, None);
-        assert!(!behind_a_proxy.take_seat(loopback).is_granted);
-        assert!(behind_a_proxy.take_seat("10.0.0.1".parse().unwrap()).is_granted);
-    }
 }
