@@ -1,8 +1,8 @@
 //! Sign-up attempts: what somebody asked for, until its code comes back.
 //!
-//! An attempt belongs to a handle *and* to the address prefix that asked, so that nobody elsewhere can put
-//! his password into an attempt and let the owner of the mailbox confirm it. Behind one address, the newest
-//! password counts.
+//! An attempt belongs to a handle *and* to the address prefix that asked (and to the web page, if it is somebody else's),
+//! so that nobody elsewhere can put his password into an attempt and let the owner of the mailbox confirm it. Behind one
+//! address, the newest password counts.
 
 use time::OffsetDateTime;
 
@@ -30,7 +30,7 @@ pub struct Signup {
     pub id: SignupId,
     /// The handle that somebody claims.
     pub handle: Handle,
-    /// Keyed digest of the address prefix that asked.
+    /// Keyed digest of the source that asked.
     pub source: KeyedDigest,
     /// The id that the user will have: the password digest is bound to it.
     pub user_id: UserId,

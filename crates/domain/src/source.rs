@@ -7,19 +7,35 @@ use std::net::{IpAddr, Ipv6Addr};
 pub struct Source {
     address: IpAddr,
     is_proxys: bool,
+    page: Option<[u8; 32]>,
 }
 
 impl Source {
     /// The source at an address. An IPv4 address written as IPv6 is the IPv4 address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
-        Self { address: address.to_canonical(), is_proxys: false }
+        Self { address: address.to_canonical(), is_proxys: false, page: None }
     }
 
     /// The source of a request whose proxy named no client: any client of the proxy may have sent it.
     #[must_use]
     pub fn behind(proxy: IpAddr) -> Self {
         Self { is_proxys: true, ..Self::at(proxy) }
+    }
+
+    /// A web page that acts from this address without speaking for whoever is there. `page` is a digest of its origin.
+    #[must_use]
+    pub fn of_page(self, page: [u8; 32]) -> Self {
+        Self { page: Some(page), ..self }
+    }
+
+    /// One spelling per address prefix and page, fit for digests: 16 or 48 bytes. What is remembered of a source is
+    /// remembered under it; limits count by [`Source::prefix`], whatever pages act from there.
+    #[must_use]
+    pub fn to_canonical_bytes(self) -> Vec<u8> {
+        let mut bytes = self.prefix().to_canonical_bytes().to_vec();
+        bytes.extend(self.page.iter().flatten());
+        bytes
     }
 
     /// Whether this is the address of a proxy instead of a client.
@@ -94,6 +110,10 @@ mod tests {
         let bytes = |text| of(text).to_canonical_bytes();
         assert_eq!(bytes("192.0.2.1"), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1]);
         assert_eq!(bytes("2001:db8:1:2:3::"), [0x20, 1, 0xd, 0xb8, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let here = Source::at("192.0.2.1".parse().unwrap());
+        assert_eq!(here.to_canonical_bytes(), bytes("192.0.2.1"));
+        let of_page = here.of_page([7; 32]).to_canonical_bytes();
+        assert_eq!(of_page, [&bytes("192.0.2.1")[..], &[7; 32]].concat());
         let site = |text: &str| Source::at(text.parse().unwrap()).site();
         assert_eq!(site("2001:db8:1:2:3::"), Some(of("2001:db8:1::")));
         assert_eq!(site("::ffff:192.0.2.1"), None);

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use crate::api::AppState;
 use crate::control;
 use crate::descriptors::most_connections;
-use crate::http::{BodyLimits, Connections, Edge, Identify, Paced, observe};
+use crate::http::{BodyLimits, Connections, Edge, Identify, Paced, TrustedPages, observe};
 use crate::routes;
 use crate::settings::{Checked, Settings};
 use crate::start::{Opened, Purpose, StartError, open};
@@ -251,6 +251,7 @@ impl<S: Store> HttpContext<S> {
                 clock,
                 entropy,
                 trusted_proxies: checked.trusted_proxies.clone(),
+                trusted_pages: TrustedPages::new(service.public_url(), &settings.server.cors_origins),
                 header_bytes: limits.header_bytes,
                 request_time: Duration::from_secs(limits.request_seconds),
                 rates: service.rate_limits(),

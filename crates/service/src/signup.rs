@@ -327,7 +327,7 @@ impl<S: Store> Service<S> {
     }
 
     pub(crate) fn source_digest(&self, app_id: AppId, source: Source) -> Result<KeyedDigest, ServiceError> {
-        let parts = [app_id.as_bytes().as_slice(), &source.prefix().to_canonical_bytes()];
+        let parts = [app_id.as_bytes().as_slice(), &source.to_canonical_bytes()];
         Ok(self.key_ring().digests().digest("source", &parts)?)
     }
 

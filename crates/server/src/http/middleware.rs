@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 use super::address::{ClientAddress, TrustedProxies, is_forwarded};
 use super::connections::Pace;
 use super::identity::family_of;
+use super::pages::TrustedPages;
 use super::path::plain;
 use super::wire_error::{ApiError, ErrorKind};
 use crate::routes::USER_API;
@@ -32,6 +33,7 @@ pub(crate) struct Edge {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) trusted_pages: TrustedPages,
     pub(crate) header_bytes: usize,
     pub(crate) request_time: Duration,
     pub(crate) rates: Arc<RateLimits>,
@@ -70,7 +72,8 @@ async fn answer(
         );
     }
     if let Some(client) = client {
-        request.extensions_mut().insert(ClientAddress(client));
+        let source = edge.trusted_pages.source(client, request.headers());
+        request.extensions_mut().insert(ClientAddress(source));
     }
     let line = Line {
         began: edge.clock.now(),

@@ -8,6 +8,7 @@ mod csv;
 mod fields;
 mod identity;
 mod middleware;
+mod pages;
 mod path;
 mod wire_error;
 
@@ -20,4 +21,5 @@ pub(crate) use identity::family_of;
 pub(crate) use identity::{Identify, Identity, OperatorCall, OperatorScopes};
 pub use middleware::observe;
 pub(crate) use middleware::{Edge, admit};
+pub(crate) use pages::TrustedPages;
 pub(crate) use wire_error::{ApiError, ErrorKind, Family};

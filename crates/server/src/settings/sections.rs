@@ -21,7 +21,8 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<String>,
     /// Whether to serve plain HTTP to other machines.
     pub insecure_http: bool,
-    /// Origins whose pages may call the user API; empty for all.
+    /// Origins whose pages may call the user API; empty for all. Pages of listed origins speak for their visitors: name those of
+    /// your web apps.
     #[serde(deserialize_with = "list")]
     pub cors_origins: Vec<String>,
     /// Threads that serve; 0 for as many as cores.

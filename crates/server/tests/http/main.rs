@@ -39,6 +39,7 @@ mod moving;
 mod names;
 mod operators;
 mod owner;
+mod pages;
 mod phone;
 mod provider;
 mod rates;

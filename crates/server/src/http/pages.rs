@@ -1,0 +1,66 @@
+//! Which web page a request comes from. A page acts from its visitor's address, so for what is known by an address each
+//! page that is not the server's or a listed one is a source of its own.
+
+use actix_web::http::header::{HeaderMap, HeaderValue, ORIGIN};
+use latchkey_crypto::sha256;
+use latchkey_domain::Source;
+
+/// The origins (RFC 6454) of pages that speak for their visitors.
+#[derive(Debug, Clone)]
+pub(crate) struct TrustedPages(Vec<String>);
+
+impl TrustedPages {
+    /// The pages of the server itself, and of these origins.
+    pub(crate) fn new(public_url: &str, listed: &[String]) -> Self {
+        // `scheme://host:port`, without the path.
+        let own = public_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        Self(std::iter::once(own).chain(listed.iter().cloned()).collect())
+    }
+
+    /// The source of a request from an address. Browsers send `Origin` with all that a page of another origin asks for
+    /// and that changes something; apps send none.
+    pub(crate) fn source(&self, address: Source, headers: &HeaderMap) -> Source {
+        let origins: Vec<&[u8]> = headers.get_all(ORIGIN).map(HeaderValue::as_bytes).collect();
+        if origins.iter().all(|origin| self.0.iter().any(|trusted| trusted.as_bytes() == *origin)) {
+            return address;
+        }
+        address.of_page(sha256(&origins.join(&b',')))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    #[test]
+    fn sec_139_each_page_that_is_not_trusted_is_a_source_of_its_own() {
+        let pages = TrustedPages::new("https://auth.example:8443/path", &["https://shop.example".to_owned()]);
+        let address = Source::at("192.0.2.1".parse().unwrap());
+        let source = |origins: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for origin in origins {
+                headers.append(ORIGIN, HeaderValue::from_static(origin));
+            }
+            pages.source(address, &headers)
+        };
+        for trusted in [&[][..], &["https://auth.example:8443"], &["https://shop.example"]] {
+            assert_eq!(source(trusted), address, "{trusted:?}");
+        }
+        let others = [
+            &["https://evil.example"][..],
+            &["null"],
+            &[""],
+            &["https://auth.example"],
+            &["http://shop.example"],
+            &["https://shop.example.evil.example"],
+            &["https://shop.example", "https://evil.example"],
+        ];
+        for (place, other) in others.iter().enumerate() {
+            assert_eq!(source(other), source(other));
+            assert_eq!(source(other).prefix(), address.prefix(), "limits by address hold for all of them");
+            assert!(source(other) != address, "{other:?}");
+            assert!(others.iter().skip(place + 1).all(|next| source(next) != source(other)), "{other:?}");
+        }
+    }
+}

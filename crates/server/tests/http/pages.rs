@@ -1,0 +1,96 @@
+//! Web pages of others, which act from their visitors' addresses.
+
+use actix_web::test::TestRequest;
+use latchkey_domain::Handle;
+use latchkey_storage::Store;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Made, PASSWORD, TestApp};
+use crate::on_every_store;
+
+on_every_store!(
+    sec_139_a_page_puts_no_password_into_its_visitors_sign_up,
+    sec_139_a_link_asks_for_the_password_of_a_sign_up_by_a_page,
+    sec_139_wrong_tries_of_a_page_are_not_its_visitors,
+);
+
+const OTHER_PASSWORD: &str = "e10adc3949ba59abbe56e057f20f883e";
+const PAGE: &str = "https://evil.example";
+const ANA: &str = "ana@example.com";
+
+/// Posts as a page of this origin does, in the browser of whoever is at the usual address.
+async fn by_page<S: Store>(app: &TestApp<S>, origin: &str, shop: &Made, name: &str, body: Value) -> Answer {
+    let request = TestRequest::post().uri(&format!("/api/appuser/{name}")).set_json(body);
+    app.send(request.insert_header(("app-token", shop.token.as_str())).insert_header(("origin", origin)))
+        .await
+}
+
+async fn sec_139_a_page_puts_no_password_into_its_visitors_sign_up<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.as_app(&shop, "signup", json!({"handle": ANA, "password": PASSWORD})).await;
+    let code = app.code_for(ANA).await;
+    let others = json!({"handle": ANA, "password": OTHER_PASSWORD});
+    assert_eq!(by_page(&app, PAGE, &shop, "signup", others.clone()).await.text(), "true");
+    // Nor does it spend the tries of the visitor's code.
+    for _ in 0..10 {
+        let wrong = json!({"handle": ANA, "code": "100000"});
+        by_page(&app, PAGE, &shop, "completeSignup", wrong).await;
+    }
+    let done = app.as_app(&shop, "completeSignup", json!({"handle": ANA, "code": code})).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert_eq!(app.as_app(&shop, "login", others).await.error(), (400, 600));
+    let own = json!({"handle": ANA, "password": PASSWORD});
+    assert_eq!(app.as_app(&shop, "login", own).await.status, 200);
+}
+
+async fn sec_139_a_link_asks_for_the_password_of_a_sign_up_by_a_page<S: Store>(app: TestApp<S>) {
+    let app = TestApp::with(app.store.clone(), |settings| {
+        settings.server.cors_origins = vec!["https://shop.example".to_owned()];
+    })
+    .await;
+    let shop = app.app("Shop").await;
+    app.set(&shop, "signupFlow", "signupFlow", json!("link")).await;
+    let asked = |origin: Option<&'static str>, handle: &'static str| {
+        let (app, shop) = (&app, &shop);
+        async move {
+            let body = json!({"handle": handle, "password": PASSWORD});
+            match origin {
+                Some(origin) => by_page(app, origin, shop, "signup", body).await,
+                None => app.as_app(shop, "signup", body).await,
+            };
+            let mails = app.mails().await;
+            let (_, after) = mails.last().unwrap().text.split_once("https://auth.example.com").unwrap();
+            let path: String = after.chars().take_while(|c| !c.is_whitespace()).collect();
+            app.send(TestRequest::get().uri(&path)).await.text().contains("type=\"password\"")
+        }
+    };
+    assert!(!asked(None, "app@example.com").await);
+    assert!(!asked(Some("https://auth.example.com"), "own@example.com").await);
+    assert!(!asked(Some("https://shop.example"), "listed@example.com").await);
+    assert!(asked(Some(PAGE), "page@example.com").await);
+    assert!(asked(Some("null"), "null@example.com").await);
+}
+
+async fn sec_139_wrong_tries_of_a_page_are_not_its_visitors<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, ANA).await;
+    let wrong = json!({"handle": ANA, "password": OTHER_PASSWORD});
+    for _ in 0..15 {
+        by_page(&app, PAGE, &shop, "login", wrong.clone()).await;
+        app.clock.advance(time::Duration::seconds(10));
+    }
+    let (id, handle) = (shop.id.parse().unwrap(), Handle::parse(ANA).unwrap());
+    let find = app.store.read("test", move |readers| readers.users().find_by_handle(id, &handle)).await;
+    assert_eq!(find.unwrap().unwrap().login.known.count, 0);
+    let own = json!({"handle": ANA, "password": PASSWORD});
+    assert_eq!(app.as_app(&shop, "login", own.clone()).await.status, 200);
+    // A page where the user logs in becomes known, like an address, and for itself alone.
+    let right = by_page(&app, "https://shop.example", &shop, "login", own.clone()).await;
+    assert_eq!(right.error(), (400, 600), "it waits with all who are not known");
+    app.clock.advance(time::Duration::days(1));
+    assert_eq!(by_page(&app, "https://shop.example", &shop, "login", own.clone()).await.status, 200);
+    for _ in 0..15 {
+        by_page(&app, PAGE, &shop, "login", wrong.clone()).await;
+    }
+    assert_eq!(by_page(&app, "https://shop.example", &shop, "login", own).await.status, 200);
+}
