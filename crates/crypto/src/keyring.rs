@@ -24,7 +24,7 @@ pub enum KeyRingError {
         given: String,
     },
     /// The database lacks a key.
-    #[error("the database holds no server key for {0:?}")]
+    #[error("the database lacks its newest server key for {0:?}")]
     Missing(ServerKeyPurpose),
     /// A key does not open, or cannot be made.
     #[error(transparent)]
@@ -72,17 +72,24 @@ impl KeyRing {
         now: OffsetDateTime,
         entropy: &dyn Entropy,
     ) -> Result<Vec<ServerKey>, CryptoError> {
-        let wrapping = master.wrapping_key()?;
-        PURPOSES
-            .into_iter()
-            .map(|purpose| {
-                let id = ServerKeyId::generate(now, entropy)?;
-                let key = Zeroizing::new(entropy.bytes::<32>()?);
-                let wrapped = wrapping.seal(&context(purpose, &id), key.as_ref(), entropy)?;
-                let (generation, created_at) = (1, now);
-                Ok(ServerKey { id, purpose, generation, wrapped, created_at, used_from: None, ends_at: None })
-            })
-            .collect()
+        Self::make(&master.wrapping_key()?, (1, None), now, entropy)
+    }
+
+    /// One key of each purpose.
+    fn make(
+        wrapping: &SealingKey,
+        (generation, used_from): (i64, Option<OffsetDateTime>),
+        created_at: OffsetDateTime,
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<ServerKey>, CryptoError> {
+        let make = |purpose| {
+            let id = ServerKeyId::generate(created_at, entropy)?;
+            let wrapped = Sealed::from_bytes(Vec::new());
+            let key = ServerKey { id, purpose, generation, wrapped, created_at, used_from, ends_at: None };
+            let secret = Zeroizing::new(entropy.bytes::<32>()?);
+            wrap(wrapping, key, &secret, entropy)
+        };
+        PURPOSES.into_iter().map(make).collect()
     }
 
     /// Makes the next key of each purpose. They serve what is new from `used_from` on; until then, every instance of the
@@ -100,13 +107,7 @@ impl KeyRing {
         for key in keys {
             unwrap(&wrapping, key)?;
         }
-        let mut next = Self::create(master, now, entropy)?;
-        for new in &mut next {
-            let generations = keys.iter().filter(|key| key.purpose == new.purpose).map(|key| key.generation);
-            new.generation = generations.max().ok_or(KeyRingError::Missing(new.purpose))? + 1;
-            new.used_from = Some(used_from);
-        }
-        Ok(next)
+        Ok(Self::make(&wrapping, (newest(keys)? + 1, Some(used_from)), now, entropy)?)
     }
 
     /// Wraps the server's keys with another master key. What they sealed, digested and signed stays good.
@@ -123,8 +124,7 @@ impl KeyRing {
         keys.iter()
             .map(|key| {
                 let opened = unwrap(&old, key)?;
-                let wrapped = new.seal(&context(key.purpose, &key.id), opened.as_ref(), entropy)?;
-                Ok(ServerKey { wrapped, ..key.clone() })
+                Ok(wrap(&new, key.clone(), &opened, entropy)?)
             })
             .collect()
     }
@@ -155,6 +155,7 @@ impl KeyRing {
         opened: Vec<(ServerKeyId, Secret)>,
         now: OffsetDateTime,
     ) -> Result<Self, KeyRingError> {
+        newest(keys)?;
         let state = state_of(keys, now);
         let all =
             || keys.iter().zip(&opened).zip(&state).map(|((key, (_, secret)), (_, is))| (key, secret, *is));
@@ -285,13 +286,43 @@ fn state_of(keys: &[ServerKey], now: OffsetDateTime) -> Vec<(ServerKeyId, Use)> 
     keys.iter().map(|key| (key.id, uses(key))).collect()
 }
 
-fn context(purpose: ServerKeyPurpose, id: &ServerKeyId) -> SealContext<'_> {
-    let purpose = match purpose {
+/// The newest generation. The keys of a generation are made together, so it is that of each purpose: if one was removed
+/// by hand, the one before would serve again.
+fn newest(keys: &[ServerKey]) -> Result<i64, KeyRingError> {
+    let of = |purpose| keys.iter().filter(move |key| key.purpose == purpose).map(|key| key.generation).max();
+    let newest = keys.iter().map(|key| key.generation).max();
+    match (PURPOSES.into_iter().find(|purpose| of(*purpose) != newest), newest) {
+        (None, Some(newest)) => Ok(newest),
+        (behind, _) => Err(KeyRingError::Missing(behind.unwrap_or(ServerKeyPurpose::Data))),
+    }
+}
+
+/// What a wrapped key is bound to: changed by hand in the database, it does not open.
+fn bound_to(key: &ServerKey) -> (&'static str, Vec<u8>) {
+    let purpose = match key.purpose {
         ServerKeyPurpose::Data => "server-key/data",
         ServerKeyPurpose::Digest => "server-key/digest",
         ServerKeyPurpose::Token => "server-key/token",
     };
-    SealContext { purpose, app_id: AppId::NONE, row: id.as_bytes() }
+    let mut row = key.id.as_bytes().to_vec();
+    // A server's first keys are bound to neither, and to no other values of the two.
+    if (key.generation, key.used_from) != (1, None) {
+        row.extend(key.generation.to_be_bytes());
+        // Seconds: databases keep fewer digits than a clock gives.
+        row.extend(key.used_from.map_or(i64::MIN, OffsetDateTime::unix_timestamp).to_be_bytes());
+    }
+    (purpose, row)
+}
+
+fn wrap(
+    wrapping: &SealingKey,
+    key: ServerKey,
+    secret: &[u8; 32],
+    entropy: &dyn Entropy,
+) -> Result<ServerKey, CryptoError> {
+    let (purpose, row) = bound_to(&key);
+    let context = SealContext { purpose, app_id: AppId::NONE, row: &row };
+    Ok(ServerKey { wrapped: wrapping.seal(&context, secret, entropy)?, ..key })
 }
 
 fn unwrap(wrapping: &SealingKey, key: &ServerKey) -> Result<Zeroizing<[u8; 32]>, KeyRingError> {
@@ -302,180 +333,13 @@ fn unwrap(wrapping: &SealingKey, key: &ServerKey) -> Result<Zeroizing<[u8; 32]>,
             given: fingerprint(wrapping.id()),
         });
     }
-    let opened = wrapping.open(&context(key.purpose, &key.id), &key.wrapped)?;
+    let (purpose, row) = bound_to(key);
+    let context = SealContext { purpose, app_id: AppId::NONE, row: &row };
+    let opened = wrapping.open(&context, &key.wrapped)?;
     let bytes =
         <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| CryptoError::Key("a server key is 32 bytes"))?;
     Ok(Zeroizing::new(bytes))
 }
 
 #[cfg(test)]
-mod tests {
-    use latchkey_domain::SeededEntropy;
-
-    use super::*;
-
-    fn master(seed: u64) -> MasterKey {
-        MasterKey::generate(&SeededEntropy::new(seed)).unwrap()
-    }
-
-    fn keys(master: &MasterKey) -> Vec<ServerKey> {
-        KeyRing::create(master, OffsetDateTime::UNIX_EPOCH, &SeededEntropy::new(2)).unwrap()
-    }
-
-    #[test]
-    fn sec_098_another_master_key_is_named_not_tried() {
-        let keys = keys(&master(1));
-        assert!(KeyRing::open(&master(1), &keys, OffsetDateTime::UNIX_EPOCH).is_ok());
-        let error = KeyRing::open(&master(3), &keys, OffsetDateTime::UNIX_EPOCH).unwrap_err();
-        let KeyRingError::WrongMasterKey { stored, given } = error else { panic!("{error}") };
-        assert_eq!((stored, given), (master(1).fingerprint(), master(3).fingerprint()));
-    }
-
-    #[test]
-    fn keys_that_were_wrapped_anew_open_with_the_new_key_alone() {
-        let (old, new) = (master(1), master(5));
-        let before = keys(&old);
-        let after = KeyRing::rewrap(&old, &new, &before, &SeededEntropy::new(6)).unwrap();
-        assert!(KeyRing::open(&old, &after, OffsetDateTime::UNIX_EPOCH).is_err());
-        let sealed = KeyRing::open(&old, &before, OffsetDateTime::UNIX_EPOCH)
-            .unwrap()
-            .seal(
-                &SealContext { purpose: "x", app_id: AppId::NONE, row: b"r" },
-                b"kept",
-                &SeededEntropy::new(7),
-            )
-            .unwrap();
-        let ring = KeyRing::open(&new, &after, OffsetDateTime::UNIX_EPOCH).unwrap();
-        let context = SealContext { purpose: "x", app_id: AppId::NONE, row: b"r" };
-        assert_eq!(ring.open_sealed(&context, &sealed).unwrap().as_slice(), b"kept");
-        assert!(KeyRing::rewrap(&old, &new, &after, &SeededEntropy::new(8)).is_err());
-    }
-
-    fn at(seconds: i64) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(seconds).unwrap()
-    }
-
-    /// The first keys of a server, and the next ones, which serve from second 60 on.
-    fn two_generations() -> Vec<ServerKey> {
-        let mut keys = keys(&master(1));
-        let next = KeyRing::next(&master(1), &keys, (at(30), at(60)), &SeededEntropy::new(9)).unwrap();
-        assert!(next.iter().all(|key| key.generation == 2 && key.used_from == Some(at(60))));
-        keys.extend(next);
-        keys
-    }
-
-    fn ring(keys: &[ServerKey], seconds: i64) -> KeyRing {
-        KeyRing::open(&master(1), keys, at(seconds)).unwrap()
-    }
-
-    #[test]
-    fn sec_135_the_next_keys_serve_when_their_time_has_come() {
-        let keys = two_generations();
-        let (before, after) = (ring(&keys, 59), ring(&keys, 60));
-        let of = SealContext { purpose: "x", app_id: AppId::NONE, row: b"r" };
-        let entropy = SeededEntropy::new(7);
-        let old = before.seal(&of, b"kept", &entropy).unwrap();
-        assert!(before.reseal(&of, &old, &entropy).unwrap().is_none());
-        // What another instance has sealed with the next key already opens, too.
-        let new = after.reseal(&of, &old, &entropy).unwrap().unwrap();
-        assert!(after.reseal(&of, &new, &entropy).unwrap().is_none());
-        for sealed in [&old, &new] {
-            assert_eq!(before.open_sealed(&of, sealed).unwrap().as_slice(), b"kept");
-            assert_eq!(after.open_sealed(&of, sealed).unwrap().as_slice(), b"kept");
-        }
-        let moved = SealContext { row: b"s", ..of };
-        assert!(after.reseal(&moved, &old, &entropy).is_err());
-        // Once the old data key is gone, only resealed values can be opened.
-        let is_old = |key: &ServerKey| key.purpose == ServerKeyPurpose::Data && key.generation == 1;
-        let left: Vec<_> = keys.iter().filter(|key| !is_old(key)).cloned().collect();
-        assert!(ring(&left, 60).open_sealed(&of, &old).is_err());
-        assert!(ring(&left, 60).open_sealed(&of, &new).is_ok());
-
-        let digest = |ring: &KeyRing| ring.digests().digest("x", &[b"y"]).unwrap();
-        let lasting = |ring: &KeyRing| ring.lasting_digests().digest("x", &[b"y"]).unwrap();
-        assert!(!crate::digests_match(&digest(&before), &digest(&after)));
-        assert!(crate::digests_match(&lasting(&before), &lasting(&after)));
-        assert!(crate::digests_match(&digest(&before), &lasting(&before)));
-    }
-
-    #[test]
-    fn sec_135_what_an_old_token_key_signed_ends_but_for_app_tokens() {
-        let mut keys = two_generations();
-        let (before, after) = (ring(&keys, 59), ring(&keys, 60));
-        let app = crate::AppToken { app_id: AppId::NONE, generation: 1, issued_at: at(0) };
-        let access = crate::AccessToken {
-            app_id: AppId::NONE,
-            user_id: latchkey_domain::UserId::from_bytes([2; 16]),
-            handle: "ana@example.com".to_owned(),
-            epoch: 1,
-            id: latchkey_domain::TokenId::from_bytes([3; 16]),
-            issued_at: at(0),
-            expires_at: at(9_000),
-        };
-        let of = |ring: &KeyRing| (ring.tokens().sign(&app).unwrap(), ring.tokens().sign(&access).unwrap());
-        let (old, new) = (of(&before), of(&after));
-        let is_app =
-            |ring: &KeyRing, text: &str| ring.tokens().verify::<crate::AppToken>(text, at(60)).is_ok();
-        let is_access =
-            |ring: &KeyRing, text: &str| ring.tokens().verify::<crate::AccessToken>(text, at(60)).is_ok();
-        assert!(is_app(&after, &old.0) && !is_access(&after, &old.1));
-        assert!(is_app(&after, &new.0) && is_access(&after, &new.1));
-        assert!(is_app(&before, &new.0) && is_access(&before, &new.1), "another instance is ahead");
-        assert!(is_app(&before, &old.0) && is_access(&before, &old.1));
-        // App tokens end as well where the operator says so.
-        for key in keys.iter_mut().filter(|key| key.generation == 1) {
-            key.ends_at = Some(at(60));
-        }
-        assert!(is_app(&ring(&keys, 59), &old.0) && !is_app(&ring(&keys, 60), &old.0));
-        assert!(is_app(&ring(&keys, 60), &new.0));
-    }
-
-    #[test]
-    fn sec_135_a_ring_says_whether_it_is_still_the_one() {
-        let (first, both) = (keys(&master(1)), two_generations());
-        assert!(ring(&first, 0).is_of(&first, at(99)));
-        assert!(!ring(&first, 0).is_of(&both, at(0)));
-        assert!(ring(&both, 0).is_of(&both, at(59)) && !ring(&both, 0).is_of(&both, at(60)));
-        assert!(
-            ring(&both, 0).is_older_than(&ring(&both, 60))
-                && !ring(&both, 60).is_older_than(&ring(&both, 60))
-        );
-        assert!(!ring(&both, 60).is_older_than(&ring(&both, 0)));
-        // What was opened once needs no master key for another moment.
-        let later = ring(&both, 0).at(&both, at(60)).unwrap().unwrap();
-        assert!(later.is_of(&both, at(60)));
-        let digest = |ring: &KeyRing| ring.digests().digest("x", &[b"y"]).unwrap();
-        assert!(crate::digests_match(&digest(&later), &digest(&ring(&both, 60))));
-        assert!(ring(&both, 0).at(&both[3..], at(60)).unwrap().is_some());
-        assert!(ring(&first, 0).at(&both, at(60)).unwrap().is_none());
-        // A clock before everything still has keys that serve, and another master key makes none.
-        assert!(ring(&both[3..], -5).is_of(&both[3..], at(0)));
-        assert!(matches!(
-            KeyRing::next(&master(3), &first, (at(0), at(60)), &SeededEntropy::new(9)),
-            Err(KeyRingError::WrongMasterKey { .. })
-        ));
-    }
-
-    #[test]
-    fn a_wrapped_key_serves_its_own_purpose_only() {
-        let mut keys = keys(&master(1));
-        keys[0].purpose = ServerKeyPurpose::Digest;
-        keys[1].purpose = ServerKeyPurpose::Data;
-        assert!(matches!(
-            KeyRing::open(&master(1), &keys, OffsetDateTime::UNIX_EPOCH),
-            Err(KeyRingError::Crypto(CryptoError::Unsealable))
-        ));
-        keys.remove(2);
-        assert!(KeyRing::open(&master(1), &keys, OffsetDateTime::UNIX_EPOCH).is_err());
-    }
-
-    #[test]
-    fn sec_002_a_sealed_password_moved_to_another_row_does_not_open() {
-        let ring = KeyRing::open(&master(1), &keys(&master(1)), OffsetDateTime::UNIX_EPOCH).unwrap();
-        let of =
-            |row: &'static [u8]| SealContext { purpose: "password", app_id: AppId::from_bytes([1; 16]), row };
-        let sealed = ring.seal(&of(b"a"), b"$argon2id$", &SeededEntropy::new(4)).unwrap();
-        assert_eq!(ring.open_sealed(&of(b"a"), &sealed).unwrap().as_slice(), b"$argon2id$");
-        assert!(ring.open_sealed(&of(b"b"), &sealed).is_err());
-    }
-}
+mod tests;
