@@ -248,8 +248,8 @@ impl KeyRing {
         &self.digest
     }
 
-    /// The root of digests that nobody can turn back even with this root, and that must stay what they are: it is never
-    /// replaced.
+    /// The root of digests that must stay what they are: it is never replaced. They are of what nobody can guess even with
+    /// this root, or of what stands in the database beside them (handles, addresses).
     #[must_use]
     pub fn lasting_digests(&self) -> &DigestRoot {
         &self.lasting

@@ -208,7 +208,7 @@ impl<S: Store> Service<S> {
     ) -> Result<QuotaKey, ServiceError> {
         let seconds = period.whole_seconds().max(1);
         let now = self.inner.clock.now();
-        let subject = self.key_ring().digests().digest(kind, parts)?;
+        let subject = self.key_ring().lasting_digests().digest(kind, parts)?;
         Ok(QuotaKey {
             app_id,
             kind,

@@ -82,7 +82,7 @@ impl<S: Store> Service<S> {
     /// How a user's row knows a source.
     pub(crate) fn origin(&self, app_id: AppId, user: UserId, source: Source) -> Result<Origin, ServiceError> {
         let parts: [&[u8]; 3] = [app_id.as_bytes(), user.as_bytes(), &source.to_canonical_bytes()];
-        let digest = self.key_ring().digests().digest("user.source", &parts)?;
+        let digest = self.key_ring().lasting_digests().digest("user.source", &parts)?;
         let mut mark = [0; 16];
         mark.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
         let day = u32::try_from(self.inner.clock.now().unix_timestamp() / 86_400).unwrap_or(0);

@@ -15,6 +15,7 @@ on_every_store!(
     sec_135_app_tokens_end_where_the_operator_says_so,
     sec_135_another_instance_goes_on_where_one_stopped,
     sec_135_what_lives_briefly_ends_with_the_old_digests,
+    sec_135_known_addresses_and_counters_stay,
     sec_135_an_import_that_is_not_whole_keeps_the_old_keys,
     sec_135_a_clock_that_jumped_keeps_the_old_keys,
     sec_135_both_changes_at_once_leave_one_master_key,
@@ -130,6 +131,31 @@ async fn sec_135_after_new_server_keys_everything_goes_on_and_old_tokens_end<S: 
     assert_eq!(generations(&app, ServerKeyPurpose::Data).await, [3]);
     assert_eq!(generations(&app, ServerKeyPurpose::Digest).await, [1, 3]);
     assert!(app.log_in(&shop, "late@example.com").await.json().get("jwt").is_some());
+}
+
+async fn sec_135_known_addresses_and_counters_stay<S: Store>(app: TestApp<S>) {
+    let shop = app.app_with_mode("Shop", "google").await;
+    let access = app.user(&shop, ANA).await;
+    let secret = app.enrol(&access).await;
+    let wrong = |code: String| (code.parse::<u32>().unwrap() + 1) % 1_000_000;
+    // The wrong codes of a day are spent.
+    for _ in 0..10 {
+        let login_token = app.login_token(&shop, ANA).await;
+        for _ in 0..2 {
+            let code = format!("{:06}", wrong(app.code_now(&secret)));
+            assert_eq!(app.complete(&shop, &login_token, code).await.status, 400);
+        }
+    }
+    begin(&app, false).await;
+    finished(&app).await;
+    let login_token = app.login_token(&shop, ANA).await;
+    assert_eq!(app.complete(&shop, &login_token, app.code_now(&secret)).await.status, 400, "still spent");
+    // Strangers' guesses keep the owner out at home no more than before.
+    for _ in 0..12 {
+        let guess = json!({"handle": ANA, "password": "e10adc3949ba59abbe56e057f20f883e"});
+        app.as_app_from("198.51.100.7", &shop, "login", guess).await;
+    }
+    app.login_token(&shop, ANA).await;
 }
 
 async fn sec_135_app_tokens_end_where_the_operator_says_so<S: Store>(app: TestApp<S>) {
