@@ -49,7 +49,7 @@ pub struct AuditEntry {
 }
 
 /// Which entries of an application are looked for. What is none or empty does not narrow.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct AuditFilter {
     /// By clients and users (`Some(false)`), or by operators and the server (`Some(true)`).
     pub is_administration: Option<bool>,

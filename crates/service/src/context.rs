@@ -8,11 +8,11 @@ use latchkey_crypto::{
     RsaSize, old_server_key,
 };
 use latchkey_domain::{
-    AppId, Clock, ClockGuard, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode,
+    AppId, Clock, ClockGuard, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode, UserId,
 };
 use latchkey_notifiers::{EmailSender, SmsSender};
 use latchkey_storage::{StorageError, Store};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::audit::Act;
 use crate::clock_watch::ClockWatch;
@@ -24,11 +24,14 @@ use crate::outbox::MailIdentity;
 use crate::provider_keys::{KeySetSource, KeySets, ProviderSettings};
 use crate::signing::SigningKeys;
 use crate::sms::SmsLimits;
-use crate::throttle::InFlight;
+use crate::turns::Turns;
 use crate::{Operator, ServiceError};
 
 /// How often a change may lose its race before it is given up.
 pub(crate) const RACES: usize = 8;
+
+/// How many long reads of one application go on at once.
+const READS_AT_ONCE: u32 = 2;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -171,7 +174,10 @@ pub(crate) struct Inner<S> {
     pub(crate) signing: SigningKeys,
     pub(crate) workers: Workers,
     pub(crate) limits: Arc<RateLimits>,
-    pub(crate) in_flight: InFlight,
+    /// Users whose passwords are being looked at.
+    pub(crate) in_flight: Turns<(AppId, UserId)>,
+    /// Applications of which much is being read.
+    pub(crate) reads: Turns<AppId>,
     pub(crate) outside: Outside,
     pub(crate) key_sets: KeySets,
     pub(crate) totals: Totals,
@@ -186,6 +192,12 @@ impl<S: Store> Service<S> {
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.inner.settings.public_url
+    }
+
+    /// Waits for a turn to read much of an application, and keeps it until the permit is dropped. There are fewer of them
+    /// than a pool has connections, so that one application's pages, searches and exports leave the others theirs.
+    pub(crate) async fn turn_to_read(&self, app_id: AppId) -> Result<OwnedSemaphorePermit, ServiceError> {
+        self.inner.reads.enter(app_id, READS_AT_ONCE).await
     }
 
     /// Wires the use cases.
@@ -206,7 +218,8 @@ impl<S: Store> Service<S> {
                 settings: parts.settings,
                 signing: SigningKeys::default(),
                 workers: Workers::default(),
-                in_flight: InFlight::default(),
+                in_flight: Turns::default(),
+                reads: Turns::default(),
                 outside: parts.outside,
                 key_sets: KeySets::default(),
                 totals: Totals::default(),

@@ -13,6 +13,15 @@ const LONGEST_SUBJECT: usize = 200;
 /// In bytes.
 const LONGEST_HTML: usize = 128 * 1024;
 
+/// Characters of HTML of all messages of an application: one answer shows them all.
+const MOST_HTML: u64 = 4 * 1024 * 1024;
+
+/// Why an application cannot have so many characters of messages of its own, if it cannot.
+pub(crate) fn too_many_words(characters: u64) -> Option<String> {
+    (characters > MOST_HTML)
+        .then(|| format!("the app's own messages are longer than {MOST_HTML} characters together"))
+}
+
 /// New words for a message.
 #[derive(Debug, Clone)]
 pub struct NewWords {
@@ -61,6 +70,7 @@ impl<S: Store> Service<S> {
         &self,
         id: AppId,
     ) -> Result<Vec<(Locale, Vec<EmailTemplate>)>, ServiceError> {
+        let _turn = self.turn_to_read(id).await?;
         let (app, own) = self
             .inner
             .store
@@ -86,7 +96,8 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a locale that is not offered, a subject that is
-    /// empty, long or more than a line, a reply address that is none, or HTML that is nested without end.
+    /// empty, long or more than a line, a reply address that is none, HTML that is nested without end, or more HTML than an
+    /// application may have.
     pub async fn word_anew(
         &self,
         operator: Operator,
@@ -114,6 +125,7 @@ impl<S: Store> Service<S> {
                     locale.as_str()
                 )));
             }
+            let before = repos.email_templates().size(app_id)?;
             let old = repos.email_templates().find(app_id, name, locale)?;
             let old = old.map_or_else(|| built_in(app_id, name, locale, app.created_at), Ok)?;
             let template = EmailTemplate {
@@ -124,7 +136,13 @@ impl<S: Store> Service<S> {
                 updated_at: now,
                 ..old
             };
-            Ok(repos.email_templates().put(&template)?)
+            repos.email_templates().put(&template)?;
+            // An older version may have taken more.
+            let size = repos.email_templates().size(app_id)?;
+            match too_many_words(size).filter(|_| size > before) {
+                Some(what) => Err(ServiceError::invalid(what)),
+                None => Ok(()),
+            }
         })
         .await?;
         let stored = self.inner.store.read("templates.find", move |readers| {

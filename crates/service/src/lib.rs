@@ -54,6 +54,7 @@ mod sms;
 mod social;
 mod throttle;
 mod transfer;
+mod turns;
 mod upkeep;
 mod users;
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey_domain::{AppId, Invite, Signup, User, search_key};
+use latchkey_domain::{AppId, AuditFilter, Invite, Signup, User, search_key};
 use latchkey_storage::{Listing, PageStart, Position, Readers, ScanBounds, Store};
 use time::{Duration, OffsetDateTime};
 
@@ -147,20 +147,32 @@ fn position_of(cursor: &str) -> Option<Position> {
     Some(Position { created_at, id: id.try_into().ok()? })
 }
 
-type CountedList = (AppId, &'static str);
+/// A list that was counted.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum CountedList {
+    /// Of members of this kind.
+    Members(&'static str),
+    /// Of what a filter leaves of the log.
+    Log(AuditFilter),
+}
+
 type Counted = (u64, u64);
 
 /// Totals of large applications, and until when they are kept.
 #[derive(Default)]
-pub(crate) struct Totals(Mutex<HashMap<CountedList, (OffsetDateTime, Counted)>>);
+pub(crate) struct Totals(Mutex<HashMap<(AppId, CountedList), (OffsetDateTime, Counted)>>);
 
 impl Totals {
-    fn get(&self, key: CountedList, now: OffsetDateTime) -> Option<Counted> {
+    pub(crate) fn get(&self, key: &(AppId, CountedList), now: OffsetDateTime) -> Option<Counted> {
         let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        totals.get(&key).filter(|(until, _)| now < *until).map(|(_, total)| *total)
+        totals.get(key).filter(|(until, _)| now < *until).map(|(_, total)| *total)
     }
 
-    fn keep(&self, key: CountedList, now: OffsetDateTime, total: Counted) {
+    /// Keeps a total that is large enough to have been much work.
+    pub(crate) fn keep(&self, key: (AppId, CountedList), now: OffsetDateTime, total: Counted) {
+        if total.0 <= LARGE {
+            return;
+        }
         let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         totals.retain(|_, (until, _)| now < *until);
         totals.insert(key, (now + KEPT_FOR, total));
@@ -184,7 +196,9 @@ impl<S: Store> Service<S> {
         without_anonymous: bool,
     ) -> Result<Listed<T>, ServiceError> {
         let now = self.inner.clock.now();
-        let kept = self.inner.totals.get((app_id, T::KIND), now);
+        let key = (app_id, CountedList::Members(T::KIND));
+        let _turn = self.turn_to_read(app_id).await?;
+        let kept = self.inner.totals.get(&key, now);
         let (items, counted) = self
             .inner
             .store
@@ -197,8 +211,8 @@ impl<S: Store> Service<S> {
             })
             .await?;
         let (total, anonymous) = counted;
-        if kept.is_none() && total > LARGE {
-            self.inner.totals.keep((app_id, T::KIND), now, counted);
+        if kept.is_none() {
+            self.inner.totals.keep(key, now, counted);
         }
         let is_full = items.len() >= usize::try_from(page.size).unwrap_or(usize::MAX);
         let next = items.last().filter(|_| is_full).map(|last| cursor_of(last.position()));
@@ -220,6 +234,7 @@ impl<S: Store> Service<S> {
         let key = search_key(text);
         let most = u32::try_from(MOST_FOUND).unwrap_or(u32::MAX).saturating_add(1);
         let beginning = key.clone();
+        let _turn = self.turn_to_read(app_id).await?;
         let mut items: Vec<T> = self
             .inner
             .store

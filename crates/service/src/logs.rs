@@ -4,10 +4,11 @@ use latchkey_domain::{
     AppId, AuditEntry, AuditFilter, AuditId, Channel, MessageId, MessageState, UsageDay, UsageKind, day_of,
     masked,
 };
-use latchkey_storage::{AuditStart, Store};
+use latchkey_storage::{AuditStart, Readers, Store};
 use time::{Duration, OffsetDateTime};
 
 use crate::audit::Act;
+use crate::listing::CountedList;
 use crate::payload::{MailPayload, SmsPayload, payload_of};
 use crate::{Operator, Refusal, Service, ServiceError};
 
@@ -40,8 +41,8 @@ pub struct Waiting {
 }
 
 impl<S: Store> Service<S> {
-    /// A page of an application's log, newest first, and how many entries there are in all. The server's own entries stand
-    /// under [`AppId::NONE`].
+    /// A page of an application's log, newest first, and how many entries there are in all; of many, how many there were
+    /// within the last minute. The server's own entries stand under [`AppId::NONE`].
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].
@@ -52,16 +53,27 @@ impl<S: Store> Service<S> {
         start: AuditStart,
         limit: u32,
     ) -> Result<(Vec<AuditEntry>, u64), ServiceError> {
-        self.inner
+        let now = self.inner.clock.now();
+        let key = (app_id, CountedList::Log(filter.clone()));
+        let _turn = self.turn_to_read(app_id).await?;
+        let kept = self.inner.totals.get(&key, now);
+        let (entries, counted) = self
+            .inner
             .store
             .read("log.search", move |readers| {
                 if app_id != AppId::NONE {
                     readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
                 }
                 let entries = readers.audit().search(app_id, &filter, start, limit)?;
-                Ok((entries, readers.audit().count(app_id, &filter)?))
+                let count = |readers: &mut dyn Readers| readers.audit().count(app_id, &filter);
+                let counted = kept.map_or_else(|| Ok((count(readers)?, 0)), Ok::<_, ServiceError>)?;
+                Ok::<_, ServiceError>((entries, counted))
             })
-            .await
+            .await?;
+        if kept.is_none() {
+            self.inner.totals.keep(key, now, counted);
+        }
+        Ok((entries, counted.0))
     }
 
     /// The next entries of a log that is exported, after those up to `after`.
@@ -76,6 +88,7 @@ impl<S: Store> Service<S> {
         limit: u32,
     ) -> Result<Vec<AuditEntry>, ServiceError> {
         let start = after.map_or(AuditStart::Skip(0), AuditStart::After);
+        let _turn = self.turn_to_read(app_id).await?;
         self.inner
             .store
             .read("log.next", move |readers| {
@@ -119,6 +132,7 @@ impl<S: Store> Service<S> {
         }
         let today = day_of(self.inner.clock.now());
         let kept = i64::from(self.inner.settings.audit_days);
+        let _turn = self.turn_to_read(app_id).await?;
         self.inner
             .store
             .read("log.statistics", move |readers| {

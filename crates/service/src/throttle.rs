@@ -1,8 +1,7 @@
 //! Guessing passwords: an attempt is counted in the database before the password is looked at, and forgotten
 //! when it was right. Sources from which the user has logged in are counted apart from all others.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
@@ -12,7 +11,7 @@ use latchkey_domain::{
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::Act;
 use crate::mail::{Notice, built_in};
@@ -53,30 +52,6 @@ impl Origin {
 /// How many passwords of one user are looked at together: fewer than are free, so that right ones that come
 /// at once are not taken for guesses.
 const AT_ONCE: u32 = 4;
-
-/// Users whose passwords are being looked at.
-#[derive(Default)]
-pub(crate) struct InFlight(Mutex<HashMap<(AppId, UserId), Arc<Semaphore>>>);
-
-impl InFlight {
-    /// Waits for its turn.
-    async fn enter(&self, user: (AppId, UserId), at_once: u32) -> Result<OwnedSemaphorePermit, ServiceError> {
-        let turns = {
-            let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if users.len() >= MANY_USERS {
-                users.retain(|_, turns| Arc::strong_count(turns) > 1);
-            }
-            let turns = users
-                .entry(user)
-                .or_insert_with(|| Arc::new(Semaphore::new(usize::try_from(at_once.max(1)).unwrap_or(1))));
-            Arc::clone(turns)
-        };
-        turns.acquire_owned().await.map_err(|error| ServiceError::Internal(error.into()))
-    }
-}
-
-/// More entries than this are looked through for those that nobody waits for.
-const MANY_USERS: usize = 1_000;
 
 impl<S: Store> Service<S> {
     /// How a user's row knows a source.

@@ -1,7 +1,7 @@
 //! The log, its export, statistics, and messages that have not left.
 
-use latchkey_domain::{Preset, Scopes, TokenName};
-use latchkey_service::{NewOperatorToken, Operator};
+use latchkey_domain::{AuditEntry, AuditId, Preset, Scopes, TokenName};
+use latchkey_service::{NewOperatorToken, Operator, ServiceError};
 use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
@@ -17,6 +17,41 @@ on_every_store!(
     who_comes_in_is_counted_once,
     a_message_that_was_given_up_is_tried_again,
 );
+
+#[actix_web::test]
+async fn sec_090_a_long_log_is_not_counted_at_each_page() {
+    let database = latchkey_test_support::TestDatabase::sqlite();
+    let app = TestApp::over(database.store()).await;
+    let shop = app.app("Shop").await;
+    let entry = app.audit(&shop).await.remove(0);
+    let add = async |numbers: std::ops::Range<u32>| {
+        let entry = entry.clone();
+        let added = app.store.transact("test", move |repos| {
+            for number in numbers.clone() {
+                let mut id = *entry.id.as_bytes();
+                id[12..].copy_from_slice(&number.to_be_bytes());
+                repos.audit().add(&AuditEntry { id: AuditId::from_bytes(id), ..entry.clone() })?;
+            }
+            Ok::<_, ServiceError>(())
+        });
+        added.await.unwrap();
+    };
+    let total = async |query: &str| {
+        let page = app.admin_get(&format!("logs?appId={}{query}", shop.id)).await.json();
+        page["totalLog"].as_u64().unwrap()
+    };
+    let first = total("").await;
+    add(0..1).await;
+    assert_eq!(total("").await, first + 1, "a short one is");
+    add(1..10_001).await;
+    let many = total("").await;
+    assert_eq!(many, first + 10_001);
+    add(10_001..10_002).await;
+    assert_eq!(total("").await, many);
+    assert_eq!(total("&type=user").await, 0, "another filter is another list");
+    app.clock.advance(Duration::seconds(61));
+    assert_eq!(total("").await, many + 1);
+}
 
 async fn the_log_is_filtered_and_paged<S: Store>(app: TestApp<S>) {
     let shop = app.app("Shop").await;

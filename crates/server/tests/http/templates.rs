@@ -9,6 +9,7 @@ use crate::{forged_keys, moving, on_every_store};
 
 on_every_store!(
     sec_129_a_hostile_template_costs_no_more_than_its_length,
+    sec_116_the_messages_of_an_application_are_bounded_together,
     sec_133_no_message_hands_its_code_to_another_host,
     sec_133_no_import_brings_a_message_that_hands_its_code_on,
 );
@@ -43,6 +44,33 @@ async fn sec_129_a_hostile_template_costs_no_more_than_its_length<S: Store>(app:
         let mail = app.mail("Hello").await;
         assert!(mail.text.chars().take(6).all(|c| c.is_ascii_digit()), "{:.40}", mail.text);
     }
+}
+
+async fn sec_116_the_messages_of_an_application_are_bounded_together<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let locales: Vec<String> = ["EN", "FR", "DE", "ES", "IT", "NL", "PT", "PL"].map(str::to_owned).into();
+    let secret = json!({"appId": shop.id, "locales": locales});
+    assert_eq!(app.admin("addRemoveAppLocale", secret).await.status, 200);
+    let long = format!("%CODE%{}", "x".repeat(127 * 1024));
+    let ids = locales.iter().flat_map(|locale| {
+        ["signUp", "signUpLink", "resetPassword", "invite", "sms"].map(|name| format!("{name}-{locale}"))
+    });
+    let mut taken = Vec::new();
+    for id in ids {
+        let answer = word(&app, &shop, &id, &long).await;
+        if answer.status != 200 {
+            assert_eq!(answer.error(), (400, 602));
+            assert!(answer.text().contains("longer than 4194304 characters"), "{}", answer.text());
+            break;
+        }
+        taken.push(id);
+    }
+    assert_eq!(taken.len(), 32);
+    // What is there may be changed, and others may be once there is room.
+    assert_eq!(word(&app, &shop, &taken[0], "<p>%CODE%</p>").await.status, 200);
+    assert_eq!(word(&app, &shop, "sms-PL", "<p>%CODE%</p>").await.status, 200);
+    assert_eq!(word(&app, &shop, "sms-PL", &long).await.status, 200);
+    assert_eq!(word(&app, &shop, "invite-PL", &long).await.error(), (400, 602));
 }
 
 async fn sec_133_no_message_hands_its_code_to_another_host<S: Store>(app: TestApp<S>) {

@@ -14,6 +14,7 @@ use super::bounds::MOST_KEYS;
 use super::values::{app_of, count_of_arrival, lost_words, template_of};
 use crate::app_settings::check_together;
 use crate::audit::Act;
+use crate::email_templates::too_many_words;
 use crate::{Operator, Refusal, Service, ServiceError};
 
 /// The application that is brought in, before any of its users. Secrets are opened.
@@ -185,6 +186,10 @@ impl<S: Store> Service<S> {
         }
         let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(ServiceError::invalid));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let characters: usize = head.templates.iter().map(|template| template.html.chars().count()).sum();
+        if let Some(what) = too_many_words(u64::try_from(characters).unwrap_or(u64::MAX)) {
+            return Err(ServiceError::invalid(what));
+        }
         let safe = head.templates.iter().filter(|record| lost_words(record, self.public_url()).is_none());
         let templates = safe.map(|record| template_of(record, id).map_err(ServiceError::invalid));
         Ok((app, keys, templates.collect::<Result<_, _>>()?))

@@ -124,6 +124,7 @@ impl<S: Store> Service<S> {
 
     async fn head_records(&self, app_id: AppId, secrets: &SecretForm) -> Result<Vec<Record>, ServiceError> {
         let (app, keys) = self.app_with_keys(app_id).await?;
+        let _turn = self.turn_to_read(app_id).await?;
         let templates = self.inner.store.read("export.templates", move |readers| {
             readers.email_templates().list(app_id).map_err(ServiceError::from)
         });
@@ -142,6 +143,7 @@ impl<S: Store> Service<S> {
         app_id: AppId,
         start: PageStart,
     ) -> Result<(Vec<T>, Option<PageStart>), ServiceError> {
+        let _turn = self.turn_to_read(app_id).await?;
         let members = self
             .inner
             .store

@@ -229,6 +229,7 @@ pub async fn templates_are_worded_per_locale(store: impl Store) {
         templates.put(&other)?;
         let listed = templates.list(app_id)?;
         let found = templates.find(app_id, TemplateName::Invite, french)?;
+        assert_eq!((templates.size(app_id)?, templates.size(latchkey_domain::AppId::NONE)?), (26, 0));
         templates.remove_locale(app_id, french)?;
         assert!(templates.find(app_id, TemplateName::Invite, french)?.is_none());
         Ok((listed.len(), found))

@@ -1,6 +1,8 @@
 //! Rows and queries of messages as applications word them.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
 use time::PrimitiveDateTime;
 
@@ -64,6 +66,14 @@ impl EmailTemplateReader for Unit<'_> {
             .select(TemplateRow::as_select())
             .load(conn))?;
         rows.into_iter().map(TemplateRow::into_template).collect()
+    }
+
+    fn size(&mut self, app_id: AppId) -> Result<u64, StorageError> {
+        let characters: i64 = on_backend!(self, conn => email_templates::table
+            .filter(email_templates::app_id.eq(app_id.as_bytes().as_slice()))
+            .select(sql::<BigInt>("COALESCE(SUM(LENGTH(html)), 0)"))
+            .get_result(conn))?;
+        Ok(u64::try_from(characters).unwrap_or(0))
     }
 }
 

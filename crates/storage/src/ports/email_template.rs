@@ -22,6 +22,12 @@ pub trait EmailTemplateReader {
     /// # Errors
     /// [`StorageError`].
     fn list(&mut self, app_id: AppId) -> Result<Vec<EmailTemplate>, StorageError>;
+
+    /// How many characters of HTML an application's messages hold together.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn size(&mut self, app_id: AppId) -> Result<u64, StorageError>;
 }
 
 /// Changes messages.
