@@ -190,9 +190,6 @@ impl<S: Store> Service<S> {
                 Ok::<_, ServiceError>((app, keys, is_taken))
             })
             .await?;
-        if !app.settings.invitation_enabled {
-            return Err(Refusal::InvitationsOff.into());
-        }
         let code_try = CodeTry {
             app_id: app.id,
             purpose: CodePurpose::Invite,
@@ -208,7 +205,14 @@ impl<S: Store> Service<S> {
             .inner
             .store
             .transact("register.try", move |repos| service.find_invite(repos, &trying, now))
-            .await??;
+            .await?;
+        // Operators invite where users may not. Whether they have is not told before the code is right.
+        let is_on = |invite: &Invite| app.settings.invitation_enabled || invite.sender_id == UserId::OPERATOR;
+        let invite = match invite {
+            Ok(invite) if is_on(&invite) => invite,
+            Err(refusal) if app.settings.invitation_enabled => return Err(refusal.into()),
+            Ok(_) | Err(_) => return Err(Refusal::InvitationsOff.into()),
+        };
         if is_taken {
             return Err(Refusal::HandleTaken.into());
         }
