@@ -1,6 +1,6 @@
 //! Where a request comes from, as far as limits and codes care: an address prefix.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,10 +11,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// The source at an address. An IPv4 address written as IPv6 is the IPv4 address.
+    /// The source at an address. An IPv4 address within an IPv6 one is the IPv4 address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
-        Self { address: address.to_canonical(), is_proxys: false, page: None }
+        Self { address: plain(address), is_proxys: false, page: None }
     }
 
     /// The source of a request whose proxy named no client: any client of the proxy may have sent it.
@@ -69,15 +69,29 @@ impl Source {
     }
 }
 
+/// The IPv4 address that an IPv6 address stands for: written as IPv6 (RFC 4291, 2.5.5.2), translated (RFC 6052, the prefix
+/// 64:ff9b::/96), or holding a network of its own (6to4, RFC 3056). Any other address is itself.
+fn plain(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let v4 = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => v4(high, low),
+        _ => address.to_canonical(),
+    }
+}
+
 /// An IPv4 address, or the first 64 bits of an IPv6 address: what one person can be expected to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SourcePrefix(IpAddr);
 
 impl SourcePrefix {
-    /// The prefix of an address. An IPv4 address written as IPv6 is the IPv4 address.
+    /// The prefix of an address. An IPv4 address within an IPv6 one is the IPv4 address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
+        Self(match plain(address) {
             IpAddr::V6(v6) => {
                 let [a, b, c, d, ..] = v6.segments();
                 IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
@@ -105,6 +119,10 @@ mod tests {
         let of = |text: &str| SourcePrefix::of(text.parse().unwrap());
         assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:DB8:1:2::"));
+        assert_eq!(of("192.0.2.1"), of("64:ff9b::192.0.2.1"));
+        assert_eq!(of("192.0.2.1"), of("2002:c000:201:7::1"));
+        assert_ne!(of("64:ff9b::192.0.2.1"), of("64:ff9b::192.0.2.2"));
+        assert_ne!(of("64:ff9b:1::192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("2001:db8:1:2::"), of("2001:db8:1:3::"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         let bytes = |text| of(text).to_canonical_bytes();
