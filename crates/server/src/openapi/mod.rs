@@ -35,7 +35,8 @@ pub fn document<S: Store>() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "Latchkey",
-            "version": env!("CARGO_PKG_VERSION"),
+            // Of the API, not of the program, which nobody is told (SEC-122).
+            "version": "1",
             "license": {"name": "MIT OR Apache-2.0"},
             "description": format!(
                 "A self-hosted JWT authentication server, wire-compatible with Cosync JWT.\n\nBodies are JSON or forms; \
