@@ -1,9 +1,9 @@
 //! Applications as a whole: finding them, editing several things at once, emptying and removing them.
 
-use latchkey_domain::{App, AppId, AppName, AppType, MetadataField, MetadataFields};
+use latchkey_domain::{App, AppId, AppName, AppStatus, AppType, MetadataField, MetadataFields};
 use latchkey_storage::Store;
 
-use crate::app_settings::{SealedChange, changed_fields};
+use crate::app_settings::{SealedChange, changed_fields, write_held};
 use crate::audit::Act;
 use crate::listing::{Listed, Page};
 use crate::{AppView, Operator, Refusal, Service, ServiceError, SettingChange};
@@ -176,6 +176,15 @@ impl<S: Store> Service<S> {
         let mut act = Act::of_operator("delete", AppId::NONE, &operator);
         act.detail = Some(format!("{id} {}", app.name.as_str()));
         let entry = self.done(&act)?;
+        // First nobody may come in any more: who does would hold what is to be removed.
+        self.inner
+            .store
+            .transact("app.stop", move |repos| {
+                let mut app = repos.apps().hold(id)?.ok_or(Refusal::UnknownApp)?;
+                app.status = AppStatus::Inactive;
+                write_held(repos, &app)
+            })
+            .await?;
         self.inner
             .store
             .transact("app.remove", move |repos| {
