@@ -101,7 +101,7 @@ pub use signup::{Signup, SignupState};
 pub use social::{Provider, SocialIdentity};
 pub use source::{Source, SourcePrefix};
 pub use template::{EmailTemplate, TemplateName};
-pub use text::has_forbidden_characters;
+pub use text::{has_forbidden_characters, is_forbidden_character};
 pub use two_factor::{Authenticator, Factor, FactorRules, Factors};
 pub use usage::{UsageDay, UsageKind, day_of};
 pub use user::{Sessions, User, UserChange, UserStatus};

@@ -5,8 +5,12 @@
 /// (NUL, CR and LF among them), bidirectional controls, line separators and the byte order mark.
 #[must_use]
 pub fn has_forbidden_characters(text: &str) -> bool {
-    text.chars().any(|c| {
-        c.is_control()
-            || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
-    })
+    text.chars().any(is_forbidden_character)
+}
+
+/// Whether [`has_forbidden_characters`] looks for this one.
+#[must_use]
+pub fn is_forbidden_character(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }

@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use latchkey_domain::is_forbidden_character;
 use latchkey_service::ImportHead;
 use latchkey_transfer::{DigestOver, Record, Secrets, UserRecord};
 use serde_json::json;
@@ -76,11 +77,11 @@ pub(super) fn counted(number: impl TryInto<u64>, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// A text of a file, for a terminal: what would command it is written out.
+/// A text of a file, for a terminal: what would command it, or change the order of what is read, is written out.
 pub(super) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if is_forbidden_character(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
