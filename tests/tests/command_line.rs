@@ -1,6 +1,6 @@
 //! What operators do wrong: one clear sentence each, the right exit code, nothing half written.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Output;
 
@@ -111,14 +111,32 @@ fn sec_097_files_are_private_and_open_ones_stop_the_start() {
         assert_eq!(mode(&data.join(name)), 0o600, "{name}");
     }
     drop(server);
-    for name in ["master.key", "latchkey.db"] {
+    for name in ["master.key", "latchkey.db", "latchkey.db-wal", "latchkey.db-shm"] {
         let path = data.join(name);
+        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         fails(&place.run(&[]), 77, &[name, "chmod 600"]);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
     fails(&place.run(&[]), 77, &["chmod 700"]);
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+    // What others made for the server, others may read, but not write.
+    let settings = place.written("settings.toml", "[server]\n");
+    let password = place.written("password", "secret");
+    let place = place
+        .with("LATCHKEY__MAIL__SENDER", "smtp")
+        .with("LATCHKEY__MAIL__SMTP_HOST", "mail.example")
+        .with("LATCHKEY__MAIL__SMTP_USER", "latchkey")
+        .with("LATCHKEY__MAIL__SMTP_PASSWORD_FILE", &password.display().to_string());
+    let list = ["--config", &settings.display().to_string(), "app", "list"].map(str::to_owned);
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    for path in [&settings, &password] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        fails(&place.run(&list), 77, &[path.file_name().unwrap().to_str().unwrap(), "chmod o-w"]);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).unwrap();
+        assert!(place.printed(&list).contains("Shop"));
+    }
 }
 
 #[test]

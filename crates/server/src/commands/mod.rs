@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::control::Flow;
 use crate::settings::Settings;
-use crate::start::StartError;
+use crate::start::{StartError, refuse_foreign_writers};
 use crate::{Greeting, Server, start, telemetry};
 
 const DEFAULT_FILE: &str = "/etc/latchkey/latchkey.toml";
@@ -307,7 +307,10 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let load = || Settings::load(file.as_deref(), &environment);
+    let load = || {
+        file.as_deref().map_or(Ok(()), refuse_foreign_writers)?;
+        Ok::<_, StartError>(Settings::load(file.as_deref(), &environment)?)
+    };
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(load()?),
         Command::Demo(arguments) => demo::run(arguments.into()),

@@ -107,6 +107,20 @@ pub(crate) fn private_file(path: &Path, options: &mut OpenOptions) -> Result<Fil
     Ok(file)
 }
 
+/// A file that others made for the server, settings or a secret: only its owner and group may write it. Others may read
+/// it, as container engines hand secrets over, and settings without secrets are nobody's secret.
+pub(crate) fn refuse_foreign_writers(path: &Path) -> Result<(), StartError> {
+    match fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777) {
+        Ok(mode) if mode & 0o002 != 0 => Err(StartError::Permissions(format!(
+            "{} may be written by everybody ({mode:04o}): chmod o-w {}",
+            path.display(),
+            path.display()
+        ))),
+        // Reading it says what is wrong.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Secrets are for their owner only.
 pub(crate) fn refuse_open_mode(path: &Path) -> Result<(), StartError> {
     let metadata = fs::metadata(path)

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use folder::{DataFolder, make_private_folder, private_file};
-pub(crate) use folder::{control_socket, is_served};
+use folder::{DataFolder, make_private_folder, private_file, refuse_open_mode};
+pub(crate) use folder::{control_socket, is_served, refuse_foreign_writers};
 use latchkey_crypto::{Engine, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, SystemEntropy};
 use latchkey_domain::{Clock, Entropy, SystemClock};
 use latchkey_service::{MasterKeyReader, Service, ServiceError, ServiceParts};
@@ -135,6 +135,7 @@ fn secret_or_file(value: &SecretString, file: &Path, key: &str) -> Result<Secret
     if file.as_os_str().is_empty() {
         return Ok(value.clone());
     }
+    refuse_foreign_writers(file)?;
     let text = fs::read_to_string(file).map_err(|error| {
         StartError::Configuration(format!("{key}_file: {} cannot be read: {error}", file.display()))
     })?;
@@ -283,6 +284,15 @@ fn database_settings(settings: &Settings) -> DatabaseSettings {
 fn prepare_file(location: &DatabaseLocation) -> Result<(), StartError> {
     if let DatabaseLocation::File(path) = location {
         private_file(path, OpenOptions::new().write(true).create(true))?;
+        // What SQLite has left beside it may hold the same.
+        for suffix in ["-wal", "-shm"] {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(suffix);
+            let beside = PathBuf::from(beside);
+            if beside.exists() {
+                refuse_open_mode(&beside)?;
+            }
+        }
     }
     Ok(())
 }
