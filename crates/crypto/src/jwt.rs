@@ -256,6 +256,31 @@ mod tests {
         assert_eq!(verify(&signed("a", "l"), &key, &[Some("a")]), Err(TokenError::UnknownKey));
     }
 
+    #[test]
+    fn sec_053_the_longest_token_is_looked_at_and_a_longer_one_is_not() {
+        let padding = |claims: usize| format!("e30.{}.AAAA", "A".repeat(claims));
+        let longest = padding(MAX_TOKEN_BYTES - "e30..AAAA".len());
+        assert_eq!(longest.len(), 8_192);
+        // It has no algorithm, so it is malformed all the same: only its parts are looked at here.
+        let parsed = |token: &str| parse(&token.replacen("e30", "eyJhbGciOiJ4In0", 1)).is_ok();
+        let room = "eyJhbGciOiJ4In0".len() - "e30".len();
+        assert!(parsed(&padding(MAX_TOKEN_BYTES - "e30..AAAA".len() - room)));
+        assert!(!parsed(&padding(MAX_TOKEN_BYTES - "e30..AAAA".len() - room + 4)));
+    }
+
+    #[test]
+    fn sec_053_claims_that_are_no_object_are_wrong_claims_not_a_wrong_signature() {
+        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let key = [VerifyingKey::ed25519("k".to_owned(), pair.public_key().as_ref())];
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA","typ":"a","kid":"k"}"#);
+        let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode("[1]"));
+        let signed = |signature: &[u8]| format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
+        let right = signed(pair.sign(message.as_bytes()).as_ref());
+        assert_eq!(verify(&right, &key, &[Some("a")]), Err(TokenError::Claims));
+        assert_eq!(verify(&signed(&[1; 64]), &key, &[Some("a")]), Err(TokenError::Signature));
+    }
+
     proptest! {
         #[test]
         fn sec_053_nonsense_is_refused_without_a_panic(token in "\\PC{0,200}") {

@@ -26,7 +26,7 @@ impl MasterKey {
     /// [`CryptoError::Key`].
     pub fn from_hex(text: &str) -> Result<Self, CryptoError> {
         let malformed = CryptoError::Key("a master key is 64 hexadecimal digits");
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(malformed);
         }
         let digit = |i: usize| text.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
@@ -97,8 +97,15 @@ mod tests {
         let again = MasterKey::from_hex(&hex).unwrap();
         assert_eq!(again.to_hex(), hex);
         assert_eq!(format!("{again:?}"), format!("MasterKey({})", key.fingerprint()));
-        for wrong in ["", "12", &hex[1..], &format!("{}g", &hex[1..]), &"é".repeat(32)] {
+        let longer = format!("{}00", *hex);
+        for wrong in
+            ["", "12", &hex[1..], &format!("{}g", &hex[1..]), &"é".repeat(32), &"+f".repeat(32), &longer]
+        {
             assert!(MasterKey::from_hex(wrong).is_err(), "{wrong}");
         }
+        let shown = key.fingerprint();
+        assert!(shown.len() == 8 && shown.bytes().all(|byte| byte.is_ascii_hexdigit()), "{shown}");
+        assert_ne!(MasterKey::generate(&SeededEntropy::new(2)).unwrap().fingerprint(), shown);
+        assert_eq!(fingerprint(&[0xab; 16]), "abababab");
     }
 }

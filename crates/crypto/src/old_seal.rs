@@ -72,5 +72,6 @@ mod tests {
         assert!(seal.open("no base64!").is_err());
         let clear = OldSeal::new(&SecretString::from("")).unwrap();
         assert_eq!(clear.open("as it is").unwrap().unwrap(), "as it is");
+        assert_eq!(format!("{seal:?}"), "OldSeal");
     }
 }

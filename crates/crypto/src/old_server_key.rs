@@ -96,6 +96,7 @@ mod tests {
         let id = "0123456789abcdef0123456789abcdef";
         let app = json!({"appId": id, "scope": "app", "iat": 1_600_000_000});
         let found = keys.verify(&signed(&old, &header, &app), now).unwrap();
+        assert_eq!(format!("{keys:?}"), "OldServerKeys(1)");
         assert_eq!((found.app_id.to_string().as_str(), found.generation), (id, OLD_GENERATION));
         for (what, token) in [
             ("a server secret", signed(&old, &header, &json!({"name": "x", "scope": "server", "iat": 1}))),

@@ -124,7 +124,10 @@ mod tests {
         for wrong in ["", "x", &sealed[1..], &format!("{sealed}A")] {
             assert!(ours.open("user/1", wrong).is_err(), "{wrong}");
         }
-        assert!(PassphraseKey::derive(&SecretString::from("short"), "a").is_err());
+        for (length, is_taken) in [(5, false), (11, false), (12, true)] {
+            let derived = PassphraseKey::derive(&SecretString::from("x".repeat(length)), "a");
+            assert_eq!(derived.is_ok(), is_taken, "{length}");
+        }
         assert_eq!(format!("{ours:?}"), "PassphraseKey");
     }
 }

@@ -40,12 +40,6 @@ impl HashCost {
         }
         Ok(Self { memory_kib, passes })
     }
-
-    /// The memory of one hash in KiB.
-    #[must_use]
-    pub fn memory_kib(self) -> u32 {
-        self.memory_kib
-    }
 }
 
 impl Default for HashCost {
@@ -71,6 +65,13 @@ const HIGHEST_BCRYPT: u32 = 12;
 /// KiB times passes of argon2id that take as long as one round of bcrypt. Measured on x86-64: bcrypt of cost 12 (4,096
 /// rounds) takes as long as about 20 hashes of 19,456 KiB and 2 passes.
 const WORK_OF_BCRYPT_ROUND: u64 = 200;
+
+/// The costliest hash that may be imported: bcrypt, or argon2id with our memory and so many passes.
+#[derive(Debug, PartialEq)]
+enum Costliest {
+    Bcrypt,
+    Argon2id { passes: u32 },
+}
 
 /// How many bytes of a password bcrypt looks at. Where so many agree, what was typed may be another password, so it must
 /// not take the place of the one that was hashed.
@@ -175,7 +176,7 @@ impl PasswordHasher {
     /// # Errors
     /// [`CryptoError::Hash`] when the text is no hash that can be verified.
     pub fn stored_cost(&self, stored: &str) -> Result<StoredCost, CryptoError> {
-        let own = u64::from(self.cost.memory_kib) * u64::from(self.cost.passes);
+        let own = self.own_work();
         let (work, is_importable) = match Phc::parse(stored.strip_prefix(OVER_RAW).unwrap_or(stored))? {
             Phc::Bcrypt { cost } => (WORK_OF_BCRYPT_ROUND << cost, cost <= HIGHEST_BCRYPT),
             Phc::Argon2id { memory_kib, passes, .. } => {
@@ -191,15 +192,31 @@ impl PasswordHasher {
     /// # Errors
     /// [`CryptoError::OutOfMemory`] or [`CryptoError::Library`].
     pub fn verify_costliest(&self) -> Result<(), CryptoError> {
-        let HashCost { memory_kib, passes } = self.cost;
-        let own = MOST_OWN_HASHES * u64::from(memory_kib) * u64::from(passes);
-        if WORK_OF_BCRYPT_ROUND << HIGHEST_BCRYPT > own {
-            let computed = bcrypt::hash_with_salt(b"", HIGHEST_BCRYPT, [0; 16]);
-            return computed.map(|_| ()).map_err(|_| CryptoError::Library("bcrypt"));
+        match self.costliest() {
+            Costliest::Bcrypt => {
+                let computed = bcrypt::hash_with_salt(b"", HIGHEST_BCRYPT, [0; 16]);
+                computed.map(|_| ()).map_err(|_| CryptoError::Library("bcrypt"))
+            }
+            Costliest::Argon2id { passes } => {
+                let mut output = Zeroizing::new([0; 32]);
+                self.engine.argon2id(b"", &[0; 16], self.cost.memory_kib, passes, 1, output.as_mut())
+            }
         }
-        let mut output = Zeroizing::new([0; 32]);
-        let passes = passes.saturating_mul(u32::try_from(MOST_OWN_HASHES).unwrap_or(u32::MAX));
-        self.engine.argon2id(b"", &[0; 16], memory_kib, passes, 1, output.as_mut())
+    }
+
+    fn costliest(&self) -> Costliest {
+        let most = MOST_OWN_HASHES * self.own_work();
+        if WORK_OF_BCRYPT_ROUND << HIGHEST_BCRYPT > most {
+            return Costliest::Bcrypt;
+        }
+        Costliest::Argon2id {
+            passes: u32::try_from(most / u64::from(self.cost.memory_kib)).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// KiB times passes of a hash of ours.
+    fn own_work(&self) -> u64 {
+        u64::from(self.cost.memory_kib) * u64::from(self.cost.passes)
     }
 
     /// Does the work of [`PasswordHasher::verify`] for a handle that nobody has.

@@ -280,12 +280,41 @@ mod tests {
     #[test]
     fn dropping_the_pool_finishes_what_is_queued() {
         let pool = HashPool::new(2, 100).unwrap();
-        let (done, is_done) = channel();
-        for number in 0..50 {
-            let done = done.clone();
-            pool.submit(A, 1, move || done.send(number).unwrap()).unwrap();
+        let done = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        for _ in 0..50 {
+            let done = Arc::clone(&done);
+            pool.submit(A, 1, move || {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            })
+            .unwrap();
         }
-        drop((pool, done));
-        assert_eq!(is_done.iter().count(), 50);
+        assert!(format!("{pool:?}").starts_with("HashPool(2 threads, "));
+        drop(pool);
+        assert_eq!(done.load(std::sync::atomic::Ordering::SeqCst), 50);
+    }
+
+    #[test]
+    fn sec_090_what_a_tenant_has_used_is_remembered_until_the_others_have_caught_up() {
+        let mut queue = Queue::default();
+        let take = |queue: &mut Queue| drop(queue.pop().unwrap());
+        queue.push(A, 3, Box::new(|| {}));
+        take(&mut queue);
+        assert!(queue.lines.contains_key(&A));
+        for caught_up in [false, false, false, true] {
+            assert!(queue.lines.contains_key(&A), "{caught_up}");
+            queue.push(B, 1, Box::new(|| {}));
+            take(&mut queue);
+            assert_eq!(!queue.lines.contains_key(&A), caught_up);
+        }
+        assert_eq!(queue.now, 3);
+    }
+
+    #[test]
+    fn sec_090_who_waits_for_one_job_keeps_it() {
+        let (pool, release) = held(1);
+        pool.submit(A, 1, || {}).unwrap();
+        assert_eq!(pool.submit(B, 1, || {}), Err(PoolFull), "one each would be none for the first");
+        drop(release);
     }
 }

@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 use crate::error::CryptoError;
 
 const VERSION: u8 = 1;
-const HEADER: usize = 1 + 16 + 16 + 12;
 
 /// What a sealed value is and whose: it opens nowhere else.
 #[derive(Debug, Clone, Copy)]
@@ -73,13 +72,8 @@ impl SealingKey {
                 &mut body,
             )
             .map_err(|_| CryptoError::Library("AES-GCM"))?;
-        let mut blob = Vec::with_capacity(HEADER + body.len());
-        blob.push(VERSION);
-        blob.extend(self.id);
-        blob.extend(salt);
-        blob.extend(nonce);
-        blob.append(&mut body);
-        Ok(Sealed::from_bytes(blob))
+        let parts: [&[u8]; 5] = [&[VERSION], &self.id, &salt, &nonce, &body];
+        Ok(Sealed::from_bytes(parts.concat()))
     }
 
     pub(crate) fn open(

@@ -330,6 +330,27 @@ mod tests {
         AppToken { app_id: AppId::from_bytes([1; 16]), generation: 1, issued_at: at(1_000) }
     }
 
+    #[test]
+    fn sec_054_audience_and_scope_count_each_by_itself() {
+        let keys = keys(1);
+        let (kid, Value::Object(claims)) = (keys.verifiers[0].kid.clone(), app().to_claims()) else {
+            panic!()
+        };
+        let verified = |audience: &str, scope: &str| {
+            let mut claims = claims.clone();
+            claims.extend([("aud".to_owned(), audience.into()), ("scope".to_owned(), scope.into())]);
+            let sign = |message: &[u8]| Ok(keys.signer.sign(message).as_ref().to_vec());
+            keys.verify::<AppToken>(
+                &jwt::join("EdDSA", AppToken::TYP, &kid, &claims, sign).unwrap(),
+                at(1_000),
+            )
+        };
+        assert_eq!(verified("latchkey/app", "app"), Ok(app()));
+        assert_eq!(verified("latchkey/user", "app"), Err(TokenError::Kind));
+        assert_eq!(verified("latchkey/app", "user"), Err(TokenError::Kind));
+        assert_eq!(format!("{keys:?}"), "TokenKeys(1)");
+    }
+
     fn access() -> AccessToken {
         AccessToken {
             app_id: AppId::from_bytes([1; 16]),

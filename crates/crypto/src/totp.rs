@@ -116,6 +116,26 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_read_as_people_copy_it() {
+        let text = secret().to_base32();
+        assert_eq!(text.as_str(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        for copied in
+            [text.as_str(), "gezd gnbv gy3t qojq gezd gnbv gy3t qojq", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ===="]
+        {
+            assert_eq!(
+                TotpSecret::from_base32(copied).unwrap().as_bytes(),
+                b"12345678901234567890",
+                "{copied}"
+            );
+        }
+        for wrong in ["", "GEZDGNBV", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJ1", "GEZDGNBVGY3TQOJQ-GEZDGNBVGY3TQOJQ"]
+        {
+            assert!(TotpSecret::from_base32(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(format!("{:?}", secret()), "TotpSecret");
+    }
+
+    #[test]
     fn sec_041_one_step_either_way_to_the_second() {
         let code = secret().code(100);
         for offset in -61..=61 {

@@ -163,6 +163,9 @@ fn sec_092_a_token_of_p_256_is_verified_with_es256_only() {
         })
         .unwrap()
     };
+    let mut of_another_curve = jwk.clone();
+    of_another_curve["crv"] = json!("secp256k1");
+    assert!(set(&[of_another_curve]).is_err());
     let keys = set(&[jwk]).unwrap();
     let issuers = ["https://accounts.google.com".to_owned()];
     let audiences = ["client-1".to_owned()];
@@ -208,6 +211,19 @@ fn keys_that_cannot_be_trusted_are_passed_over() {
     assert!(set(&[]).is_err());
     for body in [&b""[..], b"<html></html>", b"[]", b"{\"keys\":{}}", b"{\"keys\":7}", b"\xff"] {
         assert!(ProviderKeys::parse(body).is_err());
+    }
+}
+
+#[test]
+fn sec_092_a_set_of_more_than_a_hundred_keys_is_none() {
+    let of = |others: usize| {
+        let mut keys = vec![json!({"kty": "oct", "kid": "x"}); others];
+        keys.push(key().public().to_jwk());
+        set(&keys)
+    };
+    assert_eq!(format!("{:?}", of(99).unwrap()), "ProviderKeys(1)");
+    for others in [100, 101, 150] {
+        assert!(of(others).is_err(), "{others}");
     }
 }
 

@@ -76,6 +76,9 @@ fn sec_135_the_next_keys_serve_when_their_time_has_come() {
     let left: Vec<_> = keys.iter().filter(|key| !is_old(key)).cloned().collect();
     assert!(ring(&left, 60).open_sealed(&of, &old).is_err());
     assert!(ring(&left, 60).open_sealed(&of, &new).is_ok());
+    // Where no time has come, the oldest of a purpose serves, whatever the others have.
+    assert!(ring(&left, 59).open_sealed(&of, &new).is_ok());
+    assert_eq!(format!("{:?}", ring(&left, 60)), "KeyRing");
 
     let digest = |ring: &KeyRing| ring.digests().digest("x", &[b"y"]).unwrap();
     let lasting = |ring: &KeyRing| ring.lasting_digests().digest("x", &[b"y"]).unwrap();

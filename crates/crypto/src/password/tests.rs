@@ -238,3 +238,79 @@ fn sec_003_a_digest_that_would_cost_too_much_is_refused_by_looking_at_it() {
         assert!(hasher.verify(&password, &format!("{OVER_RAW}{bad}")).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn sec_003_the_costliest_import_is_bcrypt_unless_our_own_hashes_cost_more() {
+    let costliest = |memory_kib, passes| {
+        PasswordHasher {
+            engine: Engine::Argon2,
+            cost: HashCost { memory_kib, passes },
+            nobody: String::new(),
+        }
+        .costliest()
+    };
+    // 4,096 rounds of bcrypt are as much work as 819,200 KiB of one pass.
+    assert_eq!(costliest(19_456, 2), Costliest::Bcrypt);
+    assert_eq!(costliest(81_919, 2), Costliest::Bcrypt);
+    assert_eq!(costliest(81_920, 2), Costliest::Argon2id { passes: 10 });
+    assert_eq!(costliest(262_144, 3), Costliest::Argon2id { passes: 15 });
+}
+
+#[test]
+fn sec_003_each_bound_of_a_stored_hash_counts_by_itself() {
+    let (salt, output) =
+        (|bytes| STANDARD_NO_PAD.encode(vec![1; bytes]), |bytes| STANDARD_NO_PAD.encode(vec![2; bytes]));
+    let argon = |cost: &str, salt: &str, output: &str| {
+        Phc::parse(&format!("$argon2id$v=19${cost}${salt}${output}")).is_ok()
+    };
+    for (cost, is_taken) in [
+        ("m=64,t=1,p=8", true),
+        ("m=63,t=1,p=8", false),
+        ("m=64,t=10,p=8", true),
+        ("m=64,t=11,p=8", false),
+        ("m=64,t=0,p=8", false),
+        ("m=80,t=1,p=9", false),
+        ("m=64,t=1,p=0", false),
+        ("m=262144,t=1,p=1", true),
+        ("m=262145,t=1,p=1", false),
+        ("m=+64,t=1,p=1", false),
+        ("m=64,t=1", false),
+        ("m=64,t=1,p=1,x=1", false),
+    ] {
+        assert_eq!(argon(cost, &salt(16), &output(32)), is_taken, "{cost}");
+    }
+    for (salt_bytes, output_bytes, is_taken) in
+        [(8, 16, true), (64, 64, true), (7, 16, false), (8, 15, false), (65, 64, false), (64, 65, false)]
+    {
+        assert_eq!(argon("m=64,t=1,p=1", &salt(salt_bytes), &output(output_bytes)), is_taken);
+    }
+    let good = bcrypt::hash("x", 4).unwrap();
+    let (head, tail) = good.split_at(29);
+    for (hash, is_taken) in [
+        (good.clone(), true),
+        (good.replacen("$04$", "$+5$", 1), false),
+        (good.replacen("$04$", "$4$", 1), false),
+        (good.replacen("$04$", "$005$", 1), false),
+        // One character more, in an alphabet in which it could be decoded.
+        (format!("{good}."), false),
+        (format!("{}!{tail}", &head[..28]), false),
+        (format!("{head}!{}", &tail[1..]), false),
+        (format!("{good}$"), false),
+    ] {
+        assert_eq!(Phc::parse(&hash).is_ok(), is_taken, "{hash}");
+    }
+    let refusal = |length: usize| Phc::parse(&"x".repeat(length)).unwrap_err().to_string();
+    assert!(refusal(513).contains("longer than 512 bytes") && !refusal(512).contains("longer"));
+}
+
+#[test]
+fn the_fast_engine_leaves_what_it_does_not_know_to_the_other() {
+    for (salt, lanes) in [(&[1; 16][..], 2), (&[1; 8], 1), (&[1; 24], 2), (&[1; 16], 1)] {
+        let of = |engine: Engine| {
+            let mut output = [0; 32];
+            engine.argon2id(b"password", salt, 64, 2, lanes, &mut output).unwrap();
+            output
+        };
+        assert_eq!(of(Engine::Sodium), of(Engine::Argon2), "{} {lanes}", salt.len());
+    }
+}
