@@ -8,6 +8,7 @@ use latchkey_domain::ServerMode;
 use latchkey_notifiers::MailAddress;
 use secrecy::ExposeSecret as _;
 
+use super::source::fields_of;
 use super::{Mistakes, Settings};
 use crate::http::TrustedProxies;
 use crate::start::BAD_URL;
@@ -93,6 +94,7 @@ impl Settings {
         self.check_lives(&mut mistakes);
         self.check_secrets(&mut mistakes);
         self.check_numbers(&mut mistakes);
+        self.check_times(&mut mistakes);
         if !(10..=86_400).contains(&self.keys.key_set_seconds) {
             mistakes.push("keys.key_set_seconds is 10 to 86400".to_owned());
         }
@@ -231,6 +233,27 @@ impl Settings {
         }
         if !key.is_empty() && MasterKey::from_hex(key).is_err() {
             mistakes.push("keys.master_key does not hold 64 hexadecimal digits".to_owned());
+        }
+    }
+
+    /// Longer times than ten years are slips of the hand, and reach beyond what a calendar can hold.
+    fn check_times(&self, mistakes: &mut Vec<String>) {
+        const UNITS: [(&str, u64); 5] = [
+            ("_ms", 1),
+            ("_seconds", 1_000),
+            ("_minutes", 60_000),
+            ("_hours", 3_600_000),
+            ("_days", 86_400_000),
+        ];
+        const MOST: u64 = 3_650 * 86_400_000;
+        for (section, fields) in fields_of(self) {
+            for (name, value) in fields.as_object().into_iter().flatten() {
+                let unit = UNITS.iter().find(|(suffix, _)| name.ends_with(suffix));
+                let length = unit.zip(value.as_u64()).map(|((_, unit), value)| value.saturating_mul(*unit));
+                if length.is_some_and(|length| length > MOST) {
+                    mistakes.push(format!("{section}.{name} is at most ten years"));
+                }
+            }
         }
     }
 
@@ -400,6 +423,20 @@ mod tests {
         };
         assert!(with(&["loopback"]).is_ok());
         assert!(with(&[]).unwrap_err().to_string().contains("trusted_proxies"));
+    }
+
+    #[test]
+    fn no_time_is_longer_than_ten_years() {
+        let told = mistakes(|settings| {
+            settings.limits.spray_pause_minutes = u32::MAX;
+            settings.limits.request_seconds = u64::MAX;
+            settings.audit.retention_days = 3_651;
+            settings.database.wait_ms = 3_650 * 86_400_000;
+        });
+        for name in ["limits.spray_pause_minutes", "limits.request_seconds", "audit.retention_days"] {
+            assert!(told.contains(&format!("{name} is at most ten years")), "{told}");
+        }
+        assert!(!told.contains("wait_ms"), "{told}");
     }
 
     #[test]

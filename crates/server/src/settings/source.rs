@@ -196,7 +196,7 @@ fn alone<T: DeserializeOwned>(key: &str, value: &Value) -> Result<(), config::Co
 }
 
 /// The names and printed values of a section's fields.
-fn fields_of(section: &impl Serialize) -> BTreeMap<String, serde_json::Value> {
+pub(super) fn fields_of(section: &impl Serialize) -> BTreeMap<String, serde_json::Value> {
     match serde_json::to_value(section) {
         Ok(serde_json::Value::Object(fields)) => fields.into_iter().collect(),
         Ok(_) | Err(_) => BTreeMap::new(),
