@@ -52,8 +52,9 @@ pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<St
     Ok(claims)
 }
 
-/// Metadata as claims. Those that Latchkey sets are left out here too, since imported values never met a definition; so
-/// are others with a meaning of their own that no field sets.
+/// Metadata as claims. Where users may set only what a definition says, only what a definition says is a claim: what they
+/// set before a field was taken away ends with it. Elsewhere everything is, but for what has a meaning of its own that no
+/// field sets. What Latchkey sets is left out in any case, since imported values never met a definition.
 fn metadata_claims(settings: &AppSettings, user: &User) -> Result<Map<String, Value>, MissingField> {
     let fields = &settings.metadata;
     let mut claims = Map::new();
@@ -64,16 +65,21 @@ fn metadata_claims(settings: &AppSettings, user: &User) -> Result<Map<String, Va
     } else if let Some(field) = fields.missing(&user.metadata) {
         return Err(MissingField(field.path.to_string()));
     }
-    for (name, value) in user.metadata.values() {
-        claims.insert(name.clone(), value.clone());
+    let declared = || fields.iter().chain(settings.invite_metadata.iter()).map(|field| &field.path);
+    if settings.fields_user_settable {
+        let is_declared = |name: &str| declared().any(|path| path.root() == name);
+        let values = user.metadata.values().iter();
+        let taken =
+            values.filter(|(name, _)| !CLAIMS_OF_MEANING.contains(&name.as_str()) || is_declared(name));
+        claims.extend(taken.map(|(name, value)| (name.clone(), value.clone())));
+    } else {
+        for path in declared() {
+            if let Some(value) = path.find(user.metadata.values()) {
+                path.put(&mut claims, value.clone());
+            }
+        }
     }
-    let is_declared = |name: &str| {
-        fields.iter().chain(settings.invite_metadata.iter()).any(|field| field.path.root() == name)
-    };
-    claims.retain(|name, _| {
-        let name = name.as_str();
-        !OWN_CLAIMS.contains(&name) && (!CLAIMS_OF_MEANING.contains(&name) || is_declared(name))
-    });
+    claims.retain(|name, _| !OWN_CLAIMS.contains(&name.as_str()));
     Ok(claims)
 }
 
@@ -134,7 +140,35 @@ mod tests {
             "iss": "https://auth.example.com/apps/1", "sub": "ab".repeat(16), "aud": "01".repeat(16),
             "iat": 3600, "exp": 25 * 3600, "email": "ana@example.com", "colour": "red",
         });
-        assert_eq!(claims(&app(), &user(serde_json::json!({"colour": "red"}))), expected);
+        let mut app = app();
+        app.settings.metadata = MetadataFields::new(vec![field("colour", "colour", false)]).unwrap();
+        assert_eq!(claims(&app, &user(serde_json::json!({"colour": "red"}))), expected);
+    }
+
+    #[test]
+    fn sec_060_a_value_is_no_claim_any_more_when_its_field_is_gone() {
+        let mut app = app();
+        let ana = user(
+            serde_json::json!({"role": "admin", "data": {"team": "a", "role": "admin"}, "b": {"c": {"d": 1}}}),
+        );
+        let fields = ["role", "data.team", "data.role", "b.c"].map(|path| field(path, "f", false));
+        let of = |app: &App| {
+            let Value::Object(mut claims) = claims(app, &ana) else { panic!("an object") };
+            for name in ["iss", "sub", "aud", "iat", "exp", "email"] {
+                claims.remove(name);
+            }
+            Value::Object(claims)
+        };
+        app.settings.metadata = MetadataFields::new(fields.to_vec()).unwrap();
+        let all = Value::Object(ana.metadata.values().clone());
+        assert_eq!(of(&app), all);
+        app.settings.metadata = MetadataFields::new(fields[1..2].to_vec()).unwrap();
+        assert_eq!(of(&app), serde_json::json!({"data": {"team": "a"}}));
+        app.settings.invite_metadata = MetadataFields::new(fields[3..].to_vec()).unwrap();
+        assert_eq!(of(&app), serde_json::json!({"data": {"team": "a"}, "b": {"c": {"d": 1}}}));
+        // In the compatible preset tokens are what they were elsewhere.
+        app.settings.fields_user_settable = true;
+        assert_eq!(of(&app), all);
     }
 
     #[test]
@@ -158,6 +192,7 @@ mod tests {
     #[test]
     fn sec_059_a_claim_with_a_meaning_stands_in_a_token_only_where_a_field_sets_it() {
         let mut app = app();
+        app.settings.fields_user_settable = true;
         let ana = user(serde_json::json!({"amr": ["mfa"], "cnf": {"jkt": "x"}, "colour": "red"}));
         let of = |app: &App| ["amr", "cnf", "colour"].map(|name| claims(app, &ana).get(name).is_some());
         assert_eq!(of(&app), [false, false, true]);

@@ -91,7 +91,9 @@ impl MetadataPath {
         other.0.starts_with(&self.0)
     }
 
-    fn find<'v>(&self, values: &'v Map<String, Value>) -> Option<&'v Value> {
+    /// The value at this path.
+    #[must_use]
+    pub fn find<'v>(&self, values: &'v Map<String, Value>) -> Option<&'v Value> {
         let (last, parents) = self.0.split_last()?;
         let mut at = values;
         for part in parents {

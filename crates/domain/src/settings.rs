@@ -123,7 +123,8 @@ pub struct AppSettings {
     pub handle_hold_days: u32,
     /// After how many days anonymous users go who never came back; 0 for never.
     pub anonymous_purge_days: u32,
-    /// Whether users may set a new field of metadata whose definition does not say.
+    /// Whether users may set a new field of metadata whose definition does not say. Where they may not, values that no
+    /// definition is of are no claims either.
     pub fields_user_settable: bool,
     /// Whether sign-up and reset answer alike for known and unknown handles.
     pub neutral_answers: bool,
