@@ -24,12 +24,13 @@ pub(crate) fn ok_true() -> HttpResponse {
     json(&serde_json::Value::Bool(true))
 }
 
-/// A page of ours, which nobody keeps and which tells nobody whence its reader came.
+/// A page of ours, which nobody keeps and which tells no other site whence its reader came. The server itself hears it:
+/// without, browsers hide that a form is this page's.
 pub(crate) fn page(status: StatusCode, policy: &'static str, html: String) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::REFERRER_POLICY, "same-origin"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::CONTENT_SECURITY_POLICY, policy))
         .body(html)

@@ -4,6 +4,7 @@
 use actix_web::http::header::{HeaderMap, HeaderValue, ORIGIN};
 use latchkey_crypto::sha256;
 use latchkey_domain::Source;
+use reqwest::Url;
 
 /// The origins (RFC 6454) of pages that speak for their visitors.
 #[derive(Debug, Clone)]
@@ -12,9 +13,7 @@ pub(crate) struct TrustedPages(Vec<String>);
 impl TrustedPages {
     /// The pages of the server itself, and of these origins.
     pub(crate) fn new(public_url: &str, listed: &[String]) -> Self {
-        // `scheme://host:port`, without the path.
-        let own = public_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        Self(std::iter::once(own).chain(listed.iter().cloned()).collect())
+        Self(std::iter::once(public_url).chain(listed.iter().map(String::as_str)).map(origin_of).collect())
     }
 
     /// The source of a request from an address. Browsers send `Origin` with all that a page of another origin asks for
@@ -28,6 +27,14 @@ impl TrustedPages {
     }
 }
 
+/// The origin of an address as browsers write it; that of another kind of address, which has none, as it is.
+fn origin_of(address: &str) -> String {
+    match Url::parse(address).map(|url| url.origin()) {
+        Ok(origin) if origin.is_tuple() => origin.ascii_serialization(),
+        Ok(_) | Err(_) => address.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
 
@@ -35,7 +42,8 @@ mod tests {
 
     #[test]
     fn sec_139_each_page_that_is_not_trusted_is_a_source_of_its_own() {
-        let pages = TrustedPages::new("https://auth.example:8443/path", &["https://shop.example".to_owned()]);
+        let listed = ["https://Shop.example:443", "capacitor://localhost"].map(str::to_owned);
+        let pages = TrustedPages::new("https://auth.example:8443/path", &listed);
         let address = Source::at("192.0.2.1".parse().unwrap());
         let source = |origins: &[&'static str]| {
             let mut headers = HeaderMap::new();
@@ -44,7 +52,9 @@ mod tests {
             }
             pages.source(address, &headers)
         };
-        for trusted in [&[][..], &["https://auth.example:8443"], &["https://shop.example"]] {
+        for trusted in
+            [&[][..], &["https://auth.example:8443"], &["https://shop.example"], &["capacitor://localhost"]]
+        {
             assert_eq!(source(trusted), address, "{trusted:?}");
         }
         let others = [

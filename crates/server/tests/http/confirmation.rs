@@ -103,7 +103,7 @@ async fn sec_034_opening_the_link_changes_nothing_and_its_button_completes<S: St
     assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
     assert_eq!(
         (header(&page, "cache-control"), header(&page, "referrer-policy")),
-        ("no-store", "no-referrer")
+        ("no-store", "same-origin")
     );
     assert!(header(&page, "content-security-policy").starts_with("default-src 'none'"));
     for kept in ["a+b@example.com", "Shop", "<form method=\"post\"", "name=\"viewport\""] {
