@@ -7,14 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct Source {
     address: IpAddr,
     is_proxys: bool,
-    page: Option<[u8; 32]>,
+    is_page: bool,
 }
 
 impl Source {
     /// The source at an address. An IPv4 address within an IPv6 one is the IPv4 address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
-        Self { address: plain(address), is_proxys: false, page: None }
+        Self { address: plain(address), is_proxys: false, is_page: false }
     }
 
     /// The source of a request whose proxy named no client: any client of the proxy may have sent it.
@@ -23,18 +23,19 @@ impl Source {
         Self { is_proxys: true, ..Self::at(proxy) }
     }
 
-    /// A web page that acts from this address without speaking for whoever is there. `page` is a digest of its origin.
+    /// Web pages that act from this address without speaking for whoever is there. All of them are one source: a client
+    /// that is no browser may say that it is any page.
     #[must_use]
-    pub fn of_page(self, page: [u8; 32]) -> Self {
-        Self { page: Some(page), ..self }
+    pub fn of_page(self) -> Self {
+        Self { is_page: true, ..self }
     }
 
-    /// One spelling per address prefix and page, fit for digests: 16 or 48 bytes. What is remembered of a source is
-    /// remembered under it; limits count by [`Source::prefix`], whatever pages act from there.
+    /// One spelling, fit for digests, of the address prefix: 16 bytes, or 17 where pages act from there. What is remembered
+    /// of a source is remembered under it; limits count by [`Source::prefix`], whoever acts from there.
     #[must_use]
     pub fn to_canonical_bytes(self) -> Vec<u8> {
         let mut bytes = self.prefix().to_canonical_bytes().to_vec();
-        bytes.extend(self.page.iter().flatten());
+        bytes.extend(self.is_page.then_some(1));
         bytes
     }
 
@@ -130,8 +131,8 @@ mod tests {
         assert_eq!(bytes("2001:db8:1:2:3::"), [0x20, 1, 0xd, 0xb8, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
         let here = Source::at("192.0.2.1".parse().unwrap());
         assert_eq!(here.to_canonical_bytes(), bytes("192.0.2.1"));
-        let of_page = here.of_page([7; 32]).to_canonical_bytes();
-        assert_eq!(of_page, [&bytes("192.0.2.1")[..], &[7; 32]].concat());
+        let of_page = here.of_page().to_canonical_bytes();
+        assert_eq!(of_page, [&bytes("192.0.2.1")[..], &[1]].concat());
         let site = |text: &str| Source::at(text.parse().unwrap()).site();
         assert_eq!(site("2001:db8:1:2:3::"), Some(of("2001:db8:1::")));
         assert_eq!(site("::ffff:192.0.2.1"), None);

@@ -12,6 +12,7 @@ on_every_store!(
     sec_139_a_page_puts_no_password_into_its_visitors_sign_up,
     sec_139_a_link_asks_for_the_password_of_a_sign_up_by_a_page,
     sec_139_wrong_tries_of_a_page_are_not_its_visitors,
+    sec_137_many_origins_are_not_many_addresses,
 );
 
 const OTHER_PASSWORD: &str = "e10adc3949ba59abbe56e057f20f883e";
@@ -84,13 +85,24 @@ async fn sec_139_wrong_tries_of_a_page_are_not_its_visitors<S: Store>(app: TestA
     assert_eq!(find.unwrap().unwrap().login.known.count, 0);
     let own = json!({"handle": ANA, "password": PASSWORD});
     assert_eq!(app.as_app(&shop, "login", own.clone()).await.status, 200);
-    // A page where the user logs in becomes known, like an address, and for itself alone.
     let right = by_page(&app, "https://shop.example", &shop, "login", own.clone()).await;
-    assert_eq!(right.error(), (400, 600), "it waits with all who are not known");
+    assert_eq!(right.error(), (400, 600), "an unlisted page waits with all who are not known");
     app.clock.advance(time::Duration::days(1));
     assert_eq!(by_page(&app, "https://shop.example", &shop, "login", own.clone()).await.status, 200);
-    for _ in 0..15 {
-        by_page(&app, PAGE, &shop, "login", wrong.clone()).await;
+}
+
+async fn sec_137_many_origins_are_not_many_addresses<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let body = json!({"handle": ANA, "password": OTHER_PASSWORD});
+    for number in 0..40 {
+        let page = format!("https://o{number}.example");
+        assert_eq!(by_page(&app, &page, &shop, "signup", body.clone()).await.text(), "true");
+        assert_eq!(by_page(&app, &page, &shop, "signup", body.clone()).await.text(), "true");
+        app.clock.advance(time::Duration::seconds(10));
     }
-    assert_eq!(by_page(&app, "https://shop.example", &shop, "login", own).await.status, 200);
+    let mailed = app.mails().await.len();
+    assert!(mailed <= 10, "{mailed}");
+    let own = json!({"handle": ANA, "password": PASSWORD});
+    app.as_app_from("198.51.100.7", &shop, "signup", own).await;
+    assert_eq!(app.mails().await.len(), mailed + 1, "the owner's code is mailed");
 }
