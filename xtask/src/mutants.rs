@@ -106,7 +106,7 @@ pub(crate) fn run(shell: &Shell, wanted: Option<&str>) -> anyhow::Result<()> {
         let mut command = Command::new("cargo");
         command.current_dir(&root).args(["mutants", "--iterate", "--no-shuffle", "--colors", "never"]);
         // A machine that is busy with something else must not look like a loop without end.
-        command.args(["--minimum-test-timeout", "120"]);
+        command.args(["--minimum-test-timeout", "60"]);
         command.arg("--output").arg(&folder).args(part.chosen);
         if part.name == "service" {
             command.args(["--re", &format!(r"\b({})\b", CRITICAL.join("|"))]);
