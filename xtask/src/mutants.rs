@@ -111,7 +111,8 @@ pub(crate) fn run(shell: &Shell, wanted: Option<&str>) -> anyhow::Result<()> {
         if part.name == "service" {
             command.args(["--re", &format!(r"\b({})\b", CRITICAL.join("|"))]);
         }
-        command.env("INSTA_UPDATE", "no").arg("--").args(part.tests);
+        // Nobody debugs a mutant, and programs without that are linked in half the time.
+        command.env("INSTA_UPDATE", "no").env("CARGO_PROFILE_DEV_DEBUG", "0").arg("--").args(part.tests);
         shown(&mut command)?;
         remember_unviable(&folder)?;
         let found = Found::in_folder(&folder)?;
