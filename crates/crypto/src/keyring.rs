@@ -42,6 +42,7 @@ pub struct KeyRing {
     opened: Vec<(ServerKeyId, Secret)>,
     /// The generation that serves, of each purpose.
     serving: [Option<i64>; 3],
+    newest: i64,
 }
 
 type Secret = Zeroizing<[u8; 32]>;
@@ -155,7 +156,7 @@ impl KeyRing {
         opened: Vec<(ServerKeyId, Secret)>,
         now: OffsetDateTime,
     ) -> Result<Self, KeyRingError> {
-        newest(keys)?;
+        let newest = newest(keys)?;
         let state = state_of(keys, now);
         let all =
             || keys.iter().zip(&opened).zip(&state).map(|((key, (_, secret)), (_, is))| (key, secret, *is));
@@ -184,6 +185,7 @@ impl KeyRing {
             state,
             opened,
             serving,
+            newest,
         })
     }
 
@@ -193,10 +195,10 @@ impl KeyRing {
         self.state == state_of(keys, now)
     }
 
-    /// Whether an older key serves here than in another ring.
+    /// Whether an older key serves here than in another ring, or newer ones of that are not here.
     #[must_use]
     pub fn is_older_than(&self, other: &Self) -> bool {
-        self.serving.iter().zip(&other.serving).any(|(own, other)| own < other)
+        self.newest < other.newest || self.serving.iter().zip(&other.serving).any(|(own, other)| own < other)
     }
 
     /// Opens a value that an older key sealed, and seals it with the present key. None if the present key sealed it.

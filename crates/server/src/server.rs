@@ -18,6 +18,7 @@ use latchkey_domain::{Clock, Entropy};
 use latchkey_service::Service;
 use latchkey_storage::Store;
 use latchkey_storage::diesel::Database;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::sync::Semaphore;
 
 use crate::api::AppState;
@@ -28,6 +29,8 @@ use crate::routes;
 use crate::settings::{Checked, Settings};
 use crate::start::{Opened, Purpose, StartError, open};
 
+/// Bytes of an answer that wait in the system's memory; Linux doubles it for what it needs itself.
+const SEND_BUFFER: usize = 128 * 1024;
 /// Connections of one worker thread; more are left to wait.
 const MOST_OF_WORKER: usize = 25_600;
 
@@ -201,6 +204,8 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
             })
             .h1(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
+            // What is taken off its hands is what the client has read, not what waits in the system's memory.
+            let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
             let seated = stream.peer_addr().map_err(DispatchError::Io).and_then(|peer| {
                 let seat = connections.take_seat(peer.ip()).ok_or(DispatchError::InternalError)?;
                 Ok((Paced::new(stream, idle, seat), Some(peer)))

@@ -111,6 +111,30 @@ impl<S: Store> Service<S> {
         Ok(KeyRing::open(master, &keys, self.inner.clock.now()).is_ok())
     }
 
+    /// Whether the server's keys open what is stored. They do not where their rows are of another time than the others:
+    /// whatever needs a secret would fail, and tokens of keys that were replaced could be good again.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the database fails.
+    pub async fn opens_what_is_stored(&self) -> Result<bool, ServiceError> {
+        let column = SealedColumn::AppKey;
+        let read = self.inner.store.read("keys.sample", move |readers| {
+            for app_id in readers.sealed().apps(None, APPS)? {
+                let cells = readers.sealed().list(column, app_id, &[], BATCH)?;
+                if !cells.is_empty() {
+                    return Ok::<_, ServiceError>(Some((app_id, cells)));
+                }
+            }
+            Ok(None)
+        });
+        let Some((app_id, cells)) = read.await? else { return Ok(true) };
+        let ring = self.key_ring();
+        Ok(cells.iter().any(|cell| {
+            let context = SealContext { purpose: purpose_of(column), app_id, row: &cell.bound_to };
+            ring.open_sealed(&context, &cell.value).is_ok()
+        }))
+    }
+
     /// Takes the server's keys as they are stored and used by now: another instance may have made some.
     ///
     /// # Errors
@@ -137,8 +161,8 @@ impl<S: Store> Service<S> {
             if is_over { ServiceError::KeysReplaced(error) } else { ServiceError::Internal(error) }
         })?;
         if ring.is_older_than(&present) {
-            let text =
-                "the clock or the database would make older server keys active again: the present ones stay";
+            let text = "the clock or the database would make older server keys active again, or newer ones are gone from \
+                        the database: the present ones stay";
             return Err(ServiceError::Internal(text.into()));
         }
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);

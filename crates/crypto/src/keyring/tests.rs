@@ -128,6 +128,8 @@ fn sec_135_a_ring_says_whether_it_is_still_the_one() {
         ring(&both, 0).is_older_than(&ring(&both, 60)) && !ring(&both, 60).is_older_than(&ring(&both, 60))
     );
     assert!(!ring(&both, 60).is_older_than(&ring(&both, 0)));
+    assert!(ring(&first, 0).is_older_than(&ring(&both, 0)), "the next keys are gone");
+    assert!(!ring(&both, 0).is_older_than(&ring(&first, 0)));
     // What was opened once needs no master key for another moment.
     let later = ring(&both, 0).at(&both, at(60)).unwrap().unwrap();
     assert!(later.is_of(&both, at(60)));

@@ -21,9 +21,10 @@ use tokio::time::{Instant, Sleep};
 use super::address::TrustedProxies;
 
 /// How long a client may take to read `LEAST_READ` bytes of its answer.
-const UNREAD_TIME: Duration = Duration::from_secs(30);
+const UNREAD_TIME: Duration = Duration::from_secs(60);
 
-/// Fewer bytes than these do not count as reading.
+/// Fewer bytes than these do not count as reading. It is seen in steps: a socket takes more once a third of what it holds is
+/// read.
 const LEAST_READ: usize = 16 * 1024;
 
 /// Open connections per address prefix. Loopback is not counted where no proxy is declared: whoever tries

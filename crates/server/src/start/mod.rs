@@ -207,6 +207,13 @@ pub(crate) async fn open(
     let service = Service::new(parts);
     service.look_for_old_servers().await?;
     if purpose == Purpose::Serve {
+        if !service.opens_what_is_stored().await? {
+            return Err(StartError::Configuration(
+                "the server's keys do not open what is stored: the rows of server_keys are of another time than the rest \
+                 of the database. Restore both from one backup"
+                    .to_owned(),
+            ));
+        }
         let measuring = service.clone();
         tokio::spawn(async move {
             if let Err(error) = measuring.measure_answer_floor().await {

@@ -1,7 +1,7 @@
 //! New keys of the server, while it serves: for when the database and the master key have leaked.
 
 use latchkey_crypto::MasterKey;
-use latchkey_domain::{AppId, ImportMark, SeededEntropy, ServerKeyPurpose};
+use latchkey_domain::{AppId, ImportMark, Sealed, SeededEntropy, ServerKeyPurpose};
 use latchkey_service::{KeyRotation, Operator, ServiceError};
 use latchkey_storage::{SealedColumn, Store};
 use serde_json::json;
@@ -21,6 +21,8 @@ on_every_store!(
     sec_135_both_changes_at_once_leave_one_master_key,
     sec_135_an_instance_without_the_new_keys_stops,
     sec_135_old_keys_do_not_come_back_while_a_server_runs,
+    sec_135_next_keys_that_are_gone_are_no_rotation_that_is_done,
+    sec_135_keys_that_open_nothing_are_known_at_the_start,
     sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_key,
 );
 
@@ -312,6 +314,35 @@ async fn sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_k
     other.clock.advance(Duration::seconds(122));
     assert_eq!(settled(&other).await, KeyRotation::Done);
     assert_eq!(other.log_in(&shop, ANA).await.status, 200);
+}
+
+async fn sec_135_next_keys_that_are_gone_are_no_rotation_that_is_done<S: Store>(app: TestApp<S>) {
+    begin(&app, false).await;
+    let removed = app.store.transact("test", |repos| {
+        let keys = repos.server_keys();
+        let stored = keys.list()?;
+        stored.iter().filter(|key| key.generation == 2).try_for_each(|key| keys.remove(key).map(drop))
+    });
+    removed.await.unwrap();
+    let error = app.service.go_on_with_keys().await.unwrap_err();
+    assert!(error.to_string().contains("gone from the database"), "{error}");
+}
+
+async fn sec_135_keys_that_open_nothing_are_known_at_the_start<S: Store>(app: TestApp<S>) {
+    assert!(app.service.opens_what_is_stored().await.unwrap(), "nothing is stored");
+    let shop = app.app("Shop").await;
+    assert!(app.service.opens_what_is_stored().await.unwrap());
+    let id: AppId = shop.id.parse().unwrap();
+    let changed = app.store.transact("test", move |repos| {
+        for cell in repos.sealed().list(SealedColumn::AppKey, id, &[], 10)? {
+            let mut bytes = cell.value.as_bytes().to_vec();
+            bytes[1] ^= 1;
+            repos.sealed().replace(SealedColumn::AppKey, id, &cell, &Sealed::from_bytes(bytes))?;
+        }
+        Ok::<_, ServiceError>(())
+    });
+    changed.await.unwrap();
+    assert!(!app.service.opens_what_is_stored().await.unwrap());
 }
 
 async fn sec_135_old_keys_do_not_come_back_while_a_server_runs<S: Store>(app: TestApp<S>) {
