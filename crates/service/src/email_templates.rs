@@ -13,13 +13,12 @@ const LONGEST_SUBJECT: usize = 200;
 /// In bytes.
 const LONGEST_HTML: usize = 128 * 1024;
 
-/// Characters of HTML of all messages of an application: one answer shows them all.
+/// Bytes of HTML of all messages of an application.
 const MOST_HTML: u64 = 4 * 1024 * 1024;
 
-/// Why an application cannot have so many characters of messages of its own, if it cannot.
-pub(crate) fn too_many_words(characters: u64) -> Option<String> {
-    (characters > MOST_HTML)
-        .then(|| format!("the app's own messages are longer than {MOST_HTML} characters together"))
+/// Why an application cannot have so many bytes of messages of its own, if it cannot.
+pub(crate) fn too_many_words(bytes: u64) -> Option<String> {
+    (bytes > MOST_HTML).then(|| format!("the app's own messages are longer than {MOST_HTML} bytes together"))
 }
 
 /// New words for a message.
@@ -62,34 +61,27 @@ pub(crate) fn wrong_words(subject: &str, reply_to: &str, html: &str) -> Option<S
 }
 
 impl<S: Store> Service<S> {
-    /// All messages of an application, by its locales: as it words them, or as they are built in.
+    /// All messages of an application in a locale: as it words them, or as they are built in.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].
     pub async fn email_templates(
         &self,
         id: AppId,
-    ) -> Result<Vec<(Locale, Vec<EmailTemplate>)>, ServiceError> {
+        locale: Locale,
+    ) -> Result<Vec<EmailTemplate>, ServiceError> {
         let _turn = self.turn_to_read(id).await?;
-        let (app, own) = self
-            .inner
+        self.inner
             .store
             .read("templates.list", move |readers| {
                 let app = readers.apps().find(id)?.ok_or(Refusal::UnknownApp)?;
-                Ok::<_, ServiceError>((app, readers.email_templates().list(id)?))
+                let of = TemplateName::ALL.into_iter().map(|name| {
+                    let own = readers.email_templates().find(id, name, locale)?;
+                    own.map_or_else(|| built_in(id, name, locale, app.created_at), Ok)
+                });
+                of.collect()
             })
-            .await?;
-        let of = |locale: Locale| {
-            TemplateName::ALL.into_iter().map(move |name| (name, locale)).map(|(name, locale)| {
-                let found = own.iter().find(|template| template.name == name && template.locale == locale);
-                found.cloned().map_or_else(|| built_in(id, name, locale, app.created_at), Ok)
-            })
-        };
-        app.settings
-            .locales
-            .iter()
-            .map(|locale| Ok((*locale, of(*locale).collect::<Result<_, _>>()?)))
-            .collect()
+            .await
     }
 
     /// Words a message anew.

@@ -1,21 +1,20 @@
-//! `/api/app`: an application's settings, metadata fields, locales and messages.
+//! `/api/app`: an application's settings and metadata fields.
 
-use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{
     AppId, AppStatus, Audience, CallingCode, Handle, LinkAsksPassword, Locale, MetadataField, MetadataKind,
-    MetadataPath, Provider, SignupFlow, TemplateName, TwoFactorMode, UserIdFormat,
+    MetadataPath, Provider, SignupFlow, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
-use latchkey_service::{AccountChange, NewWords, ServiceError, SettingChange, TestSms};
+use latchkey_service::{AccountChange, ServiceError, SettingChange, TestSms};
 use latchkey_storage::Store;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::operator::{one_of, operator_and_app};
 use super::second_factor::phone_of;
 use super::{AppState, run};
-use crate::dto::{Locales, TestCode, admin_app_json, template_json};
+use crate::dto::{TestCode, admin_app_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json, ok_true};
 
 pub(crate) async fn update_setting<S: Store>(
@@ -424,70 +423,4 @@ fn field_of(item: &Value, is_user_settable: bool) -> Result<MetadataField, Servi
         user_settable: settable.unwrap_or(is_user_settable),
         kind,
     })
-}
-
-pub(crate) async fn email_templates<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (_, id) = operator_and_app(&state, caller, &query).await?;
-    Ok(json(&templates_of(&state, id).await?))
-}
-
-async fn templates_of<S: Store>(state: &AppState<S>, id: AppId) -> Result<Value, ApiError> {
-    let service = state.service.clone();
-    let templates = run(Family::Admin, async move { service.email_templates(id).await }).await?;
-    let by_locale = templates.iter().map(|(locale, templates)| {
-        (locale.as_str().to_owned(), Value::Array(templates.iter().map(template_json).collect()))
-    });
-    Ok(Value::Object(by_locale.collect::<Map<_, _>>()))
-}
-
-pub(crate) async fn update_email_template<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
-    let (operator, app_id) = operator_and_app(&state, caller, &fields).await?;
-    let words = words_of(app_id, &fields).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let template = run(Family::Admin, async move { service.word_anew(operator, words).await }).await?;
-    Ok(json(&template_json(&template)))
-}
-
-fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, ServiceError> {
-    let id = fields.required("_id")?;
-    let wrong =
-        || ServiceError::invalid(format!("_id is a message and a locale, such as signUp-EN, not {id:?}"));
-    let (name, locale) = id.split_once('-').ok_or_else(wrong)?;
-    Ok(NewWords {
-        app_id,
-        name: TemplateName::parse(name).ok_or_else(wrong)?,
-        locale: Locale::parse(locale).map_err(|_| wrong())?,
-        subject: fields.required("subject")?.to_owned(),
-        reply_to: fields.text("replyTo")?.unwrap_or_default().to_owned(),
-        html: fields.required("htmlTemplate")?.to_owned(),
-        link_text: fields.owned("localeLinkText")?,
-    })
-}
-
-pub(crate) async fn set_locales<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let sent = fields.list("locales").map_err(ApiError::admin)?;
-    let locales = sent.iter().map(|item| {
-        let text = item.as_str().ok_or_else(|| WrongField::of("locales"))?;
-        Locale::parse(text).map_err(|_| ServiceError::invalid(format!("{text:?} is no permitted locale")))
-    });
-    let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let view = run(Family::Admin, async move { service.set_locales(operator, id, locales).await }).await?;
-    let locales = view.app.settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect();
-    let locales_template = templates_of(&state, id).await?;
-    Ok(json(&Locales { app_id: id.to_string(), locales, locales_template }))
 }

@@ -5,6 +5,7 @@ pub(crate) mod app_settings;
 pub(crate) mod apps;
 pub(crate) mod confirmation;
 pub(crate) mod description;
+pub(crate) mod email_templates;
 pub(crate) mod health;
 pub(crate) mod invites;
 pub(crate) mod keys;

@@ -5,7 +5,7 @@ use latchkey_domain::Scope;
 use latchkey_storage::Store;
 
 use super::{Entry, Takes};
-use crate::api::{app_settings, apps, invites, keys, logs, moving, operator_tokens, users};
+use crate::api::{app_settings, apps, email_templates, invites, keys, logs, moving, operator_tokens, users};
 use crate::openapi::{Operation, app_api as app, app_users as of_users};
 
 /// What the reference has for setting cloud projects up.
@@ -71,21 +71,21 @@ pub(super) fn table<S: Store>() -> Vec<Entry> {
             "GET",
             Read,
             "/api/app/emailTemplates",
-            app_settings::email_templates::<S>,
+            email_templates::email_templates::<S>,
             &app::EMAIL_TEMPLATES,
         ),
         by_operator(
             "POST",
             Settings,
             "/api/app/updateEmailTemplate",
-            app_settings::update_email_template::<S>,
+            email_templates::update_email_template::<S>,
             &app::UPDATE_EMAIL_TEMPLATE,
         ),
         by_operator(
             "POST",
             Settings,
             "/api/app/addRemoveAppLocale",
-            app_settings::set_locales::<S>,
+            email_templates::set_locales::<S>,
             &app::SET_LOCALES,
         ),
         by_operator(

@@ -60,7 +60,7 @@ async fn sec_116_the_messages_of_an_application_are_bounded_together<S: Store>(a
         let answer = word(&app, &shop, &id, &long).await;
         if answer.status != 200 {
             assert_eq!(answer.error(), (400, 602));
-            assert!(answer.text().contains("longer than 4194304 characters"), "{}", answer.text());
+            assert!(answer.text().contains("longer than 4194304 bytes"), "{}", answer.text());
             break;
         }
         taken.push(id);
@@ -105,7 +105,7 @@ async fn sec_133_no_message_hands_its_code_to_another_host<S: Store>(app: TestAp
         assert_eq!(answer.error(), (400, 602), "{html}");
     }
     let own = format!(
-        "<p>%CODE%</p><a href=\"shop://reset?code=%CODE%\">Open the app</a><a href=\"{}/x?code=%CODE%\">x</a>",
+        "<p>%CODE%</p><a href=\"com.example.shop://reset?code=%CODE%\">Open the app</a><a href=\"{}/x?code=%CODE%\">x</a>",
         app.service.public_url(),
     );
     assert_eq!(word(&app, &shop, "resetPassword-EN", &own).await.status, 200);

@@ -186,8 +186,8 @@ impl<S: Store> Service<S> {
         }
         let keys = head.keys.iter().map(|key| self.key_of(id, key).map_err(ServiceError::invalid));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        let characters: usize = head.templates.iter().map(|template| template.html.chars().count()).sum();
-        if let Some(what) = too_many_words(u64::try_from(characters).unwrap_or(u64::MAX)) {
+        let bytes: usize = head.templates.iter().map(|template| template.html.len()).sum();
+        if let Some(what) = too_many_words(u64::try_from(bytes).unwrap_or(u64::MAX)) {
             return Err(ServiceError::invalid(what));
         }
         let safe = head.templates.iter().filter(|record| lost_words(record, self.public_url()).is_none());

@@ -69,11 +69,11 @@ impl EmailTemplateReader for Unit<'_> {
     }
 
     fn size(&mut self, app_id: AppId) -> Result<u64, StorageError> {
-        let characters: i64 = on_backend!(self, conn => email_templates::table
+        let bytes: i64 = on_backend!(self, conn => email_templates::table
             .filter(email_templates::app_id.eq(app_id.as_bytes().as_slice()))
-            .select(sql::<BigInt>("COALESCE(SUM(LENGTH(html)), 0)"))
+            .select(sql::<BigInt>("COALESCE(SUM(OCTET_LENGTH(html)), 0)"))
             .get_result(conn))?;
-        Ok(u64::try_from(characters).unwrap_or(0))
+        Ok(u64::try_from(bytes).unwrap_or(0))
     }
 }
 

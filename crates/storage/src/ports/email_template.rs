@@ -23,7 +23,7 @@ pub trait EmailTemplateReader {
     /// [`StorageError`].
     fn list(&mut self, app_id: AppId) -> Result<Vec<EmailTemplate>, StorageError>;
 
-    /// How many characters of HTML an application's messages hold together.
+    /// How many bytes of HTML an application's messages hold together.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -1,0 +1,124 @@
+//! `/api/app`: an application's messages and locales.
+
+use std::collections::VecDeque;
+
+use actix_web::http::header;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
+use latchkey_domain::{AppId, Locale, TemplateName};
+use latchkey_service::{NewWords, ServiceError};
+use latchkey_storage::Store;
+use serde_json::Value;
+
+use super::operator::operator_and_app;
+use super::{AppState, run};
+use crate::dto::{self, Locales, template_json};
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json};
+
+pub(crate) async fn email_templates<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Answer {
+    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let service = state.service.clone();
+    let view = run(Family::Admin, async move { service.find_app(id).await }).await?;
+    Ok(Messages::of(state, id, view.app.settings.locales).answer(String::new(), ""))
+}
+
+pub(crate) async fn update_email_template<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, app_id) = operator_and_app(&state, caller, &fields).await?;
+    let words = words_of(app_id, &fields).map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    let template = run(Family::Admin, async move { service.word_anew(operator, words).await }).await?;
+    Ok(json(&template_json(&template)))
+}
+
+fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, ServiceError> {
+    let id = fields.required("_id")?;
+    let wrong =
+        || ServiceError::invalid(format!("_id is a message and a locale, such as signUp-EN, not {id:?}"));
+    let (name, locale) = id.split_once('-').ok_or_else(wrong)?;
+    Ok(NewWords {
+        app_id,
+        name: TemplateName::parse(name).ok_or_else(wrong)?,
+        locale: Locale::parse(locale).map_err(|_| wrong())?,
+        subject: fields.required("subject")?.to_owned(),
+        reply_to: fields.text("replyTo")?.unwrap_or_default().to_owned(),
+        html: fields.required("htmlTemplate")?.to_owned(),
+        link_text: fields.owned("localeLinkText")?,
+    })
+}
+
+pub(crate) async fn set_locales<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let sent = fields.list("locales").map_err(ApiError::admin)?;
+    let locales = sent.iter().map(|item| {
+        let text = item.as_str().ok_or_else(|| WrongField::of("locales"))?;
+        Locale::parse(text).map_err(|_| ServiceError::invalid(format!("{text:?} is no permitted locale")))
+    });
+    let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    let view = run(Family::Admin, async move { service.set_locales(operator, id, locales).await }).await?;
+    let locales = view.app.settings.locales;
+    let names = locales.iter().map(|locale| locale.as_str().to_owned()).collect();
+    let head = Locales { app_id: id.to_string(), locales: names, locales_template: Value::Null };
+    let head = dto::value(&head).to_string();
+    // The messages take the place of the last member's value.
+    let head = head.strip_suffix("null}").unwrap_or_default().to_owned();
+    Ok(Messages::of(state, id, locales).answer(head, "}"))
+}
+
+/// All messages of an application, read and sent by locale: as a whole they would be as long as developers like, in memory
+/// for every client that takes its time.
+struct Messages<S> {
+    state: Data<AppState<S>>,
+    id: AppId,
+    left: VecDeque<Locale>,
+    /// What is sent before the next locale: at the end none.
+    before: Option<String>,
+    end: &'static str,
+}
+
+impl<S: Store> Messages<S> {
+    fn of(state: Data<AppState<S>>, id: AppId, locales: Vec<Locale>) -> Self {
+        Self { state, id, left: locales.into(), before: None, end: "" }
+    }
+
+    /// An object with a member for each locale, between `start` and `end`.
+    fn answer(self, start: String, end: &'static str) -> HttpResponse {
+        let messages = Self { before: Some(start + "{"), end, ..self };
+        HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .streaming(stream::unfold(messages, Self::next))
+    }
+
+    /// The next piece. An error on the way ends the connection, so that nobody takes a part for the whole.
+    async fn next(mut self) -> Option<(Result<Bytes, ApiError>, Self)> {
+        let mut text = self.before.take()?;
+        let Some(locale) = self.left.pop_front() else {
+            return Some((Ok(Bytes::from(text + "}" + self.end)), self));
+        };
+        let (service, id) = (self.state.service.clone(), self.id);
+        match run(Family::Admin, async move { service.email_templates(id, locale).await }).await {
+            Ok(templates) => {
+                let messages = Value::Array(templates.iter().map(template_json).collect());
+                text += &format!("\"{}\":{messages}", locale.as_str());
+                self.before = Some(if self.left.is_empty() { String::new() } else { ",".to_owned() });
+                Some((Ok(Bytes::from(text)), self))
+            }
+            Err(error) => Some((Err(error), self)),
+        }
+    }
+}
