@@ -134,9 +134,15 @@ impl<S: Store> Service<S> {
         let permit = self.inner.limits.reserve_failure(call.source, attempt, &*self.inner.clock).await?;
         let result = self.log_in_as(&app, &keys, candidate, password, (call, act)).await;
         if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
+            // All who are wrong are refused alike: else the answer would tell who is known to log in from here. Who has
+            // waited for nobody waits now.
+            let refused = if is_known {
+                let attempt = (Some(&name.handle), false);
+                self.inner.limits.reserve_failure(call.source, attempt, &*self.inner.clock).await.map(drop)
+            } else {
+                self.inner.limits.check_failures(call.source, self.inner.clock.now())
+            };
             let now = self.inner.clock.now();
-            // All who are wrong are refused alike: else the answer would tell who is known to log in from here.
-            let refused = self.inner.limits.check_failures(call.source, now);
             if permit.fail(now) {
                 self.note_spray(&app, call.source).await?;
             }

@@ -62,6 +62,10 @@ impl From<SmsSlot> for Vec<QuotaKey> {
 
 /// How many messages in a day each application has beyond what all together may send.
 const OF_EACH: u32 = 20;
+/// How many of these to one new number in a day.
+const OF_EACH_TO_NUMBER: u32 = 2;
+/// How many of these to new numbers of one range in an hour.
+const OF_EACH_TO_RANGE: u32 = 5;
 /// How many times as much a user has who brings the codes back.
 const WITH_REFUNDS: u32 = 4;
 
@@ -218,10 +222,18 @@ impl<S: Store> Service<S> {
             self.inner.store.transact("sms.reserve", move |repos| reserve_all(repos.quotas(), &wanted)).await
         };
         let mut full = reserve(&wanted).await?;
-        if full.is_some_and(|limit| limit.starts_with("sms.server")) {
+        let is_shared = |kind: &str| {
+            let of_numbers = matches!(kind, "sms.number.hour" | "sms.number.day" | "sms.range");
+            kind.starts_with("sms.server") || (of_numbers && purpose == SmsPurpose::NewNumber)
+        };
+        if full.is_some_and(is_shared) {
             // What other applications have sent must not leave this one's users without their first codes.
-            wanted.retain(|(counter, _)| !counter.kind.starts_with("sms.server"));
-            wanted.push((self.counter(app.id, "sms.app.first", &[], Duration::days(1))?, OF_EACH));
+            wanted.retain(|(counter, _)| !is_shared(counter.kind));
+            let (hour, day) = (Duration::hours(1), Duration::days(1));
+            wanted.push((self.counter(app.id, "sms.app.first", &[], day)?, OF_EACH));
+            let (number, range) = ([phone.as_str().as_bytes()], [phone.range().as_bytes()]);
+            wanted.push((self.counter(app.id, "sms.app.number", &number, day)?, OF_EACH_TO_NUMBER));
+            wanted.push((self.counter(app.id, "sms.app.range", &range, hour)?, OF_EACH_TO_RANGE));
             if reserve(&wanted).await?.is_none() {
                 full = None;
             }

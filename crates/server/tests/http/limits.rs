@@ -16,6 +16,7 @@ on_every_store!(
     sec_014_after_a_hundred_failures_a_reset_lets_strangers_try_again,
     sec_019_the_owner_hears_of_a_lock_once_a_day,
     sec_013_a_neighbour_does_not_keep_out_who_is_known_at_an_address,
+    sec_021_attempts_under_way_do_not_tell_who_is_known_at_an_address,
     sec_018_an_address_that_tries_many_handles_has_to_wait,
     sec_021_refusals_are_alike_to_the_byte,
     sec_022_what_an_account_is_takes_the_right_password,
@@ -294,6 +295,23 @@ async fn sec_013_a_neighbour_does_not_keep_out_who_is_known_at_an_address<S: Sto
     let wrong = log_in(&app, "203.0.113.1", &shop, OTHER_PASSWORD).await;
     assert_eq!((wrong.status, wrong.text()), (refused.status, refused.text()), "nobody learns who is known");
     assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
+}
+
+async fn sec_021_attempts_under_way_do_not_tell_who_is_known_at_an_address<S: Store>(app: TestApp<S>) {
+    let (shop, other) = (app.app("Shop").await, app.app("Other").await);
+    app.user(&shop, "ana@example.com").await;
+    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
+    let wrong = |app_of, handle: String| {
+        let body = json!({"handle": handle, "password": OTHER_PASSWORD});
+        app.as_app_from("203.0.113.1", app_of, "login", body)
+    };
+    let invented = (0..40).map(|number| wrong(&other, format!("u{}@example.com", number % 5)));
+    let both = futures_util::future::join(
+        wrong(&shop, "ana@example.com".to_owned()),
+        wrong(&shop, "nobody@example.com".to_owned()),
+    );
+    let (_, (ana, nobody)) = futures_util::future::join(futures_util::future::join_all(invented), both).await;
+    assert_eq!((nobody.error(), ana.error()), ((429, 500), (429, 500)));
 }
 
 #[actix_web::test]

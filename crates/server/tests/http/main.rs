@@ -47,6 +47,7 @@ mod reset;
 mod second_factor;
 mod settings;
 mod signup;
+mod sms_limits;
 mod social;
 mod subjects;
 mod templates;

@@ -18,13 +18,10 @@ on_every_store!(
     sec_031_a_code_is_good_for_five_minutes_and_not_sent_later,
     sec_029_five_wrong_codes_end_a_code,
     sec_047_only_countries_that_the_application_lists,
-    sec_048_over_a_limit_nothing_is_sent_and_the_answer_is_the_same,
     a_verified_number_belongs_to_one_user,
     an_operator_sends_a_test_message,
     mode_phone_needs_an_account_and_a_country,
-    sec_048_new_numbers_leave_log_ins_their_share,
     a_user_who_is_there_may_log_in_as_often_as_they_like,
-    sec_048_one_account_costs_no_more_than_its_share,
     a_number_that_was_stored_stays_readable,
     sec_044_an_old_access_token_gives_no_first_number,
     sec_013_strangers_cannot_spend_the_tries_of_a_code_by_sms,
@@ -35,11 +32,11 @@ on_every_store!(
 const ANA: &str = "ana@example.com";
 
 impl<S: Store> TestApp<S> {
-    async fn set_phone(&self, access: &str, phone: impl Into<Value>) -> Answer {
+    pub(crate) async fn set_phone(&self, access: &str, phone: impl Into<Value>) -> Answer {
         self.as_user(access, "setPhone", json!({"phone": phone.into()})).await
     }
 
-    async fn verify_phone(&self, access: &str, code: impl Into<Value>) -> Answer {
+    pub(crate) async fn verify_phone(&self, access: &str, code: impl Into<Value>) -> Answer {
         self.as_user(access, "verifyPhone", json!({"code": code.into()})).await
     }
 
@@ -214,37 +211,6 @@ async fn sec_047_only_countries_that_the_application_lists<S: Store>(app: TestAp
     }
 }
 
-async fn sec_048_over_a_limit_nothing_is_sent_and_the_answer_is_the_same<S: Store>(app: TestApp<S>) {
-    let shop = app.app_with_mode("Shop", "phone").await;
-    // The application's own limit of a day is where its cost ends, half of it for new numbers.
-    app.set(&shop, "smsADay", "smsADay", json!(4)).await;
-    let access = app.user(&shop, ANA).await;
-    for number in 0..4 {
-        let phone = format!("+49171{number}2345678");
-        assert_eq!(app.set_phone(&access, phone).await.text(), "true");
-    }
-    assert_eq!(app.texts().await.len(), 2);
-    // A user's six of a day.
-    app.set(&shop, "smsADay", "smsADay", json!(1_000)).await;
-    for number in 0..9 {
-        app.clock.advance(Duration::seconds(61));
-        app.set_phone(&access, format!("+49161{number}2345678")).await;
-        app.texts().await;
-    }
-    assert_eq!(app.texts().await.len(), 6);
-    // One number, from all applications and users: six an hour.
-    let other = app.app_with_mode("Other", "phone").await;
-    let mut sent = 6;
-    for number in 0..8 {
-        let user = app.user(&other, &format!("u{number}@example.com")).await;
-        app.clock.advance(Duration::seconds(61));
-        assert_eq!(app.set_phone(&user, PHONE).await.text(), "true");
-        assert_eq!(app.set_phone(&user, PHONE).await.text(), "true");
-        sent += usize::from(number < 6);
-        assert_eq!(app.texts().await.len(), sent, "{number}");
-    }
-}
-
 async fn a_verified_number_belongs_to_one_user<S: Store>(app: TestApp<S>) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let (ana, bob) = (app.user(&shop, ANA).await, app.user(&shop, "bob@example.com").await);
@@ -343,33 +309,6 @@ async fn mode_phone_needs_an_account_and_a_country<S: Store>(app: TestApp<S>) {
     assert_eq!(answer.json()["hasSmsAccount"], false);
 }
 
-async fn sec_048_new_numbers_leave_log_ins_their_share<S: Store>(app: TestApp<S>) {
-    let shop = app.app_with_mode("Shop", "phone").await;
-    let ana = app.user(&shop, ANA).await;
-    app.enrol_phone(&ana, PHONE).await;
-    app.set(&shop, "smsADay", "smsADay", json!(10)).await;
-    // Somebody else has codes sent wherever he can, here and from another application.
-    let eve = app.user(&shop, "eve@example.com").await;
-    let other = app.app_with_mode("Other", "phone").await;
-    let mallory = app.user(&other, "mallory@example.com").await;
-    for number in 0..9 {
-        app.clock.advance(Duration::seconds(61));
-        app.set_phone(&eve, format!("+49171{number}2345678")).await;
-        app.set_phone(&mallory, PHONE).await;
-        app.texts().await;
-    }
-    let acts = app.audit(&shop).await;
-    assert!(
-        acts.iter()
-            .any(|entry| entry.action == "sms.withheld" && entry.detail.as_deref() == Some("sms.app.new"))
-    );
-    let sent = app.texts().await.len();
-    let login_token = app.login_token(&shop, ANA).await;
-    assert_eq!(app.texts().await.len(), sent + 1, "the owner's code is sent");
-    let code = app.code_at(PHONE).await;
-    assert_eq!(app.complete(&shop, &login_token, code).await.status, 200);
-}
-
 async fn a_user_who_is_there_may_log_in_as_often_as_they_like<S: Store>(app: TestApp<S>) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let ana = app.user(&shop, ANA).await;
@@ -389,21 +328,6 @@ async fn a_user_who_is_there_may_log_in_as_often_as_they_like<S: Store>(app: Tes
         app.texts().await;
     }
     assert_eq!(app.texts().await.len(), sent + 6);
-}
-
-async fn sec_048_one_account_costs_no_more_than_its_share<S: Store>(app: TestApp<S>) {
-    let shop = app.app_with_mode("Shop", "phone").await;
-    let eve = app.user(&shop, "eve@example.com").await;
-    for number in 0..30 {
-        app.clock.advance(Duration::seconds(61));
-        let phone = format!("+4917{number:02}2345678");
-        app.set_phone(&eve, phone.as_str()).await;
-        if let Some(text) = app.texts().await.last().filter(|text| text.to.as_str() == phone) {
-            let code: String = text.text.chars().take(6).collect();
-            assert_eq!(app.verify_phone(&eve, code).await.text(), "true");
-        }
-    }
-    assert_eq!(app.texts().await.len(), 24);
 }
 
 async fn a_number_that_was_stored_stays_readable<S: Store>(app: TestApp<S>) {

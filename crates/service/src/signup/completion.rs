@@ -145,10 +145,11 @@ impl<S: Store> Service<S> {
         password: Option<ClientPassword>,
         source: Source,
     ) -> Result<Option<bool>, ServiceError> {
-        if !self.asks_password(&found.app, found.is_own(), source) {
-            return Ok(Some(found.is_own()));
-        }
-        let Some(password) = password else { return Ok(None) };
+        let Some(password) = password else {
+            let asks = self.asks_password(&found.app, found.is_own(), source);
+            return Ok(if asks { None } else { Some(found.is_own()) });
+        };
+        // One that is there is looked at: whoever typed it takes it for the account's.
         self.check_attempts_password(found, password, source).await?;
         Ok(Some(true))
     }
