@@ -131,12 +131,21 @@ fn sec_097_files_are_private_and_open_ones_stop_the_start() {
         .with("LATCHKEY__MAIL__SMTP_PASSWORD_FILE", &password.display().to_string());
     let list = ["--config", &settings.display().to_string(), "app", "list"].map(str::to_owned);
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    let certificates = place.written("ca.pem", "");
     for path in [&settings, &password] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
         fails(&place.run(&list), 77, &[path.file_name().unwrap().to_str().unwrap(), "chmod o-w"]);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).unwrap();
         assert!(place.printed(&list).contains("Shop"));
     }
+    let place = place.with("LATCHKEY__MAIL__SMTP_CA_FILE", &certificates.display().to_string());
+    std::fs::set_permissions(&certificates, std::fs::Permissions::from_mode(0o666)).unwrap();
+    fails(&place.run(&list), 77, &["ca.pem", "chmod o-w"]);
+    let shared = tempfile::tempdir().unwrap();
+    let others = shared.path().join("latchkey.toml");
+    std::fs::copy(&settings, &others).unwrap();
+    std::fs::set_permissions(shared.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    fails(&place.run(&["--config", &others.display().to_string(), "app", "list"]), 77, &["chmod o-w"]);
 }
 
 #[test]

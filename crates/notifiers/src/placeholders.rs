@@ -210,6 +210,7 @@ fn has_apps_scheme(address: &str) -> bool {
 
 /// Mail programs make a link of whatever looks like an address, and some load it for a preview.
 fn check_text(text: &str, own: &str) -> Result<(), MisplacedSecret> {
+    let mut is_after_host = false;
     // U+0085 is no blank for programs that look for addresses.
     for word in text.split(|c: char| c.is_whitespace() && c != '\u{85}') {
         let secrets = SECRETS.iter().filter_map(|secret| Some((word.find(secret)?, secret.len())));
@@ -219,10 +220,13 @@ fn check_text(text: &str, own: &str) -> Result<(), MisplacedSecret> {
             // What an application or a user is called may be an address.
             let is_named =
                 ["%APP_NAME%", "%HANDLE%"].iter().any(|name| before.contains(name) || after.contains(name));
-            if is_named || joins_before(before, own) || joins_after(after) {
+            // Telephones offer the code of a message that says `@host #code` to the pages of that host.
+            let is_for_host = is_after_host && before.contains('#');
+            if is_named || is_for_host || joins_before(before, own) || joins_after(after) {
                 return Err(MisplacedSecret::InAddress);
             }
         }
+        is_after_host |= word.contains('@');
     }
     Ok(())
 }
@@ -277,6 +281,7 @@ mod tests {
             "<!--[if mso]><p>Outlook</p><![endif]--><p>%CODE%</p>",
             "<svg><circle r=\"1\"/></svg>",
             "<p>no secret at all</p>",
+            "<p>Code #%CODE%</p><p>help@shop.example</p>",
         ] {
             assert_eq!(check_secrets(html, OWN), Ok(()), "{html}");
         }
@@ -417,6 +422,8 @@ mod tests {
             "%APP_NAME%%CODE%",
             "<b>%HANDLE%</b>?%LINK%",
             "%CODE%.%APP_NAME%",
+            "Your code is %CODE%\n\n@evil.example #%CODE%",
+            "<p>(@evil.example)<br>(#%CODE%)</p>",
         ] {
             assert_eq!(check_secrets(html, OWN), Err(MisplacedSecret::InAddress), "{html}");
         }

@@ -196,8 +196,11 @@ impl<S: Store> Service<S> {
 
     /// Waits for a turn to read much of an application, and keeps it until the permit is dropped. There are fewer of them
     /// than a pool has connections, so that one application's pages, searches and exports leave the others theirs.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`].
     pub(crate) async fn turn_to_read(&self, app_id: AppId) -> Result<OwnedSemaphorePermit, ServiceError> {
-        self.inner.reads.enter(app_id, READS_AT_ONCE).await
+        self.inner.reads.enter_soon(app_id, READS_AT_ONCE).await
     }
 
     /// Wires the use cases.

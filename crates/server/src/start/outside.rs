@@ -8,7 +8,7 @@ use latchkey_notifiers::{EmailSender, FolderSender, SmsSender, SmtpSender, Twili
 use latchkey_service::Outside;
 
 use super::key_sets::HttpKeySets;
-use super::{StartError, secret_or_file};
+use super::{StartError, refuse_foreign_writers, secret_or_file};
 use crate::settings::Settings;
 
 /// What the settings name. Connects to nobody yet.
@@ -39,6 +39,7 @@ fn mail_sender(settings: &Settings, mailbox: &Path) -> Result<Arc<dyn EmailSende
     let roots = if mail.smtp_ca_file.as_os_str().is_empty() {
         None
     } else {
+        refuse_foreign_writers(&mail.smtp_ca_file)?;
         Some(std::fs::read(&mail.smtp_ca_file).map_err(|error| {
             let file = mail.smtp_ca_file.display();
             StartError::Configuration(format!("mail.smtp_ca_file: {file} cannot be read: {error}"))
