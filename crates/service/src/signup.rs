@@ -370,8 +370,9 @@ impl<S: Store> Service<S> {
 /// Whether another source's attempt of the same handle is open.
 fn is_rival(other: &Signup, attempt: &Signup, rules: &CodeRules, now: OffsetDateTime) -> bool {
     // Nobody has a code for one that moved in: whoever asks may be the same person.
-    other.id != attempt.id
-        && !other.source.is_none()
-        && other.state == SignupState::Pending
-        && !has_passed(rules.sign_up_life, other.updated_at, now)
+    other.id != attempt.id && !other.source.is_none() && is_open(other, rules, now)
+}
+
+fn is_open(attempt: &Signup, rules: &CodeRules, now: OffsetDateTime) -> bool {
+    attempt.state == SignupState::Pending && !has_passed(rules.sign_up_life, attempt.updated_at, now)
 }

@@ -11,6 +11,7 @@ use crate::on_every_store;
 on_every_store!(
     sec_139_a_page_puts_no_password_into_its_visitors_sign_up,
     sec_139_a_link_asks_for_the_password_of_a_sign_up_by_a_page,
+    sec_126_who_types_a_strangers_code_gets_no_account_of_his,
     sec_139_wrong_tries_of_a_page_are_not_its_visitors,
     sec_137_many_origins_are_not_many_addresses,
 );
@@ -70,6 +71,40 @@ async fn sec_139_a_link_asks_for_the_password_of_a_sign_up_by_a_page<S: Store>(a
     assert!(!asked(Some("https://shop.example"), "listed@example.com").await);
     assert!(asked(Some(PAGE), "page@example.com").await);
     assert!(asked(Some("null"), "null@example.com").await);
+}
+
+async fn sec_126_who_types_a_strangers_code_gets_no_account_of_his<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let sign_up = async |peer: &str, handle: &str, password: &str| {
+        let body = json!({"handle": handle, "password": password});
+        assert_eq!(app.as_app_from(peer, &shop, "signup", body).await.text(), "true");
+        app.clock.advance(time::Duration::minutes(2));
+        app.code_for(handle).await
+    };
+    let complete = async |peer: &str, handle: &str, code: &str, password: Option<&str>| {
+        let mut body = json!({"handle": handle, "code": code});
+        if let Some(password) = password {
+            body["password"] = json!(password);
+        }
+        app.as_app_from(peer, &shop, "completeSignup", body).await
+    };
+    let (stranger, home, way) = ("203.0.113.5", "192.0.2.1", "198.51.100.9");
+    let his = sign_up(stranger, ANA, OTHER_PASSWORD).await;
+    let hers = sign_up(home, ANA, PASSWORD).await;
+    assert_eq!(complete(home, ANA, &his, None).await.error(), (400, 602), "it is not of her sign-up");
+    assert_eq!(complete(home, ANA, &hers, None).await.status, 200);
+    // On the way, where nobody knows whose code it is, the password tells.
+    let bob = "bob@example.com";
+    let his = sign_up(stranger, bob, OTHER_PASSWORD).await;
+    let own = sign_up(home, bob, PASSWORD).await;
+    for code in [&his, &own] {
+        assert_eq!(complete(way, bob, code, None).await.error(), (400, 403));
+    }
+    assert_eq!(complete(way, bob, &his, Some(PASSWORD)).await.error(), (400, 600));
+    assert_eq!(complete(way, bob, &own, Some(PASSWORD)).await.status, 200);
+    // Who is alone completes from anywhere.
+    let code = sign_up(home, "cyd@example.com", PASSWORD).await;
+    assert_eq!(complete(way, "cyd@example.com", &code, None).await.status, 200);
 }
 
 async fn sec_139_wrong_tries_of_a_page_are_not_its_visitors<S: Store>(app: TestApp<S>) {

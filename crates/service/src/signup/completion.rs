@@ -10,6 +10,7 @@ use latchkey_notifiers::{MessageKind, check_html, cleaned};
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
 
+use super::{is_open, is_rival};
 use crate::audit::{Act, Call};
 use crate::caller::find_app_of;
 use crate::codes::{CodeTry, Tried};
@@ -65,6 +66,8 @@ struct FoundAttempt {
     keys: Vec<AppKey>,
     code_try: CodeTry,
     attempt: Signup,
+    /// Whether others have open attempts of the same handle.
+    has_rivals: bool,
 }
 
 impl FoundAttempt {
@@ -91,8 +94,7 @@ impl<S: Store> Service<S> {
         let completed = self.acting(act, Refusal::MissingParameter, |act| async move {
             let (found, source) = (self.find_by_code(call, link).await?, call.source);
             let is_theirs = match found.app.settings.signup_flow {
-                // The code came back to who asked for it, or from their mailbox by hand.
-                SignupFlow::None | SignupFlow::Code => true,
+                SignupFlow::None | SignupFlow::Code => self.check_bearer(&found, password, source).await?,
                 SignupFlow::Link => {
                     self.check_link(&found, password, source).await?.ok_or(Refusal::MissingParameter)?
                 }
@@ -154,6 +156,22 @@ impl<S: Store> Service<S> {
         Ok(Some(true))
     }
 
+    /// Whether whoever brings a code from a mailbox is who asked for it. Where several asked, from elsewhere than here, one
+    /// does not know whose code it is: with the password of another, the account would be theirs.
+    async fn check_bearer(
+        &self,
+        found: &FoundAttempt,
+        password: Option<ClientPassword>,
+        source: Source,
+    ) -> Result<bool, ServiceError> {
+        match password {
+            Some(password) => self.check_attempts_password(found, password, source).await?,
+            None if found.has_rivals && !found.is_own() => return Err(Refusal::MissingParameter.into()),
+            None => {}
+        }
+        Ok(true)
+    }
+
     fn asks_password(&self, app: &App, is_own: bool, source: Source) -> bool {
         match app.settings.link_asks_password {
             LinkAsksPassword::Always => true,
@@ -201,6 +219,7 @@ impl<S: Store> Service<S> {
             return Err(Refusal::SignupOff.into());
         }
         let (service, app_id, now) = (self.clone(), app.id, self.inner.clock.now());
+        let flow = app.settings.signup_flow;
         let code_try = CodeTry {
             app_id,
             purpose: CodePurpose::SignUp,
@@ -216,10 +235,15 @@ impl<S: Store> Service<S> {
             .store
             .transact("signup.try", move |repos| {
                 let attempts = repos.signups().list(app_id, &trying.handle)?;
-                service.find_attempt(repos, &attempts, &trying, now)
+                let found = service.find_attempt(repos, &attempts, (&trying, flow), now)?;
+                let rules = service.inner.settings.codes;
+                Ok::<_, ServiceError>(found.map(|(attempt, _)| {
+                    let has_rivals = attempts.iter().any(|other| is_rival(other, &attempt, &rules, now));
+                    (attempt, has_rivals)
+                }))
             })
             .await??;
-        Ok(FoundAttempt { app, keys, code_try, attempt: found.0 })
+        Ok(FoundAttempt { app, keys, code_try, attempt: found.0, has_rivals: found.1 })
     }
 
     /// Makes the user. `is_theirs` is whether the address is one of theirs: who was let in by a button alone may be a
@@ -231,9 +255,10 @@ impl<S: Store> Service<S> {
         act: Act,
     ) -> Result<SignUpCompleted, ServiceError> {
         let is_own = found.is_own();
-        let FoundAttempt { app, keys, code_try, attempt } = found;
+        let FoundAttempt { app, keys, code_try, attempt, .. } = found;
         let (service, app_id, now) = (self.clone(), app.id, self.inner.clock.now());
         let click_through = self.click_through(app_id, attempt.locale).await?;
+        let flow = app.settings.signup_flow;
         let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
         let metadata = app.settings.metadata.still_settable(&metadata);
         let user = new_user(app_id, handle, (user_id, Some(password), locale, metadata), now);
@@ -247,7 +272,7 @@ impl<S: Store> Service<S> {
             .store
             .transact("signup.complete", move |repos| {
                 let attempts = repos.signups().list(app_id, &code_try.handle)?;
-                let (attempt, code) = service.find_attempt(repos, &attempts, &code_try, now)??;
+                let (attempt, code) = service.find_attempt(repos, &attempts, (&code_try, flow), now)??;
                 // Whoever asked again meanwhile has another password: the tokens are not theirs.
                 if attempt.user_id != user.id {
                     return Err(Refusal::InvalidData.into());
@@ -285,17 +310,25 @@ impl<S: Store> Service<S> {
         self.on_pool((app_id, 1), work).await
     }
 
-    /// The open attempt that this code completes. Tries are counted by [`Service::try_code`].
+    /// The open attempt that this code completes. In flow `code`, where one was begun from the same address, that one alone:
+    /// whoever brings a code takes it for theirs (in flow `link` the page asks for the password). Tries are counted by
+    /// [`Service::try_code`].
     fn find_attempt(
         &self,
         repos: &mut dyn Repositories,
         attempts: &[Signup],
-        code_try: &CodeTry,
+        (code_try, flow): (&CodeTry, SignupFlow),
         now: OffsetDateTime,
     ) -> Result<Result<(Signup, CodeId), Refusal>, ServiceError> {
         // Look-alike handles share a place, but not a mailbox: only what the code was mailed to is proven.
-        let own = attempts.iter().filter(|attempt| attempt.handle == code_try.handle);
-        let subjects = own.map(|attempt| *attempt.id.as_bytes()).collect();
+        let of_handle = || attempts.iter().filter(|attempt| attempt.handle == code_try.handle);
+        let is_own = |attempt: &&Signup| {
+            attempt.source.as_bytes() == code_try.source.as_bytes()
+                && is_open(attempt, &self.inner.settings.codes, now)
+        };
+        let has_own = flow != SignupFlow::Link && of_handle().any(|attempt| is_own(&attempt));
+        let subjects = of_handle().filter(|attempt| !has_own || is_own(attempt));
+        let subjects = subjects.map(|attempt| *attempt.id.as_bytes()).collect();
         let code = match self.try_code(repos, &CodeTry { subjects, ..code_try.clone() }, now)? {
             Tried::Right(code) => code,
             Tried::Used => return Ok(Err(Refusal::HandleTaken)),
