@@ -57,6 +57,12 @@ impl Source {
         SourcePrefix::of(self.address)
     }
 
+    /// The same source, as far as one customer may reach: all of the first 48 bits of an IPv6 address are one.
+    #[must_use]
+    pub fn widened(self) -> Self {
+        self.site().map_or(self, |SourcePrefix(address)| Self { address, ..self })
+    }
+
     /// The first 48 bits of an IPv6 address, which one customer may hold.
     #[must_use]
     pub fn site(self) -> Option<SourcePrefix> {
@@ -133,6 +139,10 @@ mod tests {
         assert_eq!(here.to_canonical_bytes(), bytes("192.0.2.1"));
         let of_page = here.of_page().to_canonical_bytes();
         assert_eq!(of_page, [&bytes("192.0.2.1")[..], &[1]].concat());
+        let widened = |text: &str| Source::at(text.parse().unwrap()).widened();
+        assert_eq!(widened("2001:db8:1:2::7"), widened("2001:db8:1:ffff::"));
+        assert_ne!(widened("2001:db8:1:2::7"), widened("2001:db8:2:2::7"));
+        assert_eq!(here.of_page().widened(), here.of_page());
         let site = |text: &str| Source::at(text.parse().unwrap()).site();
         assert_eq!(site("2001:db8:1:2:3::"), Some(of("2001:db8:1::")));
         assert_eq!(site("::ffff:192.0.2.1"), None);

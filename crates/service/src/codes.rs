@@ -3,12 +3,12 @@
 //! A code belongs to a purpose, a subject (attempt, invitation or user) and the address prefix that asked for
 //! it. Wrong tries are counted before a code is looked at: those of the prefix that asked apart from everybody
 //! else's, and all of a handle's in a day. A code that one person asks for and another uses, such as an invitation's, has
-//! separate tries for each prefix. After many wrong guesses, new codes have eight digits and a budget of their own, so
+//! separate tries for each prefix (IPv6: for each site). After many wrong guesses, new codes have eight digits and a budget of their own, so
 //! exhausting the budget of the six-digit codes does not block the owner's next code.
 
 use latchkey_crypto::digests_match;
 use latchkey_domain::{
-    App, AppId, Code, CodeId, CodeLength, CodePurpose, CodeRules, Handle, KeyedDigest, OutboxMessage,
+    App, AppId, Code, CodeId, CodeLength, CodePurpose, CodeRules, Handle, KeyedDigest, OutboxMessage, Source,
     StoredCode, cost_of_guess, has_passed,
 };
 use latchkey_storage::{QuotaKey, QuotaRepository, Repositories, Store};
@@ -66,6 +66,22 @@ struct Requests {
     known_a_day: QuotaKey,
 }
 
+/// Where a code is asked for, or comes back.
+#[derive(Clone)]
+pub(crate) struct CodeSource {
+    /// Whose the code is.
+    pub(crate) own: KeyedDigest,
+    /// What one customer reaches: its requests and tries are counted together.
+    wide: KeyedDigest,
+}
+
+impl CodeSource {
+    /// A source that is no address.
+    pub(crate) fn only(own: KeyedDigest) -> Self {
+        Self { wide: own.clone(), own }
+    }
+}
+
 /// A code that came back.
 #[derive(Clone)]
 pub(crate) struct CodeTry {
@@ -74,7 +90,7 @@ pub(crate) struct CodeTry {
     pub(crate) handle: Handle,
     pub(crate) subjects: Vec<[u8; 16]>,
     pub(crate) code: Code,
-    pub(crate) source: KeyedDigest,
+    pub(crate) source: CodeSource,
     /// Whether the user is known to log in from there.
     pub(crate) is_known: bool,
 }
@@ -88,11 +104,17 @@ pub(crate) enum Tried {
 }
 
 impl<S: Store> Service<S> {
+    pub(crate) fn code_source(&self, app_id: AppId, source: Source) -> Result<CodeSource, ServiceError> {
+        let (own, wide) =
+            (self.source_digest(app_id, source)?, self.source_digest(app_id, source.widened())?);
+        Ok(CodeSource { own, wide })
+    }
+
     /// Draws a code of six digits for a subject.
     pub(crate) fn draw_code(
         &self,
         subject: &CodeSubject,
-        source: &KeyedDigest,
+        source: &CodeSource,
         life: Duration,
     ) -> Result<NewCode, ServiceError> {
         self.draw(subject, source, (life, CodeLength::Six))
@@ -104,7 +126,7 @@ impl<S: Store> Service<S> {
         &self,
         app: &App,
         (slot, words): (Option<&Slot>, &Worded),
-        (subject, source): (&CodeSubject, &KeyedDigest),
+        (subject, source): (&CodeSubject, &CodeSource),
         life: Duration,
         url: impl Fn(&Code) -> Result<Option<String>, ServiceError>,
     ) -> Result<MailedCode, ServiceError> {
@@ -124,7 +146,7 @@ impl<S: Store> Service<S> {
     fn draw(
         &self,
         subject: &CodeSubject,
-        source: &KeyedDigest,
+        source: &CodeSource,
         (life, length): (Duration, CodeLength),
     ) -> Result<NewCode, ServiceError> {
         let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
@@ -138,11 +160,11 @@ impl<S: Store> Service<S> {
             created_at: now,
             expires_at: now + life,
             consumed_at: None,
-            source: Some(source.clone()),
+            source: Some(source.own.clone()),
             length,
         };
         let (name, handle) = (subject.purpose.name().as_bytes(), subject.handle.key().as_bytes());
-        let per_source: [&[u8]; 3] = [name, handle, source.as_bytes()];
+        let per_source: [&[u8]; 3] = [name, handle, source.wide.as_bytes()];
         let app_id = subject.app_id;
         let requests = match subject.purpose {
             CodePurpose::Phone | CodePurpose::Login => None,
@@ -301,10 +323,10 @@ impl<S: Store> Service<S> {
 
 /// The counter of wrong tries at a code: one for the source that asked, one for all others. A code that may be used from any
 /// address has one counter for each source.
-fn tries_at(code: &StoredCode, source: &KeyedDigest) -> QuotaKey {
-    let is_own = code.source.as_ref().is_some_and(|asked| digests_match(asked, source));
+fn tries_at(code: &StoredCode, source: &CodeSource) -> QuotaKey {
+    let is_own = code.source.as_ref().is_some_and(|asked| digests_match(asked, &source.own));
     let (kind, whose) = match (code.is_for_anywhere(), is_own) {
-        (true, _) => ("code.tries.each", source.as_bytes().as_slice()),
+        (true, _) => ("code.tries.each", source.wide.as_bytes().as_slice()),
         (false, true) => ("code.tries.own", &[][..]),
         (false, false) => ("code.tries.others", &[][..]),
     };
@@ -438,7 +460,10 @@ impl NewCode {
         if let (Some(newest), Some(source)) = (live.first(), &self.stored.source) {
             let is_recent = !has_passed(rules.resend_after, newest.created_at, now);
             // A code whose tries are spent is never kept: it would help nobody.
-            if is_recent && repos.quotas().used(&tries_at(newest, source))? < rules.wrong_tries {
+            if is_recent
+                && repos.quotas().used(&tries_at(newest, &CodeSource::only(source.clone())))?
+                    < rules.wrong_tries
+            {
                 return Ok(false);
             }
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app_of, find_user};
-use crate::codes::{CodeSubject, CodeTry, Tried};
+use crate::codes::{CodeSource, CodeSubject, CodeTry, Tried};
 use crate::limits::Rate;
 use crate::mail::{is_mailable, worded};
 use crate::new_user::{is_reserved, new_user, offered_locale};
@@ -118,7 +118,8 @@ impl<S: Store> Service<S> {
         let subject =
             CodeSubject { app_id: app.id, purpose: CodePurpose::Invite, handle: invite.handle.clone(), id };
         // The invited person comes from somewhere else: the code belongs to the sender, wherever they are.
-        let asked = self.key_ring().digests().digest("invite.sender", &[sender.id.as_bytes()])?;
+        let asked =
+            CodeSource::only(self.key_ring().digests().digest("invite.sender", &[sender.id.as_bytes()])?);
         let slot = self.mail_slot(app.id, &invite.handle).await?;
         let (mail, owner, life) = ((slot.as_ref(), &words), (&subject, &asked), rules.invite_life);
         let new_code = self.mailed_code(&app, mail, owner, life, |_| Ok(None)).await?;
@@ -196,7 +197,7 @@ impl<S: Store> Service<S> {
             handle: handle.clone(),
             subjects: Vec::new(),
             code,
-            source: self.source_digest(app.id, call.source)?,
+            source: self.code_source(app.id, call.source)?,
             is_known: false,
         };
         // The code is looked at before anything that costs or tells something.

@@ -8,7 +8,7 @@ use latchkey_storage::Store;
 
 use crate::audit::Act;
 use crate::caller::gate;
-use crate::codes::{CodeSubject, MailedCode};
+use crate::codes::{CodeSource, CodeSubject, MailedCode};
 use crate::mail::{Slot, is_mailable, worded};
 use crate::new_user::{is_reserved, offered_locale};
 use crate::users::not_sent;
@@ -182,7 +182,9 @@ impl<S: Store> Service<S> {
             handle: invite.handle.clone(),
             id: *invite.id.as_bytes(),
         };
-        let asked = self.key_ring().digests().digest("invite.sender", &[invite.sender_id.as_bytes()])?;
+        let asked = CodeSource::only(
+            self.key_ring().digests().digest("invite.sender", &[invite.sender_id.as_bytes()])?,
+        );
         let slot = self.mail_slot(app.id, &invite.handle).await?;
         let life = self.inner.settings.codes.invite_life;
         let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));

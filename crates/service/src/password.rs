@@ -244,7 +244,7 @@ impl<S: Store> Service<S> {
             handle: user.handle.clone(),
             id: *user.id.as_bytes(),
         };
-        let source = self.source_digest(app.id, call.source)?;
+        let source = self.code_source(app.id, call.source)?;
         let origin = self.origin(app.id, user.id, call.source)?;
         let is_known = origin.is_known(&user);
         let slot = self.mail_slot_for(app.id, &user.handle, is_known.then_some(origin.mark)).await?;
@@ -310,7 +310,7 @@ impl<S: Store> Service<S> {
             handle: user.handle.clone(),
             subjects: vec![*user.id.as_bytes()],
             code,
-            source: self.source_digest(app.id, call.source)?,
+            source: self.code_source(app.id, call.source)?,
             is_known: origin.is_known(&user),
         };
         let (service, trying) = (self.clone(), code_try.clone());

@@ -73,7 +73,7 @@ impl<S: Store> Service<S> {
             handle: user.handle.clone(),
             id: self.phone_subject(user.id, &phone)?,
         };
-        let (rules, source) = (self.inner.settings.codes, self.source_digest(app.id, call.source)?);
+        let (rules, source) = (self.inner.settings.codes, self.code_source(app.id, call.source)?);
         let new_code = self.draw_code(&subject, &source, rules.sms_life)?;
         let slot = if is_own {
             None
@@ -135,7 +135,7 @@ impl<S: Store> Service<S> {
             handle: user.handle.clone(),
             subjects: vec![self.phone_subject(user.id, &given)?],
             code,
-            source: self.source_digest(app.id, call.source)?,
+            source: self.code_source(app.id, call.source)?,
             is_known: origin.is_known(&user),
         };
         let refunds = self.sms_refunds(&app, &given, user.id, SmsPurpose::NewNumber)?;

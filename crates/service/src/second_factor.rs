@@ -98,7 +98,7 @@ impl<S: Store> Service<S> {
                 handle: user.handle.clone(),
                 id: *user.id.as_bytes(),
             };
-            let source = self.source_digest(app.id, call.source)?;
+            let source = self.code_source(app.id, call.source)?;
             let new_code = self.draw_code(&subject, &source, self.inner.settings.codes.sms_life)?;
             slot = self.sms_slot(app, &phone, Some(user.id), SmsPurpose::LogIn).await?;
             let sms = self.code_sms(app, slot.as_ref(), &words, (&phone, &user.handle, &new_code)).await?;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
-use crate::codes::CodeSubject;
+use crate::codes::{CodeSource, CodeSubject};
 use crate::limits::Rate;
 use crate::mail::{Slot, Worded, built_in, is_mailable, worded};
 use crate::new_user::{is_reserved, new_user, offered_locale};
@@ -58,6 +58,7 @@ struct Beginning {
 /// An attempt on its way into the database, with what is mailed for it.
 struct Opening {
     attempt: Signup,
+    source: CodeSource,
     slot: Option<Slot>,
     entry: AuditEntry,
     worded: Worded,
@@ -137,8 +138,8 @@ impl<S: Store> Service<S> {
             let tokens = self.add_user(&found, user, source, act).await?;
             return Ok(SignedUp::User(tokens));
         }
-        let digest = self.source_digest(app.id, source)?;
-        let attempt = self.attempt(app.id, handle, digest, made, now)?;
+        let source = self.code_source(app.id, source)?;
+        let attempt = self.attempt(app.id, handle, source.own.clone(), made, now)?;
         let name = if flow == SignupFlow::Link { TemplateName::SignUpLink } else { TemplateName::SignUp };
         let (app_id, locale) = (app.id, attempt.locale);
         let worded = self
@@ -148,7 +149,7 @@ impl<S: Store> Service<S> {
             .await?;
         let slot = self.mail_slot(app.id, &attempt.handle).await?;
         let entry = self.done(&act)?;
-        self.send_code(app, &found.attempts, Opening { attempt, slot, entry, worded }).await?;
+        self.send_code(app, &found.attempts, Opening { attempt, source, slot, entry, worded }).await?;
         Ok(SignedUp::CodeSent)
     }
 
@@ -276,7 +277,7 @@ impl<S: Store> Service<S> {
     /// Stores an attempt with a new code and its mail. A repeat within a minute keeps the code it has. Where
     /// another source's attempt is open, the code lives shorter and its mail says so.
     async fn send_code(&self, app: &App, known: &[Signup], opening: Opening) -> Result<(), ServiceError> {
-        let Opening { attempt, slot, entry, worded } = opening;
+        let Opening { attempt, source, slot, entry, worded } = opening;
         let (rules, now) = (self.inner.settings.codes, attempt.updated_at);
         let subject = CodeSubject {
             app_id: app.id,
@@ -290,7 +291,7 @@ impl<S: Store> Service<S> {
         if has_rival && let Some(language) = Language::or_english(attempt.locale) {
             worded.note = Some(language.notes.rival_attempt.clone());
         }
-        let (mail, owner) = ((slot.as_ref(), &worded), (&subject, &attempt.source));
+        let (mail, owner) = ((slot.as_ref(), &worded), (&subject, &source));
         let url = |code: &Code| self.confirmation_url(app, &attempt, code).map(Some);
         let new_code = self.mailed_code(app, mail, owner, life, url).await?;
         let is_sent = self

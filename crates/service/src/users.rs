@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::account::{change_read_user, remove_user};
 use crate::audit::Act;
-use crate::codes::CodeSubject;
+use crate::codes::{CodeSource, CodeSubject};
 use crate::context::RACES;
 use crate::mail::{Notice, built_in, is_mailable, worded};
 use crate::new_user::{is_reserved, new_user, offered_locale};
@@ -208,7 +208,7 @@ impl<S: Store> Service<S> {
             id: *id.as_bytes(),
         };
         let slot = self.mail_slot(app.id, &user.handle).await?;
-        let (mail, owner) = ((slot.as_ref(), &words), (&subject, &KeyedDigest::NONE));
+        let (mail, owner) = ((slot.as_ref(), &words), (&subject, &CodeSource::only(KeyedDigest::NONE)));
         let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
         let entry = self.done(act)?;
         let is_sent = self

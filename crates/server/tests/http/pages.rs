@@ -14,6 +14,7 @@ on_every_store!(
     sec_126_who_types_a_strangers_code_gets_no_account_of_his,
     sec_139_wrong_tries_of_a_page_are_not_its_visitors,
     sec_137_many_origins_are_not_many_addresses,
+    sec_137_one_connection_with_ipv6_is_not_many_addresses,
 );
 
 const OTHER_PASSWORD: &str = "e10adc3949ba59abbe56e057f20f883e";
@@ -124,6 +125,32 @@ async fn sec_139_wrong_tries_of_a_page_are_not_its_visitors<S: Store>(app: TestA
     assert_eq!(right.error(), (400, 600), "an unlisted page waits with all who are not known");
     app.clock.advance(time::Duration::days(1));
     assert_eq!(by_page(&app, "https://shop.example", &shop, "login", own.clone()).await.status, 200);
+}
+
+async fn sec_137_one_connection_with_ipv6_is_not_many_addresses<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    let body = json!({"handle": ANA, "password": OTHER_PASSWORD});
+    for number in 0..40 {
+        let peer = format!("2001:db8:1:{number:x}::7");
+        assert_eq!(app.as_app_from(&peer, &shop, "signup", body.clone()).await.text(), "true");
+        app.clock.advance(time::Duration::seconds(10));
+    }
+    let mailed = app.mails().await.len();
+    assert!(mailed <= 10, "{mailed}");
+    let own = json!({"handle": ANA, "password": PASSWORD});
+    app.as_app_from("198.51.100.7", &shop, "signup", own).await;
+    assert_eq!(app.mails().await.len(), mailed + 1, "the owner's code is mailed");
+    // Nor has it many times five tries at a code that comes from anywhere.
+    let inviter = app.user(&shop, "bob@example.com").await;
+    let invite = json!({"handle": "cyd@example.com", "senderUserId": "me"});
+    assert_eq!(app.as_user(&inviter, "invite", invite).await.text(), "true");
+    let code = app.code_for("cyd@example.com").await;
+    let register = |code: &str| json!({"handle": "cyd@example.com", "password": PASSWORD, "code": code});
+    for number in 0..70 {
+        let peer = format!("2001:db8:2:{number:x}::7");
+        app.as_app_from(&peer, &shop, "register", register("12345678")).await;
+    }
+    assert_eq!(app.as_app_from("198.51.100.8", &shop, "register", register(&code)).await.status, 200);
 }
 
 async fn sec_137_many_origins_are_not_many_addresses<S: Store>(app: TestApp<S>) {

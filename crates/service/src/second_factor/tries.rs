@@ -71,7 +71,7 @@ impl<S: Store> Service<S> {
                     handle: user.handle.clone(),
                     subjects: vec![*user.id.as_bytes()],
                     code: code.clone(),
-                    source: self.source_digest(app.id, call.source)?,
+                    source: self.code_source(app.id, call.source)?,
                     is_known: origin.is_known(user),
                 })
             }

@@ -73,7 +73,7 @@ struct FoundAttempt {
 impl FoundAttempt {
     /// Whether the code was brought from where the sign-up came from.
     fn is_own(&self) -> bool {
-        self.attempt.source.as_bytes() == self.code_try.source.as_bytes()
+        self.attempt.source.as_bytes() == self.code_try.source.own.as_bytes()
     }
 }
 
@@ -192,7 +192,7 @@ impl<S: Store> Service<S> {
         let clock = &*self.inner.clock;
         let permit = self.inner.limits.reserve_failure(source, (Some(&attempt.handle), false), clock).await?;
         // Each sign-up has a user id of its own, so one that is begun again begins to count again.
-        let parts = [attempt.user_id.as_bytes().as_slice(), code_try.source.as_bytes()];
+        let parts = [attempt.user_id.as_bytes().as_slice(), code_try.source.own.as_bytes()];
         let counter = self.counter(app.id, "signup.link", &parts, Duration::days(1))?;
         if self.try_attempts_password(app, attempt, password, counter).await? == Verdict::Wrong {
             if permit.fail(clock.now()) {
@@ -226,7 +226,7 @@ impl<S: Store> Service<S> {
             handle: request.handle.clone(),
             subjects: Vec::new(),
             code: request.code,
-            source: self.source_digest(app_id, call.source)?,
+            source: self.code_source(app_id, call.source)?,
             is_known: false,
         };
         let trying = code_try.clone();
@@ -323,7 +323,7 @@ impl<S: Store> Service<S> {
         // Look-alike handles share a place, but not a mailbox: only what the code was mailed to is proven.
         let of_handle = || attempts.iter().filter(|attempt| attempt.handle == code_try.handle);
         let is_own = |attempt: &&Signup| {
-            attempt.source.as_bytes() == code_try.source.as_bytes()
+            attempt.source.as_bytes() == code_try.source.own.as_bytes()
                 && is_open(attempt, &self.inner.settings.codes, now)
         };
         let has_own = flow != SignupFlow::Link && of_handle().any(|attempt| is_own(&attempt));
