@@ -23,15 +23,15 @@ impl Source {
         Self { is_proxys: true, ..Self::at(proxy) }
     }
 
-    /// Web pages that act from this address without speaking for whoever is there. All of them are one source: a client
-    /// that is no browser may say that it is any page.
+    /// Requests from this address that come from untrusted web pages. All such pages count as one source, because a client
+    /// that is not a browser can claim any origin.
     #[must_use]
     pub fn of_page(self) -> Self {
         Self { is_page: true, ..self }
     }
 
-    /// One spelling, fit for digests, of the address prefix: 16 bytes, or 17 where pages act from there. What is remembered
-    /// of a source is remembered under it; limits count by [`Source::prefix`], whoever acts from there.
+    /// The canonical form for digests: the 16 bytes of the address prefix, and one more byte for untrusted web pages. Codes,
+    /// sign-ups and known sources are stored under it. Rate limits use [`Source::prefix`] instead.
     #[must_use]
     pub fn to_canonical_bytes(self) -> Vec<u8> {
         let mut bytes = self.prefix().to_canonical_bytes().to_vec();

@@ -28,12 +28,12 @@ pub fn text_of(html: &str) -> String {
     text_with(html, ' ')
 }
 
-/// The same text for who looks for addresses in it: what is no blank in HTML joins the words before and after it.
+/// The same text for the search for addresses: a reference that HTML does not treat as a space joins the words around it.
 pub(crate) fn shown_text_of(html: &str) -> String {
     text_with(html, 'x')
 }
 
-/// `odd` stands for references to characters that are none, or of which programs make what they like.
+/// `odd` replaces references to control characters and code points that programs decode differently.
 fn text_with(html: &str, odd: char) -> String {
     let mut html = html.replace(MARK, " ");
     for name in MARKS {

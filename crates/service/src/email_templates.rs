@@ -87,9 +87,8 @@ impl<S: Store> Service<S> {
     /// Words a message anew.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a locale that is not offered, a subject that is
-    /// empty, long or more than a line, a reply address that is none, HTML that is nested without end, or more HTML than an
-    /// application may have.
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] if the locale is not offered, the subject is empty, too long or more
+    /// than one line, the reply address is invalid, or the HTML is nested too deeply or exceeds the application's limit.
     pub async fn word_anew(
         &self,
         operator: Operator,

@@ -27,8 +27,8 @@ const UNREAD_TIME: Duration = Duration::from_secs(60);
 /// read.
 const LEAST_READ: usize = 16 * 1024;
 
-/// Open connections per address prefix. Loopback is not counted where no proxy is declared: whoever tries
-/// the server out on his own machine is not a crowd.
+/// Open connections per address prefix. Loopback is not counted unless a proxy is declared, so that trying the server out
+/// on one machine needs no settings.
 #[derive(Clone)]
 pub(crate) struct Connections {
     open: Arc<Mutex<HashMap<SourcePrefix, usize>>>,

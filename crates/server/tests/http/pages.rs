@@ -21,7 +21,7 @@ const OTHER_PASSWORD: &str = "e10adc3949ba59abbe56e057f20f883e";
 const PAGE: &str = "https://evil.example";
 const ANA: &str = "ana@example.com";
 
-/// Posts as a page of this origin does, in the browser of whoever is at the usual address.
+/// Posts as a page of this origin does in a browser at the test's default address.
 async fn by_page<S: Store>(app: &TestApp<S>, origin: &str, shop: &Made, name: &str, body: Value) -> Answer {
     let request = TestRequest::post().uri(&format!("/api/appuser/{name}")).set_json(body);
     app.send(request.insert_header(("app-token", shop.token.as_str())).insert_header(("origin", origin)))

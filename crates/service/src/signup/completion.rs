@@ -151,13 +151,14 @@ impl<S: Store> Service<S> {
             let asks = self.asks_password(&found.app, found.is_own(), source);
             return Ok(if asks { None } else { Some(found.is_own()) });
         };
-        // One that is there is looked at: whoever typed it takes it for the account's.
+        // A password that was sent is always verified: the person expects it to be the account's password.
         self.check_attempts_password(found, password, source).await?;
         Ok(Some(true))
     }
 
-    /// Whether whoever brings a code from a mailbox is who asked for it. Where several asked, from elsewhere than here, one
-    /// does not know whose code it is: with the password of another, the account would be theirs.
+    /// Checks that the code belongs to the person who enters it. If several addresses have open sign-ups for the handle and
+    /// this is not the one that requested the code, the password of the sign-up is required: without it, the account could
+    /// start with a stranger's password.
     async fn check_bearer(
         &self,
         found: &FoundAttempt,
