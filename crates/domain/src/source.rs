@@ -39,6 +39,12 @@ impl Source {
         bytes
     }
 
+    /// Whether an untrusted web page asks.
+    #[must_use]
+    pub fn is_page(self) -> bool {
+        self.is_page
+    }
+
     /// Whether this is the address of a proxy instead of a client.
     #[must_use]
     pub fn is_proxys(self) -> bool {

@@ -103,6 +103,8 @@ impl Default for RateRules {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Who {
     Prefix(SourcePrefix),
+    /// The untrusted web pages at a prefix.
+    Pages(SourcePrefix),
     Site(SourcePrefix),
     User(AppId, UserId),
 }
@@ -226,13 +228,17 @@ impl RateLimits {
             Rate::Write | Rate::NameCheck => &[],
         };
         // The wider one first: where it refuses, nothing is kept of the narrower.
-        let mut limits = Vec::with_capacity(2 * own.len());
+        let mut limits = Vec::with_capacity(3 * own.len());
         for (most, within) in own.iter().copied() {
             if let Some(site) = source.site() {
                 let most = most.saturating_mul(rules.site_share);
                 limits.push((Who::Site(site), RateLimit { most, within }));
             }
             limits.push((Who::Prefix(source.prefix()), RateLimit { most, within }));
+            if source.is_page() {
+                // The other half is left to the visitor of the page.
+                limits.push((Who::Pages(source.prefix()), RateLimit { most: most.div_ceil(2), within }));
+            }
         }
         limits
     }

@@ -1,9 +1,13 @@
 //! Whether a request comes from a web page of others. A page acts from its visitor's address, so for what is known by an
 //! address, pages that are not the server's or listed ones are a source of their own.
 
-use actix_web::http::header::{HeaderMap, HeaderValue, ORIGIN};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use latchkey_domain::Source;
 use reqwest::Url;
+
+/// Which page asks, and for what (Fetch Metadata Request Headers, 2.3 and 2.1). Pages cannot set them.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// The origins (RFC 6454) of pages that speak for their visitors.
 #[derive(Debug, Clone)]
@@ -16,11 +20,18 @@ impl TrustedPages {
     }
 
     /// The source of a request from an address. Browsers send `Origin` with all that a page of another origin asks for
-    /// and that changes something; apps send none.
+    /// and that changes something; apps send none. Images and frames of such a page are asked for without it. Following
+    /// a link, say from a mail, is an act of the visitor.
     pub(crate) fn source(&self, address: Source, headers: &HeaderMap) -> Source {
         let is_trusted =
             |origin: &HeaderValue| self.0.iter().any(|trusted| trusted.as_bytes() == origin.as_bytes());
-        if headers.get_all(ORIGIN).all(is_trusted) { address } else { address.of_page() }
+        let is = |name: &HeaderName, values: &[&str]| {
+            headers.get_all(name).any(|value| values.iter().any(|one| one.as_bytes() == value.as_bytes()))
+        };
+        let is_embedded = !headers.contains_key(ORIGIN)
+            && is(&FETCH_SITE, &["cross-site", "same-site"])
+            && !is(&FETCH_DEST, &["document"]);
+        if !is_embedded && headers.get_all(ORIGIN).all(is_trusted) { address } else { address.of_page() }
     }
 }
 
@@ -67,6 +78,21 @@ mod tests {
             assert_eq!(source(other), address.of_page(), "{other:?}");
         }
         assert_ne!(address.of_page(), address);
+        for (site, destination, is_page) in [
+            ("cross-site", "image", true),
+            ("same-site", "iframe", true),
+            ("cross-site", "empty", true),
+            ("cross-site", "document", false),
+            ("same-origin", "image", false),
+            ("none", "document", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(FETCH_SITE, HeaderValue::from_static(site));
+            headers.insert(FETCH_DEST, HeaderValue::from_static(destination));
+            assert_eq!(pages.source(address, &headers).is_page(), is_page, "{site} {destination}");
+            headers.insert(ORIGIN, HeaderValue::from_static("https://shop.example"));
+            assert!(!pages.source(address, &headers).is_page(), "a listed page asks: {site} {destination}");
+        }
         assert_eq!(address.of_page().prefix(), address.prefix(), "limits by address hold for all of them");
     }
 }

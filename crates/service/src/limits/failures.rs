@@ -12,7 +12,8 @@ use crate::ServiceError;
 
 #[derive(Default)]
 pub(super) struct Sprays {
-    of: HashMap<SourcePrefix, Spray>,
+    /// For each address prefix, and apart from it for untrusted web pages there.
+    of: HashMap<(SourcePrefix, bool), Spray>,
     swept_at: Option<OffsetDateTime>,
 }
 
@@ -113,7 +114,7 @@ impl RateLimits {
         }
         if let Some(handle) = handle {
             let mut sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
-            let spray = sprays.of.entry(source.prefix()).or_default();
+            let spray = sprays.of.entry(sprayed(source)).or_default();
             if spray.would_be(handle, now) > self.rules.sprayed_handles {
                 return Ok(false);
             }
@@ -150,7 +151,7 @@ impl RateLimits {
         }
         if let Some(handle) = handle {
             let mut sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(spray) = sprays.of.get_mut(&source.prefix())
+            if let Some(spray) = sprays.of.get_mut(&sprayed(source))
                 && let Some(at) = spray.held.iter().position(|held| *held == handle)
             {
                 spray.held.swap_remove(at);
@@ -164,7 +165,7 @@ impl RateLimits {
     /// [`ServiceError::TooMany`].
     fn check_spray(&self, source: Source, now: OffsetDateTime) -> Result<(), ServiceError> {
         let sprays = self.sprays.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = sprays.of.get(&source.prefix()).and_then(|spray| spray.paused_until);
+        let until = sprays.of.get(&sprayed(source)).and_then(|spray| spray.paused_until);
         match until.filter(|until| now < *until) {
             // No pause is longer than one, whatever the clock did.
             Some(until) if until - now <= self.rules.spray_pause => {
@@ -186,7 +187,7 @@ impl RateLimits {
             sprays.of.retain(|_, spray| spray.is_live(now) || !spray.held.is_empty());
             sprays.swept_at = Some(now);
         }
-        let spray = sprays.of.entry(source.prefix()).or_default();
+        let spray = sprays.of.entry(sprayed(source)).or_default();
         if spray.is_over(now) {
             spray.handles.clear();
             spray.began = Some(now);
@@ -201,6 +202,11 @@ impl RateLimits {
         }
         is_too_many
     }
+}
+
+/// What the handles of a source are counted under.
+fn sprayed(source: Source) -> (SourcePrefix, bool) {
+    (source.prefix(), source.is_page())
 }
 
 /// Each address or user once, in however many windows it is counted.

@@ -86,6 +86,33 @@ fn sec_016_spellings_share_a_bucket_and_a_site_has_one_too() {
     assert_eq!(taken(&limits, Rate::SignUp, "2001:db8:2::1", 20, at(0)), 10);
 }
 
+#[tokio::test(start_paused = true)]
+async fn sec_139_a_page_leaves_half_of_each_rate_to_its_visitor() {
+    let limits = Arc::new(RateLimits::new(RateRules { sprayed_handles: 3, ..RateRules::default() }));
+    let visitor = source("2001:db8::1");
+    let taken = |rate, from| (0..1_000).filter(|_| limits.take(rate, from, at(0)).is_ok()).count();
+    for (rate, half) in
+        [(Rate::Request, 300), (Rate::SignUp, 5), (Rate::CodeRequest, 5), (Rate::Anonymous, 150)]
+    {
+        assert_eq!((taken(rate, visitor.of_page()), taken(rate, visitor)), (half, half));
+    }
+    let clock = latchkey_domain::ManualClock::at(1_700_000_000);
+    let fail = async |from, name: String| {
+        let handle = Handle::parse(&name).unwrap();
+        let permit = limits.reserve_failure(from, (Some(&handle), false), &clock).await;
+        permit.map(|permit| permit.fail(clock.now()))
+    };
+    for number in 0..10 {
+        let name = format!("handle{}", number.min(2));
+        assert_eq!(fail(visitor.of_page(), name).await.is_ok(), number < 3, "a page may try three handles");
+    }
+    assert!(limits.check_failures(visitor, clock.now()).is_ok());
+    for _ in 0..17 {
+        assert!(fail(visitor, "ana".into()).await.is_ok());
+    }
+    assert!(fail(visitor, "ana".into()).await.is_err(), "twenty in all");
+}
+
 #[test]
 fn refusals_leave_nothing_behind_and_stale_keys_go() {
     let limits = RateLimits::new(RateRules::default());
