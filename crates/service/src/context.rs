@@ -25,13 +25,14 @@ use crate::provider_keys::{KeySetSource, KeySets, ProviderSettings};
 use crate::signing::SigningKeys;
 use crate::sms::SmsLimits;
 use crate::turns::Turns;
-use crate::{Operator, ServiceError};
+use crate::{Operator, Reader, ServiceError};
 
 /// How often a change may lose its race before it is given up.
 pub(crate) const RACES: usize = 8;
 
-/// How many long reads of one application go on at once.
+/// How many long reads of one application go on at once, and how many of one reader there.
 const READS_AT_ONCE: u32 = 2;
+const READS_OF_ONE: u32 = 1;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -178,6 +179,8 @@ pub(crate) struct Inner<S> {
     pub(crate) in_flight: Turns<(AppId, UserId)>,
     /// Applications of which much is being read.
     pub(crate) reads: Turns<AppId>,
+    /// Those who read, and in which application.
+    pub(crate) readers: Turns<(AppId, Reader)>,
     pub(crate) outside: Outside,
     pub(crate) key_sets: KeySets,
     pub(crate) totals: Totals,
@@ -195,12 +198,18 @@ impl<S: Store> Service<S> {
     }
 
     /// Waits for a turn to read much of an application, and keeps it until the permit is dropped. There are fewer of them
-    /// than a pool has connections, so that one application's pages, searches and exports leave the others theirs.
+    /// than a pool has connections, so that one application's pages, searches and exports leave the others theirs. A
+    /// reader's requests wait for each other first, so that one server secret leaves the others of its application a turn.
     ///
     /// # Errors
     /// [`ServiceError::Busy`].
-    pub(crate) async fn turn_to_read(&self, app_id: AppId) -> Result<OwnedSemaphorePermit, ServiceError> {
-        self.inner.reads.enter_soon(app_id, READS_AT_ONCE).await
+    pub(crate) async fn turn_to_read(
+        &self,
+        reader: Reader,
+        app_id: AppId,
+    ) -> Result<[OwnedSemaphorePermit; 2], ServiceError> {
+        let own = self.inner.readers.enter_soon((app_id, reader), READS_OF_ONE).await?;
+        Ok([own, self.inner.reads.enter_soon(app_id, READS_AT_ONCE).await?])
     }
 
     /// Wires the use cases.
@@ -223,6 +232,7 @@ impl<S: Store> Service<S> {
                 workers: Workers::default(),
                 in_flight: Turns::default(),
                 reads: Turns::default(),
+                readers: Turns::default(),
                 outside: parts.outside,
                 key_sets: KeySets::default(),
                 totals: Totals::default(),

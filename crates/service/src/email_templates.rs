@@ -6,7 +6,7 @@ use latchkey_storage::Store;
 use time::OffsetDateTime;
 
 use crate::audit::Act;
-use crate::{Operator, Refusal, Service, ServiceError};
+use crate::{Operator, Reader, Refusal, Service, ServiceError};
 
 /// Longer subjects are cut by mail programs anyway.
 const LONGEST_SUBJECT: usize = 200;
@@ -67,10 +67,11 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`].
     pub async fn email_templates(
         &self,
+        reader: Reader,
         id: AppId,
         locale: Locale,
     ) -> Result<Vec<EmailTemplate>, ServiceError> {
-        let _turn = self.turn_to_read(id).await?;
+        let _turn = self.turn_to_read(reader, id).await?;
         self.inner
             .store
             .read("templates.list", move |readers| {

@@ -9,7 +9,7 @@ use latchkey_domain::{AppId, AuditFilter, Invite, Signup, User, search_key};
 use latchkey_storage::{Listing, PageStart, Position, Readers, ScanBounds, Store};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Refusal, Service, ServiceError};
+use crate::{Reader, Refusal, Service, ServiceError};
 
 /// The most members of a page.
 pub const MOST_ON_A_PAGE: u32 = 200;
@@ -191,13 +191,14 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`].
     pub async fn list<T: Member>(
         &self,
+        reader: Reader,
         app_id: AppId,
         page: Page,
         without_anonymous: bool,
     ) -> Result<Listed<T>, ServiceError> {
         let now = self.inner.clock.now();
         let key = (app_id, CountedList::Members(T::KIND));
-        let _turn = self.turn_to_read(app_id).await?;
+        let _turn = self.turn_to_read(reader, app_id).await?;
         let kept = self.inner.totals.get(&key, now);
         let (items, counted) = self
             .inner
@@ -227,6 +228,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`].
     pub async fn search<T: Member>(
         &self,
+        reader: Reader,
         app_id: AppId,
         text: &str,
         without_anonymous: bool,
@@ -234,7 +236,7 @@ impl<S: Store> Service<S> {
         let key = search_key(text);
         let most = u32::try_from(MOST_FOUND).unwrap_or(u32::MAX).saturating_add(1);
         let beginning = key.clone();
-        let _turn = self.turn_to_read(app_id).await?;
+        let _turn = self.turn_to_read(reader, app_id).await?;
         let mut items: Vec<T> = self
             .inner
             .store

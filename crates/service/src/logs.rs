@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::audit::Act;
 use crate::listing::CountedList;
 use crate::payload::{MailPayload, SmsPayload, payload_of};
-use crate::{Operator, Refusal, Service, ServiceError};
+use crate::{Operator, Reader, Refusal, Service, ServiceError};
 
 /// The most days of statistics at once.
 pub const MOST_DAYS: i64 = 366;
@@ -48,6 +48,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`].
     pub async fn search_log(
         &self,
+        reader: Reader,
         app_id: AppId,
         filter: AuditFilter,
         start: AuditStart,
@@ -55,7 +56,7 @@ impl<S: Store> Service<S> {
     ) -> Result<(Vec<AuditEntry>, u64), ServiceError> {
         let now = self.inner.clock.now();
         let key = (app_id, CountedList::Log(filter.clone()));
-        let _turn = self.turn_to_read(app_id).await?;
+        let _turn = self.turn_to_read(reader, app_id).await?;
         let kept = self.inner.totals.get(&key, now);
         let (entries, counted) = self
             .inner
@@ -82,13 +83,14 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`].
     pub async fn next_of_log(
         &self,
+        reader: Reader,
         app_id: AppId,
         filter: AuditFilter,
         after: Option<AuditId>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, ServiceError> {
         let start = after.map_or(AuditStart::Skip(0), AuditStart::After);
-        let _turn = self.turn_to_read(app_id).await?;
+        let _turn = self.turn_to_read(reader, app_id).await?;
         self.inner
             .store
             .read("log.next", move |readers| {
@@ -123,6 +125,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for too many days.
     pub async fn statistics(
         &self,
+        reader: Reader,
         app_id: AppId,
         (first, last): (i64, i64),
     ) -> Result<Vec<(i64, Vec<UsageDay>)>, ServiceError> {
@@ -132,7 +135,7 @@ impl<S: Store> Service<S> {
         }
         let today = day_of(self.inner.clock.now());
         let kept = i64::from(self.inner.settings.audit_days);
-        let _turn = self.turn_to_read(app_id).await?;
+        let _turn = self.turn_to_read(reader, app_id).await?;
         self.inner
             .store
             .read("log.statistics", move |readers| {

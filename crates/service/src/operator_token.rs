@@ -19,6 +19,10 @@ pub struct Operator {
     token: Option<(TokenId, OffsetDateTime)>,
 }
 
+/// A server secret, or the command line, that reads much of an application. Each waits for its own reads first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reader(Option<TokenId>);
+
 impl Operator {
     /// Whoever may run commands on the server's machine: everything is theirs.
     #[must_use]
@@ -30,6 +34,12 @@ impl Operator {
             only_app: None,
             token: None,
         }
+    }
+
+    /// Who reads, as far as taking turns goes.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader(self.token.map(|(id, _)| id))
     }
 
     /// Whether something that needs this scope is open.

@@ -143,6 +143,12 @@ impl<S> InterleavingStore<S> {
     fn take(&self, unit: &'static str, is_at: impl Fn(Option<usize>) -> bool) -> Option<Pause> {
         self.lock().take_if(|pause| pause.unit == unit && is_at(pause.access))
     }
+
+    async fn pause_before(&self, unit: &'static str) {
+        if let Some(pause) = self.take(unit, |access| access.is_none()) {
+            let _ = tokio::task::spawn_blocking(move || pause.wait()).await;
+        }
+    }
 }
 
 impl<S: Store> Store for InterleavingStore<S> {
@@ -152,9 +158,7 @@ impl<S: Store> Store for InterleavingStore<S> {
         E: From<StorageError> + Send + 'static,
         F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
     {
-        if let Some(pause) = self.take(name, |access| access.is_none()) {
-            let _ = tokio::task::spawn_blocking(move || pause.wait()).await;
-        }
+        self.pause_before(name).await;
         let watching = self.clone();
         let result = self.store.transact(name, move |repositories| {
             let mut watched = Watched { repositories, accesses: 0, store: &watching, unit: name };
@@ -172,6 +176,7 @@ impl<S: Store> Store for InterleavingStore<S> {
         E: From<StorageError> + Send + 'static,
         F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
     {
+        self.pause_before(name).await;
         self.store.read(name, work).await
     }
 }

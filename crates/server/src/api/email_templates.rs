@@ -7,7 +7,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, Locale, TemplateName};
-use latchkey_service::{NewWords, ServiceError};
+use latchkey_service::{NewWords, Reader, ServiceError};
 use latchkey_storage::Store;
 use serde_json::Value;
 
@@ -22,10 +22,10 @@ pub(crate) async fn email_templates<S: Store>(
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let (operator, id) = operator_and_app(&state, caller, &query).await?;
     let service = state.service.clone();
     let view = run(Family::Admin, async move { service.find_app(id).await }).await?;
-    Ok(Messages::of(state, id, view.app.settings.locales).answer(String::new(), ""))
+    Ok(Messages::of(state, (operator.reader(), id), view.app.settings.locales).answer(String::new(), ""))
 }
 
 pub(crate) async fn update_email_template<S: Store>(
@@ -62,6 +62,7 @@ pub(crate) async fn set_locales<S: Store>(
     fields: Fields,
 ) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let reader = operator.reader();
     let sent = fields.list("locales").map_err(ApiError::admin)?;
     let locales = sent.iter().map(|item| {
         let text = item.as_str().ok_or_else(|| WrongField::of("locales"))?;
@@ -76,13 +77,14 @@ pub(crate) async fn set_locales<S: Store>(
     let head = dto::value(&head).to_string();
     // The messages take the place of the last member's value.
     let head = head.strip_suffix("null}").unwrap_or_default().to_owned();
-    Ok(Messages::of(state, id, locales).answer(head, "}"))
+    Ok(Messages::of(state, (reader, id), locales).answer(head, "}"))
 }
 
 /// All messages of an application, read and sent by locale: as a whole they would be as long as developers like, in memory
 /// for every client that takes its time.
 struct Messages<S> {
     state: Data<AppState<S>>,
+    reader: Reader,
     id: AppId,
     left: VecDeque<Locale>,
     /// What is sent before the next locale: at the end none.
@@ -91,8 +93,8 @@ struct Messages<S> {
 }
 
 impl<S: Store> Messages<S> {
-    fn of(state: Data<AppState<S>>, id: AppId, locales: Vec<Locale>) -> Self {
-        Self { state, id, left: locales.into(), before: None, end: "" }
+    fn of(state: Data<AppState<S>>, (reader, id): (Reader, AppId), locales: Vec<Locale>) -> Self {
+        Self { state, reader, id, left: locales.into(), before: None, end: "" }
     }
 
     /// An object with a member for each locale, between `start` and `end`.
@@ -110,8 +112,8 @@ impl<S: Store> Messages<S> {
         let Some(locale) = self.left.pop_front() else {
             return Some((Ok(Bytes::from(text + "}" + self.end)), self));
         };
-        let (service, id) = (self.state.service.clone(), self.id);
-        match run(Family::Admin, async move { service.email_templates(id, locale).await }).await {
+        let (service, reader, id) = (self.state.service.clone(), self.reader, self.id);
+        match run(Family::Admin, async move { service.email_templates(reader, id, locale).await }).await {
             Ok(templates) => {
                 let messages = Value::Array(templates.iter().map(template_json).collect());
                 text += &format!("\"{}\":{messages}", locale.as_str());

@@ -7,7 +7,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of};
-use latchkey_service::{MOST_ON_A_PAGE, MOST_SKIPPED, Operator, Refusal, ServiceError};
+use latchkey_service::{MOST_ON_A_PAGE, MOST_SKIPPED, Operator, Reader, Refusal, ServiceError};
 use latchkey_storage::{AuditStart, Store};
 use serde_json::Value;
 use time::format_description::well_known::{Iso8601, Rfc3339};
@@ -34,12 +34,16 @@ pub(crate) async fn logs<S: Store>(
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (_, id) = operator_and_log(&state, caller, &query).await?;
+    let (operator, id) = operator_and_log(&state, caller, &query).await?;
     let filter = filter_of(&query).map_err(ApiError::admin)?;
     let (start, limit) = page_of_log(&query).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let (entries, total) =
-        run(Family::Admin, async move { service.search_log(id, filter, start, limit).await }).await?;
+        run(
+            Family::Admin,
+            async move { service.search_log(operator.reader(), id, filter, start, limit).await },
+        )
+        .await?;
     let is_full = entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = entries.last().filter(|_| is_full).map(|last| last.id.to_string());
     let logs = entries.iter().map(entry_json).collect();
@@ -140,13 +144,13 @@ pub(crate) async fn export<S: Store>(
         Some("jsonl") => LogFormat::JsonLines,
         Some(_) => return Err(ApiError::admin(ServiceError::invalid("format is one of csv, jsonl"))),
     };
-    let service = state.service.clone();
+    let (service, reader) = (state.service.clone(), operator.reader());
     run(Family::Admin, async move { service.note_log_export(operator, id).await }).await?;
     let (content_type, name) = match format {
         LogFormat::Csv => ("text/csv; charset=utf-8", "logs.csv"),
         LogFormat::JsonLines => ("application/jsonl; charset=utf-8", "logs.jsonl"),
     };
-    let export = LogExport { state, id, filter, format, after: None, first: true, is_done: false };
+    let export = LogExport { state, reader, id, filter, format, after: None, first: true, is_done: false };
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, content_type))
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -162,6 +166,7 @@ enum LogFormat {
 
 struct LogExport<S> {
     state: Data<AppState<S>>,
+    reader: Reader,
     id: AppId,
     filter: AuditFilter,
     format: LogFormat,
@@ -189,9 +194,9 @@ impl<S: Store> LogExport<S> {
         if self.is_done {
             return None;
         }
-        let (service, id, filter, after) =
-            (self.state.service.clone(), self.id, self.filter.clone(), self.after);
-        let reading = async move { service.next_of_log(id, filter, after, EXPORTED_AT_ONCE).await };
+        let (service, reader, id) = (self.state.service.clone(), self.reader, self.id);
+        let (filter, after) = (self.filter.clone(), self.after);
+        let reading = async move { service.next_of_log(reader, id, filter, after, EXPORTED_AT_ONCE).await };
         let entries = match run(Family::Admin, reading).await {
             Ok(entries) => entries,
             Err(error) => {
@@ -235,14 +240,16 @@ pub(crate) async fn statistics<S: Store>(
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let (operator, id) = operator_and_app(&state, caller, &query).await?;
     let service = state.service.clone();
     let today = day_of(service.now());
     let day =
         |name| -> Result<Option<i64>, ServiceError> { Ok(moment(&query, name, Duration::ZERO)?.map(day_of)) };
     let last = day("toDate").map_err(ApiError::admin)?.unwrap_or(today);
     let first = day("fromDate").map_err(ApiError::admin)?.unwrap_or(last - USUAL_DAYS + 1);
-    let days = run(Family::Admin, async move { service.statistics(id, (first, last)).await }).await?;
+    let days =
+        run(Family::Admin, async move { service.statistics(operator.reader(), id, (first, last)).await })
+            .await?;
     let mut answer = Statistics { days: Vec::new(), totals: BTreeMap::new() };
     for (day, usage) in days {
         let mut numbers = BTreeMap::new();

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{AppId, Handle, Invite, MetadataPath, Signup, User, UserStatus};
-use latchkey_service::{AddUser, Listed, Member, NewPassword, Refusal, ServiceError};
+use latchkey_service::{AddUser, Listed, Member, NewPassword, Reader, Refusal, ServiceError};
 use latchkey_storage::Store;
 use serde_json::{Map, Value};
 
@@ -22,7 +22,8 @@ pub(crate) async fn stat<S: Store>(
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let (operator, id) = operator_and_app(&state, caller, &query).await?;
+    let reader = operator.reader();
     let target = query.owned("target").map_err(ApiError::admin)?;
     let (mut body, mut next, mut total) = (Stat::default(), None, 0);
     let is_wanted = |name: &str| target.as_deref().is_none_or(|target| target == name);
@@ -32,19 +33,19 @@ pub(crate) async fn stat<S: Store>(
     let query = if target.is_some() { query } else { Fields::default() };
     if is_wanted("users") {
         let hide = query.is_true("hideAnonUser");
-        let listed = list::<S, User>(&state, id, &query, hide).await?;
+        let listed = list::<S, User>(&state, (reader, id), &query, hide).await?;
         body.users = Some(listed.items.iter().map(user_json).collect());
         (body.total_user, body.total_anon_user) = (Some(listed.total), Some(listed.anonymous));
         (next, total) = (listed.next, listed.total);
     }
     if is_wanted("invites") {
-        let listed = list::<S, Invite>(&state, id, &query, false).await?;
+        let listed = list::<S, Invite>(&state, (reader, id), &query, false).await?;
         body.invites = Some(listed.items.iter().map(invite_json).collect());
         body.total_invite = Some(listed.total);
         (next, total) = (listed.next, listed.total);
     }
     if is_wanted("signups") {
-        let listed = list::<S, Signup>(&state, id, &query, false).await?;
+        let listed = list::<S, Signup>(&state, (reader, id), &query, false).await?;
         body.signups = Some(listed.items.iter().map(signup_json).collect());
         body.total_signup = Some(listed.total);
         (next, total) = (listed.next, listed.total);
@@ -55,13 +56,13 @@ pub(crate) async fn stat<S: Store>(
 
 async fn list<S: Store, T: Member>(
     state: &AppState<S>,
-    id: AppId,
+    (reader, id): (Reader, AppId),
     query: &Fields,
     without_anonymous: bool,
 ) -> Result<Listed<T>, ApiError> {
     let page = page_of(query, STAT_PAGE, STAT_PAGE).map_err(ApiError::admin)?;
     let service = state.service.clone();
-    run(Family::Admin, async move { service.list(id, page, without_anonymous).await }).await
+    run(Family::Admin, async move { service.list(reader, id, page, without_anonymous).await }).await
 }
 
 pub(crate) async fn search_users<S: Store>(
@@ -80,11 +81,12 @@ pub(super) async fn search<S: Store, T: Member>(
     render: fn(&T) -> Value,
 ) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let (operator, id) = operator_and_app(&state, caller, &query).await?;
+    let reader = operator.reader();
     let text = query.required("value").map_err(ApiError::admin)?.to_owned();
     let hide = query.is_true("hideAnonUser");
     let service = state.service.clone();
-    let found = run(Family::Admin, async move { service.search::<T>(id, &text, hide).await }).await?;
+    let found = run(Family::Admin, async move { service.search::<T>(reader, id, &text, hide).await }).await?;
     let answer = json(&found.items.iter().map(render).collect::<Vec<_>>());
     let total = u64::try_from(found.items.len()).unwrap_or(u64::MAX);
     let mut answer = paged(answer, total, None);

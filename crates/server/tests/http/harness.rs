@@ -142,7 +142,7 @@ impl<S: Store> TestApp<S> {
             settings: checked.service_settings(&settings, settings.server.public_url.clone()),
         });
         let secret = service
-            .mint_operator_token(Operator::command_line(), everything())
+            .mint_operator_token(Operator::command_line(), operator_token("test", Scopes::everything()))
             .await
             .map(|minted| minted.secret)
             .unwrap_or_default();
@@ -218,6 +218,15 @@ impl<S: Store> TestApp<S> {
     /// Posts to the user API with an access token.
     pub(crate) async fn as_user(&self, access: &str, name: &str, body: Value) -> Answer {
         self.post(&format!("/api/appuser/{name}"), ("access-token", access), body).await
+    }
+
+    /// A server secret with these scopes, good for a year.
+    pub(crate) async fn operator_secret(&self, name: &str, scopes: &str) -> String {
+        let wanted = NewOperatorToken {
+            life: time::Duration::days(365),
+            ..operator_token(name, Scopes::parse(scopes).unwrap())
+        };
+        self.service.mint_operator_token(Operator::command_line(), wanted).await.unwrap().secret
     }
 
     /// Posts to the administration API.
@@ -355,11 +364,11 @@ impl<S: Store> TestApp<S> {
     }
 }
 
-fn everything() -> NewOperatorToken {
+fn operator_token(name: &str, scopes: Scopes) -> NewOperatorToken {
     NewOperatorToken {
-        name: TokenName::parse("test").unwrap(),
+        name: TokenName::parse(name).unwrap(),
         life: time::Duration::days(90),
-        scopes: Scopes::everything(),
+        scopes,
         only_app: None,
     }
 }

@@ -1,7 +1,7 @@
 //! The log, its export, statistics, and messages that have not left.
 
-use latchkey_domain::{AuditEntry, AuditId, Preset, Scopes, TokenName};
-use latchkey_service::{NewOperatorToken, Operator, ServiceError};
+use latchkey_domain::{AuditEntry, AuditId, Preset};
+use latchkey_service::ServiceError;
 use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
@@ -51,6 +51,30 @@ async fn sec_090_a_long_log_is_not_counted_at_each_page() {
     assert_eq!(total("&type=user").await, 0, "another filter is another list");
     app.clock.advance(Duration::seconds(61));
     assert_eq!(total("").await, many + 1);
+}
+
+#[actix_web::test]
+async fn sec_090_a_server_secret_leaves_others_of_its_application_a_turn() {
+    let database = latchkey_test_support::TestDatabase::sqlite();
+    let app = TestApp::over(latchkey_test_support::InterleavingStore::new(database.store())).await;
+    let shop = app.app("Shop").await;
+    let other = app.operator_secret("other", "read").await;
+    let search = format!("searchUser?appId={}&value=a", shop.id);
+    let mut first = app.store.pause("listing.beginning", None);
+    let searches = async {
+        futures_util::future::join(app.admin_get(&search), app.admin_get(&search)).await;
+    };
+    let others = async {
+        assert!(first.reached().await);
+        // The second search of the same secret waits although the application has two turns.
+        let mut second = app.store.pause("listing.beginning", None);
+        let reached = tokio::time::timeout(std::time::Duration::from_millis(300), second.reached()).await;
+        assert!(reached.is_err());
+        let path = format!("/api/app/logs?appId={}", shop.id);
+        assert_eq!(app.get(&path, ("server-secret", &other)).await.status, 200);
+        drop((first, second));
+    };
+    futures_util::future::join(searches, others).await;
 }
 
 async fn the_log_is_filtered_and_paged<S: Store>(app: TestApp<S>) {
@@ -158,13 +182,7 @@ async fn the_log_leaves_as_csv_and_json_lines<S: Store>(app: TestApp<S>) {
 async fn days_are_counted_and_stay_when_the_log_goes<S: Store>(app: TestApp<S>) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
-    let long = NewOperatorToken {
-        name: TokenName::parse("long").unwrap(),
-        life: Duration::days(365),
-        scopes: Scopes::parse("read").unwrap(),
-        only_app: None,
-    };
-    let secret = app.service.mint_operator_token(Operator::command_line(), long).await.unwrap().secret;
+    let secret = app.operator_secret("long", "read").await;
     let statistics = async |query: &str| {
         app.get(&format!("/api/app/statistics?appId={}{query}", shop.id), ("server-secret", &secret)).await
     };

@@ -11,7 +11,7 @@ use super::records::{invite_record, template_record};
 use super::secret_form::SecretForm;
 use crate::audit::Act;
 use crate::listing::Member;
-use crate::{Operator, Refusal, Service, ServiceError};
+use crate::{Operator, Reader, Refusal, Service, ServiceError};
 
 /// How many members are read at once.
 const AT_ONCE: u32 = 500;
@@ -19,6 +19,7 @@ const AT_ONCE: u32 = 500;
 /// An export under way.
 #[derive(Debug, Clone)]
 pub struct Export {
+    reader: Reader,
     app_id: AppId,
     secrets: SecretForm,
     stage: Stage,
@@ -75,6 +76,7 @@ impl<S: Store> Service<S> {
             SecretForm::Clear => Some("with secrets, in clear".to_owned()),
         };
         let entry = self.done(&act)?;
+        let reader = operator.reader();
         self.inner
             .store
             .transact("export.begin", move |repos| {
@@ -82,7 +84,7 @@ impl<S: Store> Service<S> {
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
             .await?;
-        Ok(Export { app_id, secrets, stage: Stage::Head })
+        Ok(Export { reader, app_id, secrets, stage: Stage::Head })
     }
 
     /// The next records of an export; none at its end.
@@ -95,22 +97,22 @@ impl<S: Store> Service<S> {
             let records = match export.stage.clone() {
                 Stage::Head => {
                     export.stage = Stage::Users(PageStart::Skip(0));
-                    self.head_records(export.app_id, &secrets).await?
+                    self.head_records(export, &secrets).await?
                 }
                 Stage::Users(start) => {
-                    let (users, next) = self.members::<User>(export.app_id, start).await?;
+                    let (users, next) = self.members::<User>(export, start).await?;
                     export.stage = next.map_or(Stage::Signups(PageStart::Skip(0)), Stage::Users);
                     let records = users.iter().map(|user| self.user_record(user, &secrets).map(Record::User));
                     records.collect::<Result<_, _>>()?
                 }
                 Stage::Signups(start) => {
-                    let (signups, next) = self.members::<Signup>(export.app_id, start).await?;
+                    let (signups, next) = self.members::<Signup>(export, start).await?;
                     export.stage = next.map_or(Stage::Invites(PageStart::Skip(0)), Stage::Signups);
                     let records = signups.iter().map(|signup| self.signup_record(signup).map(Record::Signup));
                     records.collect::<Result<_, _>>()?
                 }
                 Stage::Invites(start) => {
-                    let (invites, next) = self.members::<Invite>(export.app_id, start).await?;
+                    let (invites, next) = self.members::<Invite>(export, start).await?;
                     export.stage = next.map_or(Stage::Done, Stage::Invites);
                     invites.iter().map(|invite| Record::Invite(invite_record(invite))).collect()
                 }
@@ -122,9 +124,10 @@ impl<S: Store> Service<S> {
         }
     }
 
-    async fn head_records(&self, app_id: AppId, secrets: &SecretForm) -> Result<Vec<Record>, ServiceError> {
+    async fn head_records(&self, export: &Export, secrets: &SecretForm) -> Result<Vec<Record>, ServiceError> {
+        let app_id = export.app_id;
         let (app, keys) = self.app_with_keys(app_id).await?;
-        let _turn = self.turn_to_read(app_id).await?;
+        let _turn = self.turn_to_read(export.reader, app_id).await?;
         let templates = self.inner.store.read("export.templates", move |readers| {
             readers.email_templates().list(app_id).map_err(ServiceError::from)
         });
@@ -140,10 +143,11 @@ impl<S: Store> Service<S> {
 
     async fn members<T: Member>(
         &self,
-        app_id: AppId,
+        export: &Export,
         start: PageStart,
     ) -> Result<(Vec<T>, Option<PageStart>), ServiceError> {
-        let _turn = self.turn_to_read(app_id).await?;
+        let app_id = export.app_id;
+        let _turn = self.turn_to_read(export.reader, app_id).await?;
         let members = self
             .inner
             .store
