@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
-use latchkey_domain::SourcePrefix;
+use latchkey_domain::{Source, SourcePrefix};
 use latchkey_service::RateLimits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -27,20 +27,30 @@ const UNREAD_TIME: Duration = Duration::from_secs(60);
 /// read.
 const LEAST_READ: usize = 16 * 1024;
 
-/// Open connections per address prefix. Loopback is not counted unless a proxy is declared, so that trying the server out
+/// How many times as many connections as a prefix the /48 around an IPv6 prefix may hold.
+const SITE_SHARE: usize = 10;
+
+/// Open connections per address prefix, and per /48. Loopback is not counted unless a proxy is declared, so that trying the server out
 /// on one machine needs no settings.
 #[derive(Clone)]
 pub(crate) struct Connections {
-    open: Arc<Mutex<HashMap<SourcePrefix, usize>>>,
+    open: Arc<Mutex<HashMap<Holder, usize>>>,
     most: usize,
     rates: Option<Arc<RateLimits>>,
     proxies: TrustedProxies,
 }
 
-/// A connection's place among those of its prefix, given back when it closes.
+/// What connections are counted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Holder {
+    Prefix(SourcePrefix),
+    Site(SourcePrefix),
+}
+
+/// A connection's place among those of its prefix and its site, given back when it closes.
 pub(crate) struct Seat {
     connections: Connections,
-    prefix: SourcePrefix,
+    holders: Vec<Holder>,
     is_granted: bool,
 }
 
@@ -59,27 +69,40 @@ impl Connections {
 
     /// Counts a connection. One above the bound hears so at its first request; twice the bound is refused at once.
     pub(crate) fn take_seat(&self, peer: IpAddr) -> Option<Seat> {
-        let prefix = SourcePrefix::of(peer);
+        let source = Source::at(peer);
+        let site = source.site().map(|site| (Holder::Site(site), self.most.saturating_mul(SITE_SHARE)));
+        let bounds: Vec<_> = site.into_iter().chain([(Holder::Prefix(source.prefix()), self.most)]).collect();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // A declared proxy bounds its clients itself: all of them come from its address.
         let is_exempt =
             (self.exempts_loopback() && peer.to_canonical().is_loopback()) || self.proxies.contains(peer);
-        let others = open.get(&prefix).copied().unwrap_or_default();
-        if !is_exempt && others >= self.most.saturating_mul(2) {
+        let is_below = |times: usize| {
+            let is_below = |(holder, most): &(Holder, usize)| {
+                open.get(holder).copied().unwrap_or_default() < most.saturating_mul(times)
+            };
+            is_exempt || bounds.iter().all(is_below)
+        };
+        let (is_granted, is_taken) = (is_below(1), is_below(2));
+        if !is_taken {
             return None;
         }
-        open.insert(prefix, others + 1);
-        Some(Seat { connections: self.clone(), prefix, is_granted: is_exempt || others < self.most })
+        let holders: Vec<_> = bounds.into_iter().map(|(holder, _)| holder).collect();
+        for holder in &holders {
+            *open.entry(*holder).or_default() += 1;
+        }
+        Some(Seat { connections: self.clone(), holders, is_granted })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.prefix) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.prefix);
+        for holder in &self.holders {
+            if let Some(count) = open.get_mut(holder) {
+                *count -= 1;
+                if *count == 0 {
+                    open.remove(holder);
+                }
             }
         }
     }
@@ -401,6 +424,13 @@ mod tests {
         assert_eq!(is_granted(&connections.take_seat("192.0.2.2".parse().unwrap())), Some(true));
         seats.drain(..3);
         assert_eq!(is_granted(&connections.take_seat(address)), Some(true));
+        drop(seats);
+        assert!(connections.open.lock().unwrap().is_empty());
+        let site = |subnet: u32| format!("2001:db8:1:{subnet:x}::1").parse().unwrap();
+        let seats: Vec<_> = (0..50).map(|subnet| connections.take_seat(site(subnet))).collect();
+        let granted = |wanted| seats.iter().filter(|seat| is_granted(seat) == wanted).count();
+        assert_eq!((granted(Some(true)), granted(Some(false)), granted(None)), (20, 20, 10));
+        assert_eq!(is_granted(&connections.take_seat("2001:db8:2::1".parse().unwrap())), Some(true));
         drop(seats);
         assert!(connections.open.lock().unwrap().is_empty());
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();

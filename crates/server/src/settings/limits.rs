@@ -22,7 +22,7 @@ pub struct LimitSettings {
     pub request_seconds: u64,
     /// Seconds that an idle connection stays open.
     pub idle_seconds: u64,
-    /// Connections from one address (IPv6: one /64).
+    /// Connections from one address (IPv6: one /64; ten times as many from one /48).
     pub connections_per_address: usize,
     /// Hours that a sign-up code is good.
     pub signup_code_hours: u32,

@@ -94,8 +94,9 @@ type AppParts = (App, Option<String>, Option<String>);
 
 /// An application from its record: without accounts, which are sealed for it later.
 pub(super) fn app_of(record: &AppRecord, id: AppId) -> Result<AppParts, String> {
-    let settings = settings_from_json(record.settings.clone())
-        .map_err(|_| "the settings are none of this version".to_owned())?;
+    let settings = settings_from_json(record.settings.clone()).map_err(|_| {
+        "a setting has a value that this version does not take, or a list is too long".to_owned()
+    })?;
     let mut settings = within_bounds(settings)?;
     (settings.mail_api_key, settings.sms_account) = (None, None);
     let name = AppName::parse(&record.name).map_err(|error| error.to_string())?;
