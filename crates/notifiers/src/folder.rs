@@ -1,9 +1,9 @@
 //! A sender that writes each message as a file: mails as any mail program opens them, text messages as text.
 //! The development mailbox.
 
-use std::path::PathBuf;
-
-use tokio::io::AsyncWriteExt as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use crate::message::{Email, EmailSender, NotifyError, Sending};
 use crate::sms::{Sms, SmsSender};
@@ -22,24 +22,35 @@ impl FolderSender {
     }
 
     /// The name is the message's id: a message that is sent twice is one file.
-    async fn write(&self, id: &str, extension: &str, content: &[u8]) -> Result<(), NotifyError> {
-        let failed = |error: std::io::Error| NotifyError::Unavailable(error.to_string());
+    async fn write(&self, id: &str, extension: &str, content: Vec<u8>) -> Result<(), NotifyError> {
         let unfinished = self.folder.join(format!("{id}.part"));
         let finished = self.folder.join(format!("{id}.{extension}"));
-        let mut options = tokio::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        options.mode(0o600);
-        let mut file = options.open(&unfinished).await.map_err(failed)?;
-        file.write_all(content).await.map_err(failed)?;
-        file.sync_all().await.map_err(failed)?;
-        tokio::fs::rename(&unfinished, &finished).await.map_err(failed)
+        let writing = tokio::task::spawn_blocking(move || {
+            write_file(&unfinished, &content).and_then(|()| fs::rename(&unfinished, &finished)).inspect_err(
+                |_| {
+                    let _ = fs::remove_file(&unfinished);
+                },
+            )
+        });
+        let written = writing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        written.map_err(|error| NotifyError::Unavailable(error.to_string()))
     }
+}
+
+/// Writes a file that only its owner can read. Blocking calls: tokio's files report a full disk after the write has returned.
+fn write_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 impl EmailSender for FolderSender {
     fn send<'a>(&'a self, email: &'a Email) -> Sending<'a> {
-        Box::pin(async move { self.write(&email.id, "eml", &email.to_mime()?).await })
+        Box::pin(async move { self.write(&email.id, "eml", email.to_mime()?).await })
     }
 
     fn name(&self) -> &str {
@@ -51,7 +62,7 @@ impl SmsSender for FolderSender {
     fn send_sms<'a>(&'a self, sms: &'a Sms) -> Sending<'a> {
         Box::pin(async move {
             let content = format!("To: {}\n\n{}\n", sms.to.as_str(), sms.text.trim_end());
-            self.write(&sms.id, "txt", content.as_bytes()).await
+            self.write(&sms.id, "txt", content.into_bytes()).await
         })
     }
 
@@ -89,11 +100,10 @@ mod tests {
         let sender = FolderSender::new(folder.path().to_owned());
         sender.send(&email()).await.unwrap();
         sender.send(&email()).await.unwrap();
-        let files: Vec<_> =
-            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(files.len(), 1);
         assert_eq!(files[0].extension().unwrap(), "eml");
-        let text = std::fs::read_to_string(&files[0]).unwrap();
+        let text = fs::read_to_string(&files[0]).unwrap();
         for expected in [
             "Message-ID: <0190163d8694739baea5966c26f8ad91@auth.example.com>",
             "From: Shop <noreply@example.com>",
@@ -104,7 +114,7 @@ mod tests {
             assert!(text.contains(expected), "{expected} in {text}");
         }
         use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[tokio::test]
@@ -135,7 +145,7 @@ mod tests {
             valid_for: None,
         };
         sender.send_sms(&sms).await.unwrap();
-        let text = std::fs::read_to_string(folder.path().join("1.txt")).unwrap();
+        let text = fs::read_to_string(folder.path().join("1.txt")).unwrap();
         assert_eq!(text, "To: +4915112345678\n\n123456 is your code.\n");
     }
 
@@ -147,6 +157,23 @@ mod tests {
             assert!(MailAddress::parse_bare(wrong).is_err(), "{wrong}");
         }
         assert!(MailAddress::parse_bare("Ana <ana@example.com>").is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_full_disk_keeps_the_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let unfinished = folder.path().join(format!("{}.part", email().id));
+        std::os::unix::fs::symlink("/dev/full", unfinished).unwrap();
+        let sender = FolderSender::new(folder.path().to_owned());
+        let error = sender.send(&email()).await.unwrap_err();
+        assert!(
+            matches!(&error, NotifyError::Unavailable(text) if text.contains("No space left")),
+            "{error}"
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing looks like a message");
+        sender.send(&email()).await.unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[tokio::test]
