@@ -55,17 +55,35 @@ fn help_describes_every_command() {
 fn a_mail_server_that_cannot_be_used_stops_the_start() {
     let smtp = || Place::sqlite().with("LATCHKEY__MAIL__SENDER", "smtp");
     fails(&smtp().run(&["config", "check"]), 78, &["mail.smtp_host"]);
-    let named = || smtp().with("LATCHKEY__MAIL__SMTP_HOST", "mail.example.com");
+    let named = || {
+        smtp()
+            .with("LATCHKEY__MAIL__SMTP_HOST", "mail.example.com")
+            .with("LATCHKEY__MAIL__FROM", "noreply@example.com")
+            .with("LATCHKEY__MAIL__SMTP_USER", "shop")
+    };
     fails(
         &named().with("LATCHKEY__MAIL__SMTP_TLS", "tls").run(&["config", "check"]),
         78,
         &["implicit, starttls, none"],
     );
-    for file in ["LATCHKEY__MAIL__SMTP_CA_FILE", "LATCHKEY__MAIL__SMTP_PASSWORD_FILE"] {
-        let output = named().with(file, "/nonexistent").run(&[]);
-        fails(&output, 78, &["mail.smtp_", "/nonexistent cannot be read"]);
+    fails(&named().run(&["config", "check"]), 78, &["mail.smtp_user", "mail.smtp_password_file"]);
+    let folder = tempfile::tempdir().unwrap();
+    let with_file = |mode: u32| {
+        let file = folder.path().join("password");
+        std::fs::write(&file, "mail-canary\n").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        named().with("LATCHKEY__MAIL__SMTP_PASSWORD_FILE", &file.display().to_string())
+    };
+    for arguments in [&["config", "check"][..], &[]] {
+        let output = named().with("LATCHKEY__MAIL__SMTP_PASSWORD_FILE", "/nonexistent").run(arguments);
+        fails(&output, 78, &["mail.smtp_password_file: cannot read /nonexistent"]);
         assert!(!String::from_utf8_lossy(&output.stdout).contains("is ready"), "nothing was promised");
+        let output = with_file(0o600).with("LATCHKEY__MAIL__SMTP_CA_FILE", "/nonexistent").run(arguments);
+        fails(&output, 78, &["mail.smtp_ca_file: cannot read /nonexistent"]);
+        let output = with_file(0o644).run(arguments);
+        fails(&output, 77, &["mail.smtp_password_file", "every user of this machine can read", "chmod o-r"]);
     }
+    assert!(with_file(0o640).run(&["config", "check"]).status.success());
 }
 
 #[test]
@@ -121,21 +139,23 @@ fn sec_097_files_are_private_and_open_ones_stop_the_start() {
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
     fails(&place.run(&[]), 77, &["chmod 700"]);
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
-    // What others made for the server, others may read, but not write.
+    // Files that others made for the server are not for everybody to write, and secrets not for everybody to read.
     let settings = place.written("settings.toml", "[server]\n");
     let password = place.written("password", "secret");
     let place = place
         .with("LATCHKEY__MAIL__SENDER", "smtp")
         .with("LATCHKEY__MAIL__SMTP_HOST", "mail.example")
+        .with("LATCHKEY__MAIL__FROM", "noreply@example.com")
         .with("LATCHKEY__MAIL__SMTP_USER", "latchkey")
         .with("LATCHKEY__MAIL__SMTP_PASSWORD_FILE", &password.display().to_string());
     let list = ["--config", &settings.display().to_string(), "app", "list"].map(str::to_owned);
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
     let certificates = place.written("ca.pem", "");
-    for path in [&settings, &password] {
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o440)).unwrap();
+    for (path, good) in [(&settings, 0o444), (&password, 0o440)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
         fails(&place.run(&list), 77, &[path.file_name().unwrap().to_str().unwrap(), "chmod o-w"]);
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(good)).unwrap();
         assert!(place.printed(&list).contains("Shop"));
     }
     let place = place.with("LATCHKEY__MAIL__SMTP_CA_FILE", &certificates.display().to_string());

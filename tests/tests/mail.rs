@@ -103,7 +103,7 @@ async fn each_mail_arrives_once_or_stands_with_its_reason(place: Place) {
         );
         let headers: Vec<&str> =
             each["headers"].as_array().unwrap().iter().map(|h| h.as_str().unwrap()).collect();
-        assert_eq!(headers.len(), 7, "{headers:?}");
+        assert_eq!(headers.len(), 8, "{headers:?}");
     }
     assert!(!server.log().contains("mail-canary"));
     // The address in a handle adds no header and no second recipient.
@@ -193,4 +193,35 @@ async fn sec_115_a_mail_server_that_nobody_vouches_for_gets_nothing() {
     assert_eq!((left.len(), left[0].state.as_str()), (1, "due"));
     assert!(left[0].last_error.contains("certificate"), "{}", left[0].last_error);
     assert!(mail.accepted().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_of_the_mail_server_is_reported_once_in_words() {
+    let mail = MailServer::start();
+    let place = mail
+        .serve(Place::sqlite())
+        .with("LATCHKEY__MAIL__SMTP_CA_FILE", "")
+        .with("LATCHKEY__OUTBOX__FIRST_WAIT_SECONDS", "1");
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let server = place.start();
+    let handles: Vec<String> = (0..5).map(|number| format!("plain-{number}@example.com")).collect();
+    sign_up(&[&server], &token, &handles).await;
+    let reason =
+        "no TLS with the mail server: the certificate's issuer is unknown; mail.smtp_ca_file can name it";
+    for _ in 0..300 {
+        if outbox_of(&place).iter().all(|left| left.last_error.contains(reason)) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let left = outbox_of(&place);
+    assert_eq!(left.len(), 5);
+    assert!(
+        left.iter().all(|left| left.last_error.contains(reason) && left.state == "due"),
+        "{}",
+        left[0].last_error
+    );
+    let log = server.log();
+    assert_eq!(log.matches("messages cannot be sent").count(), 1, "{log}");
+    assert!(log.contains(reason) && !log.contains("@example.com"), "{log}");
 }

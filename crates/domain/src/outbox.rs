@@ -57,9 +57,9 @@ pub struct OutboxRules {
     pub lease: Duration,
     /// The longest that one send may take.
     pub send_timeout: Duration,
-    /// How often a message is tried.
-    pub attempts: i64,
-    /// The first wait after a failure; each further one is twice as long, an hour at most.
+    /// How long a message that does not expire is tried. Others are tried until they expire.
+    pub retry_for: Duration,
+    /// The first wait after a failure; each further one is twice as long, a quarter of an hour at most.
     pub first_wait: Duration,
 }
 
@@ -68,20 +68,26 @@ impl Default for OutboxRules {
         Self {
             lease: Duration::seconds(60),
             send_timeout: Duration::seconds(20),
-            attempts: 10,
+            retry_for: Duration::days(3),
             first_wait: Duration::seconds(5),
         }
     }
 }
 
 /// The longest that a message waits before it is tried again.
-const LONGEST_WAIT: Duration = Duration::hours(1);
+const LONGEST_WAIT: Duration = Duration::minutes(15);
 
 impl OutboxRules {
     /// The longest that a message can have to wait, for its next try or for a worker that died.
     #[must_use]
     pub fn longest_wait(&self) -> Duration {
         LONGEST_WAIT.max(self.lease)
+    }
+
+    /// When a message is given up that could not be sent until then.
+    #[must_use]
+    pub fn gives_up_at(&self, message: &OutboxMessage) -> OffsetDateTime {
+        message.expires_at.unwrap_or(message.created_at + self.retry_for)
     }
 
     /// How long to wait after this many failed attempts; `jitter` of 0 to 1000 spreads over half of it.
@@ -98,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_an_hour_with_jitter_over_half() {
+    fn waits_double_up_to_a_quarter_of_an_hour_with_jitter_over_half() {
         let rules = OutboxRules::default();
         assert_eq!(rules.wait_after(1, 1_000), Duration::seconds(5));
         assert_eq!(rules.wait_after(1, 0), Duration::milliseconds(2_500));
         assert_eq!(rules.wait_after(3, 1_000), Duration::seconds(20));
-        assert_eq!(rules.wait_after(99, 1_000), Duration::hours(1));
-        assert_eq!(rules.longest_wait(), Duration::hours(1));
+        assert_eq!(rules.wait_after(99, 1_000), Duration::minutes(15));
+        assert_eq!(rules.longest_wait(), Duration::minutes(15));
         let patient = OutboxRules { lease: Duration::hours(2), ..rules };
         assert_eq!(patient.longest_wait(), Duration::hours(2), "a worker may have died");
     }

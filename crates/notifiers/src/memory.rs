@@ -1,6 +1,5 @@
 //! A sender that keeps what it is given, for tests and for embedders who try things out.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::message::{Email, EmailSender, NotifyError, Sending};
@@ -11,13 +10,13 @@ use crate::sms::{Sms, SmsSender};
 pub struct MemorySender {
     mails: Mutex<Vec<Email>>,
     texts: Mutex<Vec<Sms>>,
-    refuses_mail: AtomicBool,
+    mail_fault: Mutex<Option<NotifyError>>,
 }
 
 impl MemorySender {
-    /// Refuses mail from now on, or takes it again.
-    pub fn refuse_mail(&self, refuse: bool) {
-        self.refuses_mail.store(refuse, Ordering::Relaxed);
+    /// Fails with this error for all mail from now on, or takes mail again.
+    pub fn fail_mail(&self, fault: Option<NotifyError>) {
+        *self.mail_fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
     /// The mails so far, oldest first.
@@ -36,8 +35,8 @@ impl MemorySender {
 impl EmailSender for MemorySender {
     fn send<'a>(&'a self, email: &'a Email) -> Sending<'a> {
         Box::pin(async move {
-            if self.refuses_mail.load(Ordering::Relaxed) {
-                return Err(NotifyError::Refused("refused".to_owned()));
+            if let Some(fault) = self.mail_fault.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+                return Err(fault);
             }
             self.mails.lock().unwrap_or_else(PoisonError::into_inner).push(email.clone());
             Ok(())

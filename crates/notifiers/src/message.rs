@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use latchkey_domain::{Handle, has_forbidden_characters};
-use lettre::message::header::{ContentType, MessageId as MessageIdHeader};
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue, MessageId as MessageIdHeader};
 use lettre::message::{Attachment as Part, Mailbox, MultiPart};
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -40,6 +40,12 @@ impl MailAddress {
     #[must_use]
     pub fn bare(&self) -> String {
         self.0.email.to_string()
+    }
+
+    /// Whether its domain is a name on the internet, as mail servers demand it of senders.
+    #[must_use]
+    pub fn is_of_a_host(&self) -> bool {
+        Handle::parse(&self.bare()).is_ok_and(|handle| handle.mailbox().is_some())
     }
 
     /// The address of a handle's mailbox, if it has one.
@@ -130,6 +136,7 @@ impl Email {
             }
         };
         builder
+            .header(AutoSubmitted)
             .header(MessageIdHeader::from(format!("<{}@{}>", self.id, self.host)))
             .date(self.date.into())
             .from(self.from.0.clone())
@@ -137,6 +144,24 @@ impl Email {
             .subject(&self.subject)
             .multipart(body)
             .map_err(|error| refused(&error))
+    }
+}
+
+/// Says that no person wrote the message, so that no program answers it (RFC 3834 section 5).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
     }
 }
 
@@ -150,9 +175,12 @@ pub enum NotifyError {
     /// It will never leave as it is.
     #[error("refused: {0}")]
     Refused(String),
-    /// It may leave later.
+    /// The account or its server sends nothing now; the message may be sent later.
     #[error("not now: {0}")]
     Unavailable(String),
+    /// This message may be sent later: its mailbox is full, say. Others can be sent meanwhile.
+    #[error("not now: {0}")]
+    Deferred(String),
     /// Nobody said whether it has left.
     #[error("{before}: {0}", before = Self::NO_ANSWER)]
     Unanswered(String),

@@ -1,5 +1,6 @@
 //! What every use case stands on: the ports, the keys and the settings, wired once.
 
+use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -160,6 +161,8 @@ pub(crate) struct Worker {
     pub(crate) wake: Notify,
     /// Whose messages came last: the next turn begins with the application after it.
     pub(crate) last: Mutex<Option<AppId>>,
+    /// Why messages wait, for each application that has an account of its own, and for the server's account.
+    pub(crate) faults: Mutex<HashMap<Option<AppId>, String>>,
 }
 
 pub(crate) struct Inner<S> {

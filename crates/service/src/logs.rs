@@ -274,7 +274,7 @@ impl<S: Store> Service<S> {
             .store
             .transact("outbox.revive", move |repos| {
                 repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                if !repos.outbox().revive(app_id, id, now)? {
+                if repos.outbox().revive(app_id, Some(id), now)? == 0 {
                     let text = "no message of this id was given up".to_owned();
                     return Err(ServiceError::Explained(Refusal::Unknown, text));
                 }
@@ -284,6 +284,28 @@ impl<S: Store> Service<S> {
         self.note(Some(act), revived).await?;
         self.outbox_has_messages();
         Ok(())
+    }
+
+    /// Makes all messages of an application due again that were given up, and returns their number.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`].
+    pub async fn retry_messages(&self, operator: Operator, app_id: AppId) -> Result<usize, ServiceError> {
+        let act = Act::of_operator("retryMessages", app_id, &operator);
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        let revived = self
+            .inner
+            .store
+            .transact("outbox.revive_all", move |repos| {
+                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+                let revived = repos.outbox().revive(app_id, None, now)?;
+                repos.audit().add(&entry)?;
+                Ok::<_, ServiceError>(revived)
+            })
+            .await;
+        let revived = self.note(Some(act), revived).await?;
+        self.outbox_has_messages();
+        Ok(revived)
     }
 }
 

@@ -181,13 +181,17 @@ impl<S: Store> Service<S> {
         let was_unanswered = before.starts_with(NotifyError::NO_ANSWER);
         let may_retry = match &error {
             NotifyError::Refused(_) => false,
-            NotifyError::Unavailable(_) => attempts < rules.attempts,
-            // It may have left: once more, and no oftener, since each time costs.
-            NotifyError::Unanswered(_) => attempts < rules.attempts && !was_unanswered,
+            NotifyError::Unavailable(_) | NotifyError::Deferred(_) => now < rules.gives_up_at(&message),
+            // It may have been sent: one more attempt, because each costs.
+            NotifyError::Unanswered(_) => now < rules.gives_up_at(&message) && !was_unanswered,
         };
         let jitter = self.inner.entropy.below(1_001)?;
         let retry_at = may_retry.then(|| self.inner.clock.now() + rules.wait_after(attempts, jitter));
-        tracing::warn!(message_id = %id, attempts, %error, dead = retry_at.is_none(), "a message did not leave");
+        if retry_at.is_none() {
+            tracing::warn!(message_id = %id, attempts, %error, "message not sent; given up");
+        } else {
+            tracing::debug!(message_id = %id, attempts, %error, "message not sent; retrying later");
+        }
         // That it may have left once is never forgotten.
         let reason = match was_unanswered {
             true => format!("{}, then: {error}", NotifyError::NO_ANSWER),
@@ -230,12 +234,44 @@ impl<S: Store> Service<S> {
         match message.channel {
             Channel::Mail => {
                 let email = self.email(&app, message, parsed(&json)?)?;
-                self.within_send_time(self.inner.outside.mail.send(&email), NotifyError::Unavailable).await
+                let sending = self.inner.outside.mail.send(&email);
+                let sent = self.within_send_time(sending, NotifyError::Unavailable).await;
+                self.report_faults(Channel::Mail, email.relay_key.is_some().then_some(app_id), &sent);
+                sent
             }
             Channel::Sms => {
                 let sms = self.sms(&app, message, parsed(&json)?)?;
-                self.within_send_time(self.inner.outside.sms.send_sms(&sms), NotifyError::Unanswered).await
+                let sending = self.inner.outside.sms.send_sms(&sms);
+                let sent = self.within_send_time(sending, NotifyError::Unanswered).await;
+                self.report_faults(Channel::Sms, Some(app_id), &sent);
+                sent
             }
+        }
+    }
+
+    /// Logs once that an account sends nothing, and when it sends again. A failure of one message tells nothing about its
+    /// account.
+    fn report_faults(&self, channel: Channel, account: Option<AppId>, sent: &Result<(), NotifyError>) {
+        let mut faults = self.worker(channel).faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let app_id = account.map(|id| id.to_string());
+        match sent {
+            Err(NotifyError::Unavailable(reason) | NotifyError::Unanswered(reason)) => {
+                let before = faults.insert(account, reason.clone());
+                if before.as_ref() != Some(reason) {
+                    tracing::error!(
+                        ?channel,
+                        app_id,
+                        reason,
+                        "messages cannot be sent; they wait and are retried"
+                    );
+                }
+            }
+            Ok(()) => {
+                if faults.remove(&account).is_some() {
+                    tracing::info!(?channel, app_id, "messages are sent again");
+                }
+            }
+            Err(NotifyError::Refused(_) | NotifyError::Deferred(_)) => {}
         }
     }
 

@@ -16,7 +16,7 @@ use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
 use super::operator::{authorize, operator_and_app};
 use super::{AppState, run};
-use crate::dto::{Day, LogPage, Outbox, Statistics, entry_json, waiting_json};
+use crate::dto::{Day, LogPage, Outbox, Retried, Statistics, entry_json, waiting_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, csv_row, json, ok_true};
 
 /// The least and the usual number of entries on a page, as at the reference.
@@ -299,4 +299,15 @@ pub(crate) async fn retry_message<S: Store>(
     let service = state.service.clone();
     run(Family::Admin, async move { service.retry_message(operator, id, message).await }).await?;
     Ok(ok_true())
+}
+
+pub(crate) async fn retry_messages<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let service = state.service.clone();
+    let retried = run(Family::Admin, async move { service.retry_messages(operator, id).await }).await?;
+    Ok(json(&Retried { retried }))
 }

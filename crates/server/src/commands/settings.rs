@@ -6,7 +6,8 @@ use crate::settings::Settings;
 use crate::start::StartError;
 
 pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
-    settings.check()?;
+    let checked = settings.check()?;
+    crate::start::check_files(settings, &checked)?;
     super::say("the settings are good");
     Ok(())
 }

@@ -119,6 +119,12 @@ pub(crate) struct Outbox {
     pub(crate) next: Option<String>,
 }
 
+/// How many messages are tried again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Retried {
+    pub(crate) retried: usize,
+}
+
 /// What happened day by day.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Statistics {

@@ -8,8 +8,8 @@ use super::operation::{
     setting, text, texts,
 };
 use crate::dto::{
-    AdminApplication, CreatedApp, ImportedApp, Keys, LogPage, MintedBody, Outbox, Statistics, SuperTokens,
-    TemplateBody, TestCode, TokenBody, Version,
+    AdminApplication, CreatedApp, ImportedApp, Keys, LogPage, MintedBody, Outbox, Retried, Statistics,
+    SuperTokens, TemplateBody, TestCode, TokenBody, Version,
 };
 
 const AFTER: Field = text("after", "018bcfe5680074dfbb7eac258b172229", "Where the page before ended.");
@@ -326,6 +326,12 @@ pub(crate) const RETRY_MESSAGE: Operation = Operation {
     summary: "Try a message again that was given up",
     fields: &[APP_ID, text("messageId", "018bcfe5680074dfbb7eac258b172229", "").required()],
     refuses: &[Refusal::Unknown],
+    ..OPERATION
+};
+pub(crate) const RETRY_MESSAGES: Operation = Operation {
+    summary: "Try all messages again that were given up",
+    fields: &[APP_ID],
+    answers: Answers::Json(&[one::<Retried>]),
     ..OPERATION
 };
 

@@ -208,6 +208,7 @@ pub(super) fn table<S: Store>() -> Vec<Entry> {
         by_operator("GET", Read, "/api/app/statistics", logs::statistics::<S>, &app::STATISTICS),
         by_operator("GET", Read, "/api/app/outbox", logs::outbox::<S>, &app::OUTBOX),
         by_operator("POST", Users, "/api/app/retryMessage", logs::retry_message::<S>, &app::RETRY_MESSAGE),
+        by_operator("POST", Users, "/api/app/retryMessages", logs::retry_messages::<S>, &app::RETRY_MESSAGES),
         by_operator("GET", Export, "/api/app/export", moving::export_zip::<S>, &app::EXPORT_ZIP),
         by_operator(
             "GET",

@@ -13,13 +13,12 @@ impl Checked {
     #[must_use]
     pub fn service_settings(&self, settings: &Settings, public_url: String) -> ServiceSettings {
         let limits = &settings.limits;
-        let host = public_url.split("://").last().unwrap_or_default();
-        let host = host.split(['/', ':']).next().unwrap_or_default();
+        let host = host_of(&public_url);
         ServiceSettings {
             mode: self.mode,
             codes: code_rules(settings),
             outbox: OutboxRules {
-                attempts: i64::from(settings.outbox.attempts),
+                retry_for: Duration::hours(i64::from(settings.outbox.retry_hours)),
                 first_wait: seconds(settings.outbox.first_wait_seconds),
                 send_timeout: seconds(settings.outbox.send_seconds),
                 // Longer than any send can take, so that nobody else touches a message meanwhile.
@@ -28,7 +27,7 @@ impl Checked {
             key_size: self.key_size,
             key_wait: Duration::seconds(i64::from(settings.keys.rotation_seconds)),
             key_set_life: Duration::seconds(i64::from(settings.keys.key_set_seconds)),
-            mail: MailIdentity { from: self.from.clone(), host: host.to_owned() },
+            mail: MailIdentity { from: self.from.clone(), host },
             mail_limits: MailLimits {
                 an_hour: limits.mails_an_hour,
                 a_day: limits.mails_a_day,
@@ -120,7 +119,12 @@ fn seconds(seconds: u32) -> Duration {
 
 impl Settings {
     /// The mail servers. The password and the certificates were read from their files already.
-    pub(crate) fn smtp(&self, password: SecretString, extra_roots: Option<Vec<u8>>) -> SmtpSettings {
+    pub(crate) fn smtp(
+        &self,
+        public_url: &str,
+        password: SecretString,
+        extra_roots: Option<Vec<u8>>,
+    ) -> SmtpSettings {
         let mail = &self.mail;
         let has_login = !mail.smtp_user.is_empty() || !password.expose_secret().is_empty();
         SmtpSettings {
@@ -137,10 +141,19 @@ impl Settings {
                 Some((mail.relay_user.clone(), SecretString::default())),
             ),
             extra_roots,
+            hello: if mail.smtp_hello.is_empty() { host_of(public_url) } else { mail.smtp_hello.clone() },
+            utf8: mail.smtp_utf8,
             timeout: std::time::Duration::from_secs(u64::from(mail.smtp_timeout_seconds)),
             connections: mail.smtp_connections,
         }
     }
+}
+
+/// The host of an address, in A-labels; that of an IP address without brackets.
+fn host_of(url: &str) -> String {
+    let parsed = reqwest::Url::parse(url);
+    let host = parsed.ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    host.trim_matches(['[', ']']).to_owned()
 }
 
 fn smtp_server(host: &str, port: u16, tls: &str, login: Option<(String, SecretString)>) -> SmtpServer {

@@ -171,6 +171,11 @@ pub struct MailSettings {
     pub smtp_password_file: PathBuf,
     /// A file with certificates (PEM) that are trusted beside those of the system.
     pub smtp_ca_file: PathBuf,
+    /// The name that the server gives itself (`EHLO`); empty for the host of `server.public_url`.
+    pub smtp_hello: String,
+    /// Whether the mail server takes addresses with non-ASCII letters before the @ (SMTPUTF8, RFC 6531). Such handles are
+    /// refused otherwise.
+    pub smtp_utf8: bool,
     /// Seconds that one step of a conversation may take.
     pub smtp_timeout_seconds: u32,
     /// Connections that are kept.
@@ -198,6 +203,8 @@ impl Default for MailSettings {
             smtp_password: SecretString::default(),
             smtp_password_file: PathBuf::new(),
             smtp_ca_file: PathBuf::new(),
+            smtp_hello: String::new(),
+            smtp_utf8: false,
             smtp_timeout_seconds: 10,
             smtp_connections: 4,
             relay_host: "smtp.sendgrid.net".to_owned(),
@@ -279,9 +286,9 @@ impl Default for AuditSettings {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OutboxSettings {
-    /// How often a message is tried.
-    pub attempts: u32,
-    /// Seconds before the second attempt; each further wait is twice as long.
+    /// Hours that a message that does not expire is tried; messages with codes are tried until the code expires.
+    pub retry_hours: u32,
+    /// Seconds before the second attempt; each further wait is twice as long, a quarter of an hour at most.
     pub first_wait_seconds: u32,
     /// Seconds that one send may take. A worker that dies leaves its messages to others after three times that.
     pub send_seconds: u32,
@@ -289,7 +296,7 @@ pub struct OutboxSettings {
 
 impl Default for OutboxSettings {
     fn default() -> Self {
-        Self { attempts: 10, first_wait_seconds: 5, send_seconds: 20 }
+        Self { retry_hours: 72, first_wait_seconds: 5, send_seconds: 20 }
     }
 }
 

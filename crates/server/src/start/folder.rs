@@ -128,6 +128,19 @@ pub(crate) fn refuse_foreign_writers(path: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
+/// A secret's file may be read by its owner and group only: container platforms hand secrets over by group.
+pub(crate) fn refuse_foreign_readers(path: &Path, key: &str) -> Result<(), StartError> {
+    let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+    if mode & 0o004 == 0 {
+        return Ok(());
+    }
+    Err(StartError::Permissions(format!(
+        "{key}_file: every user of this machine can read {} ({mode:04o}): chmod o-r {}",
+        path.display(),
+        path.display()
+    )))
+}
+
 /// Secrets are for their owner only.
 pub(crate) fn refuse_open_mode(path: &Path) -> Result<(), StartError> {
     let metadata = fs::metadata(path)

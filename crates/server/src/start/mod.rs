@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use folder::{DataFolder, make_private_folder, private_file, refuse_open_mode};
+use folder::{DataFolder, make_private_folder, private_file, refuse_foreign_readers, refuse_open_mode};
 pub(crate) use folder::{control_socket, is_served, refuse_foreign_writers};
 use latchkey_crypto::{Engine, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, SystemEntropy};
 use latchkey_domain::{Clock, Entropy, SystemClock};
@@ -135,11 +135,24 @@ fn secret_or_file(value: &SecretString, file: &Path, key: &str) -> Result<Secret
     if file.as_os_str().is_empty() {
         return Ok(value.clone());
     }
-    refuse_foreign_writers(file)?;
     let text = fs::read_to_string(file).map_err(|error| {
-        StartError::Configuration(format!("{key}_file: {} cannot be read: {error}", file.display()))
+        StartError::Configuration(format!("{key}_file: cannot read {}: {error}", file.display()))
     })?;
+    refuse_foreign_writers(file)?;
+    refuse_foreign_readers(file, key)?;
     Ok(SecretString::from(text.strip_suffix('\n').unwrap_or(&text)))
+}
+
+/// Reads the files that the settings name, and uses what they hold as the server would at its start.
+///
+/// # Errors
+/// [`StartError`] for the first one that the server would not start with.
+pub(crate) fn check_files(settings: &Settings, checked: &Checked) -> Result<(), StartError> {
+    location(settings)?;
+    if !settings.keys.master_key_file.as_os_str().is_empty() {
+        KeyPlace::of(settings, &settings.data.folder).read(true, &SystemEntropy::new())?;
+    }
+    outside::mail_sender(settings, &settings.public_url(checked.listen), Path::new("")).map(|_| ())
 }
 
 /// Everything that a process needs to serve or to administer.
@@ -201,7 +214,7 @@ pub(crate) async fn open(
         hasher: PasswordHasher::new(Engine::default(), checked.hash_cost)
             .map_err(|error| internal(&error))?,
         pool: HashPool::new(checked.hash_threads, checked.hash_queue).map_err(|error| internal(&error))?,
-        outside: outside::outside(settings, &mailbox)?,
+        outside: outside::outside(settings, &public_url, &mailbox)?,
         settings: checked.service_settings(settings, public_url),
     };
     let service = Service::new(parts);

@@ -12,10 +12,10 @@ use super::{StartError, refuse_foreign_writers, secret_or_file};
 use crate::settings::Settings;
 
 /// What the settings name. Connects to nobody yet.
-pub(super) fn outside(settings: &Settings, mailbox: &Path) -> Result<Outside, StartError> {
+pub(super) fn outside(settings: &Settings, public_url: &str, mailbox: &Path) -> Result<Outside, StartError> {
     let timeout = Duration::from_secs(u64::from(settings.social.timeout_seconds));
     Ok(Outside {
-        mail: mail_sender(settings, mailbox)?,
+        mail: mail_sender(settings, public_url, mailbox)?,
         sms: sms_sender(settings, mailbox),
         key_sets: Arc::new(HttpKeySets::new(timeout)),
     })
@@ -30,7 +30,15 @@ fn sms_sender(settings: &Settings, mailbox: &Path) -> Arc<dyn SmsSender> {
     Arc::new(TwilioSender::new(sms.twilio_url.trim_end_matches('/'), timeout))
 }
 
-fn mail_sender(settings: &Settings, mailbox: &Path) -> Result<Arc<dyn EmailSender>, StartError> {
+/// How mail leaves.
+///
+/// # Errors
+/// [`StartError`] when a password or certificates cannot be used.
+pub(super) fn mail_sender(
+    settings: &Settings,
+    public_url: &str,
+    mailbox: &Path,
+) -> Result<Arc<dyn EmailSender>, StartError> {
     let mail = &settings.mail;
     if mail.sender == "folder" {
         return Ok(Arc::new(FolderSender::new(mailbox.to_owned())));
@@ -42,10 +50,10 @@ fn mail_sender(settings: &Settings, mailbox: &Path) -> Result<Arc<dyn EmailSende
         refuse_foreign_writers(&mail.smtp_ca_file)?;
         Some(std::fs::read(&mail.smtp_ca_file).map_err(|error| {
             let file = mail.smtp_ca_file.display();
-            StartError::Configuration(format!("mail.smtp_ca_file: {file} cannot be read: {error}"))
+            StartError::Configuration(format!("mail.smtp_ca_file: cannot read {file}: {error}"))
         })?)
     };
-    let sender = SmtpSender::new(settings.smtp(password, roots))
+    let sender = SmtpSender::new(settings.smtp(public_url, password, roots))
         .map_err(|error| StartError::Configuration(format!("mail: {error}")))?;
     Ok(Arc::new(sender))
 }

@@ -15,7 +15,7 @@ use latchkey_crypto::{Engine, HashCost, HashPool, KeyRing, MasterKey, PasswordHa
 use latchkey_domain::{
     AppName, Clock as _, Handle, ManualClock, Preset, Scopes, SeededEntropy, SignupFlow, TokenName,
 };
-use latchkey_notifiers::{Email, MemorySender, Sms};
+use latchkey_notifiers::{Email, MemorySender, NotifyError, Sms};
 use latchkey_server::{HttpContext, Settings, observe};
 use latchkey_service::{NewApp, NewOperatorToken, Operator, Outside, Service, ServiceParts};
 
@@ -279,7 +279,12 @@ impl<S: Store> TestApp<S> {
 
     /// Refuses mail from now on, or takes it again.
     pub(crate) fn refuse_mail(&self, refuse: bool) {
-        self.messages.refuse_mail(refuse);
+        self.messages.fail_mail(refuse.then(|| NotifyError::Refused("refused".to_owned())));
+    }
+
+    /// The mail server is not reached from now on.
+    pub(crate) fn lose_mail_server(&self) {
+        self.messages.fail_mail(Some(NotifyError::Unavailable("connection refused".to_owned())));
     }
 
     /// Sends what is due and gives all mails so far.

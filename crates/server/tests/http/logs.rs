@@ -6,7 +6,7 @@ use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::harness::{PASSWORD, TestApp};
+use crate::harness::{Made, PASSWORD, TestApp};
 use crate::on_every_store;
 
 on_every_store!(
@@ -16,6 +16,7 @@ on_every_store!(
     days_are_counted_and_stay_when_the_log_goes,
     who_comes_in_is_counted_once,
     a_message_that_was_given_up_is_tried_again,
+    mail_waits_for_its_server_until_it_expires,
 );
 
 #[actix_web::test]
@@ -256,4 +257,45 @@ async fn a_message_that_was_given_up_is_tried_again<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin_get("outbox").await.error(), (400, 403));
     assert_eq!(app.admin_get("outbox?appId=x").await.error(), (404, 401));
     assert_eq!(app.admin_get(&format!("outbox?appId={}&after=x", shop.id)).await.error(), (400, 602));
+}
+
+async fn mail_waits_for_its_server_until_it_expires<S: Store>(app: TestApp<S>) {
+    let (shop, other) = (app.app("Shop").await, app.app_without_code("Other", Preset::Compatible).await);
+    let ana = json!({"handle": "ana@example.com", "password": PASSWORD});
+    let dead = async |of: &Made| {
+        let outbox = app.admin_get(&format!("outbox?appId={}", of.id)).await.json()["messages"].clone();
+        outbox.as_array().unwrap().iter().filter(|message| message["state"] == "dead").count()
+    };
+    let pass = async |hours: i64| {
+        for _ in 0..hours * 4 {
+            app.clock.advance(Duration::minutes(15));
+            app.mails().await;
+        }
+    };
+    app.lose_mail_server();
+    app.as_app(&shop, "signup", ana.clone()).await;
+    app.as_app(&other, "signup", ana.clone()).await;
+    pass(23).await;
+    assert_eq!((dead(&shop).await, dead(&other).await), (0, 0));
+    app.refuse_mail(false);
+    pass(1).await;
+    assert_eq!(app.mails().await.len(), 2, "the code of a day, and the welcome");
+    // A code that expired is not sent, a message without an end is given up after three days.
+    app.lose_mail_server();
+    for (at, name) in ["bo@example.com", "cy@example.com"].into_iter().enumerate() {
+        let body = json!({"handle": name, "password": PASSWORD});
+        app.as_app(&shop, "signup", body.clone()).await;
+        app.as_app(&other, "signup", body).await;
+        pass(25).await;
+        assert_eq!((dead(&shop).await, dead(&other).await), (0, 0), "{at}");
+    }
+    pass(73).await;
+    assert_eq!((dead(&shop).await, dead(&other).await), (0, 2));
+    app.refuse_mail(false);
+    let retry = async |of: &Made| app.admin("retryMessages", json!({"appId": of.id})).await.text();
+    assert_eq!(
+        (retry(&shop).await, retry(&other).await),
+        (r#"{"retried":0}"#.into(), r#"{"retried":2}"#.into())
+    );
+    assert_eq!((app.mails().await.len(), dead(&other).await), (4, 0));
 }

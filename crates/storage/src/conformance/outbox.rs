@@ -1,6 +1,6 @@
 //! The outbox.
 
-use latchkey_domain::{AppId, Channel, OutboxMessage};
+use latchkey_domain::{AppId, Channel, MessageState, OutboxMessage};
 use time::OffsetDateTime;
 
 use super::data::{app, at, message, stored_app, write};
@@ -84,14 +84,25 @@ pub async fn the_dead_can_be_revived(store: impl Store) {
     };
     assert_eq!(list(None, 10).await, [second.id, first.id]);
     assert_eq!(list(Some(second.id), 10).await, [first.id]);
-    let revive = async || write(&store, move |repos| repos.outbox().revive(app_id, id, at(9))).await;
-    assert!(!revive().await, "it is not dead");
-    let claimed = first.clone();
-    write(&store, move |repos| repos.outbox().claim(&claimed, at(60))).await;
-    write(&store, move |repos| repos.outbox().fail(app_id, id, at(60), None, "refused")).await;
-    assert!(revive().await);
-    let message = due(&store, at(9)).await.into_iter().find(|message| message.id == id).unwrap();
-    assert_eq!((message.attempts, message.due_at), (0, at(9)));
+    let revive = async |id| write(&store, move |repos| repos.outbox().revive(app_id, id, at(9))).await;
+    let give_up = async |message: &OutboxMessage| {
+        let (claimed, id) = (message.clone(), message.id);
+        write(&store, move |repos| repos.outbox().claim(&claimed, at(60))).await;
+        write(&store, move |repos| repos.outbox().fail(app_id, id, at(60), None, "refused")).await;
+    };
+    assert_eq!(revive(Some(id)).await, 0, "it is not dead");
+    give_up(&first).await;
+    assert_eq!(revive(Some(id)).await, 1);
+    let again = due(&store, at(9)).await.into_iter().find(|message| message.id == id).unwrap();
+    assert_eq!((again.attempts, again.due_at), (0, at(9)));
+    assert_eq!(revive(None).await, 0);
+    give_up(&again).await;
+    give_up(&second).await;
+    let mut elsewhere = message(app(2).0.id, 1);
+    elsewhere.state = MessageState::Dead;
+    write(&store, move |repos| repos.outbox().add(&elsewhere)).await;
+    assert_eq!(revive(None).await, 2, "all of this application");
+    assert_eq!(due(&store, at(9)).await.len(), 2);
 }
 
 /// Who is removed takes their messages along, of this application, and nobody else's.

@@ -204,18 +204,23 @@ impl OutboxRepository for Unit<'_> {
         Ok(())
     }
 
-    fn revive(&mut self, app_id: AppId, id: MessageId, now: OffsetDateTime) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(outbox::table)
+    fn revive(
+        &mut self,
+        app_id: AppId,
+        id: Option<MessageId>,
+        now: OffsetDateTime,
+    ) -> Result<usize, StorageError> {
+        let (first, last) = id.map_or(([0; 16], [0xff; 16]), |id| (*id.as_bytes(), *id.as_bytes()));
+        Ok(on_backend!(self, conn => diesel::update(outbox::table)
             .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(outbox::id.eq(id.as_bytes().as_slice()))
+            .filter(outbox::id.between(first.as_slice(), last.as_slice()))
             .filter(outbox::state.eq(name_of(&STATES, &MessageState::Dead)))
             .set((
                 outbox::state.eq(name_of(&STATES, &MessageState::Due)),
                 outbox::due_at.eq(to_stored_time(now)),
                 outbox::attempts.eq(0),
             ))
-            .execute(conn))?;
-        Ok(changed == 1)
+            .execute(conn))?)
     }
 
     fn fail(

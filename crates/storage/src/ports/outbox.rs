@@ -65,11 +65,17 @@ pub trait OutboxRepository: OutboxReader {
     /// [`StorageError`].
     fn remove_of(&mut self, app_id: AppId, recipient: &KeyedDigest) -> Result<(), StorageError>;
 
-    /// Makes a dead message due again, as if it had never been tried. `false` when there is no dead one of this id.
+    /// Makes a dead message of an application due again, or all of them, as if they had never been tried. Returns their
+    /// number.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn revive(&mut self, app_id: AppId, id: MessageId, now: OffsetDateTime) -> Result<bool, StorageError>;
+    fn revive(
+        &mut self,
+        app_id: AppId,
+        id: Option<MessageId>,
+        now: OffsetDateTime,
+    ) -> Result<usize, StorageError>;
 
     /// Notes a failure: the message is due again at `retry_at`, or dead if there is none. `false` when the
     /// claim was lost.
