@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 use crate::entropy::{Entropy, EntropyError};
 use crate::id::{AppId, CodeId};
 use crate::secret::KeyedDigest;
+use crate::text::typed_code;
 
 /// The value is no code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -107,12 +108,12 @@ impl Code {
         Ok(Self(SecretString::from((space / 9 + entropy.below(space)?).to_string())))
     }
 
-    /// Parses 6 to 8 ASCII digits; ASCII blanks around them are dropped.
+    /// Parses 6 to 8 digits. Full-width digits count; blanks, dashes and invisible characters are dropped.
     ///
     /// # Errors
     /// [`InvalidCode`].
     pub fn parse(text: &str) -> Result<Self, InvalidCode> {
-        let digits = text.trim_matches([' ', '\t', '\r', '\n']);
+        let digits = typed_code(text);
         if (6..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self(SecretString::from(digits)))
         } else {
@@ -344,19 +345,9 @@ mod tests {
             assert_eq!(Code::parse(right).unwrap().expose(), right.trim());
         }
         assert_eq!(Code::from_number(123_456).unwrap().expose(), "123456");
-        for wrong in [
-            "",
-            " ",
-            "12345",
-            "123456789",
-            "1e5",
-            "1.5000",
-            "Infinity",
-            "٣٣٣٣٣٣",
-            "12 3456",
-            "-123456",
-            "+123456",
-        ] {
+        for wrong in
+            ["", " ", "12345", "123456789", "1e5", "1.5000", "Infinity", "٣٣٣٣٣٣", "12.3456", "+123456"]
+        {
             assert!(Code::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Code::from_number(12_345).is_err());

@@ -3,13 +3,11 @@
 
 use std::borrow::Cow;
 
-use icu_properties::CodePointSetData;
-use icu_properties::props::DefaultIgnorableCodePoint;
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::text::has_forbidden_characters;
+use crate::text::{has_forbidden_characters, is_invisible};
 
 /// The text cannot be a handle or user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -202,11 +200,9 @@ fn is_of_local_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c) || (!c.is_ascii() && !c.is_whitespace())
 }
 
-/// Whether a text holds a character of which nothing is seen: twins would look the same (Unicode section 5.21). The
-/// blank Braille pattern is not among Unicode's, and shows nothing either.
+/// Whether a text holds a character of which nothing is seen: twins would look the same.
 fn is_partly_invisible(text: &str) -> bool {
-    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    text.chars().any(|c| ignorable.contains(c) || c == '\u{2800}')
+    text.chars().any(is_invisible)
 }
 
 /// The NFKC case fold (Unicode section 3.13) as far as upper and lower casing reach it.

@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::entropy::{Entropy, EntropyError};
+use crate::text::typed_code;
 
 /// How many a user has.
 pub const RECOVERY_CODES: usize = 10;
@@ -25,11 +26,11 @@ impl RecoveryCode {
         Ok(Self(SecretString::from(letters.map(char::from).collect::<String>())))
     }
 
-    /// Parses what was typed: letter case, blanks and hyphens mean nothing. None where it is no recovery code.
+    /// Parses what was typed: letter case does not matter, and blanks, dashes and invisible characters are dropped. Returns
+    /// `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let kept = text.chars().filter(|c| !matches!(c, ' ' | '-')).map(|c| c.to_ascii_lowercase());
-        let code: String = kept.take(LENGTH + 1).collect();
+        let code = typed_code(text).to_ascii_lowercase();
         let is_one = code.len() == LENGTH && code.bytes().all(|byte| ALPHABET.contains(&byte));
         is_one.then(|| Self(SecretString::from(code)))
     }
