@@ -13,7 +13,7 @@ use crate::caller::{accepted, find_app_of, find_user};
 use crate::codes::{CodeSource, CodeSubject, CodeTry, Tried};
 use crate::limits::Rate;
 use crate::mail::{is_mailable, worded};
-use crate::new_user::{is_reserved, new_user, offered_locale};
+use crate::new_user::{client_locale, is_reserved, new_user};
 use crate::throttle::settle_right;
 use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
 
@@ -82,7 +82,9 @@ impl<S: Store> Service<S> {
         }
         let metadata = app.settings.invite_metadata.accept(request.metadata.as_deref());
         let metadata = metadata.map_err(|_| Refusal::MetadataInvalid)?;
-        if !is_mailable(&request.handle) || request.sender_reference.len() > LONGEST_REFERENCE {
+        if !is_mailable(&self.inner.settings.mail, &request.handle)
+            || request.sender_reference.len() > LONGEST_REFERENCE
+        {
             return Err(Refusal::InvalidData.into());
         }
         if is_taken && !app.settings.neutral_answers {
@@ -217,7 +219,7 @@ impl<S: Store> Service<S> {
         if is_taken {
             return Err(Refusal::HandleTaken.into());
         }
-        let locale = offered_locale(&app, locale.as_deref())?;
+        let locale = client_locale(&app, locale.as_deref());
         password.check(&app, &handle)?;
         let own = app.settings.metadata.accept(metadata.as_deref());
         let invited = app.settings.invite_metadata.still_settable(&invite.metadata);

@@ -11,7 +11,7 @@ use time::Duration;
 use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
 use crate::limits::Rate;
-use crate::new_user::{new_user, offered_locale};
+use crate::new_user::{client_locale, new_user};
 use crate::throttle::{Counted, Origin, note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
 
@@ -386,7 +386,7 @@ impl<S: Store> Service<S> {
                 user
             }
             None => {
-                let locale = offered_locale(&app, login.locale.as_deref())?;
+                let locale = client_locale(&app, login.locale.as_deref());
                 self.inner.limits.take(Rate::Anonymous, call.source, now)?;
                 let id = UserId::generate(now, &*self.inner.entropy)?;
                 new_user(app.id, login.handle, (id, None, locale, Metadata::default()), now)

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::codes::{NewCode, give_back_all, reserve_all};
 use crate::payload::{MailPayload, payload_of};
-use crate::{Service, ServiceError};
+use crate::{MailIdentity, Service, ServiceError};
 
 /// How much mail one address gets, and one user causes.
 #[derive(Debug, Clone, Copy)]
@@ -142,8 +142,12 @@ pub(crate) fn built_in(kind: MessageKind, locale: Locale) -> Result<Worded, Serv
 }
 
 /// Whether mail can go to a handle.
-pub(crate) fn is_mailable(handle: &Handle) -> bool {
-    MailAddress::of(handle).is_some()
+pub(crate) fn is_mailable(by: &MailIdentity, handle: &Handle) -> bool {
+    address_of(by, handle).is_some()
+}
+
+fn address_of(by: &MailIdentity, handle: &Handle) -> Option<MailAddress> {
+    MailAddress::of(handle).filter(|address| by.utf8 || address.bare().is_ascii())
 }
 
 /// The right to send one mail to an address, taken before the unit of work that promises it.
@@ -178,7 +182,7 @@ impl<S: Store> Service<S> {
         handle: &Handle,
         about: Notice,
     ) -> Result<Option<Slot>, ServiceError> {
-        let Some(address) = MailAddress::of(handle) else { return Ok(None) };
+        let Some(address) = address_of(&self.inner.settings.mail, handle) else { return Ok(None) };
         let recipient = self.recipient(handle)?;
         let everywhere = AppId::NONE;
         let (day, key, most) =
@@ -201,7 +205,7 @@ impl<S: Store> Service<S> {
         handle: &Handle,
         known: Option<SourceMark>,
     ) -> Result<Option<Slot>, ServiceError> {
-        let Some(address) = MailAddress::of(handle) else { return Ok(None) };
+        let Some(address) = address_of(&self.inner.settings.mail, handle) else { return Ok(None) };
         let recipient = self.recipient(handle)?;
         let everywhere = AppId::NONE;
         let parts = [handle.key().as_bytes()];

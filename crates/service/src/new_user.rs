@@ -133,6 +133,14 @@ pub(crate) fn offered_locale(app: &App, wanted: Option<&str>) -> Result<Locale, 
     wanted.ok().filter(is_offered).ok_or_else(|| ServiceError::invalid("the app does not offer this locale"))
 }
 
+/// The locale of a client's device, such as `en-US` or `zh-Hans` (RFC 5646): its language if the application offers it, else
+/// English.
+pub(crate) fn client_locale(app: &App, sent: Option<&str>) -> Locale {
+    let language = sent.and_then(|text| text.trim().split(['-', '_', '.', '@']).next());
+    let language = language.and_then(|language| Locale::parse(language).ok());
+    language.filter(|locale| app.settings.locales.contains(locale)).unwrap_or(Locale::EN)
+}
+
 /// Whether a password is one that everybody uses, or made of names.
 pub(crate) fn is_guessable(password: &ClientPassword, app: &App, handle: &Handle) -> bool {
     let mut words = vec![app.name.as_str(), handle.as_str()];

@@ -83,7 +83,8 @@ impl<S: Store> Service<S> {
         if handles.len() > MOST_AT_ONCE {
             return Err(ServiceError::invalid(format!("at most {MOST_AT_ONCE} handles are invited at once")));
         }
-        if let Some(handle) = handles.iter().find(|handle| !is_mailable(handle)) {
+        let is_unreachable = |handle: &&Handle| !is_mailable(&self.inner.settings.mail, handle);
+        if let Some(handle) = handles.iter().find(is_unreachable) {
             return Err(ServiceError::invalid(format!("no mail can reach {}", handle.as_str())));
         }
         let mut seen = std::collections::HashSet::new();

@@ -35,6 +35,8 @@ pub struct MailIdentity {
     pub from: MailAddress,
     /// The host that `Message-ID`s name.
     pub host: String,
+    /// Whether mail goes to addresses with non-ASCII letters before the @ (RFC 6531).
+    pub utf8: bool,
 }
 
 impl<S: Store> Service<S> {

@@ -233,7 +233,7 @@ impl<S: Store> Service<S> {
             None if app.settings.neutral_answers => return self.log_only(&act).await,
             None => return Err(Refusal::AccountUnknown.into()),
         };
-        if !is_mailable(&user.handle) {
+        if !is_mailable(&self.inner.settings.mail, &user.handle) {
             let is_neutral = app.settings.neutral_answers;
             return if is_neutral { self.log_only(&act).await } else { Err(Refusal::InvalidData.into()) };
         }

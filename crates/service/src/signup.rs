@@ -18,7 +18,7 @@ use crate::caller::{find_app, gate};
 use crate::codes::{CodeSource, CodeSubject};
 use crate::limits::Rate;
 use crate::mail::{Slot, Worded, built_in, is_mailable, worded};
-use crate::new_user::{is_reserved, new_user, offered_locale};
+use crate::new_user::{client_locale, is_reserved, new_user};
 use crate::throttle::settle_right;
 pub use completion::{CompleteSignUp, LinkPressed, PressLink, SignUpCompleted};
 
@@ -106,7 +106,7 @@ impl<S: Store> Service<S> {
         if is_taken && !is_neutral {
             return Err(Refusal::HandleTaken.into());
         }
-        let locale = offered_locale(app, locale.as_deref())?;
+        let locale = client_locale(app, locale.as_deref());
         password.check(app, &handle)?;
         let metadata =
             app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
@@ -116,8 +116,12 @@ impl<S: Store> Service<S> {
         }
         // A handle must be good for what it is for: a mail, or a log-in.
         let is_usable = match flow {
-            SignupFlow::None => handle.as_str().contains('@') || app.settings.user_names,
-            SignupFlow::Code | SignupFlow::Link => is_mailable(&handle),
+            SignupFlow::None if handle.mailbox().is_none() => {
+                handle.as_str().contains('@') || app.settings.user_names
+            }
+            SignupFlow::None | SignupFlow::Code | SignupFlow::Link => {
+                is_mailable(&self.inner.settings.mail, &handle)
+            }
         };
         if !is_usable {
             return Err(Refusal::InvalidData.into());

@@ -15,7 +15,7 @@ use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app, find_app_of, find_user, gate};
 use crate::limits::Rate;
 use crate::mail::is_mailable;
-use crate::new_user::{is_reserved, new_user, offered_locale};
+use crate::new_user::{client_locale, is_reserved, new_user};
 use crate::throttle::{note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
 
@@ -207,7 +207,7 @@ impl<S: Store> Service<S> {
             })
             .await?;
         offered(&app, token.provider)?;
-        if !is_mailable(&handle) {
+        if !is_mailable(&self.inner.settings.mail, &handle) {
             return Err(Refusal::InvalidData.into());
         }
         self.inner.limits.take(Rate::SignUp, call.source, now)?;
@@ -229,7 +229,7 @@ impl<S: Store> Service<S> {
         if is_reserved {
             return Err(Refusal::HandleAccountExists.into());
         }
-        let locale = offered_locale(&app, locale.as_deref())?;
+        let locale = client_locale(&app, locale.as_deref());
         let metadata =
             app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
         // Nobody else could bring the value: the account would never get a token.

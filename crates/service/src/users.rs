@@ -191,7 +191,7 @@ impl<S: Store> Service<S> {
         act: &Act,
     ) -> Result<(), ServiceError> {
         let (app, user) = self.app_and_user(app_id, id).await?;
-        if !is_mailable(&user.handle) {
+        if !is_mailable(&self.inner.settings.mail, &user.handle) {
             let text = "no mail can reach this user: set a password".to_owned();
             return Err(ServiceError::invalid(text));
         }

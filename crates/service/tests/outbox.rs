@@ -102,7 +102,8 @@ async fn service(
     clock: &Arc<ManualClock>,
     mail: Arc<dyn EmailSender>,
 ) -> Service<Database> {
-    let identity = MailIdentity { from: MailAddress::parse("a@example.com").unwrap(), host: "h".to_owned() };
+    let from = MailAddress::parse("a@example.com").unwrap();
+    let identity = MailIdentity { from, host: "h".to_owned(), utf8: false };
     let mut settings = ServiceSettings::new("https://auth.example.com".to_owned(), identity);
     settings.outbox.retry_for = Duration::seconds(15);
     settings.outbox.send_timeout = Duration::milliseconds(50);

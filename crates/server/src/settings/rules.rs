@@ -27,7 +27,7 @@ impl Checked {
             key_size: self.key_size,
             key_wait: Duration::seconds(i64::from(settings.keys.rotation_seconds)),
             key_set_life: Duration::seconds(i64::from(settings.keys.key_set_seconds)),
-            mail: MailIdentity { from: self.from.clone(), host },
+            mail: MailIdentity { from: self.from.clone(), host, utf8: settings.mail.smtp_utf8 },
             mail_limits: MailLimits {
                 an_hour: limits.mails_an_hour,
                 a_day: limits.mails_a_day,

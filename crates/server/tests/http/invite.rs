@@ -126,7 +126,7 @@ async fn checks_of_register_are_made_in_order<S: Store>(app: TestApp<S>) {
         (full(json!({"code": " "})), 602),
         (full(json!({"code": wrong})), 602),
         (full(json!({"handle": "other@example.com"})), 602),
-        (full(json!({"locale": "FR"})), 602),
+        (full(json!({"locale": ["FR"]})), 602),
         (full(json!({})), 604),
         (full(json!({"metaData": "nonsense"})), 602),
         (full(json!({"metaData": r#"{"name":1}"#})), 602),

@@ -12,6 +12,8 @@ on_every_store!(
     sec_082_a_user_name_is_never_somebodys_address,
     sec_082_a_handle_that_looks_like_a_user_name_is_taken,
     a_locale_is_set_if_it_is_offered,
+    the_locale_of_a_device_is_its_language_or_english,
+    non_ascii_addresses_sign_up_where_mail_can_go_to_them,
     metadata_are_replaced_and_what_is_fixed_stays,
     sec_059_claims_with_a_meaning_are_no_field,
     sec_060_a_compatible_application_is_warned_of_authority,
@@ -108,6 +110,56 @@ async fn a_locale_is_set_if_it_is_offered<S: Store>(app: TestApp<S>) {
         assert_eq!(app.as_user(&ana, "setLocale", json!({"locale": right})).await.text(), "true");
     }
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &ana)).await.field("locale"), "FR");
+}
+
+async fn the_locale_of_a_device_is_its_language_or_english<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
+    app.admin("addRemoveAppLocale", json!({"appId": shop.id, "locales": ["FR", "ZH", "PT"]})).await;
+    for (number, (sent, expected)) in [
+        ("FR", "FR"),
+        ("fr-CA", "FR"),
+        ("fr_CA.UTF-8", "FR"),
+        (" fr ", "FR"),
+        ("zh-Hans-CN", "ZH"),
+        ("pt_BR", "PT"),
+        ("en-US", "EN"),
+        ("de-DE", "EN"),
+        ("fil-PH", "EN"),
+        ("XX", "EN"),
+        ("C", "EN"),
+        ("\u{e9}", "EN"),
+        ("", "EN"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({"handle": format!("u{number}@example.com"), "password": PASSWORD, "locale": sent});
+        let access = app.as_app(&shop, "signup", body).await.field("access-token");
+        let user = app.get("/api/appuser/getUser", ("access-token", &access)).await;
+        assert_eq!(user.field("locale"), expected, "{sent:?}");
+        let body = json!({"handle": format!("ANON_{number:032}"), "locale": sent});
+        let access = app.as_app(&shop, "loginAnonymous", body).await.field("access-token");
+        let user = app.get("/api/appuser/getUser", ("access-token", &access)).await;
+        assert_eq!(user.field("locale"), expected, "{sent:?}");
+    }
+}
+
+async fn non_ascii_addresses_sign_up_where_mail_can_go_to_them<S: Store>(app: TestApp<S>) {
+    let taking = TestApp::with(app.store.clone(), |settings| settings.mail.smtp_utf8 = true).await;
+    let shop = app.app("Shop").await;
+    let sign_up = async |app: &TestApp<S>, handle: &str| {
+        app.as_app(&shop, "signup", json!({"handle": handle, "password": PASSWORD})).await
+    };
+    assert_eq!(sign_up(&app, "ana@b\u{fc}cher.example").await.text(), "true");
+    assert_eq!(app.mails().await[0].to.to_string(), "ana@xn--bcher-kva.example");
+    for flow in ["code", "link", "none"] {
+        app.set(&shop, "signupFlow", "signupFlow", json!(flow)).await;
+        assert_eq!(sign_up(&app, "\u{e4}nne@example.com").await.error(), (400, 602), "{flow}");
+    }
+    app.set(&shop, "signupFlow", "signupFlow", json!("code")).await;
+    assert_eq!(sign_up(&taking, "\u{e4}nne@example.com").await.text(), "true");
+    assert_eq!(taking.mails().await.last().unwrap().to.to_string(), "\u{e4}nne@example.com");
 }
 
 async fn metadata_are_replaced_and_what_is_fixed_stays<S: Store>(app: TestApp<S>) {
