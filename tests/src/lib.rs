@@ -37,7 +37,8 @@ pub struct Place {
     folder: TempDir,
     database: Option<TestDatabase>,
     settings: Vec<(String, String)>,
-    open_files: Option<u32>,
+    /// What a shell does before it becomes the server.
+    shell: Option<String>,
 }
 
 impl Place {
@@ -63,13 +64,21 @@ impl Place {
         if let Some(DatabaseLocation::Server(url)) = database.as_ref().map(TestDatabase::location) {
             settings.push(("LATCHKEY__DATABASE__URL".to_owned(), url.clone()));
         }
-        Self { folder, database, settings, open_files: None }
+        Self { folder, database, settings, shell: None }
     }
 
     /// The same place, where a process starts with so small a bound of open files, which it may raise.
     #[must_use]
     pub fn with_open_files(mut self, bound: u32) -> Self {
-        self.open_files = Some(bound);
+        self.shell = Some(format!("ulimit -Sn {bound}"));
+        self
+    }
+
+    /// The same place, where a process that writes beyond its largest file gets an error instead of a signal. See
+    /// [`Server::limit_files`].
+    #[must_use]
+    pub fn with_file_errors(mut self) -> Self {
+        self.shell = Some("trap '' XFSZ".to_owned());
         self
     }
 
@@ -88,7 +97,7 @@ impl Place {
         let key = self.data().join("master.key").display().to_string();
         let mut settings = self.settings.clone();
         settings.extend([data, ("LATCHKEY__KEYS__MASTER_KEY_FILE".to_owned(), key)]);
-        Self { folder, database: None, settings, open_files: self.open_files }
+        Self { folder, database: None, settings, shell: self.shell.clone() }
     }
 
     /// The data folder.
@@ -114,11 +123,11 @@ impl Place {
     /// A command line with this place's settings.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = match self.open_files {
+        let mut command = match &self.shell {
             None => Command::new(binary()),
-            Some(bound) => {
+            Some(before) => {
                 let mut shell = Command::new("sh");
-                shell.arg("-c").arg(format!("ulimit -Sn {bound} && exec \"$0\" \"$@\"")).arg(binary());
+                shell.arg("-c").arg(format!("{before} && exec \"$0\" \"$@\"")).arg(binary());
                 shell
             }
         };
@@ -211,6 +220,13 @@ impl Server {
             self.client.get(format!("{}{path}", self.url)).header(header.0, header.1).send().await.ok()?;
         let status = response.status();
         Some((status, response.json().await.ok()?))
+    }
+
+    /// Lets no file grow beyond this length in bytes, as a full disk would; `unlimited` lets all grow again.
+    pub fn limit_files(&self, length: &str) {
+        let arguments = [format!("--pid={}", self.pid()), format!("--fsize={length}:")];
+        let status = Command::new("prlimit").args(arguments).status().expect("prlimit runs");
+        assert!(status.success());
     }
 
     /// Signs up.

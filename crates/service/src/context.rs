@@ -344,17 +344,11 @@ impl<S: Store> Service<S> {
         self.inner.clock.now()
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and writes if its last write failed.
     ///
     /// # Errors
     /// [`ServiceError::Unavailable`] when it does not.
     pub async fn check_database(&self) -> Result<(), ServiceError> {
-        self.inner
-            .store
-            .read("health", |readers| {
-                readers.server_keys().list()?;
-                Ok::<_, ServiceError>(())
-            })
-            .await
+        Ok(self.inner.store.probe().await?)
     }
 }

@@ -300,9 +300,42 @@ fn database_settings(settings: &Settings) -> DatabaseSettings {
     }
 }
 
+/// The write-ahead log beside an SQLite file.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+/// Brings the schema up to date. A failure names the write-ahead log of another file as a possible cause.
+fn migrate_schema(location: &DatabaseLocation) -> Result<(), StartError> {
+    let log = match location {
+        DatabaseLocation::File(path) => Some(log_of(path)).filter(|log| log.exists()),
+        DatabaseLocation::Server(_) => None,
+    };
+    let failed = |error| match (StartError::from(error), log) {
+        (StartError::Internal(text), Some(log)) => StartError::Internal(format!(
+            "{text}. If the database file was put there from elsewhere, {} did not belong to it: put the file there again, \
+             without a -wal file",
+            log.display()
+        )),
+        (error, _) => error,
+    };
+    Database::migrate(location).map(|_| ()).map_err(failed)
+}
+
 /// Makes an SQLite file private before SQLite sees it: its log and index files take the same mode.
 fn prepare_file(location: &DatabaseLocation) -> Result<(), StartError> {
     if let DatabaseLocation::File(path) = location {
+        let log = log_of(path);
+        if !path.exists() && fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+            return Err(StartError::Configuration(format!(
+                "{} is missing, but {} holds changes of it: put the database file back, or move the -wal file away to \
+                 start with an empty database; nothing was changed",
+                path.display(),
+                log.display()
+            )));
+        }
         private_file(path, OpenOptions::new().write(true).create(true))?;
         // What SQLite has left beside it may hold the same.
         for suffix in ["-wal", "-shm"] {
@@ -320,8 +353,7 @@ fn prepare_file(location: &DatabaseLocation) -> Result<(), StartError> {
 fn prepare_schema(settings: &Settings, location: &DatabaseLocation) -> Result<(), StartError> {
     if settings.database.migrate == "auto" {
         prepare_file(location)?;
-        Database::migrate(location)?;
-        return Ok(());
+        return migrate_schema(location);
     }
     if let DatabaseLocation::File(path) = location
         && !path.exists()

@@ -1,6 +1,9 @@
 //! One connection to either database, the macro that writes a query once for both, and the unit of work
 //! that the repositories are methods of. With `migrations.rs`, the one place that knows which database it is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 
@@ -89,6 +92,8 @@ pub(super) enum Failure {
     Gone,
     /// It took too long: a lock that is held, or a database that is overloaded.
     Slow,
+    /// There was no room for what was written, or the disk failed.
+    Disk,
     /// Running again would not help.
     Final,
 }
@@ -119,7 +124,36 @@ impl Failure {
                 Self::Race
             }
             Error::DatabaseError(_, info) if info.message().starts_with("canceling statement due to ") => Self::Slow,
+            Error::DatabaseError(_, info)
+                if ["database or disk is full", "disk I/O error", "No space left on device"]
+                    .iter()
+                    .any(|text| info.message().contains(text)) =>
+            {
+                Self::Disk
+            }
             _ => Self::Final,
+        }
+    }
+}
+
+/// Whether the last write to a disk failed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DiskFault(Arc<AtomicBool>);
+
+impl DiskFault {
+    pub(super) fn note(&self, failure: Option<Failure>) {
+        if failure == Some(Failure::Disk) && !self.0.swap(true, Ordering::Relaxed) {
+            tracing::error!("the database cannot write: its disk is full or failed; requests are refused");
+        }
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn clear(&self) {
+        if self.0.swap(false, Ordering::Relaxed) {
+            tracing::info!("the database writes again");
         }
     }
 }
@@ -150,7 +184,9 @@ impl<'c> Unit<'c> {
 
 pub(super) fn backend(error: Error) -> StorageError {
     match Failure::of(&error) {
-        Failure::Race | Failure::Gone | Failure::Slow => StorageError::Unavailable(error.to_string()),
+        Failure::Race | Failure::Gone | Failure::Slow | Failure::Disk => {
+            StorageError::Unavailable(error.to_string())
+        }
         Failure::Final => StorageError::Backend(Box::new(error)),
     }
 }
@@ -257,7 +293,16 @@ mod tests {
             (database_error(DatabaseErrorKind::Unknown, "database is locked"), Failure::Race),
             (database_error(DatabaseErrorKind::ClosedConnection, "server closed"), Failure::Gone),
             (database_error(DatabaseErrorKind::ReadOnlyTransaction, "read-only"), Failure::Gone),
-            (database_error(DatabaseErrorKind::Unknown, "disk full"), Failure::Final),
+            (database_error(DatabaseErrorKind::Unknown, "database or disk is full"), Failure::Disk),
+            (database_error(DatabaseErrorKind::Unknown, "disk I/O error"), Failure::Disk),
+            (
+                database_error(
+                    DatabaseErrorKind::Unknown,
+                    "could not extend file \"base/1/2\": No space left on device",
+                ),
+                Failure::Disk,
+            ),
+            (database_error(DatabaseErrorKind::Unknown, "no such table: users"), Failure::Final),
             (Error::NotFound, Failure::Final),
         ] {
             assert_eq!(Failure::of(&error), failure, "{error}");

@@ -6,6 +6,8 @@ mod audit;
 mod code;
 mod connection;
 mod convert;
+#[cfg(feature = "sqlite")]
+mod database_file;
 mod email_template;
 mod factor;
 mod import;
@@ -31,7 +33,11 @@ mod user;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Readers, Repositories, StorageError, Store};
+use connection::DiskFault;
+use latchkey_domain::{AppId, KeyedDigest};
+use time::OffsetDateTime;
+
+use crate::{QuotaKey, Readers, Repositories, StorageError, Store};
 
 /// Which database, and how it is used.
 #[derive(Debug, Clone)]
@@ -74,7 +80,10 @@ impl std::fmt::Debug for DatabaseLocation {
 
 /// A database that implements [`Store`].
 #[derive(Clone)]
-pub struct Database(Backend);
+pub struct Database {
+    backend: Backend,
+    disk: DiskFault,
+}
 
 #[derive(Clone)]
 enum Backend {
@@ -90,17 +99,19 @@ impl Database {
     /// # Errors
     /// [`StorageError::Unavailable`] when it does not answer.
     pub fn open(location: &DatabaseLocation, settings: &DatabaseSettings) -> Result<Self, StorageError> {
-        Ok(Self(match location {
+        let disk = DiskFault::default();
+        let backend = match location {
             #[cfg(feature = "sqlite")]
             DatabaseLocation::File(path) => {
-                Backend::Sqlite(sqlite::SqliteStore::open(path.clone(), settings)?)
+                Backend::Sqlite(sqlite::SqliteStore::open(path.clone(), settings, disk.clone())?)
             }
             #[cfg(feature = "postgres")]
             DatabaseLocation::Server(url) => {
                 postgres::check_language(url)?;
-                Backend::Postgres(postgres::PostgresStore::new(url.clone(), settings))
+                Backend::Postgres(postgres::PostgresStore::new(url.clone(), settings, disk.clone()))
             }
-        }))
+        };
+        Ok(Self { backend, disk })
     }
 
     /// Brings the schema up to date, and says how many migrations were applied. Blocks. Several instances
@@ -132,7 +143,7 @@ impl Database {
 
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.backend {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(_) => "Database(SQLite)",
             #[cfg(feature = "postgres")]
@@ -150,7 +161,7 @@ impl Store for Database {
     {
         let span = tracing::debug_span!("db", unit = name);
         let work = move |repositories: &mut dyn Repositories| span.in_scope(|| work(repositories));
-        match &self.0 {
+        match &self.backend {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(store) => store.transact(work).await,
             #[cfg(feature = "postgres")]
@@ -166,12 +177,33 @@ impl Store for Database {
     {
         let span = tracing::debug_span!("db", unit = name);
         let work = move |readers: &mut dyn Readers| span.in_scope(|| work(readers));
-        match &self.0 {
+        match &self.backend {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite(store) => store.read(work).await,
             #[cfg(feature = "postgres")]
             Backend::Postgres(store) => store.read(work).await,
         }
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        self.read("health", |readers| readers.server_keys().list().map(|_| ())).await?;
+        if !self.disk.is_there() {
+            return Ok(());
+        }
+        // Reading works on a full disk. Only a write shows that there is room again.
+        self.transact("health.write", |repositories| {
+            let counter = QuotaKey {
+                app_id: AppId::NONE,
+                kind: "health",
+                subject: KeyedDigest::NONE,
+                period: 0,
+                expires_at: OffsetDateTime::UNIX_EPOCH,
+            };
+            repositories.quotas().reserve(&counter, u32::MAX)
+        })
+        .await?;
+        self.disk.clear();
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use diesel::RunQueryDsl as _;
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::result::Error;
 
-use super::connection::{Connection, Failure, Unit, backend};
+use super::connection::{Connection, DiskFault, Failure, Unit, backend};
 use super::network::with_network_bounds;
 use super::pool::{Lease, Pool};
 use super::{DatabaseSettings, blocking};
@@ -22,13 +22,14 @@ const WAITS: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20
 pub(super) struct PostgresStore {
     pool: Arc<Pool>,
     jitter: Arc<AtomicU64>,
+    disk: DiskFault,
 }
 
 impl PostgresStore {
-    pub(super) fn new(url: String, settings: &DatabaseSettings) -> Self {
+    pub(super) fn new(url: String, settings: &DatabaseSettings, disk: DiskFault) -> Self {
         let connect = Box::new(move || connect_bounded(&url));
         let pool = Pool::new(settings.connections, settings.wait, connect);
-        Self { pool, jitter: Arc::new(AtomicU64::new(0)) }
+        Self { pool, jitter: Arc::new(AtomicU64::new(0)), disk }
     }
 
     pub(super) async fn transact<T, E, F>(&self, work: F) -> Result<T, E>
@@ -38,15 +39,15 @@ impl PostgresStore {
         F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
     {
         let mut lease = self.pool.lease().await?;
-        let jitter = Arc::clone(&self.jitter);
+        let (jitter, disk) = (Arc::clone(&self.jitter), self.disk.clone());
         blocking(move || {
             for wait in WAITS {
-                match attempt(&mut lease, |unit| work(unit)) {
+                match attempt(&mut lease, &disk, |unit| work(unit)) {
                     Attempt::Done(result) => return result,
                     Attempt::Again => std::thread::sleep(random_part_of(wait, &jitter)),
                 }
             }
-            match attempt(&mut lease, |unit| work(unit)) {
+            match attempt(&mut lease, &disk, |unit| work(unit)) {
                 Attempt::Done(result) => result,
                 Attempt::Again => {
                     Err(StorageError::Unavailable("a race was lost four times".to_owned()).into())
@@ -75,7 +76,7 @@ impl PostgresStore {
                         continue;
                     }
                     Some(Failure::Race) if !last => continue,
-                    Some(Failure::Race | Failure::Slow | Failure::Final) | None => {}
+                    Some(Failure::Race | Failure::Slow | Failure::Disk | Failure::Final) | None => {}
                 }
                 return result;
             }
@@ -92,6 +93,7 @@ enum Attempt<T> {
 
 fn attempt<T, E: From<StorageError>>(
     lease: &mut Lease,
+    disk: &DiskFault,
     work: impl Fn(&mut Unit<'_>) -> Result<T, E>,
 ) -> Attempt<Result<T, E>> {
     let connection = match lease.connection() {
@@ -104,6 +106,7 @@ fn attempt<T, E: From<StorageError>>(
     let mut unit = Unit::on(connection);
     let result = catch_unwind(AssertUnwindSafe(|| work(&mut unit)));
     let failure = unit.failure();
+    disk.note(failure);
     let Ok(result) = result else {
         lease.discard();
         return Attempt::Done(Err(StorageError::Backend("a unit of work panicked".into()).into()));
@@ -126,6 +129,7 @@ fn attempt<T, E: From<StorageError>>(
         Ok(()) => Attempt::Done(result),
         Err(error) => {
             let failure = Failure::of(&error);
+            disk.note(Some(failure));
             let failed = Err(backend(error).into());
             if failure == Failure::Gone {
                 // Nobody knows whether it was committed: not tried again.
@@ -147,7 +151,7 @@ fn after<T>(lease: &mut Lease, failure: Failure, result: T) -> Attempt<T> {
             lease.discard_all();
             Attempt::Again
         }
-        Failure::Slow | Failure::Final => Attempt::Done(result),
+        Failure::Slow | Failure::Disk | Failure::Final => Attempt::Done(result),
     }
 }
 

@@ -10,7 +10,8 @@ use diesel::RunQueryDsl as _;
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::connection::{Connection, Unit, backend};
+use super::connection::{Connection, DiskFault, Failure, Unit, backend};
+use super::database_file::DatabaseFile;
 use super::pool::Pool;
 use super::{DatabaseSettings, blocking};
 use crate::{Readers, Repositories, StorageError};
@@ -22,22 +23,33 @@ const QUEUE: usize = 4_096;
 
 #[derive(Clone)]
 pub(super) struct SqliteStore {
+    file: Arc<DatabaseFile>,
     readers: Arc<Pool>,
     writer: Arc<Writer>,
 }
 
 impl SqliteStore {
-    pub(super) fn open(path: PathBuf, settings: &DatabaseSettings) -> Result<Self, StorageError> {
+    pub(super) fn open(
+        path: PathBuf,
+        settings: &DatabaseSettings,
+        disk: DiskFault,
+    ) -> Result<Self, StorageError> {
         let durable = settings.durable;
         let writing = connect(&path, durable, Access::Write)?;
+        let file = Arc::new(DatabaseFile::of(&path)?);
         let reading = path.clone();
         let readers = Pool::new(
             settings.connections,
             settings.wait,
             Box::new(move || connect(&reading, durable, Access::Read)),
         );
-        let reopen = Box::new(move || connect(&path, durable, Access::Write));
-        Ok(Self { readers, writer: Arc::new(Writer::start(writing, reopen, settings)?) })
+        let opened = Arc::clone(&file);
+        let reopen = Box::new(move || {
+            opened.check()?;
+            connect(&path, durable, Access::Write)
+        });
+        let thread = Writing { connection: Some(writing), reopen, file: Arc::clone(&file), disk };
+        Ok(Self { file, readers, writer: Arc::new(Writer::start(thread, settings)?) })
     }
 
     pub(super) async fn transact<T, E, F>(&self, work: F) -> Result<T, E>
@@ -62,7 +74,9 @@ impl SqliteStore {
         F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
     {
         let mut lease = self.readers.lease().await?;
+        let file = Arc::clone(&self.file);
         blocking(move || {
+            file.check()?;
             let connection = lease.connection()?;
             connection.begin_inner().map_err(backend)?;
             let result = work(&mut Unit::on(connection));
@@ -108,7 +122,7 @@ where
             (Some(Ok(_)), Err(NotKept::Failed(reason))) => {
                 Some(Err(StorageError::Backend(reason.as_str().into()).into()))
             }
-            (_, Err(NotKept::NeverBegun(reason))) => {
+            (_, Err(NotKept::NeverBegun(reason))) | (Some(Ok(_)), Err(NotKept::Disk(reason))) => {
                 Some(Err(StorageError::Unavailable(reason.clone()).into()))
             }
             (outcome, _) => outcome,
@@ -123,7 +137,9 @@ where
 enum NotKept {
     /// There was no transaction: nothing ran.
     NeverBegun(String),
-    /// The transaction failed.
+    /// The disk is full or failed, or holds another file now.
+    Disk(String),
+    /// The transaction failed in another way.
     Failed(String),
 }
 
@@ -132,8 +148,10 @@ impl NotKept {
         Self::NeverBegun(error.to_string())
     }
 
-    fn failed(error: diesel::result::Error) -> Self {
-        Self::Failed(error.to_string())
+    fn failed(disk: &DiskFault, error: &diesel::result::Error) -> Self {
+        let failure = Failure::of(error);
+        disk.note(Some(failure));
+        if failure == Failure::Disk { Self::Disk(error.to_string()) } else { Self::Failed(error.to_string()) }
     }
 }
 
@@ -147,15 +165,11 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(
-        connection: Connection,
-        reopen: Reopen,
-        settings: &DatabaseSettings,
-    ) -> Result<Self, StorageError> {
+    fn start(writing: Writing, settings: &DatabaseSettings) -> Result<Self, StorageError> {
         let (queue, jobs) = channel();
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || Writing { connection: Some(connection), reopen }.work_off(&jobs))
+            .spawn(move || writing.work_off(&jobs))
             .map_err(|error| StorageError::Backend(error.into()))?;
         Ok(Self {
             places: Arc::new(Semaphore::new(QUEUE)),
@@ -185,6 +199,8 @@ impl Drop for Writer {
 struct Writing {
     connection: Option<Connection>,
     reopen: Reopen,
+    file: Arc<DatabaseFile>,
+    disk: DiskFault,
 }
 
 impl Writing {
@@ -193,7 +209,7 @@ impl Writing {
             let mut batch = vec![first];
             match self.together(&mut batch, jobs) {
                 Ok(()) => batch.into_iter().for_each(|job| job.answer(Ok(()))),
-                Err(NotKept::Failed(_)) => {
+                Err(NotKept::Failed(_) | NotKept::Disk(_)) => {
                     self.connection = None;
                     batch.into_iter().for_each(|job| self.alone(job));
                 }
@@ -214,22 +230,25 @@ impl Writing {
         batch: &mut Vec<Box<dyn Job>>,
         jobs: &Receiver<Box<dyn Job>>,
     ) -> Result<(), NotKept> {
+        let (disk, file) = (self.disk.clone(), Arc::clone(&self.file));
         let connection = self.begun()?;
         let mut at = 0;
         while let Some(job) = batch.get_mut(at) {
-            in_savepoint(connection, job.as_mut()).map_err(NotKept::failed)?;
+            in_savepoint(connection, &disk, job.as_mut())?;
             at += 1;
             if at < BATCH {
                 batch.extend(jobs.try_recv());
             }
         }
-        connection.commit().map_err(NotKept::failed)
+        commit(connection, &disk, &file)
     }
 
     /// Runs one unit in a transaction of its own, and answers it.
     fn alone(&mut self, mut job: Box<dyn Job>) {
+        let (disk, file) = (self.disk.clone(), Arc::clone(&self.file));
         let committed = self.begun().and_then(|connection| {
-            in_savepoint(connection, job.as_mut()).and_then(|()| connection.commit()).map_err(NotKept::failed)
+            in_savepoint(connection, &disk, job.as_mut())?;
+            commit(connection, &disk, &file)
         });
         if committed.is_err() {
             self.connection = None;
@@ -239,6 +258,7 @@ impl Writing {
 
     /// The connection, with a transaction begun on it.
     fn begun(&mut self) -> Result<&mut Connection, NotKept> {
+        self.file.check().map_err(NotKept::never_begun)?;
         let connection = self.connection().map_err(NotKept::never_begun)?;
         connection.begin().map_err(|error| NotKept::never_begun(backend(error)))?;
         Ok(connection)
@@ -253,12 +273,21 @@ impl Writing {
     }
 }
 
-fn in_savepoint(connection: &mut Connection, job: &mut dyn Job) -> diesel::QueryResult<()> {
-    connection.begin_inner()?;
-    let keep = job.run(&mut Unit::on(connection));
+fn in_savepoint(connection: &mut Connection, disk: &DiskFault, job: &mut dyn Job) -> Result<(), NotKept> {
+    let failed = |error| NotKept::failed(disk, &error);
+    connection.begin_inner().map_err(failed)?;
+    let mut unit = Unit::on(connection);
+    let keep = job.run(&mut unit);
+    disk.note(unit.failure());
     // SQLite ends the whole transaction after some failures (disk full): then this fails too, and the batch
     // is run again unit by unit.
-    if keep { connection.commit() } else { connection.roll_back() }
+    if keep { connection.commit() } else { connection.roll_back() }.map_err(failed)
+}
+
+/// Commits, and makes sure that what was committed is in the file that the next start will open.
+fn commit(connection: &mut Connection, disk: &DiskFault, file: &DatabaseFile) -> Result<(), NotKept> {
+    connection.commit().map_err(|error| NotKept::failed(disk, &error))?;
+    file.check().map_err(|error| NotKept::Disk(error.to_string()))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

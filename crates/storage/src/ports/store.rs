@@ -41,6 +41,14 @@ pub trait Store: Clone + Send + Sync + 'static {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
         F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static;
+
+    /// Makes sure that the database answers, and that it writes if its last write failed.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn probe(&self) -> impl Future<Output = Result<(), StorageError>> + Send {
+        self.read("health", |readers| readers.server_keys().list().map(|_| ()))
+    }
 }
 
 /// What a unit of work that writes may use, one repository at a time.

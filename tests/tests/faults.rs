@@ -1,0 +1,94 @@
+//! What a server does when its disk is full, or its database file is no longer the one that it opened.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use latchkey_tests::{PASSWORD, Place, Server, app_token_in};
+use reqwest::StatusCode;
+use serde_json::json;
+
+async fn is_ready(server: &Server) -> bool {
+    server.get("/health/ready", ("x", "y")).await.unwrap().0 == StatusCode::OK
+}
+
+/// Signs up, and returns the status and whether the answer says when to try again.
+async fn sign_up(server: &Server, token: &str, handle: &str) -> (u16, bool) {
+    let body = json!({"handle": handle, "password": PASSWORD});
+    let request = server.client.post(format!("{}/api/appuser/signup", server.url)).header("app-token", token);
+    let answer = request.json(&body).send().await.unwrap();
+    (answer.status().as_u16(), answer.headers().contains_key("retry-after"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_503_and_not_ready_until_there_is_room() {
+    let place = Place::sqlite().with_file_errors();
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let server = place.start();
+    assert_eq!(sign_up(&server, &token, "before@example.com").await, (200, false));
+    assert!(is_ready(&server).await);
+    server.limit_files("0");
+    for number in 0..3 {
+        assert_eq!(sign_up(&server, &token, &format!("full{number}@example.com")).await, (503, true));
+        assert!(!is_ready(&server).await, "{number}");
+    }
+    server.limit_files("unlimited");
+    assert!(is_ready(&server).await);
+    assert_eq!(sign_up(&server, &token, "full0@example.com").await, (200, false));
+    assert_eq!(server.log_in(&token, "before@example.com").await.unwrap().0, StatusCode::OK);
+    let log = server.log();
+    for once in ["the database cannot write", "the database writes again"] {
+        assert_eq!(log.matches(once).count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn a_start_names_the_log_of_another_database() {
+    let place = Place::sqlite();
+    let _ = place.printed(&["app", "create", "Shop"]);
+    let (file, log) = (place.data().join("latchkey.db"), place.data().join("latchkey.db-wal"));
+    let content = std::fs::read(&file).unwrap();
+    let write = |path: &std::path::Path, bytes: &[u8]| {
+        std::fs::write(path, bytes).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write(&log, b"left over");
+    write(&file, &[&content[..100], &[7; 20_000]].concat());
+    let failed = place.run(&["app", "list"]);
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(!failed.status.success() && said.contains("latchkey.db-wal did not belong to it"), "{said}");
+    std::fs::remove_file(&file).unwrap();
+    write(&log, b"left over");
+    let failed = place.run(&["app", "create", "Other"]);
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(said.contains("latchkey.db is missing, but") && !file.exists(), "{said}");
+    write(&file, &content);
+    std::fs::remove_file(&log).unwrap();
+    assert!(place.printed(&["app", "list"]).contains("Shop"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_file_that_was_replaced_or_deleted_stops_all_answers() {
+    let place = Place::sqlite();
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let server = place.start();
+    assert_eq!(sign_up(&server, &token, "ana@example.com").await, (200, false));
+    let (file, aside) = (place.data().join("latchkey.db"), place.data().join("aside.db"));
+    std::fs::rename(&file, &aside).unwrap();
+    for is_replaced in [false, true] {
+        if is_replaced {
+            std::fs::copy(&aside, &file).unwrap();
+        }
+        assert_eq!(sign_up(&server, &token, "bo@example.com").await, (503, true), "{is_replaced}");
+        assert_eq!(
+            server.log_in(&token, "ana@example.com").await.unwrap().0,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        assert!(!is_ready(&server).await);
+    }
+    assert!(server.log().contains("was replaced, moved or deleted"), "{}", server.log());
+    std::fs::rename(&aside, &file).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(is_ready(&server).await);
+    assert_eq!(sign_up(&server, &token, "bo@example.com").await, (200, false));
+    assert_eq!(server.log_in(&token, "ana@example.com").await.unwrap().0, StatusCode::OK);
+}
