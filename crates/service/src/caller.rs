@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use latchkey_crypto::{AccessToken, AppToken, ServerSecretToken, SuperToken};
+use latchkey_crypto::{AccessToken, AppToken, ServerSecretToken, SuperToken, TokenError};
 use latchkey_domain::{App, AppId, AppStatus, User, UserStatus};
 use latchkey_storage::{AppReader, Readers, StorageError, Store};
 
@@ -71,7 +71,11 @@ impl<S: Store> Service<S> {
         let tokens = ring.tokens();
         let (caller, refusal) = match credential {
             Credential::ServerSecret(text) => {
-                (tokens.verify(text, now).map(Caller::Operator), Refusal::ServerSecretInvalid)
+                let operator = tokens.verify(text, now).map(Caller::Operator);
+                let is_expired = matches!(operator, Err(TokenError::Expired));
+                let refusal =
+                    if is_expired { Refusal::ServerSecretExpired } else { Refusal::ServerSecretInvalid };
+                (operator, refusal)
             }
             Credential::AppToken(text) => {
                 let app = tokens.verify(text, now).or_else(|error| {

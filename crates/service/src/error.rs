@@ -27,6 +27,8 @@ pub enum Refusal {
     AppMigrated,
     /// The server secret is not good.
     ServerSecretInvalid,
+    /// The server secret has expired.
+    ServerSecretExpired,
     /// Handle and password do not belong together.
     CredentialsWrong,
     /// The handle is taken.

@@ -77,7 +77,7 @@ pub use login::{AnonymousLogIn, LogIn, LoggedIn, LoginName};
 pub use logs::{MOST_DAYS, Waiting};
 pub use mail::MailLimits;
 pub use operator_invites::{Invited, Which};
-pub use operator_token::{MintedToken, NewOperatorToken, Operator, Reader};
+pub use operator_token::{EXPIRY_NOTICE, MintedToken, NewOperatorToken, Operator, Reader};
 pub use outbox::MailIdentity;
 pub use password::{ChangePassword, NewPassword, ResetPassword};
 pub use provider_keys::{FetchedKeySet, Fetching, KeySetSource, ProviderSettings};

@@ -19,6 +19,11 @@ pub struct Operator {
     token: Option<(TokenId, OffsetDateTime)>,
 }
 
+/// How long before its end a server secret is reported to expire.
+pub const EXPIRY_NOTICE: Duration = Duration::days(14);
+/// How many operator tokens, newest first, are looked at for that.
+const MOST_REPORTED: u32 = 1_000;
+
 /// A server secret, or the command line, that reads much of an application. Each waits for its own reads first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reader(Option<TokenId>);
@@ -114,7 +119,10 @@ impl<S: Store> Service<S> {
             })
             .await?;
         let now = self.inner.clock.now();
-        let known = known.filter(|known| known.is_good(now)).ok_or(Refusal::ServerSecretInvalid)?;
+        let known = known.filter(|known| known.revoked_at.is_none()).ok_or(Refusal::ServerSecretInvalid)?;
+        if !known.is_good(now) {
+            return Err(Refusal::ServerSecretExpired.into());
+        }
         if !known.scopes.allow(needed) {
             let text = format!("this server secret lacks the scope {}", needed.name());
             return Err(ServiceError::Explained(Refusal::ServerScopeNeeded, text));
@@ -224,6 +232,26 @@ impl<S: Store> Service<S> {
                 readers.operator_tokens().list(only_app, before, limit).map_err(ServiceError::from)
             })
             .await
+    }
+
+    /// Logs the operator tokens that end soon, once a day.
+    pub(crate) async fn report_expiring_tokens(&self, now: OffsetDateTime) -> Result<(), ServiceError> {
+        let tokens = self.inner.store.transact("operator_token.expiring", move |repos| {
+            if !repos.upkeep().claim_job("secrets", now, now + Duration::days(1))? {
+                return Ok(Vec::new());
+            }
+            repos.operator_tokens().list(None, None, MOST_REPORTED).map_err(ServiceError::from)
+        });
+        let ends_soon = |token: &OperatorToken| token.is_good(now) && token.expires_at - now < EXPIRY_NOTICE;
+        for token in tokens.await?.into_iter().filter(ends_soon) {
+            tracing::warn!(
+                id = %token.id,
+                name = token.name.as_str(),
+                expires_at = %token.expires_at,
+                "server secret expires soon; create another with `latchkey token server`"
+            );
+        }
+        Ok(())
     }
 
     /// Revokes an operator token and all that were made with it: from now on they open nothing. Revoking it again changes

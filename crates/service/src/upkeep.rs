@@ -34,6 +34,7 @@ impl<S: Store> Service<S> {
     /// [`ServiceError::KeysReplaced`]: the server must stop.
     pub async fn keep_up(&self, mut stop: watch::Receiver<bool>) -> Result<(), ServiceError> {
         let mut purging: Option<JoinHandle<()>> = None;
+        let mut is_database_away = false;
         // Not at once: a clock that is wrong at the start of a machine is set right soon after.
         for turn in 1_u32.. {
             if *stop.borrow() {
@@ -60,9 +61,18 @@ impl<S: Store> Service<S> {
                 clock.map(|_| ())
             };
             match tokio::spawn(work).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => {
+                    if std::mem::take(&mut is_database_away) {
+                        tracing::info!("the database is available again");
+                    }
+                }
                 Ok(Err(error @ ServiceError::KeysReplaced(_))) => return Err(error),
-                // While the database is away, once a minute says it.
+                Ok(Err(ServiceError::Unavailable(reason))) => {
+                    if !std::mem::replace(&mut is_database_away, true) {
+                        tracing::error!(reason, "the database is not available; requests are refused");
+                    }
+                }
+                // Once a minute is enough.
                 Ok(Err(error)) if turn % TURNS_A_MINUTE == 0 => {
                     tracing::warn!(%error, "what is due could not be done");
                 }
@@ -119,6 +129,7 @@ impl<S: Store> Service<S> {
     }
 
     async fn purge(&self, now: OffsetDateTime) -> Result<usize, ServiceError> {
+        self.report_expiring_tokens(now).await?;
         // Days are counted from the log before its entries go.
         self.count_days().await?;
         let audit = Duration::days(i64::from(self.inner.settings.audit_days));

@@ -1,6 +1,10 @@
 //! Commands that change what the server knows.
 
+use latchkey_domain::{Clock as _, SystemClock};
+use latchkey_service::EXPIRY_NOTICE;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::link::{Link, perform};
 use super::{AppCommand, KeysCommand, TokenCommand, note, say};
@@ -38,7 +42,7 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Result<(), St
             // The secret alone on standard output, so that it can be kept in a variable or a file.
             say(text(&minted, "secret"));
             let token = minted.get("token").unwrap_or(&Value::Null);
-            note(&format!("This server secret is {}.", line_of(token)));
+            note(&format!("This server secret is {}.", line_of(token, SystemClock.now())));
         }
         TokenCommand::Superuser { app, handle } => {
             let made = perform(settings, Command::MakeSuperTokens { app, handle })?;
@@ -50,7 +54,7 @@ pub(super) fn token(settings: &Settings, command: TokenCommand) -> Result<(), St
             let tokens = perform(settings, Command::ListServerSecrets)?;
             let tokens = tokens.as_array().map(Vec::as_slice).unwrap_or_default();
             for token in tokens {
-                say(&line_of(token));
+                say(&line_of(token, SystemClock.now()));
             }
             if tokens.is_empty() {
                 say("There are no server secrets. Make one: latchkey token server");
@@ -158,14 +162,17 @@ pub(super) fn run_jobs(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-fn line_of(token: &Value) -> String {
-    let state = match (
-        token.get("revokedAt").and_then(Value::as_str),
-        token.get("lastUsedAt").and_then(Value::as_str),
-    ) {
-        (Some(revoked), _) => format!("revoked {revoked}"),
-        (None, Some(used)) => format!("last used {used}"),
-        (None, None) => "never used".to_owned(),
+fn line_of(token: &Value, now: OffsetDateTime) -> String {
+    let time = |name: &str| token.get(name).and_then(Value::as_str);
+    let use_ = time("lastUsedAt").map_or("never used".to_owned(), |used| format!("last used {used}"));
+    let ends_at = time("expiresAt").and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let state = match time("revokedAt") {
+        Some(revoked) => format!("revoked {revoked}"),
+        None if ends_at.is_some_and(|ends_at| ends_at <= now) => format!("expired, {use_}"),
+        None if ends_at.is_some_and(|ends_at| ends_at - now < EXPIRY_NOTICE) => {
+            format!("expires soon, {use_}")
+        }
+        None => use_,
     };
     let app = token.get("appId").and_then(Value::as_str).unwrap_or("all applications");
     let (id, name, scopes) = (text(token, "tokenId"), text(token, "name"), text(token, "scopes"));
@@ -174,4 +181,25 @@ fn line_of(token: &Value) -> String {
 
 pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_server_secret_shows_whether_it_still_works() {
+        let line = |now, revoked: Option<&str>| {
+            let token = json!({"expiresAt": "2027-02-27T20:52:48.876Z", "revokedAt": revoked});
+            line_of(&token, now)
+        };
+        assert!(line(datetime!(2027-02-01 0:00 UTC), None).ends_with("  never used"));
+        assert!(line(datetime!(2027-02-20 0:00 UTC), None).ends_with("  expires soon, never used"));
+        assert!(line(datetime!(2027-02-28 0:00 UTC), None).ends_with("  expired, never used"));
+        let revoked = line(datetime!(2027-02-28 0:00 UTC), Some("2027-01-01T00:00:00.000Z"));
+        assert!(revoked.ends_with("  revoked 2027-01-01T00:00:00.000Z"));
+    }
 }

@@ -238,7 +238,11 @@ fn meaning(refusal: Refusal) -> &'static str {
         Refusal::AppTokenInvalid | Refusal::ServerScopeNeeded => {
             "invalid app token; in the administration API: no server secret, or one without the scope"
         }
-        Refusal::ServerSecretInvalid | Refusal::MailFailed | Refusal::SmsFailed | Refusal::NotOffered => {
+        Refusal::ServerSecretInvalid
+        | Refusal::ServerSecretExpired
+        | Refusal::MailFailed
+        | Refusal::SmsFailed
+        | Refusal::NotOffered => {
             "invalid server secret; what could not be done: a message, too many requests, the server itself"
         }
         Refusal::InvalidData | Refusal::Unknown | Refusal::Conflict | Refusal::AppNameTaken => {

@@ -19,6 +19,7 @@ on_every_store!(
     a_token_makes_none_that_reaches_further,
     sec_089_a_token_makes_none_that_outlives_it,
     tokens_that_cannot_be_are_not_made,
+    an_expired_token_is_reported_as_expired,
 );
 
 async fn made<S: Store>(app: &TestApp<S>, scopes: &str, only: Option<&str>) -> (String, String) {
@@ -237,4 +238,14 @@ async fn what_an_inactive_application_does_not_do_for_operators<S: Store>(app: T
     let needed = json!([{"path": "city", "fieldName": "city", "required": true}]);
     app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": needed})).await;
     assert_eq!(tokens().await.error(), (400, 604), "no JWT lacks a required field");
+}
+
+async fn an_expired_token_is_reported_as_expired<S: Store>(app: TestApp<S>) {
+    let secret = app.operator_secret("year", "read").await;
+    let all = async || app.get("/api/app/allApps", ("server-secret", &secret)).await;
+    app.clock.advance(Duration::days(364));
+    assert_eq!(all().await.status, 200);
+    app.clock.advance(Duration::days(1));
+    assert_eq!(all().await.error(), (403, 500));
+    assert!(all().await.text().contains("the server secret has expired"), "{}", all().await.text());
 }
