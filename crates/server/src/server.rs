@@ -29,6 +29,9 @@ use crate::routes;
 use crate::settings::{Checked, Settings};
 use crate::start::{Opened, Purpose, StartError, open};
 
+/// How long messages that are being sent may take at shutdown.
+const LAST_SENDS: Duration = Duration::from_secs(5);
+
 /// Bytes of an answer that wait in the system's memory; Linux doubles it for what it needs itself.
 const SEND_BUFFER: usize = 128 * 1024;
 /// Connections of one worker thread; more are left to wait.
@@ -158,10 +161,13 @@ impl Server {
             }
             // A send that is left now comes due again after its lease.
             let _ = stop.send(true);
-            let _ = tokio::time::timeout(patience, outbox).await;
+            if tokio::time::timeout(patience.min(LAST_SENDS), outbox).await.is_err() {
+                tracing::info!("messages that are still being sent are sent again after the next start");
+            }
             if let Ok(Ok(kept)) = tokio::time::timeout(patience, upkeep).await {
                 kept?;
             }
+            tracing::info!("stopped");
             served
         })
     }
@@ -187,6 +193,11 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
         .max_concurrent_connections((most_connections() / checked.workers.max(1)).min(MOST_OF_WORKER))
         .shutdown_timeout(settings.server.shutdown_seconds);
     let stopping = builder.graceful_shutdown_signal();
+    let (begun, seconds) = (stopping.clone(), settings.server.shutdown_seconds);
+    tokio::spawn(async move {
+        begun.notified().await;
+        tracing::info!(seconds, "stopping: no new connections; requests under way may take so long");
+    });
     let idle = Duration::from_secs(limits.idle_seconds);
     let server = builder.listen("latchkey", listener, move || {
         let (context, connections, stopping) = (context.clone(), connections.clone(), stopping.clone());

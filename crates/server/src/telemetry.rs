@@ -9,14 +9,22 @@ use crate::settings::LogSettings;
 
 /// Begins to log to standard error. A second call changes nothing.
 pub(crate) fn begin(settings: &LogSettings) {
-    let filter = EnvFilter::new(format!("{},actix_server=warn,actix_http=warn", settings.level));
+    // The dispatcher reports requests that clients malform as errors. They are answered, and nobody has to act on them.
+    let quiet = "actix_server=warn,actix_http=warn,actix_http::h1::dispatcher=off";
+    let filter = EnvFilter::new(format!("{},{quiet}", settings.level));
+    let is_terminal = std::io::stderr().is_terminal();
     let as_text = match settings.format.as_str() {
         "text" => true,
         "json" => false,
-        _ => std::io::stderr().is_terminal(),
+        _ => is_terminal,
     };
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Colours are control characters, which files and programs do not show (https://no-color.org).
+    let has_colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(has_colours)
+        .with_target(false);
     // An error here means that somebody has set a subscriber before: then that one is used.
     let _ = if as_text {
         subscriber.try_init()

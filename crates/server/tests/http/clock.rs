@@ -16,6 +16,7 @@ on_every_store!(
     sec_130_an_hour_back_locks_nobody_out,
     sec_130_tokens_of_a_clock_that_was_ahead_are_taken,
     sec_130_mail_of_a_clock_that_was_ahead_is_sent,
+    instances_whose_clocks_differ_use_new_keys_at_once,
 );
 
 const JUMP: Duration = Duration::days(91);
@@ -134,4 +135,22 @@ async fn sec_130_mail_of_a_clock_that_was_ahead_is_sent<S: Store>(app: TestApp<S
     app.clock.jump(-JUMP);
     let body = json!({"handle": "before@example.com", "code": code});
     assert_eq!(app.as_app(&shop, "completeSignup", body).await.status, 200);
+}
+
+async fn instances_whose_clocks_differ_use_new_keys_at_once<S: Store>(slow: TestApp<S>) {
+    let fast = TestApp::with(slow.store.clone(), |_| ()).await;
+    fast.clock.jump(Duration::seconds(20));
+    let shop = fast.app_without_code("Shop", Preset::Compatible).await;
+    let sign_up = async |handle: &str| {
+        let body = json!({"handle": handle, "password": PASSWORD});
+        slow.as_app(&shop, "signup", body).await
+    };
+    let answer = sign_up("ana@example.com").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(slow.claims(&shop, &answer.field("jwt")).await["email"], "ana@example.com");
+    let renewed = fast.admin("regenerateAppKey", json!({"appId": shop.id})).await;
+    assert_eq!(renewed.status, 200, "{}", renewed.text());
+    let answer = sign_up("bo@example.com").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(fast.claims(&shop, &answer.field("jwt")).await["email"], "bo@example.com");
 }
