@@ -1,5 +1,6 @@
 //! What a server does when its disk is full, or its database file is no longer the one that it opened.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
@@ -91,4 +92,83 @@ async fn a_database_file_that_was_replaced_or_deleted_stops_all_answers() {
     assert!(is_ready(&server).await);
     assert_eq!(sign_up(&server, &token, "bo@example.com").await, (200, false));
     assert_eq!(server.log_in(&token, "ana@example.com").await.unwrap().0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_database_file_serves_one_process_by_whatever_name() {
+    let place = Place::sqlite();
+    let _ = place.printed(&["app", "create", "Shop"]);
+    let server = place.start();
+    for is_symbolic in [true, false] {
+        let other = Place::sqlite();
+        let _ = other.printed(&["app", "create", "Other"]);
+        let (file, link) = (place.data().join("latchkey.db"), other.data().join("latchkey.db"));
+        std::fs::remove_file(&link).unwrap();
+        std::fs::copy(place.data().join("master.key"), other.data().join("master.key")).unwrap();
+        if is_symbolic {
+            std::os::unix::fs::symlink(&file, &link).unwrap();
+        } else {
+            std::fs::hard_link(&file, &link).unwrap();
+        }
+        let refused = other.run(&["app", "list"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(69), "{said}");
+        assert!(said.contains("latchkey.db is in use by another latchkey"), "{said}");
+    }
+    assert!(is_ready(&server).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_logged_and_does_not_wait_for_a_mail_server_that_hangs() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let place = Place::sqlite()
+        .with("LATCHKEY__LOG__FORMAT", "text")
+        .with("LATCHKEY__MAIL__SENDER", "smtp")
+        .with("LATCHKEY__MAIL__FROM", "noreply@example.com")
+        .with("LATCHKEY__MAIL__SMTP_HOST", "127.0.0.1")
+        .with("LATCHKEY__MAIL__SMTP_PORT", &port)
+        .with("LATCHKEY__MAIL__SMTP_TLS", "none")
+        .with("LATCHKEY__MAIL__SMTP_TIMEOUT_SECONDS", "60")
+        .with("LATCHKEY__OUTBOX__SEND_SECONDS", "60")
+        .with("LATCHKEY__SERVER__SHUTDOWN_SECONDS", "60");
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let mut server = place.start();
+    assert_eq!(sign_up(&server, &token, "ana@example.com").await, (200, false));
+    let (_stream, _) = silent.accept().unwrap();
+    assert_eq!(server.terminate(), Some(0));
+    let log = server.log();
+    for expected in ["stopping", "messages that are still being sent are sent again", "stopped"] {
+        assert!(log.contains(expected), "{expected} in {log}");
+    }
+    assert!(!log.contains('\u{1b}'), "no colours in files: {log:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_requests_are_not_errors_of_the_server() {
+    let place = Place::sqlite();
+    let server = place.start();
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let long = [b"GET / HTTP/1.1\r\nX: ".to_vec(), vec![b'a'; 200_000]].concat();
+    let requests: [&[u8]; 10] = [
+        b"garbage\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+        b"POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+        &long,
+    ];
+    for request in requests {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        let _ = stream.write_all(request);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+    }
+    assert!(is_ready(&server).await, "{}", server.log());
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
 }

@@ -16,13 +16,15 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 pub(crate) struct DataFolder {
     path: PathBuf,
     _lock: Option<File>,
+    /// Held until SQLite has closed the file: closing any handle of it would end SQLite's own locks.
+    database: Option<File>,
 }
 
 impl DataFolder {
     /// Opens the folder, and makes it first if it is not there.
     pub(crate) fn open(path: &Path) -> Result<Self, StartError> {
         make_private_folder(path)?;
-        Ok(Self { path: path.to_owned(), _lock: None })
+        Ok(Self { path: path.to_owned(), _lock: None, database: None })
     }
 
     /// Opens the folder for one process alone. Another may hold it for a moment: that long is waited.
@@ -35,9 +37,18 @@ impl DataFolder {
                     std::thread::sleep(BETWEEN_TRIES);
                     waited += BETWEEN_TRIES;
                 }
-                lock => return Ok(Self { path: path.to_owned(), _lock: Some(lock?) }),
+                lock => return Ok(Self { path: path.to_owned(), _lock: Some(lock?), database: None }),
             }
         }
+    }
+
+    /// Keeps other processes away from the database file, whatever name or folder they reach it by.
+    pub(crate) fn lock_database(&mut self, file: &Path) -> Result<(), StartError> {
+        if self.database.is_none() && file.exists() {
+            let opened = File::open(file).map_err(|error| StartError::no_input(file, &error))?;
+            self.database = Some(try_lock(opened, file)?);
+        }
+        Ok(())
     }
 
     /// Where it is.
@@ -84,15 +95,19 @@ pub(crate) fn make_private_folder(path: &Path) -> Result<(), StartError> {
 
 fn lock(folder: &Path) -> Result<File, StartError> {
     let path = folder.join("latchkey.lock");
-    let file = private_file(&path, OpenOptions::new().write(true).create(true))?;
+    try_lock(private_file(&path, OpenOptions::new().write(true).create(true))?, folder)
+}
+
+/// Locks a file for this process alone; `what` is what it stands for.
+fn try_lock(file: File, what: &Path) -> Result<File, StartError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(StartError::InUse(format!(
             "{} is in use by another latchkey: stop it first, or give this one another data folder",
-            folder.display()
+            what.display()
         ))),
         Err(fs::TryLockError::Error(error)) => {
-            Err(StartError::CannotWrite(format!("{} cannot be locked: {error}", path.display())))
+            Err(StartError::CannotWrite(format!("{} cannot be locked: {error}", what.display())))
         }
     }
 }

@@ -190,12 +190,19 @@ pub(crate) async fn open(
     purpose: Purpose,
 ) -> Result<Opened, StartError> {
     let location = location(settings)?;
-    let folder =
+    let mut folder =
         open_folder(settings, &location, if purpose == Purpose::Serve { PATIENCE } else { Duration::ZERO })?;
     let takes_commands = purpose == Purpose::Serve && matches!(location, DatabaseLocation::File(_));
     let control = if takes_commands { Some(folder.listen_for_commands()?) } else { None };
     let mailbox = mailbox(settings, &folder)?;
-    prepare_schema(settings, &location)?;
+    if let DatabaseLocation::File(file) = &location {
+        folder.lock_database(file)?;
+        prepare_schema(settings, &location)?;
+        // One that was made just now.
+        folder.lock_database(file)?;
+    } else {
+        prepare_schema(settings, &location)?;
+    }
     let store = Database::open(&location, &database_settings(settings))?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
