@@ -128,6 +128,7 @@ fn user_routes<S: Store>() -> Vec<Entry> {
             &user::RESET_PASSWORD,
         ),
         get("/api/appuser/getUser", Takes::AccessToken, account::get_user::<S>, &user::GET_USER),
+        get("/api/appuser/check", Takes::AccessToken, account::check::<S>, &user::CHECK),
         post(
             "/api/appuser/changePassword",
             Takes::AccessToken,

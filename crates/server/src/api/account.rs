@@ -1,20 +1,63 @@
 //! What signed-in users do with their account, and what a client may know of its application.
 
 use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use latchkey_domain::UserName;
-use latchkey_service::{DeleteAccount, Refusal};
+use latchkey_service::{Caller, DeleteAccount, Refusal};
 use latchkey_storage::Store;
 
 use super::login::{name_of, password_or_none};
 use super::{AppState, run};
-use crate::dto::{Available, application_json, own_user_json};
+use crate::dto::{Available, Checked, application_json, own_user_json};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
 
 pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
     let service = state.service.clone();
     let view = run(Family::User, async move { service.current_user(identity.0).await }).await?;
     Ok(json(&own_user_json(&view.user)))
+}
+
+/// Tells a gateway whose access token a request brings, in headers that it can pass on.
+pub(crate) async fn check<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
+    let Caller::User(_) = identity.0.caller else {
+        return Err(ApiError::of(Family::Gateway, Refusal::AccessTokenInvalid));
+    };
+    let service = state.service.clone();
+    let view = run(Family::Gateway, async move { service.current_user(identity.0).await }).await?;
+    let user = view.user;
+    let mut answer = json(&Checked {
+        app_id: user.app_id.to_string(),
+        user_id: user.id.to_string(),
+        handle: user.handle.as_str().to_owned(),
+        user_name: user.user_name.as_ref().map(|name| name.as_str().to_owned()),
+    });
+    for (name, value) in [
+        ("x-latchkey-app", Some(user.app_id.to_string())),
+        ("x-latchkey-user", Some(user.id.to_string())),
+        ("x-latchkey-handle", Some(header_text(user.handle.as_str()))),
+        ("x-latchkey-user-name", user.user_name.as_ref().map(|name| name.as_str().to_owned())),
+    ] {
+        let value = value.and_then(|value| HeaderValue::from_str(&value).ok());
+        if let Some(value) = value {
+            answer.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    Ok(answer)
+}
+
+/// A text as a header can hold it: all but visible ASCII characters, and the percent sign, percent-encoded (RFC 3986
+/// section 2.1).
+fn header_text(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 pub(crate) async fn get_application<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {

@@ -49,10 +49,7 @@ pub(crate) async fn run<T: Send + 'static>(
     use_case: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
 ) -> Result<T, ApiError> {
     match tokio::spawn(use_case).await {
-        Ok(result) => result.map_err(|error| match family {
-            Family::User => ApiError::user(error),
-            Family::Admin => ApiError::admin(error),
-        }),
+        Ok(result) => result.map_err(|error| ApiError::of(family, error)),
         Err(_) => Err(ApiError::internal(family, "a use case panicked")),
     }
 }

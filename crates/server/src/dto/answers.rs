@@ -119,6 +119,21 @@ pub(crate) struct Outbox {
     pub(crate) next: Option<String>,
 }
 
+/// Whose access token it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CheckedToken)]
+pub(crate) struct Checked {
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    pub(crate) app_id: String,
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    pub(crate) user_id: String,
+    #[schema(example = "ana@example.com")]
+    pub(crate) handle: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user_name: Option<String>,
+}
+
 /// How many messages are tried again.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Retried {

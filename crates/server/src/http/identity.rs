@@ -16,6 +16,9 @@ use super::wire_error::{ApiError, Family};
 /// The one path on which an app token may stand in the place of an access token.
 const RESET_PASSWORD: &str = "/api/appuser/resetpassword";
 
+/// The one path whose refusals are 401.
+const CHECK: &str = "/api/appuser/check";
+
 /// Verifies tokens, whatever the store behind it.
 pub(crate) trait Identify: Send + Sync {
     fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal>;
@@ -36,10 +39,7 @@ impl FromRequest for Identity {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let family = family_of(request.path());
-        let caller = caller_of(request).map_err(|refusal| match family {
-            Family::User => ApiError::user(refusal),
-            Family::Admin => ApiError::admin(refusal),
-        });
+        let caller = caller_of(request).map_err(|refusal| ApiError::of(family, refusal));
         ready(caller.map(|caller| Self(Call { caller, source: source_of(request) })))
     }
 }
@@ -123,5 +123,10 @@ fn caller_of(request: &HttpRequest) -> Result<Caller, Refusal> {
 
 /// Which half of the API a path belongs to.
 pub(crate) fn family_of(path: &str) -> Family {
-    if path == "/api/app" || path.starts_with("/api/app/") { Family::Admin } else { Family::User }
+    match path {
+        "/api/app" => Family::Admin,
+        CHECK => Family::Gateway,
+        _ if path.starts_with("/api/app/") => Family::Admin,
+        _ => Family::User,
+    }
 }

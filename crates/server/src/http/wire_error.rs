@@ -8,13 +8,25 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use latchkey_service::{Refusal, ServiceError};
 
-/// Which half of the API answers: the two have different error bodies.
+/// Which part of the API answers: their errors differ in status or body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
     /// `{"code":N,"message":".."}`, status 400 unless said otherwise.
     User,
+    /// As [`Family::User`], with status 401 for what is refused: gateways that ask about a token know no other.
+    Gateway,
     /// `{"status":"Fails","code":N,"message":".."}`, with the status that fits.
     Admin,
+}
+
+impl Family {
+    fn status_of_refusal(self, of_admin: StatusCode) -> StatusCode {
+        match self {
+            Self::User => StatusCode::BAD_REQUEST,
+            Self::Gateway => StatusCode::UNAUTHORIZED,
+            Self::Admin => of_admin,
+        }
+    }
 }
 
 /// An answer that is an error.
@@ -49,12 +61,16 @@ impl ApiError {
         Self { family, kind }
     }
 
+    pub(crate) fn of(family: Family, error: impl Into<ServiceError>) -> Self {
+        Self::new(family, ErrorKind::Service(error.into()))
+    }
+
     pub(crate) fn user(error: impl Into<ServiceError>) -> Self {
-        Self::new(Family::User, ErrorKind::Service(error.into()))
+        Self::of(Family::User, error)
     }
 
     pub(crate) fn admin(error: impl Into<ServiceError>) -> Self {
-        Self::new(Family::Admin, ErrorKind::Service(error.into()))
+        Self::of(Family::Admin, error)
     }
 
     pub(crate) fn internal(family: Family, reason: &'static str) -> Self {
@@ -93,12 +109,16 @@ impl ApiError {
             _ => message.into_owned(),
         };
         let body = match self.family {
-            Family::User => serde_json::json!({"code": code, "message": message}),
+            Family::User | Family::Gateway => serde_json::json!({"code": code, "message": message}),
             Family::Admin => serde_json::json!({"status": "Fails", "code": code, "message": message}),
         };
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 section 15.5.2 demands a challenge. Browsers ask nobody for a password because of this one.
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
         if let Some(seconds) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
@@ -110,18 +130,17 @@ impl ApiError {
 }
 
 fn wire(family: Family, kind: &ErrorKind) -> Wire {
-    let user = family == Family::User;
     // The user API's clients read numbers only, so the edge's refusals borrow theirs: 602 and 500.
     let of =
         |status: StatusCode, code: u16, message: &'static str| Wire { status, code, message: message.into() };
     match kind {
         ErrorKind::Service(ServiceError::Refused(refusal)) => {
             let (code, message, admin_status) = refused(*refusal);
-            of(if user { StatusCode::BAD_REQUEST } else { admin_status }, code, message)
+            of(family.status_of_refusal(admin_status), code, message)
         }
         ErrorKind::Service(ServiceError::Explained(refusal, text)) => {
             let (code, _, admin_status) = refused(*refusal);
-            let status = if user { StatusCode::BAD_REQUEST } else { admin_status };
+            let status = family.status_of_refusal(admin_status);
             Wire { status, code, message: text.clone().into() }
         }
         ErrorKind::Service(ServiceError::TooMany { .. }) => {

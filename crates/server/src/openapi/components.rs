@@ -38,7 +38,7 @@ impl Components {
         by_code: &BTreeMap<u16, String>,
     ) -> Value {
         let (error, outcome) = match family {
-            Family::User => ("UserError", None),
+            Family::User | Family::Gateway => ("UserError", None),
             Family::Admin => ("AdministrationError", Some("Fails")),
         };
         let mut examples = Map::new();

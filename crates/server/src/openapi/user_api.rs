@@ -5,8 +5,8 @@ use latchkey_service::Refusal;
 use super::fields::MD5;
 use super::operation::{Answers, Field, OPERATION, Operation, choice, code, flag, object, one, text, truth};
 use crate::dto::{
-    Application, Available, Discovery, FactorSecret, Health, KeySet, LoginToken, OwnUser, RecoveryCodes,
-    TokensBody,
+    Application, Available, Checked, Discovery, FactorSecret, Health, KeySet, LoginToken, OwnUser,
+    RecoveryCodes, TokensBody,
 };
 
 const HANDLE: Field = text("handle", "ana@example.com", "A mail address, in any case.").required();
@@ -221,6 +221,18 @@ pub(crate) const RESET_PASSWORD: Operation = Operation {
 };
 pub(crate) const GET_USER: Operation =
     Operation { summary: "The user themselves", answers: Answers::Json(&[one::<OwnUser>]), ..OPERATION };
+pub(crate) const CHECK: Operation = Operation {
+    summary: "Whose access token it is, for gateways",
+    about: "For `auth_request` and its like: 200 with the user in headers, or 401. Every other refusal of this API is 400.",
+    answers: Answers::Json(&[one::<Checked>]),
+    headers: &[
+        ("X-Latchkey-App", "The application's id."),
+        ("X-Latchkey-User", "The user's id."),
+        ("X-Latchkey-Handle", "The handle; what is not visible ASCII, and `%`, percent-encoded."),
+        ("X-Latchkey-User-Name", "The user name, if there is one."),
+    ],
+    ..OPERATION
+};
 pub(crate) const CHANGE_PASSWORD: Operation = Operation {
     summary: "Change the password",
     about: "All other sessions end, and the user is told by mail.",
