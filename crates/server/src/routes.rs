@@ -68,8 +68,8 @@ fn public_routes<S: Store>() -> Vec<Entry> {
         get("/health/live", Takes::Nothing, health::live, &user::LIVE),
         get("/health/ready", Takes::Nothing, health::ready::<S>, &user::READY),
         get("/openapi.json", Takes::Nothing, description::document::<S>, &user::DOCUMENT),
-        get("/docs", Takes::Nothing, description::page, &user::DOCS),
-        get("/docs/{file}", Takes::Nothing, description::page_file, &user::DOCS_FILE),
+        get("/docs", Takes::Nothing, description::page::<S>, &user::DOCS),
+        get("/docs/{file}", Takes::Nothing, description::page_file::<S>, &user::DOCS_FILE),
         get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks::<S>, &user::JWKS),
         get(
             "/apps/{app_id}/.well-known/openid-configuration",

@@ -2,7 +2,7 @@
 //! told to stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use crate::api::AppState;
 use crate::control;
 use crate::descriptors::most_connections;
-use crate::http::{BodyLimits, Connections, Edge, Identify, Paced, TrustedPages, observe};
+use crate::http::{BasePath, BodyLimits, Connections, Edge, Identify, Paced, TrustedPages, observe};
 use crate::routes;
 use crate::settings::{Checked, Settings};
 use crate::start::{Opened, Purpose, StartError, open};
@@ -261,6 +261,8 @@ impl<S: Store> HttpContext<S> {
     ) -> Self {
         let limits = &settings.limits;
         let identify: Arc<dyn Identify> = Arc::new(service.clone());
+        let base_path =
+            BasePath::of(service.public_url(), routes::table::<S>().into_iter().map(|entry| entry.path));
         Self {
             identify: Data::from(identify),
             edge: Data::new(Edge {
@@ -268,6 +270,7 @@ impl<S: Store> HttpContext<S> {
                 entropy,
                 trusted_proxies: checked.trusted_proxies.clone(),
                 trusted_pages: TrustedPages::new(service.public_url(), &settings.server.cors_origins),
+                base_path: base_path.clone(),
                 header_bytes: limits.header_bytes,
                 request_time: Duration::from_secs(limits.request_seconds),
                 rates: service.rate_limits(),
@@ -280,7 +283,12 @@ impl<S: Store> HttpContext<S> {
                 time: Duration::from_secs(limits.body_seconds),
             }),
             origins: settings.server.cors_origins.clone(),
-            state: Data::new(AppState { service, uploads: Arc::new(Semaphore::new(1)) }),
+            state: Data::new(AppState {
+                service,
+                base_path: base_path.as_str().to_owned(),
+                uploads: Arc::new(Semaphore::new(1)),
+                description: OnceLock::new(),
+            }),
         }
     }
 

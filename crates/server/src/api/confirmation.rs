@@ -98,10 +98,11 @@ async fn question<S: Store>(
     };
     let password = if asks_password { password_field(texts) } else { String::new() };
     let body = format!(
-        "<h1>{}</h1>\n{warning}<p>{}</p>\n<form method=\"post\" action=\"/api/appuser/completeSignup/confirm\">\
+        "<h1>{}</h1>\n{warning}<p>{}</p>\n<form method=\"post\" action=\"{}/api/appuser/completeSignup/confirm\">\
          {}{}{}{}{}{password}<button type=\"submit\">{}</button></form>",
         escaped(&texts.title),
         render_html(&escaped(&texts.question), &values),
+        escaped(&state.base_path),
         hidden("appToken", &link.app_token),
         hidden("handle", handle.as_str()),
         hidden("code", &link.code),

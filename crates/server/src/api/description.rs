@@ -1,14 +1,14 @@
 //! `/openapi.json` and `/docs`: the API's description, and the page that shows it, from this binary alone.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use actix_web::http::header;
-use actix_web::web::Path;
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use latchkey_storage::Store;
 use utoipa_swagger_ui::Config;
 
-use super::unknown_path;
+use super::{AppState, unknown_path};
 use crate::http::Answer;
 use crate::openapi;
 
@@ -17,24 +17,30 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /openapi.json`.
-pub(crate) async fn document<S: Store>() -> HttpResponse {
-    static TEXT: OnceLock<String> = OnceLock::new();
-    let text = TEXT.get_or_init(|| openapi::document::<S>().to_string());
+pub(crate) async fn document<S: Store>(state: Data<AppState<S>>) -> HttpResponse {
+    let text =
+        state.description.get_or_init(|| openapi::document::<S>(state.service.public_url()).to_string());
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(text.as_str())
+        .body(text.clone())
 }
 
 /// `GET /docs`: to the page, whose scripts lie beside it.
-pub(crate) async fn page() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/index.html")).finish()
+pub(crate) async fn page<S: Store>(state: Data<AppState<S>>) -> HttpResponse {
+    let location = format!("{}/docs/index.html", state.base_path);
+    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
 }
 
 /// `GET /docs/{file}`.
-pub(crate) async fn page_file(request: HttpRequest, file: Path<String>) -> Answer {
+pub(crate) async fn page_file<S: Store>(
+    state: Data<AppState<S>>,
+    request: HttpRequest,
+    file: Path<String>,
+) -> Answer {
     // Without a validator: the badge would be fetched from somewhere else.
-    let config = Config::new(["/openapi.json"]).validator_url("none").use_base_layout();
+    let config =
+        Config::new([format!("{}/openapi.json", state.base_path)]).validator_url("none").use_base_layout();
     let found = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten();
     let Some(found) = found.filter(|_| !file.ends_with(".map")) else { return unknown_path(request).await };
     let mut bytes = found.bytes.into_owned();

@@ -24,7 +24,7 @@ pub(crate) mod well_known;
 pub(crate) use app_settings::FIELDS_OF_SETTINGS;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderValue};
@@ -39,6 +39,10 @@ use crate::http::{Answer, ApiError, ErrorKind, Family, family_of};
 /// What handlers share.
 pub(crate) struct AppState<S> {
     pub(crate) service: Service<S>,
+    /// The path of `server.public_url`, which paths in pages and redirects begin with.
+    pub(crate) base_path: String,
+    /// The API's description, once somebody has asked for it.
+    pub(crate) description: OnceLock<String>,
     /// An upload waits in memory, so there is one at a time.
     pub(crate) uploads: Arc<Semaphore>,
 }

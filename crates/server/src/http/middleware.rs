@@ -24,7 +24,7 @@ use super::address::{ClientAddress, TrustedProxies, is_forwarded};
 use super::connections::Pace;
 use super::identity::family_of;
 use super::pages::TrustedPages;
-use super::path::plain;
+use super::path::BasePath;
 use super::wire_error::{ApiError, ErrorKind};
 use crate::routes::USER_API;
 
@@ -34,6 +34,7 @@ pub(crate) struct Edge {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) trusted_pages: TrustedPages,
+    pub(crate) base_path: BasePath,
     pub(crate) header_bytes: usize,
     pub(crate) request_time: Duration,
     pub(crate) rates: Arc<RateLimits>,
@@ -62,7 +63,7 @@ async fn answer(
     let Some(edge) = request.app_data::<Data<Edge>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    take_plain_path(&mut request);
+    take_plain_path(&mut request, &edge.base_path);
     let client = request.peer_addr().map(|peer| edge.trusted_proxies.client(peer.ip(), request.headers()));
     let is_trusted = request.peer_addr().is_some_and(|peer| edge.trusted_proxies.contains(peer.ip()));
     if !is_trusted && is_forwarded(request.headers()) && edge.rates.end_loopback_exemption() {
@@ -177,9 +178,9 @@ fn request_id(entropy: &dyn Entropy) -> String {
 }
 
 /// Routing sees the plain spelling of the path.
-fn take_plain_path(request: &mut ServiceRequest) {
+fn take_plain_path(request: &mut ServiceRequest, base_path: &BasePath) {
     let path = request.uri().path();
-    let plain = plain(path);
+    let plain = base_path.plain(path);
     if plain == path {
         return;
     }

@@ -22,4 +22,5 @@ pub(crate) use identity::{Identify, Identity, OperatorCall, OperatorScopes};
 pub use middleware::observe;
 pub(crate) use middleware::{Edge, admit};
 pub(crate) use pages::TrustedPages;
+pub(crate) use path::BasePath;
 pub(crate) use wire_error::{ApiError, ErrorKind, Family};

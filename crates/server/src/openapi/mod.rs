@@ -22,7 +22,7 @@ use crate::http::{ApiError, ErrorKind, family_of};
 use crate::routes::{Entry, Takes, table};
 
 /// The description of all routes.
-pub fn document<S: Store>() -> Value {
+pub fn document<S: Store>(public_url: &str) -> Value {
     let mut components = Components::default();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut codes: BTreeMap<u16, &str> = BTreeMap::new();
@@ -37,7 +37,7 @@ pub fn document<S: Store>() -> Value {
             "title": "Latchkey",
             // Of the API, not of the program, which nobody is told (SEC-122).
             "version": "1",
-            "license": {"name": "MIT OR Apache-2.0"},
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
             "description": format!(
                 "A self-hosted JWT authentication server, wire-compatible with Cosync JWT.\n\nBodies are JSON or forms; \
                  letter case of paths does not matter. What is refused is `{{\"code\",\"message\"}}` with status 400 in \
@@ -48,6 +48,7 @@ pub fn document<S: Store>() -> Value {
                  | code | means |\n|---|---|\n{table}"
             ),
         },
+        "servers": [{"url": public_url}],
         "tags": [
             {"name": "user API", "description": "What clients call."},
             {"name": "administration", "description": "What operators call, with a server secret."},

@@ -147,7 +147,7 @@ async fn who_is_not_active_is_refused_by_every_route<S: Store>(app: TestApp<S>) 
     }
     let access = app.user(&shop, "ana@example.com").await;
     let superuser = app.super_token(&shop, "root@example.com").await;
-    let described = document::<S>();
+    let described = document::<S>("https://auth.example.com");
     let codes = async |wanted: i64, as_user: bool| {
         for entry in table::<S>().iter().filter(|entry| entry.path.starts_with("/api/appuser/")) {
             let header = match entry.takes {
