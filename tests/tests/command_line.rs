@@ -87,6 +87,29 @@ fn a_mail_server_that_cannot_be_used_stops_the_start() {
 }
 
 #[test]
+fn an_issuer_moves_with_the_public_url() {
+    let first = Place::sqlite().with("LATCHKEY__SERVER__PUBLIC_URL", "http://old.example");
+    let id = latchkey_tests::app_id_in(&first.printed(&["app", "create", "Shop"]));
+    let place = first.with("LATCHKEY__SERVER__PUBLIC_URL", "http://new.example/auth");
+    let server = place.start();
+    // It was written before the server was ready, and is read beside.
+    while !server.log().contains("latchkey app set-issuer APP_ID --to-public-url") {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    fails(&place.run(&["app", "set-issuer", &id]), 2, &["--to-public-url"]);
+    let printed = place.printed(&["app", "set-issuer", &id, "--to-public-url"]);
+    for line in [
+        format!("issuer before  http://old.example/apps/{id}"),
+        format!("issuer         http://new.example/auth/apps/{id}"),
+        format!("keys           http://new.example/auth/apps/{id}/.well-known/jwks.json"),
+    ] {
+        assert!(printed.contains(&line), "{printed}");
+    }
+    drop(server);
+    fails(&place.run(&["app", "set-issuer", &"0".repeat(32), "--to-public-url"]), 65, &["app"]);
+}
+
+#[test]
 fn sec_119_config_check_refuses_plain_http_to_others() {
     let open = |name: &str, value: &str| {
         let place = Place::sqlite().with("LATCHKEY__SERVER__ADDRESS", "0.0.0.0").with(name, value);

@@ -55,6 +55,11 @@ pub(crate) enum Command {
     },
     /// List the applications.
     ListApps,
+    /// Move an application's issuer below the server's address.
+    MoveIssuer {
+        /// Its id.
+        app: String,
+    },
     /// Make a server secret.
     MintServerSecret {
         /// The name under which it is known.
@@ -200,6 +205,12 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
             let view =
                 service.create_app(operator, NewApp { name, preset, jwt_enabled: true, signup_flow }).await?;
             Ok(admin_app_json(&view))
+        }
+        Command::MoveIssuer { app } => {
+            let id: AppId = app.parse().map_err(|_| Refusal::UnknownApp)?;
+            let before = service.move_issuer(operator, id).await?;
+            let after = service.discovery(id).await?;
+            Ok(json!({"before": before, "issuer": after.issuer, "jwksUri": after.jwks_uri}))
         }
         Command::ListApps => {
             let listed = service.list_apps(operator, AppFilter::All, Page::ALL).await?;

@@ -89,7 +89,8 @@ impl Server {
         if other_issuers > 0 {
             tracing::warn!(
                 applications = other_issuers,
-                "server.public_url has changed: their tokens keep the old issuer"
+                "server.public_url has changed: tokens keep the old issuer until \
+                 `latchkey app set-issuer APP_ID --to-public-url` moves it"
             );
         }
         Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened })

@@ -8,6 +8,7 @@ use latchkey_domain::{
 use latchkey_storage::Store;
 use serde_json::Value;
 
+use crate::app_settings::write_held;
 use crate::audit::Act;
 use crate::caller::find_app_of;
 use crate::hashing::COST_OF_KEY;
@@ -78,7 +79,7 @@ impl<S: Store> Service<S> {
             name: new.name,
             kind: AppType::Development,
             status: AppStatus::Active,
-            issuer: format!("{}/apps/{id}", self.inner.settings.public_url),
+            issuer: self.issuer_below_public_url(id),
             token_generation: 1,
             token_issued_at: now,
             revision: 1,
@@ -159,8 +160,35 @@ impl<S: Store> Service<S> {
         Ok(Discovery { issuer: app.issuer, jwks_uri })
     }
 
-    /// How many of the newest applications sign with an issuer that begins with another address than the
-    /// present one: an issuer is fixed when its application is made.
+    fn issuer_below_public_url(&self, id: AppId) -> String {
+        format!("{}/apps/{id}", self.inner.settings.public_url)
+    }
+
+    /// Moves an application's issuer below the server's present address. Returns the issuer before. Tokens that are signed
+    /// from now on carry the new one; those that were signed before stay what they are.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, when another application has that issuer.
+    pub async fn move_issuer(&self, operator: Operator, id: AppId) -> Result<String, ServiceError> {
+        let before = self.find_app(id).await?.app.issuer;
+        let issuer = self.issuer_below_public_url(id);
+        let mut act = Act::of_operator("setIssuer", id, &operator);
+        act.detail = Some(format!("{before} -> {issuer}"));
+        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        let moved = self.inner.store.transact("app.move_issuer", move |repos| {
+            let held = repos.apps().hold(id)?.ok_or(Refusal::UnknownApp)?;
+            if repos.apps().find_by_issuer(&issuer)?.is_some_and(|holder| holder != id) {
+                return Err(ServiceError::issuer_taken(&issuer));
+            }
+            write_held(repos, &App { issuer: issuer.clone(), updated_at: now, ..held })?;
+            repos.audit().add(&entry).map_err(ServiceError::from)
+        });
+        let moved = moved.await;
+        self.note(Some(act), moved).await?;
+        Ok(before)
+    }
+
+    /// How many of the newest applications sign with an issuer that begins with another address than the present one.
     ///
     /// # Errors
     /// [`ServiceError`] when the database fails.

@@ -172,6 +172,10 @@ impl ServiceError {
         }
     }
 
+    pub(crate) fn issuer_taken(issuer: &str) -> Self {
+        Self::invalid(format!("the issuer {issuer:?} belongs to another application"))
+    }
+
     /// What was given cannot be taken, in words.
     pub fn invalid(text: impl Into<String>) -> Self {
         Self::Explained(Refusal::InvalidData, text.into())

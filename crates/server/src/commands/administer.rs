@@ -21,6 +21,16 @@ pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartE
             say(&format!("app token  {}", text(&app, "appToken")));
             say(&format!("keys       {}/.well-known/jwks.json", text(&app, "issuer")));
         }
+        AppCommand::SetIssuer { app, to_public_url: _ } => {
+            let moved = perform(settings, Command::MoveIssuer { app })?;
+            say(&format!("issuer before  {}", text(&moved, "before")));
+            say(&format!("issuer         {}", text(&moved, "issuer")));
+            say(&format!("keys           {}", text(&moved, "jwksUri")));
+            note(
+                "Tokens that are signed from now on carry the new issuer. Every consumer that compares `iss`, or that finds \
+                 the keys by it, needs the new values: accept both issuers until the last old token has expired.",
+            );
+        }
         AppCommand::List => {
             let apps = perform(settings, Command::ListApps)?;
             let apps = apps.as_array().map(Vec::as_slice).unwrap_or_default();

@@ -103,6 +103,14 @@ enum AppCommand {
     },
     /// List the applications, newest first
     List,
+    /// Move an application's issuer (the claim `iss`) below the present server.public_url
+    SetIssuer {
+        /// The application's id
+        app: String,
+        /// The only issuer that can be set: server.public_url/apps/APP_ID
+        #[arg(long, required = true)]
+        to_public_url: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,16 +1,20 @@
 //! `/api/app`.
 
+use actix_web::test::TestRequest;
+use latchkey_domain::{App, Preset};
 use latchkey_server::routes::table;
+use latchkey_service::{Operator, Refusal};
+use latchkey_storage::Store;
 use serde_json::json;
 
-use crate::harness::{TestApp, request};
+use crate::harness::{PASSWORD, TestApp, request};
 use crate::on_every_store;
-use latchkey_storage::Store;
 
 on_every_store!(
     an_application_is_made_found_and_listed,
     a_taken_name_is_409,
     what_is_wrong_is_told,
+    an_issuer_moves_when_an_operator_says_so,
     sec_088_an_unknown_application_is_a_404_on_every_route,
 );
 
@@ -81,4 +85,44 @@ async fn sec_088_an_unknown_application_is_a_404_on_every_route<S: Store>(app: T
         let (unknown, malformed) = (ask(&"0".repeat(32)).await, ask("nonsense").await);
         assert_eq!((unknown.status.as_u16(), &unknown.body), (404, &malformed.body), "{}", entry.path);
     }
+}
+
+async fn an_issuer_moves_when_an_operator_says_so<S: Store>(app: TestApp<S>) {
+    let shop = app.app_without_code("Shop", Preset::Compatible).await;
+    let moved = TestApp::with(app.store.clone(), |settings| {
+        settings.server.public_url = "https://new.example/auth".to_owned();
+    })
+    .await;
+    let issuer = async |handle: &str| {
+        let body = json!({"handle": handle, "password": PASSWORD});
+        let jwt = moved.as_app(&shop, "signup", body).await.field("jwt");
+        moved.claims(&shop, &jwt).await["iss"].as_str().unwrap().to_owned()
+    };
+    let (before, after) = (
+        format!("https://auth.example.com/apps/{}", shop.id),
+        format!("https://new.example/auth/apps/{}", shop.id),
+    );
+    assert_eq!(issuer("ana@example.com").await, before);
+    assert_eq!(moved.service.count_other_issuers().await.unwrap(), 1);
+    let id = shop.id.parse().unwrap();
+    assert_eq!(moved.service.move_issuer(Operator::command_line(), id).await.unwrap(), before);
+    assert_eq!(issuer("bo@example.com").await, after);
+    assert_eq!(moved.service.count_other_issuers().await.unwrap(), 0);
+    let discovery = format!("/apps/{}/.well-known/openid-configuration", shop.id);
+    assert_eq!(moved.send(TestRequest::get().uri(&discovery)).await.field("issuer"), after);
+    let log = moved.audit(&shop).await;
+    assert!(log.iter().any(|entry| entry.action == "setIssuer" && entry.result == "ok"));
+    // Nobody takes another's: tokens would pass for each other.
+    let other = moved.app("Other").await;
+    let (id, others) = (shop.id.parse().unwrap(), other.id.parse().unwrap());
+    let seized = moved.store.transact("test", move |repos| {
+        let held = repos.apps().hold(others)?.unwrap();
+        let issuer = "https://auth.example.com/apps/".to_owned() + &held.id.to_string();
+        let first = repos.apps().hold(id)?.unwrap();
+        repos.apps().update(&App { issuer: held.issuer.clone(), ..first.clone() }, first.revision)?;
+        repos.apps().update(&App { issuer, ..held.clone() }, held.revision)
+    });
+    assert!(seized.await.unwrap());
+    let refused = moved.service.move_issuer(Operator::command_line(), others).await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(Refusal::InvalidData));
 }

@@ -166,7 +166,7 @@ impl<S: Store> Service<S> {
         // Every application of this server, also one to come, has its issuer below this address.
         let below = format!("{}/apps/", self.inner.settings.public_url);
         if app.issuer.strip_prefix(&below).is_some_and(|rest| rest != id.to_string()) {
-            return Err(issuer_taken(&app));
+            return Err(ServiceError::issuer_taken(&app.issuer));
         }
         if head.takes_old_app_tokens {
             app.token_generation = OLD_GENERATION;
@@ -388,11 +388,7 @@ fn name_is_free(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceEr
 fn check_issuer(repos: &mut dyn Repositories, app: &App, gate: &QuotaKey) -> Result<(), ServiceError> {
     repos.quotas().reserve(gate, u32::MAX)?;
     match repos.apps().find_by_issuer(&app.issuer)? {
-        Some(other) if other != app.id => Err(issuer_taken(app)),
+        Some(other) if other != app.id => Err(ServiceError::issuer_taken(&app.issuer)),
         _ => Ok(()),
     }
-}
-
-fn issuer_taken(app: &App) -> ServiceError {
-    ServiceError::invalid(format!("the issuer {:?} belongs to another application", app.issuer))
 }

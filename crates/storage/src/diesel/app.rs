@@ -233,6 +233,7 @@ impl AppRepository for Unit<'_> {
                 apps::name.eq(&row.name),
                 apps::kind.eq(&row.kind),
                 apps::status.eq(&row.status),
+                apps::issuer.eq(&row.issuer),
                 apps::revision.eq(row.revision),
                 apps::settings.eq(&row.settings),
                 apps::token_generation.eq(row.token_generation),
