@@ -30,13 +30,18 @@ pub(crate) async fn stat<S: Store>(
     if !["users", "invites", "signups"].into_iter().any(is_wanted) {
         return Err(ApiError::admin(ServiceError::invalid("target is one of users, invites, signups")));
     }
-    let query = if target.is_some() { query } else { Fields::default() };
+    if target.is_none() && query.text("after").map_err(ApiError::admin)?.is_some() {
+        return Err(ApiError::admin(ServiceError::invalid(
+            "after needs a target: it is the cursor of one list",
+        )));
+    }
     if is_wanted("users") {
         let hide = query.is_true("hideAnonUser");
         let listed = list::<S, User>(&state, (reader, id), &query, hide).await?;
         body.users = Some(listed.items.iter().map(user_json).collect());
-        (body.total_user, body.total_anon_user) = (Some(listed.total), Some(listed.anonymous));
-        (next, total) = (listed.next, listed.total);
+        let shown = if hide { listed.total.saturating_sub(listed.anonymous) } else { listed.total };
+        (body.total_user, body.total_anon_user) = (Some(shown), Some(listed.anonymous));
+        (next, total) = (listed.next, shown);
     }
     if is_wanted("invites") {
         let listed = list::<S, Invite>(&state, (reader, id), &query, false).await?;
