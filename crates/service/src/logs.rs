@@ -14,8 +14,9 @@ use crate::{Operator, Reader, Refusal, Service, ServiceError};
 
 /// The most days of statistics at once.
 pub const MOST_DAYS: i64 = 366;
-/// How many finished days are looked at again, in case nobody counted them.
-const RECOUNTED_DAYS: i64 = 30;
+/// How many days beyond those that the log is kept are counted late: the log is purged after counting, so it still holds
+/// them after an absence.
+const LONGEST_ABSENCE: i64 = 366;
 
 /// A message that has not left, without what is in it.
 #[derive(Debug, Clone)]
@@ -191,7 +192,7 @@ impl<S: Store> Service<S> {
     }
 
     async fn count_days_of(&self, app_id: AppId, made: i64, today: i64) -> Result<(), ServiceError> {
-        let first = made.max(today - RECOUNTED_DAYS);
+        let first = made.max(today - i64::from(self.inner.settings.audit_days) - LONGEST_ABSENCE);
         self.inner
             .store
             .transact("usage.count", move |repos| {

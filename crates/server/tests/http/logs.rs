@@ -1,7 +1,7 @@
 //! The log, its export, statistics, and messages that have not left.
 
 use latchkey_domain::{AuditEntry, AuditId, Preset};
-use latchkey_service::ServiceError;
+use latchkey_service::{Operator, ServiceError};
 use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
@@ -14,6 +14,7 @@ on_every_store!(
     the_servers_own_log_is_for_who_reaches_all,
     the_log_leaves_as_csv_and_json_lines,
     days_are_counted_and_stay_when_the_log_goes,
+    days_before_a_long_absence_are_counted,
     who_comes_in_is_counted_once,
     a_message_that_was_given_up_is_tried_again,
     mail_waits_for_its_server_until_it_expires,
@@ -228,6 +229,19 @@ async fn who_comes_in_is_counted_once<S: Store>(app: TestApp<S>) {
         counted["totals"],
         json!({"signups": 1, "completions": 1, "invitations": 0, "logins": 0, "failures": 1})
     );
+}
+
+async fn days_before_a_long_absence_are_counted<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    // The server is off for longer than its log is kept. At its return the clock is right.
+    app.clock.advance(Duration::days(120));
+    app.service.run_jobs(Operator::command_line()).await.unwrap();
+    assert!(app.audit(&shop).await.iter().all(|entry| entry.action != "completeSignup"), "the log went");
+    let secret = app.operator_secret("long", "read").await;
+    let path = format!("/api/app/statistics?appId={}&fromDate=2023-11-01&toDate=2023-12-01", shop.id);
+    let counted = app.get(&path, ("server-secret", &secret)).await.json();
+    assert_eq!((&counted["totals"]["signups"], &counted["totals"]["completions"]), (&json!(1), &json!(1)));
 }
 
 async fn a_message_that_was_given_up_is_tried_again<S: Store>(app: TestApp<S>) {
