@@ -131,6 +131,7 @@ impl From<StorageError> for ServiceError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Unavailable(reason) => Self::Unavailable(reason),
+            StorageError::AppGone => Self::Refused(Refusal::AppGone),
             other => Self::Internal(Box::new(other)),
         }
     }

@@ -15,6 +15,9 @@ pub enum StorageError {
         /// The column.
         column: &'static str,
     },
+    /// The application that a row belongs to was removed meanwhile.
+    #[error("the application was removed")]
+    AppGone,
     /// The data was written by a newer version of the program.
     #[error("the data was written by a newer Latchkey: this one does not know migration {0}")]
     NewerSchema(String),

@@ -179,7 +179,7 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
     let bad = StatusCode::BAD_REQUEST;
     match refusal {
         Refusal::AppTokenInvalid => (400, "invalid app token", bad),
-        Refusal::AppGone => (401, "app no longer exists", bad),
+        Refusal::AppGone => (401, "app no longer exists", StatusCode::NOT_FOUND),
         Refusal::AppSuspended => (402, "app is suspended", bad),
         Refusal::MissingParameter => (403, "missing parameter", bad),
         Refusal::UserSuspended => (404, "user account is suspended", bad),

@@ -1,6 +1,7 @@
 //! `/api/app`: applications as a whole, and what it is about them that never leaves.
 
 use latchkey_storage::Store;
+use latchkey_test_support::{InterleavingStore, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::harness::{GOOD_PASSWORD, PASSWORD, TestApp, request};
@@ -135,6 +136,30 @@ async fn fields_are_added_and_taken_away<S: Store>(app: TestApp<S>) {
     assert_eq!(paths(&seen, "metaData"), ["zip"]);
     let seen = delete(json!("0"), "metaDataInvite").await.json();
     assert!(paths(&seen, "metaDataInvite").is_empty());
+}
+
+#[actix_web::test]
+async fn who_signs_up_while_the_application_is_removed_hears_401() {
+    let databases = [TestDatabase::sqlite(), TestDatabase::postgres()];
+    for (database, (flow, unit)) in databases.iter().flat_map(|database| {
+        [("code", "signup.send_code"), ("none", "signup.add_user")].map(|flow| (database, flow))
+    }) {
+        let app = TestApp::over(InterleavingStore::new(database.store())).await;
+        let shop = app.app("Shop").await;
+        app.set(&shop, "signupFlow", "signupFlow", json!(flow)).await;
+        let mut paused = app.store.pause(unit, None);
+        let remove = async {
+            assert!(paused.reached().await, "{unit}");
+            let secret = ("server-secret", app.server_secret.as_str());
+            let removed =
+                app.send(request("DELETE", &format!("/api/app/{}", shop.id)).insert_header(secret)).await;
+            assert_eq!(removed.status, 200, "{}", removed.text());
+            drop(paused);
+        };
+        let body = json!({"handle": "ana@example.com", "password": PASSWORD});
+        let (answer, ()) = futures_util::future::join(app.as_app(&shop, "signup", body), remove).await;
+        assert_eq!(answer.error(), (400, 401), "{flow} {}", answer.text());
+    }
 }
 
 async fn sec_091_a_removed_application_is_gone_with_all_that_is_its<S: Store>(app: TestApp<S>) {

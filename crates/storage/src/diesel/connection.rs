@@ -88,6 +88,8 @@ impl Connection {
 pub(super) enum Failure {
     /// A race was lost: the whole unit may run again.
     Race,
+    /// The application was removed meanwhile. A unit that looks for it says so better when it runs again.
+    AppGone,
     /// The connection is gone, or its server has become a read-only one: all connections are suspect.
     Gone,
     /// It took too long: a lock that is held, or a database that is overloaded.
@@ -104,12 +106,11 @@ impl Failure {
             // Inserts say what happens when a row is there; only an update that lost a race for a unique value
             // ends here, and sees the winner when it runs again.
             Error::DatabaseError(
-                DatabaseErrorKind::SerializationFailure
-                // Its application was removed meanwhile: the unit sees that when it runs again.
-                | DatabaseErrorKind::ForeignKeyViolation
-                | DatabaseErrorKind::UniqueViolation,
+                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation,
                 _,
             ) => Self::Race,
+            // All foreign keys are those of applications.
+            Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => Self::AppGone,
             Error::DatabaseError(
                 DatabaseErrorKind::ClosedConnection
                 | DatabaseErrorKind::ReadOnlyTransaction
@@ -123,7 +124,9 @@ impl Failure {
             {
                 Self::Race
             }
-            Error::DatabaseError(_, info) if info.message().starts_with("canceling statement due to ") => Self::Slow,
+            Error::DatabaseError(_, info) if info.message().starts_with("canceling statement due to ") => {
+                Self::Slow
+            }
             Error::DatabaseError(_, info)
                 if ["database or disk is full", "disk I/O error", "No space left on device"]
                     .iter()
@@ -187,6 +190,7 @@ pub(super) fn backend(error: Error) -> StorageError {
         Failure::Race | Failure::Gone | Failure::Slow | Failure::Disk => {
             StorageError::Unavailable(error.to_string())
         }
+        Failure::AppGone => StorageError::AppGone,
         Failure::Final => StorageError::Backend(Box::new(error)),
     }
 }
@@ -291,6 +295,7 @@ mod tests {
             (database_error(DatabaseErrorKind::SerializationFailure, "could not serialize"), Failure::Race),
             (database_error(DatabaseErrorKind::Unknown, "deadlock detected"), Failure::Race),
             (database_error(DatabaseErrorKind::Unknown, "database is locked"), Failure::Race),
+            (database_error(DatabaseErrorKind::ForeignKeyViolation, "no such app"), Failure::AppGone),
             (database_error(DatabaseErrorKind::ClosedConnection, "server closed"), Failure::Gone),
             (database_error(DatabaseErrorKind::ReadOnlyTransaction, "read-only"), Failure::Gone),
             (database_error(DatabaseErrorKind::Unknown, "database or disk is full"), Failure::Disk),

@@ -44,12 +44,12 @@ impl PostgresStore {
             for wait in WAITS {
                 match attempt(&mut lease, &disk, |unit| work(unit)) {
                     Attempt::Done(result) => return result,
-                    Attempt::Again => std::thread::sleep(random_part_of(wait, &jitter)),
+                    Attempt::Again(_) => std::thread::sleep(random_part_of(wait, &jitter)),
                 }
             }
             match attempt(&mut lease, &disk, |unit| work(unit)) {
-                Attempt::Done(result) => result,
-                Attempt::Again => {
+                Attempt::Done(result) | Attempt::Again(Some(result)) => result,
+                Attempt::Again(None) => {
                     Err(StorageError::Unavailable("a race was lost four times".to_owned()).into())
                 }
             }
@@ -75,8 +75,11 @@ impl PostgresStore {
                         lease.discard_all();
                         continue;
                     }
-                    Some(Failure::Race) if !last => continue,
-                    Some(Failure::Race | Failure::Slow | Failure::Disk | Failure::Final) | None => {}
+                    Some(Failure::Race | Failure::AppGone) if !last => continue,
+                    Some(
+                        Failure::Race | Failure::AppGone | Failure::Slow | Failure::Disk | Failure::Final,
+                    )
+                    | None => {}
                 }
                 return result;
             }
@@ -88,7 +91,8 @@ impl PostgresStore {
 
 enum Attempt<T> {
     Done(T),
-    Again,
+    /// To be made once more; this is the result if that was the last time, unless a race was lost.
+    Again(Option<T>),
 }
 
 fn attempt<T, E: From<StorageError>>(
@@ -146,10 +150,11 @@ fn attempt<T, E: From<StorageError>>(
 
 fn after<T>(lease: &mut Lease, failure: Failure, result: T) -> Attempt<T> {
     match failure {
-        Failure::Race => Attempt::Again,
+        Failure::Race => Attempt::Again(None),
+        Failure::AppGone => Attempt::Again(Some(result)),
         Failure::Gone => {
             lease.discard_all();
-            Attempt::Again
+            Attempt::Again(None)
         }
         Failure::Slow | Failure::Disk | Failure::Final => Attempt::Done(result),
     }
