@@ -1,4 +1,4 @@
-//! What a server does when its disk is full, or its database file is no longer the one that it opened.
+//! What a server does when something around it fails: its disk, its database file, its mail server, a proxy, a client.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -171,4 +171,18 @@ async fn malformed_requests_are_not_errors_of_the_server() {
     }
     assert!(is_ready(&server).await, "{}", server.log());
     assert!(!server.log().contains("ERROR"), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_names_nobody_is_reported_once_with_the_remedy() {
+    let place = Place::sqlite().with("LATCHKEY__SERVER__TRUSTED_PROXIES", "loopback");
+    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let server = place.start();
+    assert!(is_ready(&server).await);
+    assert!(!server.log().contains("X-Forwarded-For"), "monitoring asks without a proxy");
+    for number in 0..3 {
+        assert_eq!(sign_up(&server, &token, &format!("user{number}@example.com")).await.0, 200);
+    }
+    let log = server.log();
+    assert_eq!(log.matches("proxy_set_header X-Forwarded-For $remote_addr;").count(), 1, "{log}");
 }

@@ -186,7 +186,8 @@ async fn a_client_that_resets_its_connection_loses_nothing() {
     let mut whole = 0;
     for number in 0..20 {
         let handle = format!("u{number}@example.com");
-        for _ in 0..100 {
+        // Each try costs a hash, which a busy machine feels.
+        for _ in 0..10 {
             let (status, answer) = server.log_in(&token, &handle).await.unwrap();
             if status == 200 {
                 whole += 1;
@@ -196,10 +197,10 @@ async fn a_client_that_resets_its_connection_loses_nothing() {
             if number < 3 {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
-    assert!(whole >= 10, "{whole}");
+    assert!(whole >= 10, "{whole} {}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

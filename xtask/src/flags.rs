@@ -23,6 +23,8 @@ xflags::xflags! {
         }
         /// Look at the pages in headless Chromium.
         cmd browser {}
+        /// Run nginx, Caddy and HAProxy as docs/proxies.md says.
+        cmd proxies {}
         /// Run the tests of the security requirements, and print which requirements they prove.
         cmd security {}
         /// Change the code in small ways and see whether a test notices: hours, and it goes on where it was stopped.

@@ -7,6 +7,7 @@ mod flags;
 mod fuzz_api;
 mod interop;
 mod mutants;
+mod proxies;
 mod python;
 mod run;
 mod security;
@@ -28,6 +29,7 @@ fn main() -> anyhow::Result<()> {
         flags::XtaskCmd::Browser(_) => browser::run(&shell),
         flags::XtaskCmd::Interop(_) => interop::run(&shell),
         flags::XtaskCmd::FuzzApi(fuzz) => fuzz_api::run(&shell, fuzz.seconds),
+        flags::XtaskCmd::Proxies(_) => proxies::run(&shell),
         flags::XtaskCmd::Security(_) => security::run(&shell),
         flags::XtaskCmd::Mutants(mutants) => mutants::run(&shell, mutants.part.as_deref()),
     }

@@ -89,7 +89,7 @@ impl Server {
         if other_issuers > 0 {
             tracing::warn!(
                 applications = other_issuers,
-                "server.public_url has changed: tokens keep the old issuer until \
+                "server.public_url has changed: their tokens keep the old issuer until \
                  `latchkey app set-issuer APP_ID --to-public-url` moves it"
             );
         }

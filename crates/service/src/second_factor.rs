@@ -235,12 +235,20 @@ mod tests {
             Some(FactorCode::Digits(code)) => code.expose().to_owned(),
             _ => String::new(),
         };
-        for typed in ["012345", " 012 345 ", "012-345", "0 1 2 3 4 5"] {
+        for typed in [
+            "012345",
+            " 012 345 ",
+            "012-345",
+            "0 1 2 3 4 5",
+            "\u{ff10}\u{ff11}\u{ff12}\u{ff13}\u{ff14}\u{ff15}",
+        ] {
             assert_eq!(digits(FactorCode::parse(typed)), "012345", "{typed}");
         }
         assert_eq!(digits(FactorCode::from_number(12_345)), "012345");
         assert_eq!(digits(FactorCode::from_number(0)), "000000");
-        for wrong in ["", "12345", "123456789", "12345a", "１２３４５６", "1e5000"] {
+        for wrong in
+            ["", "12345", "123456789", "12345a", "\u{661}\u{662}\u{663}\u{664}\u{665}\u{666}", "1e5000"]
+        {
             assert!(FactorCode::parse(wrong).is_none(), "{wrong}");
         }
         assert!(FactorCode::from_number(123_456_789).is_none());

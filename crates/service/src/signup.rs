@@ -116,12 +116,12 @@ impl<S: Store> Service<S> {
         }
         // A handle must be good for what it is for: a mail, or a log-in.
         let is_usable = match flow {
-            SignupFlow::None if handle.mailbox().is_none() => {
-                handle.as_str().contains('@') || app.settings.user_names
+            SignupFlow::None => {
+                let is_reachable =
+                    self.inner.settings.mail.utf8 || handle.mailbox().is_none_or(str::is_ascii);
+                is_reachable && (handle.as_str().contains('@') || app.settings.user_names)
             }
-            SignupFlow::None | SignupFlow::Code | SignupFlow::Link => {
-                is_mailable(&self.inner.settings.mail, &handle)
-            }
+            SignupFlow::Code | SignupFlow::Link => is_mailable(&self.inner.settings.mail, &handle),
         };
         if !is_usable {
             return Err(Refusal::InvalidData.into());

@@ -424,3 +424,20 @@ fn field_of(item: &Value, is_user_settable: bool) -> Result<MetadataField, Servi
         kind,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_about_applications_names_every_setting_and_field() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/applications.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for (setting, fields) in FIELDS_OF_SETTINGS {
+            // The second spelling of a field is the reference's typing error.
+            for name in fields.iter().chain([&setting]).filter(|name| **name != "googleAPP_NAME") {
+                assert!(page.contains(&format!("`{name}`")), "{name}");
+            }
+        }
+    }
+}

@@ -20,6 +20,8 @@ pub(crate) struct TrustedProxies {
     networks: Vec<Network>,
     /// Whether it was logged that a header of theirs could not be read.
     has_complained: Arc<AtomicBool>,
+    /// Whether it was logged that one of them names no client.
+    has_missed_clients: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl TrustedProxies {
                 ));
             }
         }
-        Ok(Self { networks, has_complained: Arc::default() })
+        Ok(Self { networks, ..Self::default() })
     }
 
     /// Whether anybody is trusted.
@@ -116,6 +118,18 @@ impl TrustedProxies {
             }
         }
         if hops.is_empty() { Source::behind(peer) } else { Source::at(client) }
+    }
+
+    /// Logs once that a proxy sends no header: everybody behind it is one client.
+    pub(crate) fn report_silence(&self, proxy: IpAddr, headers: &HeaderMap) {
+        let is_silent = [X_FORWARDED_FOR, FORWARDED].iter().all(|name| !headers.contains_key(*name));
+        if is_silent && self.contains(proxy) && !self.has_missed_clients.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %proxy,
+                "requests of a trusted proxy name no client, so limits count all of them as one; let the proxy set \
+                 X-Forwarded-For, nginx with: proxy_set_header X-Forwarded-For $remote_addr;"
+            );
+        }
     }
 
     /// Once for the life of the process: clients can write such headers as often as they like.

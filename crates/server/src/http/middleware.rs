@@ -72,6 +72,10 @@ async fn answer(
              settings; until then all its clients are limited as one address"
         );
     }
+    // Monitoring asks without a proxy.
+    if let Some(peer) = request.peer_addr().filter(|_| !request.path().starts_with("/health/")) {
+        edge.trusted_proxies.report_silence(peer.ip(), request.headers());
+    }
     if let Some(client) = client {
         let source = edge.trusted_pages.source(client, request.headers());
         request.extensions_mut().insert(ClientAddress(source));

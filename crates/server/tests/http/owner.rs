@@ -290,6 +290,7 @@ async fn sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to<S: Store>(ap
 }
 
 async fn sec_081_mail_goes_to_no_mailbox_that_only_looks_like_the_typed_one<S: Store>(app: TestApp<S>) {
+    let app = TestApp::with(app.store.clone(), |settings| settings.mail.smtp_utf8 = true).await;
     let shop = app.app("Shop").await;
     app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
     // An account exists whose address looks like kiss@example.com.
