@@ -1,4 +1,4 @@
-//! What a server does when something around it fails: its disk, its database file, its mail server, a proxy, a client.
+//! Failures around the server: full disk, replaced database file, unreachable mail server, misconfigured proxy, bad requests.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -174,7 +174,7 @@ async fn malformed_requests_are_not_errors_of_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proxy_that_names_nobody_is_reported_once_with_the_remedy() {
+async fn a_proxy_without_x_forwarded_for_is_reported_once() {
     let place = Place::sqlite().with("LATCHKEY__SERVER__TRUSTED_PROXIES", "loopback");
     let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
     let server = place.start();

@@ -1,4 +1,4 @@
-//! The configurations of docs/proxies.md, as they stand there, in the proxies that they are for.
+//! Runs nginx, Caddy and HAProxy with the configurations from docs/proxies.md.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, TcpListener};

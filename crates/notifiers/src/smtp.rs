@@ -73,7 +73,7 @@ pub struct InvalidSmtp(String);
 const KEPT_RELAYS: usize = 100;
 /// How long a connection is kept for the next message.
 const KEPT_FOR: Duration = Duration::from_secs(30);
-/// How long a farewell may take.
+/// Time limit for `QUIT`.
 const QUIT_TIME: Duration = Duration::from_secs(2);
 
 /// Sends by SMTP.
@@ -227,13 +227,13 @@ impl Connections {
         self.reply(connection.message(&content), Stage::Content, envelope.to()).await
     }
 
-    /// One step that is about this server or its account: whatever it answers, the message may leave later.
+    /// Runs a step that concerns the server or the account. Its failures are temporary for the message.
     async fn step<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, NotifyError> {
         let answer = tokio::time::timeout(self.timeout, step).await.map_err(|_| self.too_late())?;
         answer.map_err(|error| NotifyError::Unavailable(describe(&error, &[])))
     }
 
-    /// One step that is about the recipient or the content of the message.
+    /// Runs a step that concerns the recipient or the content of the message. Its failures may be final.
     async fn reply(
         &self,
         step: impl Future<Output = Result<Response, Error>>,
@@ -259,7 +259,7 @@ impl Connections {
         }
     }
 
-    /// Closes what nobody needed for a while.
+    /// Closes idle connections.
     async fn close_unused(self: Arc<Self>) {
         tokio::time::sleep(KEPT_FOR).await;
         let old: Vec<_> = {
@@ -276,7 +276,7 @@ fn is_ascii(envelope: &Envelope) -> bool {
     envelope.from().into_iter().chain(envelope.to()).all(|address| AsRef::<str>::as_ref(address).is_ascii())
 }
 
-/// Ends a conversation politely, if the server is still there.
+/// Sends `QUIT`, without waiting long for the reply.
 async fn quit(mut connection: AsyncSmtpConnection) {
     let _ = tokio::time::timeout(QUIT_TIME, connection.quit()).await;
 }

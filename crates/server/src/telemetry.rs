@@ -9,7 +9,7 @@ use crate::settings::LogSettings;
 
 /// Begins to log to standard error. A second call changes nothing.
 pub(crate) fn begin(settings: &LogSettings) {
-    // The dispatcher reports requests that clients malform as errors. They are answered, and nobody has to act on them.
+    // The dispatcher logs malformed requests as errors. They are answered with 400 and need no action.
     let quiet = "actix_server=warn,actix_http=warn,actix_http::h1::dispatcher=off";
     let filter = EnvFilter::new(format!("{},{quiet}", settings.level));
     let is_terminal = std::io::stderr().is_terminal();
@@ -18,7 +18,7 @@ pub(crate) fn begin(settings: &LogSettings) {
         "json" => false,
         _ => is_terminal,
     };
-    // Colours are control characters, which files and programs do not show (https://no-color.org).
+    // Colour codes are for terminals only (https://no-color.org).
     let has_colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -257,51 +257,32 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Tries a message again that was given up.
+    /// Makes a message that was given up due again, or all of them in an application. Returns how many.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`]; [`Refusal::Unknown`] when there is none of this id that was given up.
-    pub async fn retry_message(
+    /// [`Refusal::UnknownApp`]; [`Refusal::Unknown`] if `id` names no message that was given up.
+    pub async fn retry_messages(
         &self,
         operator: Operator,
         app_id: AppId,
-        id: MessageId,
-    ) -> Result<(), ServiceError> {
-        let mut act = Act::of_operator("retryMessage", app_id, &operator);
-        act.detail = Some(id.to_string());
+        id: Option<MessageId>,
+    ) -> Result<usize, ServiceError> {
+        let action = if id.is_some() { "retryMessage" } else { "retryMessages" };
+        let mut act = Act::of_operator(action, app_id, &operator);
+        act.detail = id.map(|id| id.to_string());
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
         let revived = self
             .inner
             .store
             .transact("outbox.revive", move |repos| {
                 repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                if repos.outbox().revive(app_id, Some(id), now)? == 0 {
+                let revived = repos.outbox().revive(app_id, id, now)?;
+                if id.is_some() && revived == 0 {
                     let text = "no message of this id was given up".to_owned();
                     return Err(ServiceError::Explained(Refusal::Unknown, text));
                 }
-                repos.audit().add(&entry).map_err(ServiceError::from)
-            })
-            .await;
-        self.note(Some(act), revived).await?;
-        self.outbox_has_messages();
-        Ok(())
-    }
-
-    /// Makes all messages of an application due again that were given up, and returns their number.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownApp`].
-    pub async fn retry_messages(&self, operator: Operator, app_id: AppId) -> Result<usize, ServiceError> {
-        let act = Act::of_operator("retryMessages", app_id, &operator);
-        let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
-        let revived = self
-            .inner
-            .store
-            .transact("outbox.revive_all", move |repos| {
-                repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                let revived = repos.outbox().revive(app_id, None, now)?;
                 repos.audit().add(&entry)?;
-                Ok::<_, ServiceError>(revived)
+                Ok(revived)
             })
             .await;
         let revived = self.note(Some(act), revived).await?;

@@ -9,7 +9,7 @@ use latchkey_storage::Store;
 
 use super::login::{name_of, password_or_none};
 use super::{AppState, run};
-use crate::dto::{Available, Checked, application_json, own_user_json};
+use crate::dto::{Available, CheckedToken, application_json, own_user_json};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
 
 pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
@@ -18,7 +18,7 @@ pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Ident
     Ok(json(&own_user_json(&view.user)))
 }
 
-/// Tells a gateway whose access token a request brings, in headers that it can pass on.
+/// Validates an access token for a gateway. Returns its user in headers that the gateway can forward.
 pub(crate) async fn check<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
     let Caller::User(_) = identity.0.caller else {
         return Err(ApiError::of(Family::Gateway, Refusal::AccessTokenInvalid));
@@ -26,7 +26,7 @@ pub(crate) async fn check<S: Store>(state: Data<AppState<S>>, identity: Identity
     let service = state.service.clone();
     let view = run(Family::Gateway, async move { service.current_user(identity.0).await }).await?;
     let user = view.user;
-    let mut answer = json(&Checked {
+    let mut answer = json(&CheckedToken {
         app_id: user.app_id.to_string(),
         user_id: user.id.to_string(),
         handle: user.handle.as_str().to_owned(),

@@ -297,7 +297,7 @@ pub(crate) async fn retry_message<S: Store>(
     let message = fields.required("messageId").map_err(ApiError::admin)?;
     let message = message.parse().map_err(|_| ApiError::admin(Refusal::Unknown))?;
     let service = state.service.clone();
-    run(Family::Admin, async move { service.retry_message(operator, id, message).await }).await?;
+    run(Family::Admin, async move { service.retry_messages(operator, id, Some(message)).await }).await?;
     Ok(ok_true())
 }
 
@@ -308,6 +308,6 @@ pub(crate) async fn retry_messages<S: Store>(
 ) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let service = state.service.clone();
-    let retried = run(Family::Admin, async move { service.retry_messages(operator, id).await }).await?;
+    let retried = run(Family::Admin, async move { service.retry_messages(operator, id, None).await }).await?;
     Ok(json(&Retried { retried }))
 }

@@ -119,11 +119,10 @@ pub(crate) struct Outbox {
     pub(crate) next: Option<String>,
 }
 
-/// Whose access token it is.
+/// The owner of a valid access token.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = CheckedToken)]
-pub(crate) struct Checked {
+pub(crate) struct CheckedToken {
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub(crate) app_id: String,
     #[schema(pattern = "^[0-9a-f]{32}$")]

@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use answers::{
-    Available, Checked, Claims, Day, Discovery, FactorSecret, Health, ImportedApp, Invited, KeySet, Keys,
-    Locales, LogPage, LoginToken, Outbox, RecoveryCodes, Retried, Stat, Statistics, SuperTokens, TestCode,
-    TokensBody, Version,
+    Available, CheckedToken, Claims, Day, Discovery, FactorSecret, Health, ImportedApp, Invited, KeySet,
+    Keys, Locales, LogPage, LoginToken, Outbox, RecoveryCodes, Retried, Stat, Statistics, SuperTokens,
+    TestCode, TokensBody, Version,
 };
 pub(crate) use app::{
     AdminApplication, Application, CreatedApp, TemplateBody, admin_app_json, application_json,

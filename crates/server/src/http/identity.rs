@@ -16,7 +16,7 @@ use super::wire_error::{ApiError, Family};
 /// The one path on which an app token may stand in the place of an access token.
 const RESET_PASSWORD: &str = "/api/appuser/resetpassword";
 
-/// The one path whose refusals are 401.
+/// The only path of the user API that answers 401.
 const CHECK: &str = "/api/appuser/check";
 
 /// Verifies tokens, whatever the store behind it.

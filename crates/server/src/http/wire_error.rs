@@ -116,7 +116,7 @@ impl ApiError {
         response.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 section 15.5.2 demands a challenge. Browsers ask nobody for a password because of this one.
+            // RFC 9110 section 15.5.2 demands a challenge. Browsers show no password prompt for `Bearer`.
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if let Some(seconds) = self.retry_after() {

@@ -5,7 +5,7 @@ use latchkey_service::Refusal;
 use super::fields::MD5;
 use super::operation::{Answers, Field, OPERATION, Operation, choice, code, flag, object, one, text, truth};
 use crate::dto::{
-    Application, Available, Checked, Discovery, FactorSecret, Health, KeySet, LoginToken, OwnUser,
+    Application, Available, CheckedToken, Discovery, FactorSecret, Health, KeySet, LoginToken, OwnUser,
     RecoveryCodes, TokensBody,
 };
 
@@ -222,9 +222,9 @@ pub(crate) const RESET_PASSWORD: Operation = Operation {
 pub(crate) const GET_USER: Operation =
     Operation { summary: "The user themselves", answers: Answers::Json(&[one::<OwnUser>]), ..OPERATION };
 pub(crate) const CHECK: Operation = Operation {
-    summary: "Whose access token it is, for gateways",
-    about: "For `auth_request` and its like: 200 with the user in headers, or 401. Every other refusal of this API is 400.",
-    answers: Answers::Json(&[one::<Checked>]),
+    summary: "Validate an access token, for gateways",
+    about: "For `auth_request` and similar: 200 with the user in headers, or 401. All other endpoints of the user API answer 400.",
+    answers: Answers::Json(&[one::<CheckedToken>]),
     headers: &[
         ("X-Latchkey-App", "The application's id."),
         ("X-Latchkey-User", "The user's id."),

@@ -139,7 +139,7 @@ async fn fields_are_added_and_taken_away<S: Store>(app: TestApp<S>) {
 }
 
 #[actix_web::test]
-async fn who_signs_up_while_the_application_is_removed_hears_401() {
+async fn a_sign_up_during_the_removal_of_its_application_is_401() {
     let databases = [TestDatabase::sqlite(), TestDatabase::postgres()];
     for (database, (flow, unit)) in databases.iter().flat_map(|database| {
         [("code", "signup.send_code"), ("none", "signup.add_user")].map(|flow| (database, flow))

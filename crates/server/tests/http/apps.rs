@@ -112,7 +112,7 @@ async fn an_issuer_moves_when_an_operator_says_so<S: Store>(app: TestApp<S>) {
     assert_eq!(moved.send(TestRequest::get().uri(&discovery)).await.field("issuer"), after);
     let log = moved.audit(&shop).await;
     assert!(log.iter().any(|entry| entry.action == "setIssuer" && entry.result == "ok"));
-    // Nobody takes another's: tokens would pass for each other.
+    // An issuer that another application uses is refused: their tokens would be interchangeable.
     let other = moved.app("Other").await;
     let (id, others) = (shop.id.parse().unwrap(), other.id.parse().unwrap());
     let seized = moved.store.transact("test", move |repos| {
