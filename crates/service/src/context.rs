@@ -31,7 +31,7 @@ use crate::{Operator, Reader, ServiceError};
 /// How often a change may lose its race before it is given up.
 pub(crate) const RACES: usize = 8;
 
-/// How many long reads of one application go on at once, and how many of one reader there.
+/// Concurrent long reads of one application, and of one reader within it.
 const READS_AT_ONCE: u32 = 2;
 const READS_OF_ONE: u32 = 1;
 
@@ -161,7 +161,7 @@ pub(crate) struct Worker {
     pub(crate) wake: Notify,
     /// Whose messages came last: the next turn begins with the application after it.
     pub(crate) last: Mutex<Option<AppId>>,
-    /// Why messages wait, for each application that has an account of its own, and for the server's account.
+    /// The current fault of each account: an application's own, or the server's (`None`).
     pub(crate) faults: Mutex<HashMap<Option<AppId>, String>>,
 }
 
@@ -182,7 +182,7 @@ pub(crate) struct Inner<S> {
     pub(crate) in_flight: Turns<(AppId, UserId)>,
     /// Applications of which much is being read.
     pub(crate) reads: Turns<AppId>,
-    /// Those who read, and in which application.
+    /// Long reads in progress, for each reader and application.
     pub(crate) readers: Turns<(AppId, Reader)>,
     pub(crate) outside: Outside,
     pub(crate) key_sets: KeySets,

@@ -24,7 +24,7 @@ pub const EXPIRY_NOTICE: Duration = Duration::days(14);
 /// How many operator tokens, newest first, are looked at for that.
 const MOST_REPORTED: u32 = 1_000;
 
-/// A server secret, or the command line, that reads much of an application. Each waits for its own reads first.
+/// Identity of a caller in the queues for long reads: a server secret, or the command line (`None`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reader(Option<TokenId>);
 
@@ -41,7 +41,7 @@ impl Operator {
         }
     }
 
-    /// Who reads, as far as taking turns goes.
+    /// Returns the identity by which long reads are queued.
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader(self.token.map(|(id, _)| id))

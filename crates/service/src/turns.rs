@@ -32,7 +32,7 @@ impl<K: Eq + Hash> Turns<K> {
         turns.acquire_owned().await.map_err(|error| ServiceError::Internal(error.into()))
     }
 
-    /// The same, in a line with an end.
+    /// Waits like [`Turns::enter`], but in a queue of bounded length and for a bounded time.
     ///
     /// # Errors
     /// [`ServiceError::Busy`] at once when many wait, or when the wait takes too long.

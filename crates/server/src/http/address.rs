@@ -20,7 +20,7 @@ pub(crate) struct TrustedProxies {
     networks: Vec<Network>,
     /// Whether it was logged that a header of theirs could not be read.
     has_complained: Arc<AtomicBool>,
-    /// Whether it was logged that one of them names no client.
+    /// Whether a proxy without a forwarding header was logged.
     has_missed_clients: Arc<AtomicBool>,
 }
 
@@ -120,7 +120,7 @@ impl TrustedProxies {
         if hops.is_empty() { Source::behind(peer) } else { Source::at(client) }
     }
 
-    /// Logs once that a proxy sends no header: everybody behind it is one client.
+    /// Logs once that a trusted proxy sends no forwarding header, so that all its clients count as one.
     pub(crate) fn report_silence(&self, proxy: IpAddr, headers: &HeaderMap) {
         let is_silent = [X_FORWARDED_FOR, FORWARDED].iter().all(|name| !headers.contains_key(*name));
         if is_silent && self.contains(proxy) && !self.has_missed_clients.swap(true, Ordering::Relaxed) {

@@ -27,7 +27,7 @@ const UNREAD_TIME: Duration = Duration::from_secs(60);
 /// read.
 const LEAST_READ: usize = 16 * 1024;
 
-/// How many times as many connections as a prefix the /48 around an IPv6 prefix may hold.
+/// Bound for an IPv6 /48, as a multiple of the bound for one prefix.
 const SITE_SHARE: usize = 10;
 
 /// Open connections per address prefix, and per /48. Loopback is not counted unless a proxy is declared, so that trying the server out
@@ -40,7 +40,7 @@ pub(crate) struct Connections {
     proxies: TrustedProxies,
 }
 
-/// What connections are counted for.
+/// Key of a connection counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Holder {
     Prefix(SourcePrefix),

@@ -72,7 +72,7 @@ async fn answer(
              settings; until then all its clients are limited as one address"
         );
     }
-    // Monitoring asks without a proxy.
+    // Health checks usually bypass the proxy.
     if let Some(peer) = request.peer_addr().filter(|_| !request.path().starts_with("/health/")) {
         edge.trusted_proxies.report_silence(peer.ip(), request.headers());
     }

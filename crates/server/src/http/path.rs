@@ -44,7 +44,7 @@ impl BasePath {
     /// The plain spelling of a request's path, below the base path.
     pub(crate) fn plain(&self, path: &str) -> String {
         let plain = plain(path);
-        // A base path such as /api is also the beginning of routes: it is stripped where a whole route follows.
+        // Routes may begin like a base path such as /api, so it is stripped only if a route follows.
         let rest = plain.strip_prefix(&self.path.to_ascii_lowercase());
         rest.filter(|rest| rest.starts_with('/') && self.roots.contains(&root_of(rest)))
             .map(str::to_owned)

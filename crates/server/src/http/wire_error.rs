@@ -13,7 +13,7 @@ use latchkey_service::{Refusal, ServiceError};
 pub(crate) enum Family {
     /// `{"code":N,"message":".."}`, status 400 unless said otherwise.
     User,
-    /// As [`Family::User`], with status 401 for what is refused: gateways that ask about a token know no other.
+    /// As [`Family::User`], but refusals are 401, the status that gateways expect for an invalid token.
     Gateway,
     /// `{"status":"Fails","code":N,"message":".."}`, with the status that fits.
     Admin,

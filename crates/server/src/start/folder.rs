@@ -16,7 +16,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 pub(crate) struct DataFolder {
     path: PathBuf,
     _lock: Option<File>,
-    /// Held until SQLite has closed the file: closing any handle of it would end SQLite's own locks.
+    /// Held until SQLite has closed the file, because closing any handle of the file releases SQLite's POSIX locks.
     database: Option<File>,
 }
 
@@ -42,7 +42,7 @@ impl DataFolder {
         }
     }
 
-    /// Keeps other processes away from the database file, whatever name or folder they reach it by.
+    /// Locks the database file itself, so that symbolic and hard links lead to the same lock.
     pub(crate) fn lock_database(&mut self, file: &Path) -> Result<(), StartError> {
         if self.database.is_none() && file.exists() {
             let opened = File::open(file).map_err(|error| StartError::no_input(file, &error))?;
@@ -98,7 +98,7 @@ fn lock(folder: &Path) -> Result<File, StartError> {
     try_lock(private_file(&path, OpenOptions::new().write(true).create(true))?, folder)
 }
 
-/// Locks a file for this process alone; `what` is what it stands for.
+/// Locks a file exclusively. Errors name `what`.
 fn try_lock(file: File, what: &Path) -> Result<File, StartError> {
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -143,7 +143,7 @@ fn secret_or_file(value: &SecretString, file: &Path, key: &str) -> Result<Secret
     Ok(SecretString::from(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
-/// Reads the files that the settings name, and uses what they hold as the server would at its start.
+/// Validates the files that the settings name, without opening the database.
 ///
 /// # Errors
 /// [`StartError`] for the first one that the server would not start with.
@@ -198,7 +198,7 @@ pub(crate) async fn open(
     if let DatabaseLocation::File(file) = &location {
         folder.lock_database(file)?;
         prepare_schema(settings, &location)?;
-        // One that was made just now.
+        // The migration may have created the file.
         folder.lock_database(file)?;
     } else {
         prepare_schema(settings, &location)?;

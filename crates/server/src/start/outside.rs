@@ -30,7 +30,7 @@ fn sms_sender(settings: &Settings, mailbox: &Path) -> Arc<dyn SmsSender> {
     Arc::new(TwilioSender::new(sms.twilio_url.trim_end_matches('/'), timeout))
 }
 
-/// How mail leaves.
+/// Creates the mail sender that the settings describe.
 ///
 /// # Errors
 /// [`StartError`] when a password or certificates cannot be used.

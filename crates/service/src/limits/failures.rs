@@ -12,7 +12,7 @@ use crate::ServiceError;
 
 #[derive(Default)]
 pub(super) struct Sprays {
-    /// For each address prefix, and apart from it for untrusted web pages there.
+    /// By address prefix; `true` for untrusted web pages at that prefix.
     of: HashMap<(SourcePrefix, bool), Spray>,
     swept_at: Option<OffsetDateTime>,
 }
@@ -204,7 +204,7 @@ impl RateLimits {
     }
 }
 
-/// What the handles of a source are counted under.
+/// Key under which failed handles of a source are counted.
 fn sprayed(source: Source) -> (SourcePrefix, bool) {
     (source.prefix(), source.is_page())
 }

@@ -88,13 +88,14 @@ impl Connection {
 pub(super) enum Failure {
     /// A race was lost: the whole unit may run again.
     Race,
-    /// The application was removed meanwhile. A unit that looks for it says so better when it runs again.
+    /// The application was removed meanwhile. The unit is retried, because one that looks up the application returns a
+    /// better error.
     AppGone,
     /// The connection is gone, or its server has become a read-only one: all connections are suspect.
     Gone,
     /// It took too long: a lock that is held, or a database that is overloaded.
     Slow,
-    /// There was no room for what was written, or the disk failed.
+    /// The disk is full or failed.
     Disk,
     /// Running again would not help.
     Final,

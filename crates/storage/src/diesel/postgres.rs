@@ -91,7 +91,7 @@ impl PostgresStore {
 
 enum Attempt<T> {
     Done(T),
-    /// To be made once more; this is the result if that was the last time, unless a race was lost.
+    /// Retry. Holds the result to return if no retries are left; `None` after a lost race.
     Again(Option<T>),
 }
 
