@@ -293,7 +293,7 @@ impl<S: Store> Service<S> {
     /// Takes app tokens of an old server from now on, which ship in clients, and nothing else that it signed.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`], explained, when the text is no public key, or a published sample.
+    /// [`Refusal::InvalidData`](crate::Refusal::InvalidData), explained, when the text is no public key, or a published sample.
     pub async fn trust_old_server(&self, operator: Operator, pem: &str) -> Result<(), ServiceError> {
         operator.reaches_all()?;
         let key = Self::check_old_server(pem)?;
