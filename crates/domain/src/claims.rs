@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
 use crate::app::App;
-use crate::metadata::{CLAIMS_OF_MEANING, OWN_CLAIMS};
+use crate::metadata::{CLAIMS_OF_MEANING, MetadataPath, OWN_CLAIMS};
 use crate::settings::{AppSettings, Audience, UserIdFormat};
 use crate::user::User;
 
@@ -13,8 +13,9 @@ use crate::user::User;
 #[error("the required field {0} has no value")]
 pub struct MissingField(pub String);
 
-/// The claims of a user's JWT (RFC 7519 section 4): `iss sub aud iat exp`, then the e-mail address and
-/// user name if the application says so, then metadata at its paths. What Latchkey sets always wins.
+/// The claims of a user's JWT (RFC 7519 section 4): `iss sub aud iat exp`, then the e-mail address (with `email_verified`
+/// where it stands at the top level) and user name if the application says so, then metadata at its paths. What Latchkey
+/// sets always wins.
 ///
 /// # Errors
 /// [`MissingField`] when a required metadata field has no value.
@@ -24,10 +25,17 @@ pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<St
     let mut claims = metadata_claims(settings, user)?;
 
     let handle = user.handle.as_str();
-    if let Some(field) = fields.email_field() {
-        field.path.put(&mut claims, handle.into());
-    } else if settings.metadata_email {
-        claims.insert("email".to_owned(), handle.into());
+    let top_level = MetadataPath::email();
+    let email_path = match fields.email_field() {
+        Some(field) => Some(&field.path),
+        None => settings.metadata_email.then_some(&top_level),
+    };
+    if let Some(path) = email_path.filter(|_| user.handle.mailbox().is_some()) {
+        path.put(&mut claims, handle.into());
+        // OpenID Connect Core 1.0 section 5.1.
+        if *path == top_level {
+            claims.insert("email_verified".to_owned(), user.email_verified.into());
+        }
     }
     if let Some(name) = user.user_name.as_ref().filter(|_| settings.user_names) {
         claims.insert("userName".to_owned(), name.as_str().into());
@@ -59,7 +67,7 @@ fn metadata_claims(settings: &AppSettings, user: &User) -> Result<Map<String, Va
     let fields = &settings.metadata;
     let mut claims = Map::new();
     if user.handle.is_anonymous() {
-        for field in fields.iter() {
+        for field in fields.iter().filter(|field| !field.is_email()) {
             field.path.put(&mut claims, format!("ANON_{}", field.field_name).into());
         }
     } else if let Some(field) = fields.missing(&user.metadata) {
@@ -92,7 +100,7 @@ mod tests {
     use crate::handle::{Handle, UserName};
     use crate::id::UserId;
     use crate::locale::Locale;
-    use crate::metadata::{Metadata, MetadataField, MetadataFields, MetadataPath};
+    use crate::metadata::{Metadata, MetadataField, MetadataFields};
     use crate::user::{Sessions, UserStatus};
 
     fn user(metadata: Value) -> User {
@@ -111,6 +119,7 @@ mod tests {
             updated_at: OffsetDateTime::UNIX_EPOCH,
             last_login_at: None,
             login: crate::login::LoginRecord::default(),
+            email_verified: false,
             factors: crate::two_factor::Factors::default(),
             is_administrator: false,
             social: None,
@@ -138,7 +147,7 @@ mod tests {
     fn the_recommended_claims() {
         let expected = serde_json::json!({
             "iss": "https://auth.example.com/apps/1", "sub": "ab".repeat(16), "aud": "01".repeat(16),
-            "iat": 3600, "exp": 25 * 3600, "email": "ana@example.com", "colour": "red",
+            "iat": 3600, "exp": 25 * 3600, "email": "ana@example.com", "email_verified": false, "colour": "red",
         });
         let mut app = app();
         app.settings.metadata = MetadataFields::new(vec![field("colour", "colour", false)]).unwrap();
@@ -154,7 +163,7 @@ mod tests {
         let fields = ["role", "data.team", "data.role", "b.c"].map(|path| field(path, "f", false));
         let of = |app: &App| {
             let Value::Object(mut claims) = claims(app, &ana) else { panic!("an object") };
-            for name in ["iss", "sub", "aud", "iat", "exp", "email"] {
+            for name in ["iss", "sub", "aud", "iat", "exp", "email", "email_verified"] {
                 claims.remove(name);
             }
             Value::Object(claims)
@@ -209,6 +218,45 @@ mod tests {
         let claims = claims(&app, &user(serde_json::json!({})));
         assert_eq!(claims["user_data"]["mail"], "ana@example.com");
         assert_eq!(claims.get("email"), None);
+    }
+
+    #[test]
+    fn sec_140_an_email_claim_at_the_top_level_says_whether_it_was_verified() {
+        let mut app = app();
+        let with =
+            |handle: Handle, email_verified| User { handle, email_verified, ..user(serde_json::json!({})) };
+        let ana = |verified| with(Handle::parse("ana@example.com").unwrap(), verified);
+        let of = |app: &App, user: &User| {
+            let claims = claims(app, user);
+            ["email", "email_verified"].map(|name| claims.get(name).cloned().unwrap_or_default())
+        };
+        let email = || Value::from("ana@example.com");
+        assert_eq!(of(&app, &ana(true)), [email(), true.into()]);
+        assert_eq!(of(&app, &ana(false)), [email(), false.into()]);
+        // Metadata that an import brought does not decide it.
+        let metadata =
+            Metadata::from_stored(serde_json::json!({"email_verified": true}).as_object().unwrap().clone());
+        let claimed = User { metadata, ..ana(false) };
+        app.settings.metadata = MetadataFields::existing(vec![field("email_verified", "v", false)]).unwrap();
+        assert_eq!(of(&app, &claimed), [email(), false.into()]);
+        // What is not an address is not given out as one.
+        let others =
+            ["ana", "ana@", "ana@localhost", "@example.com"].map(|text| Handle::parse(text).unwrap());
+        app.settings.metadata = MetadataFields::default();
+        for handle in others.into_iter().chain([Handle::parse_anonymous("ANON_1").unwrap()]) {
+            let user = with(handle, false);
+            assert_eq!(of(&app, &user), [Value::Null, Value::Null], "{:?}", user.handle);
+        }
+        app.settings.metadata_email = false;
+        assert_eq!(of(&app, &ana(true)), [Value::Null, Value::Null]);
+        for (path, expected) in
+            [("email", [email(), true.into()]), ("user_data.mail", [Value::Null, Value::Null])]
+        {
+            app.settings.metadata = MetadataFields::new(vec![field(path, "email", true)]).unwrap();
+            assert_eq!(of(&app, &ana(true)), expected, "{path}");
+            let anonymous = with(Handle::parse_anonymous("ANON_1").unwrap(), false);
+            assert_eq!(of(&app, &anonymous), [Value::Null, Value::Null], "{path}");
+        }
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl MetadataPath {
         Ok(Self(parts))
     }
 
+    /// The standard claim of an e-mail address.
+    pub(crate) fn email() -> Self {
+        Self(vec!["email".to_owned()])
+    }
+
     /// The claim that the value stands in.
     #[must_use]
     pub fn root(&self) -> &str {
@@ -241,7 +246,7 @@ impl MetadataFields {
             return Err(InvalidFields::TooMany);
         }
         for (at, field) in fields.iter().enumerate() {
-            let is_the_email_pair = field.is_email() && field.path.to_string() == "email";
+            let is_the_email_pair = field.is_email() && field.path == MetadataPath::email();
             if OWN_CLAIMS.contains(&field.path.root()) && !is_the_email_pair {
                 return Err(InvalidFields::Reserved(field.path.to_string()));
             }

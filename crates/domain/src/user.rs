@@ -50,6 +50,9 @@ pub struct User {
     pub last_login_at: Option<OffsetDateTime>,
     /// Their failed log-ins, and where they log in from.
     pub login: LoginRecord,
+    /// Whether they have shown that the handle is a mailbox of theirs: with a code or link mailed to it, or by a provider's
+    /// verified address.
+    pub email_verified: bool,
     /// Their second factors.
     pub factors: Factors,
     /// Whether they administer the application.
@@ -167,6 +170,7 @@ mod tests {
             updated_at: OffsetDateTime::UNIX_EPOCH,
             last_login_at: None,
             login: LoginRecord::default(),
+            email_verified: false,
             factors: Factors::default(),
             is_administrator: false,
             social: None,

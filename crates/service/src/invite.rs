@@ -231,7 +231,7 @@ impl<S: Store> Service<S> {
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
         let sealed = self.hash_password(password.into_client(), app.id, user_id).await?;
         let made = (user_id, Some(sealed), locale, metadata);
-        let user = new_user(app.id, handle, made, now);
+        let user = User { email_verified: true, ..new_user(app.id, handle, made, now) };
         self.add_invited(&app, &keys, user, (code_try, call.source), act).await
     }
 

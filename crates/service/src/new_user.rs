@@ -98,7 +98,7 @@ impl Admission {
     }
 }
 
-/// A user who has shown that the handle is theirs.
+/// A new user whose address is not verified.
 pub(crate) fn new_user(
     app_id: AppId,
     handle: Handle,
@@ -119,6 +119,7 @@ pub(crate) fn new_user(
         updated_at: now,
         last_login_at: Some(now),
         login: LoginRecord::default(),
+        email_verified: false,
         factors: Factors::default(),
         is_administrator: false,
         social: None,

@@ -121,12 +121,14 @@ impl<S: Store> Service<S> {
         if user.status == UserStatus::Suspended {
             return Err(Refusal::UserSuspended.into());
         }
+        let binding = user.social.as_ref().is_some_and(|social| social.subject.is_none());
+        // The provider verified the address by which the user was found.
+        let user = User { email_verified: user.email_verified || binding, ..user };
         let tokens = self.issue_tokens(&app, &keys, &user).await?;
         let origin = self.origin(app_id, user.id, call.source)?;
         let detail = Some(provider.name().to_owned());
         let entry = self.done(&Act { user_id: Some(user.id), detail, ..act })?;
         let now = self.inner.clock.now();
-        let binding = user.social.as_ref().is_some_and(|social| social.subject.is_none());
         let mark = self.mark_of(app_id, &id)?;
         let identity = SocialIdentity { provider, subject: Some(id.subject) };
         self.inner
@@ -256,8 +258,11 @@ impl<S: Store> Service<S> {
     ) -> Result<Tokens, ServiceError> {
         let now = self.inner.clock.now();
         let id = UserId::generate(now, &*self.inner.entropy)?;
-        let mut user = new_user(app.id, handle, (id, None, locale, metadata), now);
-        user.social = Some(identity.clone());
+        let user = User {
+            social: Some(identity.clone()),
+            email_verified: true,
+            ..new_user(app.id, handle, (id, None, locale, metadata), now)
+        };
         let tokens = self.issue_tokens(app, keys, &user).await?;
         let (slot, welcomes) = self.welcomes(app, &user.handle, &[locale]).await?;
         let origin = self.origin(app.id, id, call.source)?;

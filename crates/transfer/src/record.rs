@@ -248,6 +248,9 @@ pub struct UserRecord {
     /// Whether they administer the application.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub administrator: bool,
+    /// Whether the handle was verified as an address of theirs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub email_verified: bool,
     /// When they became a user.
     #[serde(with = "stamp::maybe", default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<OffsetDateTime>,

@@ -8,7 +8,7 @@ use crate::lines::{Lines, Numbered, WrongLine, told};
 use crate::record::{DigestOver, UserRecord};
 
 /// The columns of a CSV file. Only `handle` must be there; the order is free, and no others are taken.
-pub const COLUMNS: [&str; 17] = [
+pub const COLUMNS: [&str; 18] = [
     "handle",
     "id",
     "userName",
@@ -23,6 +23,7 @@ pub const COLUMNS: [&str; 17] = [
     "provider",
     "providerSubject",
     "administrator",
+    "emailVerified",
     "createdAt",
     "updatedAt",
     "lastLoginAt",
@@ -149,6 +150,7 @@ impl<R: Read> CsvUsers<R> {
             provider: cell("provider"),
             provider_subject: cell("providerSubject"),
             administrator: flag("administrator")?,
+            email_verified: flag("emailVerified")?,
             ..times
         })
     }

@@ -54,6 +54,8 @@ pub(crate) struct UserBody {
     id: String,
     /// Whether they administer the application.
     administrator: bool,
+    /// Whether the user has shown that the handle is a mailbox of theirs.
+    email_verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     social_user_id: Option<String>,
 }
@@ -142,6 +144,7 @@ pub(crate) fn user_json(user: &User) -> Value {
         user: own_user(user),
         id: user.id.to_string(),
         administrator: user.is_administrator,
+        email_verified: user.email_verified,
         social_user_id: user.social.as_ref().and_then(|social| social.subject.clone()),
     })
 }

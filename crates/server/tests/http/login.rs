@@ -136,6 +136,7 @@ async fn sec_004_a_right_login_replaces_an_imported_hash() {
         login: latchkey_domain::LoginRecord::default(),
         factors: latchkey_domain::Factors::default(),
         is_administrator: false,
+        email_verified: false,
         social: None,
         revision: 0,
     };

@@ -52,6 +52,7 @@ mod social;
 mod subjects;
 mod templates;
 mod tokens;
+mod verified_email;
 mod well_known;
 
 /// Makes one test of a function for each store that must pass it.

@@ -30,7 +30,7 @@ on_every_store!(
 
 const ANA: &str = "ana@example.com";
 
-async fn shop<S: Store>(app: &TestApp<S>) -> Made {
+pub(crate) async fn shop<S: Store>(app: &TestApp<S>) -> Made {
     let shop = app.app("Shop").await;
     take_providers(app, &shop).await;
     shop
@@ -45,7 +45,7 @@ pub(crate) async fn take_providers<S: Store>(app: &TestApp<S>, shop: &Made) {
 }
 
 impl<S: Store> TestApp<S> {
-    async fn social_login(&self, app: &Made, provider: &str, token: &str) -> Answer {
+    pub(crate) async fn social_login(&self, app: &Made, provider: &str, token: &str) -> Answer {
         self.as_app(app, "socialLogin", json!({"provider": provider, "token": token})).await
     }
 

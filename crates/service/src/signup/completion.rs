@@ -4,7 +4,7 @@
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
     App, AppId, AppKey, ClientPassword, Code, CodeId, CodePurpose, Handle, LinkAsksPassword, Locale, Signup,
-    SignupFlow, Source, TemplateName,
+    SignupFlow, Source, TemplateName, User,
 };
 use latchkey_notifiers::{MessageKind, check_html, cleaned};
 use latchkey_storage::{Repositories, Store};
@@ -262,7 +262,8 @@ impl<S: Store> Service<S> {
         let flow = app.settings.signup_flow;
         let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
         let metadata = app.settings.metadata.still_settable(&metadata);
-        let user = new_user(app_id, handle, (user_id, Some(password), locale, metadata), now);
+        let made = (user_id, Some(password), locale, metadata);
+        let user = User { email_verified: true, ..new_user(app_id, handle, made, now) };
         let tokens = self.issue_tokens(&app, &keys, &user).await?;
         let (slot, welcomes) = self.welcomes(&app, &user.handle, &[locale]).await?;
         let origin = self.origin(app_id, user_id, source)?;

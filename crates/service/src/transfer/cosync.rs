@@ -275,6 +275,7 @@ impl CosyncReader {
             provider_subject: subject,
             provider,
             administrator: false,
+            email_verified: false,
             created_at,
             updated_at: document.time("updatedAt")?.or(created_at),
             last_login_at: document.time("lastLogin")?,

@@ -107,6 +107,7 @@ impl<S: Store> Service<S> {
             provider: user.social.as_ref().map(|social| social.provider.name().to_owned()),
             provider_subject: user.social.as_ref().and_then(|social| social.subject.clone()),
             administrator: user.is_administrator,
+            email_verified: user.email_verified,
             created_at: Some(user.created_at),
             updated_at: Some(user.updated_at),
             last_login_at: user.last_login_at,

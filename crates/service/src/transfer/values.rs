@@ -228,6 +228,7 @@ impl<S: Store> Service<S> {
             updated_at: record.updated_at.unwrap_or(created_at),
             last_login_at: record.last_login_at,
             login: LoginRecord::default(),
+            email_verified: record.email_verified,
             factors: Factors {
                 given_phone: phone(&record.phone)?,
                 verified_phone: phone(&record.verified_phone)?,

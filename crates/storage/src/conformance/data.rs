@@ -68,6 +68,7 @@ pub(super) fn user(app_id: AppId, number: u8, handle: &str) -> User {
         updated_at: at(0),
         last_login_at: None,
         login: LoginRecord::default(),
+        email_verified: false,
         factors: Factors::default(),
         is_administrator: false,
         social: None,

@@ -179,7 +179,7 @@ impl FactorRepository for Unit<'_> {
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .filter(users::provider.eq(identity.provider.name()))
             .filter(users::provider_subject.is_null())
-            .set(users::provider_subject.eq(&identity.subject))
+            .set((users::provider_subject.eq(&identity.subject), users::email_verified.eq(true)))
             .execute(conn))?;
         Ok(changed == 1)
     }

@@ -89,6 +89,7 @@
         provider_subject -> Nullable<Text>,
         administrator -> Bool,
         revision -> BigInt,
+        email_verified -> Bool,
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) struct UserRow {
     lock_mailed_at: Option<PrimitiveDateTime>,
     known_sources: Vec<u8>,
     administrator: bool,
+    email_verified: bool,
     revision: i64,
     #[diesel(embed)]
     factors: FactorColumns,
@@ -78,6 +79,7 @@ impl UserRow {
             lock_mailed_at: user.login.lock_mailed_at.map(to_stored_time),
             known_sources: user.login.sources.to_bytes(),
             administrator: user.is_administrator,
+            email_verified: user.email_verified,
             revision: user.revision,
             factors: FactorColumns::of(&user.factors),
             social: SocialColumns::of(user.social.as_ref()),
@@ -113,6 +115,7 @@ impl UserRow {
             last_login_at: self.last_login_at.map(from_stored_time),
             login,
             is_administrator: self.administrator,
+            email_verified: self.email_verified,
             revision: self.revision,
             factors: self.factors.into_factors()?,
             social: self.social.into_identity()?,
@@ -387,6 +390,7 @@ impl UserRepository for Unit<'_> {
                 users::failed_unknown_at.eq(never),
                 users::failed_known.eq(0),
                 users::failed_known_at.eq(never),
+                users::email_verified.eq(true),
             ))
             .execute(conn))?;
         Ok(true)

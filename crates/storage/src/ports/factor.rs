@@ -50,7 +50,8 @@ pub trait FactorRepository {
         digest: &KeyedDigest,
     ) -> Result<bool, StorageError>;
 
-    /// Gives a user whose provider's `sub` is not known the one that was shown. `false` when they have one.
+    /// Gives a user whose provider's `sub` is not known the one that was shown with their address, which is verified by that.
+    /// `false` when they have one.
     ///
     /// # Errors
     /// [`StorageError`].

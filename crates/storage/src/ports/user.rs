@@ -141,7 +141,8 @@ pub trait UserRepository: UserReader {
         before: OffsetDateTime,
     ) -> Result<bool, StorageError>;
 
-    /// Sets a password whatever was there, ends the sessions from `from` to `to`, and forgets all failures.
+    /// Sets a password after a code mailed to the handle was entered: ends the sessions from `from` to `to`, resets all
+    /// failures, and marks the address as verified.
     /// `false` when the sessions have changed since they were read.
     ///
     /// # Errors
