@@ -331,6 +331,34 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_for_anywhere_when_somebody_else_asked_for_it() {
+        let code = |purpose, source| StoredCode {
+            id: CodeId::from_bytes([1; 16]),
+            app_id: AppId::from_bytes([2; 16]),
+            purpose,
+            subject: [3; 16],
+            digest: KeyedDigest::from_bytes([4; 32]),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            expires_at: OffsetDateTime::UNIX_EPOCH,
+            consumed_at: None,
+            source,
+            length: CodeLength::Six,
+        };
+        let own = || Some(KeyedDigest::from_bytes([5; 32]));
+        for (purpose, source, is_for_anywhere) in [
+            (CodePurpose::Invite, own(), true),
+            (CodePurpose::Invite, None, true),
+            (CodePurpose::Reset, own(), false),
+            (CodePurpose::SignUp, own(), false),
+            (CodePurpose::Reset, Some(KeyedDigest::NONE), true),
+            (CodePurpose::SignUp, None, true),
+        ] {
+            let code = code(purpose, source);
+            assert_eq!(code.is_for_anywhere(), is_for_anywhere, "{code:?}");
+        }
+    }
+
+    #[test]
     fn sec_029_a_days_wrong_tries_are_sixty_and_an_owners_are_never_all_spent() {
         let rules = CodeRules::default();
         assert_eq!(rules.short_budget() + 2 * rules.long_budget(), 6_000);
