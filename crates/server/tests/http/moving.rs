@@ -13,6 +13,7 @@ use crate::on_every_store;
 on_every_store!(
     sec_113_an_export_holds_no_private_key_unless_asked,
     who_waits_goes_on_waiting_where_they_came,
+    an_import_names_every_setting_that_the_file_cannot_hold,
     sec_062_an_app_token_that_ended_does_not_begin_again_with_a_zip,
     what_goes_out_as_a_zip_comes_in_again,
     sec_111_an_upload_is_refused_before_it_is_read,
@@ -232,6 +233,54 @@ async fn who_waits_goes_on_waiting_where_they_came<S: Store>(app: TestApp<S>) {
     app.clock.advance(Duration::hours(2));
     let complete = json!({"handle": "bob@example.com", "code": code});
     assert_eq!(app.as_app(&copy, "completeSignup", complete).await.status, 200);
+}
+
+async fn an_import_names_every_setting_that_the_file_cannot_hold<S: Store>(app: TestApp<S>) {
+    let shop = shop(&app).await;
+    for (setting, field, value) in [
+        ("anonLogin", "anonymousLoginEnabled", json!(true)),
+        ("userNamesEnabled", "userNamesEnabled", json!(true)),
+        ("maxUsers", "maxUsers", json!(1_000)),
+        ("userIdFormat", "userIdFormat", json!("uid")),
+        ("neutralAnswers", "neutralAnswers", json!(true)),
+        ("handleHoldDays", "handleHoldDays", json!(7)),
+        ("accessTokenDays", "accessTokenDays", json!(3)),
+        ("refuseCommonPasswords", "refuseCommonPasswords", json!(true)),
+        ("linkAsksPassword", "linkAsksPassword", json!("never")),
+        ("anonymousPurgeDays", "anonymousPurgeDays", json!(9)),
+        ("twoFactorConfirm", "twoFactorConfirm", json!(true)),
+        ("factorChangeNeedsLogin", "factorChangeNeedsLogin", json!(true)),
+        ("smsADay", "smsADay", json!(11)),
+        ("smsCountries", "smsCountries", json!(["49"])),
+        ("googleLogin", "googleLoginEnabled", json!(true)),
+        ("googleClientId", "googleClientId", json!("client-1")),
+        ("appleLogin", "appleLoginEnabled", json!(true)),
+        ("appleBundleId", "appleBundleId", json!("client-1")),
+    ] {
+        app.set(&shop, setting, field, value).await;
+    }
+    let zip = app.admin_get(&format!("export?appId={}&secrets=true", shop.id)).await.body;
+    let answer = upload(&app, &app.server_secret, form(Some("Copy"), Some(&zip))).await;
+    let lost: Vec<String> = serde_json::from_value(answer.json()["lost"].clone()).unwrap();
+    let of = async |id: &str| app.admin_get(&format!("appId/{id}")).await.json();
+    let (before, after) = (of(&shop.id).await, of(&answer.field("appId")).await);
+    let is_own = |name: &str| {
+        ["name", "appId", "appToken", "appPublicKey", "issuer", "updatedAt", "warnings"].contains(&name)
+    };
+    for (name, value) in before.as_object().unwrap() {
+        let is_told = lost.iter().any(|line| line.contains(&format!(" no {name}: ")));
+        let is_kept = after.get(name) == Some(value);
+        assert!(
+            is_kept || is_told || is_own(name),
+            "{name}: {value} became {:?}, and {lost:?}",
+            after.get(name)
+        );
+    }
+    for (name, value) in [("maxUsers", "0"), ("userIdFormat", "handle"), ("neutralAnswers", "false")] {
+        let line = format!("the file has no {name}: the setting is {value} now");
+        assert!(lost.contains(&line), "{line} in {lost:?}");
+    }
+    assert!(lost.contains(&"the file has no user names".to_owned()), "{lost:?}");
 }
 
 async fn sec_062_an_app_token_that_ended_does_not_begin_again_with_a_zip<S: Store>(app: TestApp<S>) {

@@ -84,6 +84,40 @@ pub(super) fn settings_of(document: &Document, app_id: &str) -> Result<(AppSetti
     Ok((settings, notes))
 }
 
+/// Settings that a document of an old server's export has no field for, with the value that they get instead.
+pub(super) fn without_field(document: &Document, settings: &AppSettings) -> Vec<String> {
+    let flags = [
+        ("anonymousLoginEnabled", settings.anonymous_login),
+        ("userNamesEnabled", settings.user_names),
+        ("appleLoginEnabled", settings.apple.enabled),
+        ("googleLoginEnabled", settings.google.enabled),
+        ("neutralAnswers", settings.neutral_answers),
+        ("refuseCommonPasswords", settings.password.refuse_common),
+        ("twoFactorConfirm", settings.two_factor_confirm),
+        ("qrCodeMail", settings.qr_code_mail),
+        ("factorChangeNeedsLogin", settings.factor_change_needs_login),
+    ];
+    let numbers = [
+        ("maxUsers", settings.max_users),
+        ("accessTokenDays", settings.access_token_days),
+        ("handleHoldDays", settings.handle_hold_days),
+        ("anonymousPurgeDays", settings.anonymous_purge_days),
+        ("smsADay", settings.sms_a_day),
+    ];
+    let texts = [
+        ("userIdFormat", "handle"),
+        ("linkAsksPassword", "always"),
+        ("appleBundleId", "none"),
+        ("googleClientId", "none"),
+        ("smsCountries", "that of the sender's number"),
+    ];
+    let flags = flags.map(|(name, on)| (name, on.to_string()));
+    let numbers = numbers.map(|(name, number)| (name, number.to_string()));
+    let texts = texts.map(|(name, text)| (name, text.to_owned()));
+    let missing = flags.into_iter().chain(numbers).chain(texts).filter(|(name, _)| !document.has(name));
+    missing.map(|(name, value)| format!("the file has no {name}: the setting is {value} now")).collect()
+}
+
 /// A text that is good here; another one is told.
 pub(super) fn kept(
     text: Option<String>,

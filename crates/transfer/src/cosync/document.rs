@@ -16,6 +16,12 @@ impl Document {
         Self(members)
     }
 
+    /// Whether the document has a field of this name, be it empty.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
