@@ -21,9 +21,11 @@ def check(held, what):
 
 
 def call(path, token=None, body=None):
-    headers = {"content-type": "application/json"}
-    if token:
-        headers["app-token"] = token
+    return call_with(path, {"app-token": token} if token else {}, body)
+
+
+def call_with(path, headers, body=None):
+    headers = {"content-type": "application/json", **headers}
     data = json.dumps(body).encode() if body else None
     with urllib.request.urlopen(urllib.request.Request(URL + path, data, headers)) as response:
         return json.load(response)
@@ -36,28 +38,31 @@ def sign_up(token):
     return handle, tokens["jwt"]
 
 
-discovery = call(f"/apps/{APP_ID}/.well-known/openid-configuration")
-keys = jwt.PyJWKClient(discovery["jwks_uri"])
+def main():
+    discovery = call(f"/apps/{APP_ID}/.well-known/openid-configuration")
+    keys = jwt.PyJWKClient(discovery["jwks_uri"])
+
+    def verify(token):
+        key = keys.get_signing_key_from_jwt(token)
+        return jwt.decode(token, key.key, algorithms=["RS256"], audience="none", issuer=discovery["issuer"])
+
+    handle, token = sign_up(APP_TOKEN)
+    claims = verify(token)
+    check(claims["sub"] == handle, "the token verifies, its subject is the handle")
+
+    header, body, signature = token.split(".")
+    forged_body = jwt.utils.base64url_encode(json.dumps({**claims, "sub": "eve@example.com"}).encode()).decode()
+    for what, forged in {
+        "a token with other claims": f"{header}.{forged_body}.{signature}",
+        "a token with alg none": jwt.encode(claims, None, algorithm="none", headers={"kid": "x"}),
+        "a token of another application": sign_up(OTHER_TOKEN)[1],
+    }.items():
+        try:
+            verify(forged)
+            check(False, f"{what} is refused")
+        except jwt.exceptions.PyJWTError:
+            check(True, f"{what} is refused")
 
 
-def verify(token):
-    key = keys.get_signing_key_from_jwt(token)
-    return jwt.decode(token, key.key, algorithms=["RS256"], audience="none", issuer=discovery["issuer"])
-
-
-handle, token = sign_up(APP_TOKEN)
-claims = verify(token)
-check(claims["sub"] == handle, "the token verifies, its subject is the handle")
-
-header, body, signature = token.split(".")
-forged_body = jwt.utils.base64url_encode(json.dumps({**claims, "sub": "eve@example.com"}).encode()).decode()
-for what, forged in {
-    "a token with other claims": f"{header}.{forged_body}.{signature}",
-    "a token with alg none": jwt.encode(claims, None, algorithm="none", headers={"kid": "x"}),
-    "a token of another application": sign_up(OTHER_TOKEN)[1],
-}.items():
-    try:
-        verify(forged)
-        check(False, f"{what} is refused")
-    except jwt.exceptions.PyJWTError:
-        check(True, f"{what} is refused")
+if __name__ == "__main__":
+    main()

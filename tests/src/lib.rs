@@ -1,6 +1,8 @@
 //! Black-box tests: the real binary, started as its users start it, spoken to as its clients do.
 //! This library starts it; the tests are in `tests/`.
 
+pub mod documented;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

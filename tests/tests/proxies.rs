@@ -1,12 +1,13 @@
 //! Runs nginx, Caddy and HAProxy with the configurations from docs/proxies.md.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use latchkey_tests::documented::{Background, blocks, free_port};
 use latchkey_tests::{PASSWORD, Place, Server, app_token_in};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -17,34 +18,11 @@ const APP: &str = "app.example.com";
 /// Where the client is: the proxies themselves connect from 127.0.0.1.
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 5));
 
-/// The blocks of the page that are for one proxy.
-fn blocks(language: &str) -> Vec<String> {
-    let page = std::fs::read_to_string(root().join("docs/proxies.md")).unwrap();
-    let start = format!("```{language}\n");
-    page.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A proxy, ended when it is dropped.
 struct Proxy {
-    child: Child,
     port: u16,
+    _program: Background,
     _folder: tempfile::TempDir,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        // Asked to end, nginx ends its workers as well.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
-    }
 }
 
 /// A certificate for both names: PEM files of the chain, of the key, and of both.
@@ -78,7 +56,7 @@ fn start(language: &str, (latchkey, backend): (u16, u16)) -> Proxy {
     certificate(folder.path());
     let port = free_port();
     let file = |name: &str| folder.path().join(name).display().to_string();
-    let text = blocks(language)
+    let text = blocks("proxies.md", language)
         .join("\n")
         .replace("127.0.0.1:8080", &format!("127.0.0.1:{latchkey}"))
         .replace("127.0.0.1:3000", &format!("127.0.0.1:{backend}"))
@@ -116,17 +94,9 @@ fn start(language: &str, (latchkey, backend): (u16, u16)) -> Proxy {
         }
     };
     std::fs::write(&config, text).unwrap();
-    let path = format!("/usr/sbin:{}", std::env::var("PATH").unwrap_or_default());
-    let child = Command::new(program)
-        .args(arguments)
-        .env("PATH", path)
-        .env("HOME", folder.path())
-        .env("XDG_DATA_HOME", folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}: run `cargo xtask proxies`"));
-    Proxy { child, port, _folder: folder }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let program = Background::start(program, &arguments, folder.path());
+    Proxy { port, _program: program, _folder: folder }
 }
 
 /// A client at an address of its own that finds both names at the proxy.

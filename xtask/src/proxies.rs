@@ -1,4 +1,4 @@
-//! `cargo xtask proxies`: the configurations of docs/proxies.md, in nginx, Caddy and HAProxy.
+//! `cargo xtask proxies`: the configurations of docs/proxies.md and docs/consumers.md, in nginx, Caddy, HAProxy and Dovecot.
 
 use std::path::Path;
 
@@ -7,7 +7,8 @@ use xshell::{Shell, cmd};
 use crate::run::{has, install, say};
 
 /// Programs, and the Debian packages that hold them.
-const PROXIES: [(&str, &str); 3] = [("nginx", "nginx-light"), ("caddy", "caddy"), ("haproxy", "haproxy")];
+const PROXIES: [(&str, &str); 4] =
+    [("nginx", "nginx-light"), ("caddy", "caddy"), ("haproxy", "haproxy"), ("dovecot", "dovecot-imapd")];
 
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     for (program, package) in PROXIES {
@@ -17,7 +18,11 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
         }
     }
     cmd!(shell, "cargo build --quiet --locked -p latchkey-server").run()?;
-    cmd!(shell, "cargo test --quiet --locked -p latchkey-tests --features proxies --test proxies").run()?;
-    say("proxies: nginx, Caddy and HAProxy work as docs/proxies.md says");
+    cmd!(
+        shell,
+        "cargo test --quiet --locked -p latchkey-tests --features proxies --test proxies --test consumers"
+    )
+    .run()?;
+    say("proxies: nginx, Caddy, HAProxy and Dovecot work as docs/proxies.md and docs/consumers.md say");
     Ok(())
 }
