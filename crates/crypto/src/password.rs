@@ -231,11 +231,19 @@ impl PasswordHasher {
 /// How a stored hash begins that was computed over the password itself, not over the digits that clients send.
 pub const OVER_RAW: &str = "raw:";
 
-/// What a client would send for this password: both forms are one password.
+/// The digits that a client sends for this password: the MD5 of its normalized text (RFC 8265 section 4.2.2). Where the text
+/// was typed in another form, that form's digits are [`ClientPassword::as_typed`].
 ///
 /// # Errors
 /// [`CryptoError::Library`], which cannot happen.
 pub fn client_password(raw: &RawPassword) -> Result<ClientPassword, CryptoError> {
+    match raw.normalized() {
+        None => digits_of(raw),
+        Some(normalized) => Ok(digits_of(&normalized)?.with_typed(digits_of(raw)?)),
+    }
+}
+
+fn digits_of(raw: &RawPassword) -> Result<ClientPassword, CryptoError> {
     let digest = Md5::digest(raw.expose().as_bytes());
     let mut text = Zeroizing::new(String::with_capacity(32));
     for byte in digest {

@@ -2,15 +2,16 @@
 //! Hashing them is `latchkey-crypto`'s business.
 
 use secrecy::{ExposeSecret, SecretString};
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// The text is no password of the form that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
     /// Not the 32 lower-case hexadecimal digits that clients send.
-    #[error("it is not a lower-case hexadecimal MD5")]
+    #[error("must be the MD5 of the password as 32 lower-case hexadecimal digits")]
     Form,
     /// Longer than 1,024 bytes, or empty.
-    #[error("it is empty or longer than 1024 bytes")]
+    #[error("must be 1 to 1024 bytes")]
     Length,
 }
 
@@ -20,6 +21,7 @@ pub enum InvalidPassword {
 pub struct ClientPassword {
     digits: SecretString,
     raw: Option<RawPassword>,
+    as_typed: Option<Box<Self>>,
 }
 
 impl ClientPassword {
@@ -29,7 +31,7 @@ impl ClientPassword {
     /// [`InvalidPassword::Form`].
     pub fn parse(text: &str) -> Result<Self, InvalidPassword> {
         if text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            Ok(Self { digits: SecretString::from(text), raw: None })
+            Ok(Self { digits: SecretString::from(text), raw: None, as_typed: None })
         } else {
             Err(InvalidPassword::Form)
         }
@@ -47,6 +49,18 @@ impl ClientPassword {
         Self { raw: Some(raw), ..self }
     }
 
+    /// The same, with the digits of the text as it was typed, which normalization changed.
+    #[must_use]
+    pub fn with_typed(self, as_typed: Self) -> Self {
+        Self { as_typed: Some(Box::new(as_typed)), ..self }
+    }
+
+    /// The password as it was typed, where normalization changed the text.
+    #[must_use]
+    pub fn as_typed(&self) -> Option<&Self> {
+        self.as_typed.as_deref()
+    }
+
     /// The password itself, where it was sent.
     #[must_use]
     pub fn raw(&self) -> Option<&RawPassword> {
@@ -55,7 +69,7 @@ impl ClientPassword {
 }
 
 /// A password as a person typed it, which newer clients may send in a field of its own.
-/// Nothing is trimmed, changed in case, normalised or cut.
+/// Nothing is trimmed, changed in case or cut.
 #[derive(Debug, Clone)]
 pub struct RawPassword(SecretString);
 
@@ -75,6 +89,14 @@ impl RawPassword {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// The text in Unicode normalization form C, where that is another one (RFC 8265 section 4.2.2): keyboards and systems
+    /// differ in how they write letters with accents.
+    #[must_use]
+    pub fn normalized(&self) -> Option<Self> {
+        let text = self.expose();
+        (!is_nfc(text)).then(|| Self(SecretString::from(text.nfc().collect::<String>())))
     }
 }
 
@@ -134,6 +156,22 @@ impl PasswordPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sec_005_a_text_that_is_not_normalized_has_another_form() {
+        let normalized = |text: &str| {
+            let raw = RawPassword::parse(text).unwrap();
+            raw.normalized().map(|raw| raw.expose().to_owned())
+        };
+        assert_eq!(normalized("plain"), None);
+        assert_eq!(normalized("p\u{e4}ss"), None);
+        assert_eq!(normalized("pa\u{308}ss").unwrap(), "p\u{e4}ss");
+        // The Angstrom sign and a Hangul syllable of conjoining letters.
+        assert_eq!(normalized("\u{212b}").unwrap(), "\u{c5}");
+        assert_eq!(normalized("\u{1112}\u{1161}\u{11ab}").unwrap(), "\u{d55c}");
+        // Compatibility characters stay.
+        assert_eq!(normalized("\u{fb01}"), None);
+    }
 
     #[test]
     fn sec_005_only_32_lower_case_digits_are_a_client_password() {

@@ -108,8 +108,25 @@ impl<S: Store> Service<S> {
         Ok(self.key_ring().seal(&password_of(app_id, &user_id), phc.as_bytes(), &*self.inner.entropy)?)
     }
 
-    /// Verifies a password against a sealed digest, or, if there is none, does the same work for nothing.
+    /// Verifies a password against a sealed digest, or, if there is none, does the same work for nothing. A text that is not
+    /// normalized is tried in both forms, whether there is a digest or not (SEC-021).
     pub(crate) async fn verify_password(
+        &self,
+        app_id: AppId,
+        password: ClientPassword,
+        digest: Option<(UserId, Sealed)>,
+    ) -> Result<Verdict, ServiceError> {
+        let as_typed = password.as_typed().cloned();
+        let verdict = self.verify_form(app_id, password, digest.clone()).await?;
+        let (Verdict::Wrong, Some(as_typed)) = (verdict, as_typed) else { return Ok(verdict) };
+        Ok(match self.verify_form(app_id, as_typed, digest).await? {
+            // A new hash would be of the normalized text, which the client that set this password does not send.
+            Verdict::RightButOutdated => Verdict::Right,
+            verdict => verdict,
+        })
+    }
+
+    async fn verify_form(
         &self,
         app_id: AppId,
         password: ClientPassword,

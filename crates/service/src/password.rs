@@ -26,7 +26,6 @@ use crate::{Refusal, Service, ServiceError};
 #[derive(Debug, Clone)]
 pub struct NewPassword {
     client: ClientPassword,
-    raw: Option<RawPassword>,
 }
 
 impl NewPassword {
@@ -36,7 +35,8 @@ impl NewPassword {
     /// [`Refusal::MissingParameter`] without either, [`Refusal::InvalidData`], explained, when a form is wrong or the
     /// two disagree.
     pub fn parse(client: Option<&str>, raw: Option<&str>) -> Result<Self, ServiceError> {
-        let invalid = |error: InvalidPassword| ServiceError::invalid(format!("the password: {error}"));
+        let invalid =
+            |error: InvalidPassword| ServiceError::invalid(format!("invalid data: the password {error}"));
         let raw = raw.map(RawPassword::parse).transpose().map_err(invalid)?;
         let computed = raw.as_ref().map(client_password).transpose()?;
         let client = match (client, computed) {
@@ -44,16 +44,23 @@ impl NewPassword {
             (None, Some(computed)) => computed,
             (Some(sent), computed) => {
                 let sent = ClientPassword::parse(sent).map_err(invalid)?;
+                let is_sent = |form: &ClientPassword| form.expose() == sent.expose();
                 match computed {
-                    Some(computed) if computed.expose() != sent.expose() => {
-                        return Err(ServiceError::invalid("the two forms of the password are not of one"));
+                    // The client's digits may be of the text as it was typed; they are what it sends again.
+                    Some(computed) if computed.as_typed().is_some_and(is_sent) => {
+                        computed.as_typed().cloned().unwrap_or(computed)
+                    }
+                    Some(computed) if !is_sent(&computed) => {
+                        return Err(ServiceError::invalid(
+                            "invalid data: `password` and `rawPassword` do not match",
+                        ));
                     }
                     Some(computed) => computed,
                     None => sent,
                 }
             }
         };
-        Ok(Self { client, raw })
+        Ok(Self { client })
     }
 
     /// The form in which passwords are hashed.
@@ -66,11 +73,16 @@ impl NewPassword {
     /// everybody uses, which can be seen in both forms.
     pub(crate) fn check(&self, app: &App, handle: &Handle) -> Result<(), ServiceError> {
         let policy = &app.settings.password;
-        if self.raw.as_ref().is_some_and(|raw| !policy.allows(raw)) {
-            return Err(ServiceError::invalid(format!("the password needs at least {}", policy.minima())));
+        if self.client.raw().is_some_and(|raw| !policy.allows(raw)) {
+            return Err(ServiceError::invalid(format!(
+                "invalid data: the password must have at least {}",
+                policy.minima()
+            )));
         }
         if policy.refuse_common && is_guessable(&self.client, app, handle) {
-            return Err(ServiceError::invalid("the password is one that many use, or made of names"));
+            return Err(ServiceError::invalid(
+                "invalid data: the password must not be a common one, or made of names",
+            ));
         }
         Ok(())
     }
@@ -119,7 +131,9 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         let token = call.caller.clone().user(Refusal::InvalidData)?;
         if change.new.is_same_as(&change.current) {
-            return Err(Refusal::InvalidData.into());
+            return Err(ServiceError::invalid(
+                "invalid data: the new password must differ from the present one",
+            ));
         }
         self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), self.inner.clock.now())?;
         for _ in 0..RACES {
@@ -372,6 +386,23 @@ impl<S: Store> Service<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sec_005_digits_of_a_text_that_is_not_normalized_stay_those_that_the_client_sent() {
+        let (composed, decomposed) = ("p\u{e4}ssword 123", "pa\u{308}ssword 123");
+        let digits = |raw: &str| client_password(&RawPassword::parse(raw).unwrap()).unwrap();
+        let (of_composed, of_decomposed) = (digits(composed), digits(decomposed));
+        assert_eq!(of_composed.expose(), of_decomposed.expose());
+        let typed = of_decomposed.as_typed().unwrap().expose().to_owned();
+        assert_ne!(typed, of_composed.expose());
+        let stored = |client: Option<&str>, raw| {
+            NewPassword::parse(client, Some(raw)).map(|new| new.client.expose().to_owned())
+        };
+        assert_eq!(stored(None, decomposed).unwrap(), of_composed.expose());
+        assert_eq!(stored(Some(of_composed.expose()), decomposed).unwrap(), of_composed.expose());
+        assert_eq!(stored(Some(&typed), decomposed).unwrap(), typed);
+        assert!(stored(Some(&typed), composed).is_err());
+    }
 
     #[test]
     fn sec_005_both_forms_are_one_password_and_must_agree() {

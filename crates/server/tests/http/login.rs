@@ -8,6 +8,7 @@ use crate::harness::{OTHER_PASSWORD, PASSWORD, TestApp};
 use crate::on_every_store;
 
 on_every_store!(
+    sec_005_a_password_is_the_same_however_its_accents_are_typed,
     the_right_password_gives_both_tokens,
     checks_are_made_in_order,
     sec_005_the_plain_field_logs_in_too,
@@ -154,4 +155,41 @@ async fn sec_004_a_right_login_replaces_an_imported_hash() {
     assert_eq!(login(PASSWORD).await.status, 200);
     assert!(stored().await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     assert_eq!(login(PASSWORD).await.status, 200);
+}
+
+async fn sec_005_a_password_is_the_same_however_its_accents_are_typed<S: Store>(app: TestApp<S>) {
+    let shop = app.app("Shop").await;
+    app.set(&shop, "signupFlow", "signupFlow", json!("none")).await;
+    let (composed, decomposed) = ("P\u{e4}sse-partout 7", "Pa\u{308}sse-partout 7");
+    let sign_up = async |handle: &str, fields: serde_json::Value| {
+        let mut body = fields;
+        body["handle"] = json!(handle);
+        assert_eq!(app.as_app(&shop, "signup", body).await.status, 200, "{handle}");
+    };
+    let log_in = async |handle: &str, field: &str, password: &str| {
+        app.as_app(&shop, "login", json!({"handle": handle, field: password})).await.status
+    };
+    sign_up("composed@example.com", json!({ "rawPassword": composed })).await;
+    sign_up("decomposed@example.com", json!({ "rawPassword": decomposed })).await;
+    for handle in ["composed@example.com", "decomposed@example.com"] {
+        for typed in [composed, decomposed] {
+            assert_eq!(log_in(handle, "rawPassword", typed).await, 200, "{handle} {typed:?}");
+        }
+        assert_eq!(log_in(handle, "rawPassword", "Passe-partout 7").await, 400);
+    }
+    // What an SDK hashed as it was typed is verified as typed only, and stays so.
+    let typed =
+        latchkey_crypto::client_password(&latchkey_domain::RawPassword::parse(decomposed).unwrap()).unwrap();
+    let digits = typed.as_typed().unwrap().expose();
+    sign_up("sdk@example.com", json!({ "password": digits })).await;
+    for _ in 0..2 {
+        assert_eq!(log_in("sdk@example.com", "rawPassword", decomposed).await, 200);
+        assert_eq!(log_in("sdk@example.com", "password", digits).await, 200);
+    }
+    assert_eq!(log_in("sdk@example.com", "rawPassword", composed).await, 400);
+    let access = app.as_app(&shop, "login", json!({"handle": "sdk@example.com", "rawPassword": decomposed}));
+    let access = access.await.field("access-token");
+    let body = json!({"rawPassword": decomposed, "newRawPassword": "Cr\u{e8}me br\u{fb}l\u{e9}e"});
+    assert_eq!(app.as_user(&access, "changePassword", body).await.text(), "true");
+    assert_eq!(log_in("sdk@example.com", "rawPassword", "Cre\u{300}me bru\u{302}le\u{301}e").await, 200);
 }
