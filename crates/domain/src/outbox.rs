@@ -104,6 +104,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_message_is_given_up_when_it_expires_or_after_three_days() {
+        let at = OffsetDateTime::UNIX_EPOCH + Duration::days(10);
+        let rules = OutboxRules::default();
+        let message = OutboxMessage {
+            app_id: AppId::from_bytes([1; 16]),
+            id: MessageId::from_bytes([2; 16]),
+            channel: Channel::Mail,
+            recipient: None,
+            payload: Sealed::from_bytes(vec![3]),
+            attempts: 0,
+            due_at: at,
+            expires_at: None,
+            state: MessageState::Due,
+            last_error: None,
+            created_at: at,
+        };
+        assert_eq!(rules.gives_up_at(&message), at + Duration::days(3));
+        let code = OutboxMessage { expires_at: Some(at + Duration::hours(1)), ..message };
+        assert_eq!(rules.gives_up_at(&code), at + Duration::hours(1));
+    }
+
+    #[test]
     fn waits_double_up_to_a_quarter_of_an_hour_with_jitter_over_half() {
         let rules = OutboxRules::default();
         assert_eq!(rules.wait_after(1, 1_000), Duration::seconds(5));

@@ -145,6 +145,9 @@ mod tests {
         assert_eq!(here.to_canonical_bytes(), bytes("192.0.2.1"));
         let of_page = here.of_page().to_canonical_bytes();
         assert_eq!(of_page, [&bytes("192.0.2.1")[..], &[1]].concat());
+        assert!(!here.is_page() && here.of_page().is_page() && !here.of_page().is_proxys());
+        let proxys = Source::behind("192.0.2.1".parse().unwrap());
+        assert!(!here.is_proxys() && proxys.is_proxys() && proxys.of_page().is_proxys());
         let widened = |text: &str| Source::at(text.parse().unwrap()).widened();
         assert_eq!(widened("2001:db8:1:2::7"), widened("2001:db8:1:ffff::"));
         assert_ne!(widened("2001:db8:1:2::7"), widened("2001:db8:2:2::7"));

@@ -7,8 +7,28 @@ use time::Duration;
 
 use crate::harness::{GOOD_PASSWORD, OTHER_PASSWORD, PASSWORD, TestApp};
 use crate::on_every_store;
+use crate::provider::{GOOGLE, token};
 
-on_every_store!(sec_104_every_act_has_one_entry, entries_go_when_their_time_is_over);
+on_every_store!(
+    sec_104_every_act_has_one_entry,
+    sec_104_entries_of_a_provider_name_it_and_the_user,
+    entries_go_when_their_time_is_over,
+);
+
+async fn sec_104_entries_of_a_provider_name_it_and_the_user<S: Store>(app: TestApp<S>) {
+    let shop = crate::social::shop(&app).await;
+    let id_token = |subject: &str| token(GOOGLE, subject, "ana@example.com");
+    assert_eq!(app.social_signup(&shop, "google", &id_token("g-1"), "ana@example.com").await.status, 200);
+    let id = app.user_id(&shop, "ana@example.com").await;
+    app.clock.advance(Duration::seconds(1));
+    assert_eq!(app.social_login(&shop, "google", &id_token("g-1")).await.status, 200);
+    for action in ["socialSignup", "socialLogin"] {
+        let entries = app.audit(&shop).await;
+        let entry = entries.iter().find(|entry| entry.action == action).unwrap();
+        let user = entry.user_id.map(|user| user.to_string());
+        assert_eq!((user, entry.detail.as_deref()), (Some(id.clone()), Some("google")), "{action}");
+    }
+}
 
 async fn sec_104_every_act_has_one_entry<S: Store>(app: TestApp<S>) {
     let shop = app.app("Shop").await;
