@@ -8,14 +8,28 @@ use crate::metadata::{CLAIMS_OF_MEANING, MetadataPath, OWN_CLAIMS};
 use crate::settings::{AppSettings, Audience, UserIdFormat};
 use crate::user::User;
 
+/// From this length on, in bytes, a JWT is warned of: some servers take no longer header.
+pub const WARN_JWT_BYTES: usize = 4 * 1024;
+/// No new value makes a JWT longer than this, in bytes.
+pub const MAX_JWT_BYTES: usize = 8 * 1024;
+
+/// The length in bytes of a JWT with these claims, signed with an RSA key of 2,048 bits (RFC 7515 section 7.1).
+#[must_use]
+pub fn jwt_bytes(claims: &Map<String, Value>) -> usize {
+    // A header with algorithm, type and a key id of 43 characters, a signature of 256 bytes, and two dots.
+    const AROUND: usize = 106 + 342 + 2;
+    let claims = serde_json::to_string(claims).map_or(0, |text| text.len());
+    AROUND + (claims * 4).div_ceil(3)
+}
+
 /// A field that the application requires has no value, so there is no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the required field {0} has no value")]
 pub struct MissingField(pub String);
 
 /// The claims of a user's JWT (RFC 7519 section 4): `iss sub aud iat exp`, then the e-mail address (with `email_verified`
-/// where it stands at the top level) and user name if the application says so, then metadata at its paths. What Latchkey
-/// sets always wins.
+/// where it stands at the top level) and user name if the application says so, then fixed claims and metadata at their
+/// paths, or the defaults of fields without a value. What Latchkey sets always wins.
 ///
 /// # Errors
 /// [`MissingField`] when a required metadata field has no value.
@@ -23,6 +37,7 @@ pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<St
     let settings = &app.settings;
     let fields = &settings.metadata;
     let mut claims = metadata_claims(settings, user)?;
+    settings.fixed_claims.put(&mut claims, user);
 
     let handle = user.handle.as_str();
     let top_level = MetadataPath::email();
@@ -67,7 +82,7 @@ fn metadata_claims(settings: &AppSettings, user: &User) -> Result<Map<String, Va
     let fields = &settings.metadata;
     let mut claims = Map::new();
     if user.handle.is_anonymous() {
-        for field in fields.iter().filter(|field| !field.is_email()) {
+        for field in fields.iter().filter(|field| !field.is_email() && field.default.is_none()) {
             field.path.put(&mut claims, format!("ANON_{}", field.field_name).into());
         }
     } else if let Some(field) = fields.missing(&user.metadata) {
@@ -85,6 +100,11 @@ fn metadata_claims(settings: &AppSettings, user: &User) -> Result<Map<String, Va
             if let Some(value) = path.find(user.metadata.values()) {
                 path.put(&mut claims, value.clone());
             }
+        }
+    }
+    for field in fields.iter().chain(settings.invite_metadata.iter()) {
+        if let Some(value) = field.default.as_ref().filter(|_| field.path.find(&claims).is_none()) {
+            field.path.put(&mut claims, value.clone());
         }
     }
     claims.retain(|name, _| !OWN_CLAIMS.contains(&name.as_str()));
@@ -136,6 +156,7 @@ mod tests {
             can_edit: true,
             user_settable: true,
             kind: crate::metadata::MetadataKind::Text,
+            default: None,
         }
     }
 
@@ -257,6 +278,76 @@ mod tests {
             let anonymous = with(Handle::parse_anonymous("ANON_1").unwrap(), false);
             assert_eq!(of(&app, &anonymous), [Value::Null, Value::Null], "{path}");
         }
+    }
+
+    #[test]
+    fn a_default_stands_for_a_value_that_a_user_does_not_have() {
+        let mut app = app();
+        let role = MetadataField {
+            default: Some("web_user".into()),
+            user_settable: false,
+            ..field("role", "role", true)
+        };
+        let level = MetadataField {
+            default: Some(3.into()),
+            kind: crate::metadata::MetadataKind::Number,
+            ..field("data.level", "level", false)
+        };
+        app.settings.metadata = MetadataFields::new(vec![role, level]).unwrap();
+        let of = |app: &App, metadata| {
+            let claims = claims(app, &user(metadata));
+            (claims["role"].clone(), claims["data"]["level"].clone())
+        };
+        let json = |value: Value| value;
+        assert_eq!(of(&app, json(serde_json::json!({}))), ("web_user".into(), 3.into()));
+        let own = serde_json::json!({"role": "admin", "data": {"level": 0}});
+        assert_eq!(of(&app, own), ("admin".into(), 0.into()));
+        let mut anonymous = user(serde_json::json!({}));
+        anonymous.handle = Handle::parse_anonymous("ANON_1").unwrap();
+        assert_eq!(claims(&app, &anonymous)["role"], "web_user");
+    }
+
+    #[test]
+    fn fixed_claims_stand_at_their_paths_whatever_users_have_there() {
+        use crate::fixed_claims::{ClaimSource, FixedClaim, FixedClaims};
+        let mut app = app();
+        app.settings.fields_user_settable = true;
+        let list = [
+            ("role", ClaimSource::Text("web_user".to_owned())),
+            (r"https://hasura\.io/jwt/claims.x-hasura-default-role", ClaimSource::Text("user".to_owned())),
+            (
+                r"https://hasura\.io/jwt/claims.x-hasura-allowed-roles",
+                ClaimSource::Texts(vec!["user".to_owned()]),
+            ),
+            (r"https://hasura\.io/jwt/claims.x-hasura-user-id", ClaimSource::UserId),
+            ("who.handle", ClaimSource::Handle),
+            ("who.name", ClaimSource::UserName),
+            ("who.locale", ClaimSource::Locale),
+        ];
+        let claim = |(path, source): (&str, ClaimSource)| FixedClaim {
+            path: MetadataPath::parse(path).unwrap(),
+            source,
+        };
+        app.settings.fixed_claims = FixedClaims::new(list.into_iter().map(claim).collect()).unwrap();
+        let claimed = serde_json::json!({"role": "admin", "who": "root", "https://hasura.io/jwt/claims": {"x-hasura-role": "a"}});
+        let found = claims(&app, &user(claimed));
+        assert_eq!(found["role"], "web_user");
+        let id = "ab".repeat(16);
+        assert_eq!(
+            found["https://hasura.io/jwt/claims"],
+            serde_json::json!({
+                "x-hasura-default-role": "user", "x-hasura-allowed-roles": ["user"], "x-hasura-user-id": id, "x-hasura-role": "a",
+            })
+        );
+        assert_eq!(
+            found["who"],
+            serde_json::json!({"handle": "ana@example.com", "name": "ana", "locale": "EN"})
+        );
+        let nameless = User { user_name: None, ..user(serde_json::json!({})) };
+        assert_eq!(
+            claims(&app, &nameless)["who"],
+            serde_json::json!({"handle": "ana@example.com", "locale": "EN"})
+        );
     }
 
     #[test]

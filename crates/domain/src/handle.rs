@@ -13,17 +13,20 @@ use crate::text::{has_forbidden_characters, is_invisible};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHandle {
     /// Nothing is left after trimming.
-    #[error("it is empty")]
+    #[error("must not be empty")]
     Empty,
-    /// More than 254 bytes (RFC 5321 section 4.5.3.1.3 for an address; 64 for a user name).
-    #[error("it is too long")]
+    /// More than 254 bytes (RFC 5321 section 4.5.3.1.3).
+    #[error("must be at most 254 bytes")]
     TooLong,
     /// A control, bidirectional or invisible character.
-    #[error("it holds a character that is not allowed")]
+    #[error("must not contain control, bidirectional or invisible characters")]
     Character,
-    /// Not of the form that is wanted here.
-    #[error("it does not have the form that is wanted")]
-    Form,
+    /// No anonymous user's handle.
+    #[error("must be ANON_ followed by more characters")]
+    Anonymous,
+    /// No user name.
+    #[error("must be a letter followed by letters and digits, at most 64 characters")]
+    UserName,
 }
 
 /// The prefix of handles that anonymous users choose for themselves.
@@ -56,7 +59,7 @@ impl Handle {
     /// Parses an anonymous user's handle, which is kept as it was sent and begins with `ANON_`.
     ///
     /// # Errors
-    /// [`InvalidHandle::Form`] without the prefix, else what is wrong.
+    /// [`InvalidHandle`] says what is wrong.
     pub fn parse_anonymous(sent: &str) -> Result<Self, InvalidHandle> {
         if is_partly_invisible(sent) {
             return Err(InvalidHandle::Character);
@@ -91,7 +94,7 @@ impl Handle {
 
     fn checked_anonymous(sent: &str) -> Result<Self, InvalidHandle> {
         if sent.strip_prefix(ANONYMOUS_PREFIX).is_none_or(str::is_empty) {
-            return Err(InvalidHandle::Form);
+            return Err(InvalidHandle::Anonymous);
         }
         if sent.len() > 254 {
             return Err(InvalidHandle::TooLong);
@@ -222,18 +225,12 @@ impl UserName {
     /// Parses what a person typed: trimmed and lower-cased first.
     ///
     /// # Errors
-    /// [`InvalidHandle`] says what is wrong.
+    /// [`InvalidHandle::UserName`].
     pub fn parse(typed: &str) -> Result<Self, InvalidHandle> {
         let text = typed.trim().to_lowercase();
-        if text.len() > 64 {
-            return Err(InvalidHandle::TooLong);
-        }
-        let mut characters = text.chars();
-        let first = characters.next().ok_or(InvalidHandle::Empty)?;
-        if !first.is_ascii_alphabetic() || !characters.all(|c| c.is_ascii_alphanumeric()) {
-            return Err(InvalidHandle::Form);
-        }
-        Ok(Self(text))
+        let is_name = text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if text.len() <= 64 && is_name { Ok(Self(text)) } else { Err(InvalidHandle::UserName) }
     }
 
     /// The name.

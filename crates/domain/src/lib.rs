@@ -20,6 +20,7 @@
 //!         can_edit: true,
 //!         user_settable: true,
 //!         kind: MetadataKind::Text,
+//!         default: None,
 //!     })
 //! };
 //! assert!(MetadataFields::new(vec![field("profile.colour")?]).is_ok());
@@ -34,6 +35,7 @@ mod clock;
 mod clock_guard;
 mod code;
 mod entropy;
+mod fixed_claims;
 mod handle;
 mod id;
 mod import;
@@ -61,13 +63,14 @@ mod user;
 
 pub use app::{App, AppName, AppStatus, AppType, InvalidAppName};
 pub use audit::{Actor, AuditEntry, AuditFilter, masked};
-pub use claims::{MissingField, user_claims};
+pub use claims::{MAX_JWT_BYTES, MissingField, WARN_JWT_BYTES, jwt_bytes, user_claims};
 pub use clock::{Clock, ManualClock, SystemClock, has_passed};
 pub use clock_guard::{ClockGuard, ClockState};
 pub use code::{
     Code, CodeLength, CodePurpose, CodeRules, InvalidCode, RequestLimits, StoredCode, cost_of_guess,
 };
 pub use entropy::{Entropy, EntropyError, SeededEntropy};
+pub use fixed_claims::{ClaimSource, FixedClaim, FixedClaims, InvalidFixedClaims};
 pub use handle::{ANONYMOUS_PREFIX, Handle, InvalidHandle, UserName, search_key};
 pub use id::{
     AppId, AuditId, CodeId, DeveloperId, InvalidId, InviteId, MessageId, ServerKeyId, SignupId, TokenId,
@@ -78,7 +81,7 @@ pub use invite::{Invite, InviteState};
 pub use key::{AppKey, KEY_LEAD, KEY_TAIL, KeyState, ServerKey, ServerKeyPurpose, key_state, signing_key};
 
 pub use locale::{InvalidLocale, Locale};
-pub use login::{Failures, Familiarity, KnownSources, LadderRules, LoginRecord, SourceMark};
+pub use login::{Failures, Familiarity, KnownSources, LadderRules, Lock, LoginRecord, SourceMark};
 pub use metadata::{
     CLAIMS_OF_MEANING, InvalidFields, InvalidMetadata, MAX_METADATA_BYTES, MAX_METADATA_KEYS, Metadata,
     MetadataField, MetadataFields, MetadataKind, MetadataPath, OWN_CLAIMS,

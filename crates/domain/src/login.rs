@@ -47,6 +47,15 @@ pub enum Familiarity {
     Unknown,
 }
 
+/// How long log-ins with a password are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// Until this time.
+    Until(OffsetDateTime),
+    /// Until the user resets the password, or an operator unlocks them.
+    UntilReset,
+}
+
 impl LadderRules {
     /// How long one waits after this many failures.
     #[must_use]
@@ -57,6 +66,21 @@ impl LadderRules {
                 let doublings = 2_i32.saturating_pow(above.min(20));
                 (self.first_wait * doublings).min(self.longest_wait)
             }
+        }
+    }
+
+    /// How long attempts from one kind of source are refused, if they are refused now.
+    #[must_use]
+    pub fn lock(&self, failures: Failures, from: Familiarity, now: OffsetDateTime) -> Option<Lock> {
+        if self.allows(failures, from, now) {
+            return None;
+        }
+        let until = failures.last_at.map(|last| last + self.wait_after(failures.count));
+        match until {
+            Some(until) if from == Familiarity::Known || failures.count < self.stop_after => {
+                Some(Lock::Until(until))
+            }
+            _ => Some(Lock::UntilReset),
         }
     }
 
@@ -180,6 +204,16 @@ mod tests {
         assert!(!rules.allows(spent, Familiarity::Unknown, later));
         assert!(rules.allows(spent, Familiarity::Known, later));
         assert!(rules.allows(Failures { count: 99, ..spent }, Familiarity::Unknown, later));
+        let lock = |count, from, seconds| {
+            let failures = Failures { count, ..spent };
+            rules.lock(failures, from, OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds))
+        };
+        let until = |seconds| Some(Lock::Until(OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds)));
+        assert_eq!(lock(9, Familiarity::Unknown, 0), None);
+        assert_eq!(lock(10, Familiarity::Unknown, 29), until(30));
+        assert_eq!(lock(10, Familiarity::Unknown, 30), None);
+        assert_eq!(lock(100, Familiarity::Unknown, 1_000_000), Some(Lock::UntilReset));
+        assert_eq!(lock(100, Familiarity::Known, 60), until(3_600));
     }
 
     #[test]

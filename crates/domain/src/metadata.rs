@@ -3,19 +3,22 @@
 
 use serde_json::{Map, Value};
 
-use crate::text::has_forbidden_characters;
-
 mod json;
 mod names;
+mod path;
 
-use json::{has_nul, merge, nulls, parse_object, remove_at, undeclared};
+use json::{check_values, merge, nulls, parse_object, remove_at, undeclared};
 pub use names::{CLAIMS_OF_MEANING, OWN_CLAIMS};
+pub use path::MetadataPath;
 
 /// The most that one user's metadata may take, as JSON text in bytes.
 pub const MAX_METADATA_BYTES: usize = 16 * 1024;
 /// The most keys that one user's metadata may have, counted at all depths.
 pub const MAX_METADATA_KEYS: usize = 100;
 const MAX_DEPTH: usize = 8;
+/// The most bytes of a field's default, as JSON.
+const MAX_DEFAULT_BYTES: usize = 1024;
+/// The most bytes of one name in a path.
 const MAX_NAME_BYTES: usize = 64;
 
 /// Why a set of metadata fields cannot be.
@@ -24,6 +27,9 @@ pub enum InvalidFields {
     /// A path is empty, has an empty part, is too long or deep, or holds a control character.
     #[error("the path \"{0}\" is not one or more names joined by dots")]
     Path(String),
+    /// A path is a URL whose dots part its names.
+    #[error("the dots of a URL must be escaped in a path: {0}")]
+    Url(String),
     /// A path begins with a claim that has a meaning of its own.
     #[error("the path \"{0}\" would set a claim that has a meaning of its own in a JWT")]
     Reserved(String),
@@ -33,99 +39,44 @@ pub enum InvalidFields {
     /// More fields than a user's metadata may have keys.
     #[error("there are more than {MAX_METADATA_KEYS} fields")]
     TooMany,
+    /// A field's default is not a value that the field takes.
+    #[error("the default of {0} must be {1}")]
+    Default(String, MetadataKind),
 }
 
 /// Why values do not fit the fields.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMetadata {
-    /// Not a JSON object, or one beyond the limits.
-    #[error("it is not a JSON object within the limits")]
-    Form,
+    /// Not a JSON object, or one beyond the limits: the rule that it breaks.
+    #[error("{0}")]
+    Form(String),
     /// A required field has no value.
     #[error("the field {0} is required")]
     Missing(String),
     /// A value is not of the field's kind.
-    #[error("the field {0} has a value of another kind")]
-    WrongKind(String),
+    #[error("the field {0} must be {1}")]
+    WrongKind(String, MetadataKind),
     /// The user may not set this field, or not change it.
-    #[error("the field {0} is not the user's to set")]
+    #[error("the field {0} cannot be set by users")]
     NotSettable(String),
     /// No field of this name is declared.
-    #[error("there is no field {0}")]
+    #[error("no field {0} is declared")]
     Unknown(String),
 }
 
-/// Where a value stands in the metadata, and in the token: names joined by dots.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct MetadataPath(Vec<String>);
-
-impl MetadataPath {
-    /// Parses a dotted path. `email` alone is reserved too; see [`MetadataFields::new`] for its exception.
-    ///
-    /// # Errors
-    /// [`InvalidFields::Path`].
-    pub fn parse(text: &str) -> Result<Self, InvalidFields> {
-        let parts: Vec<String> = text.split('.').map(str::to_owned).collect();
-        let bad = |part: &String| {
-            part.trim().is_empty() || part.len() > MAX_NAME_BYTES || has_forbidden_characters(part)
-        };
-        if parts.len() > MAX_DEPTH || parts.iter().any(bad) {
-            return Err(InvalidFields::Path(text.to_owned()));
-        }
-        Ok(Self(parts))
+impl InvalidMetadata {
+    fn too_long() -> Self {
+        Self::Form(format!("metadata must be at most {MAX_METADATA_BYTES} bytes of JSON"))
     }
 
-    /// The standard claim of an e-mail address.
-    pub(crate) fn email() -> Self {
-        Self(vec!["email".to_owned()])
+    fn character() -> Self {
+        Self::Form("metadata must not contain NUL, nor control characters in names".to_owned())
     }
 
-    /// The claim that the value stands in.
-    #[must_use]
-    pub fn root(&self) -> &str {
-        self.0.first().map_or("", String::as_str)
-    }
-
-    /// Whether the value stands in one of the [`CLAIMS_OF_MEANING`].
-    #[must_use]
-    pub fn has_a_meaning(&self) -> bool {
-        CLAIMS_OF_MEANING.contains(&self.root())
-    }
-
-    fn is_or_contains(&self, other: &Self) -> bool {
-        other.0.starts_with(&self.0)
-    }
-
-    /// The value at this path.
-    #[must_use]
-    pub fn find<'v>(&self, values: &'v Map<String, Value>) -> Option<&'v Value> {
-        let (last, parents) = self.0.split_last()?;
-        let mut at = values;
-        for part in parents {
-            at = at.get(part)?.as_object()?;
-        }
-        at.get(last)
-    }
-
-    /// Puts the value at this path; a value on the way that is no object gives way to one.
-    pub fn put(&self, values: &mut Map<String, Value>, value: Value) {
-        let Some((last, parents)) = self.0.split_last() else { return };
-        let mut at = values;
-        for part in parents {
-            let next = at.entry(part.clone()).or_insert_with(|| Value::Object(Map::new()));
-            if !next.is_object() {
-                *next = Value::Object(Map::new());
-            }
-            let Value::Object(inner) = next else { return };
-            at = inner;
-        }
-        at.insert(last.clone(), value);
-    }
-}
-
-impl std::fmt::Display for MetadataPath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.join("."))
+    fn number(name: &str) -> Self {
+        Self::Form(format!(
+            "{name} holds a number beyond 64 bits, which would be rounded: send it as a string"
+        ))
     }
 }
 
@@ -147,7 +98,7 @@ impl MetadataKind {
     const NAMES: [(Self, &str); 4] =
         [(Self::Text, "text"), (Self::Number, "number"), (Self::Boolean, "boolean"), (Self::Array, "array")];
 
-    /// Its name.
+    /// The name in definitions.
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("text", |(_, name)| name)
@@ -176,6 +127,17 @@ impl MetadataKind {
     }
 }
 
+impl std::fmt::Display for MetadataKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Text => "a string",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::Array => "an array of strings, numbers and booleans",
+        })
+    }
+}
+
 /// One field that an application declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataField {
@@ -191,13 +153,32 @@ pub struct MetadataField {
     pub user_settable: bool,
     /// Which values it takes.
     pub kind: MetadataKind,
+    /// The claim's value in tokens of users without one. It is not stored with them: tokens follow the definition.
+    pub default: Option<Value>,
 }
 
 impl MetadataField {
     /// The value that was sent for this field, if one was.
     fn sent(&self, values: &Map<String, Value>) -> Result<Option<Value>, InvalidMetadata> {
         let Some(value) = self.path.find(values) else { return Ok(None) };
-        self.kind.take(value).map_err(|()| InvalidMetadata::WrongKind(self.path.to_string()))
+        self.kind.take(value).map_err(|()| InvalidMetadata::WrongKind(self.path.to_string(), self.kind))
+    }
+
+    /// Whether a user without a value gets no token.
+    fn is_demanded(&self) -> bool {
+        self.required && self.default.is_none()
+    }
+
+    /// The default as it is kept.
+    fn checked_default(&self) -> Result<Option<Value>, InvalidFields> {
+        let invalid = || InvalidFields::Default(self.path.to_string(), self.kind);
+        let Some(value) = &self.default else { return Ok(None) };
+        check_values(&Map::from_iter([(self.path.to_string(), value.clone())])).map_err(|_| invalid())?;
+        // The value of this field is the handle.
+        if self.is_email() || value.to_string().len() > MAX_DEFAULT_BYTES {
+            return Err(invalid());
+        }
+        self.kind.take(value).ok().flatten().map(Some).ok_or_else(invalid)
     }
 
     fn named(&self, error: fn(String) -> InvalidMetadata) -> InvalidMetadata {
@@ -257,7 +238,11 @@ impl MetadataFields {
                 return Err(InvalidFields::Collision(field.path.to_string()));
             }
         }
-        Ok(Self(fields))
+        let checked = fields.into_iter().map(|field| {
+            let default = field.checked_default()?;
+            Ok(MetadataField { default, ..field })
+        });
+        checked.collect::<Result<_, _>>().map(Self)
     }
 
     /// The fields in the order in which they were declared.
@@ -292,13 +277,26 @@ impl MetadataFields {
                 Some(_) if !field.user_settable => return Err(field.named(InvalidMetadata::NotSettable)),
                 Some(value) => field.path.put(&mut accepted, value),
                 // What the user may not set is the developer's to provide.
-                None if field.required && field.user_settable => {
+                None if field.is_demanded() && field.user_settable => {
                     return Err(field.named(InvalidMetadata::Missing));
                 }
                 None => {}
             }
         }
         Metadata(accepted).within_bounds()
+    }
+
+    /// As [`MetadataFields::accept`], for somebody who becomes a user by this alone: a required field that users may not set
+    /// has no value then, and without one there is no token.
+    ///
+    /// # Errors
+    /// [`InvalidMetadata`] names the field.
+    pub fn accept_at_signup(&self, sent: Option<&str>) -> Result<Metadata, InvalidMetadata> {
+        let accepted = self.accept(sent)?;
+        match self.0.iter().find(|field| field.is_demanded() && !field.user_settable) {
+            Some(field) => Err(field.named(InvalidMetadata::NotSettable)),
+            None => Ok(accepted),
+        }
     }
 
     /// The metadata after its user replaced them by what a client sent (JSON text): editable fields that were
@@ -324,7 +322,7 @@ impl MetadataFields {
             };
             match value {
                 Some(value) => field.path.put(&mut replaced, value),
-                None if field.required => return Err(field.named(InvalidMetadata::Missing)),
+                None if field.is_demanded() => return Err(field.named(InvalidMetadata::Missing)),
                 None => {}
             }
         }
@@ -342,23 +340,23 @@ impl MetadataFields {
         current: &Metadata,
         sent: &Map<String, Value>,
     ) -> Result<Metadata, InvalidMetadata> {
-        if Value::Object(sent.clone()).to_string().len() > MAX_METADATA_BYTES || sent.values().any(has_nul) {
-            return Err(InvalidMetadata::Form);
+        if Value::Object(sent.clone()).to_string().len() > MAX_METADATA_BYTES {
+            return Err(InvalidMetadata::too_long());
         }
+        check_values(sent)?;
         let extra = invited.0.iter().filter(|field| own.0.iter().all(|own| own.path != field.path));
         let fields: Vec<_> = own.0.iter().chain(extra).filter(|field| !field.is_email()).collect();
-        let paths: Vec<_> = fields.iter().map(|field| field.path.to_string()).collect();
+        let paths: Vec<&[String]> = fields.iter().map(|field| field.path.names()).collect();
         for (root, value) in sent {
-            if let Some(path) = undeclared(&paths, root, value, current.0.get(root)) {
-                return Err(InvalidMetadata::Unknown(path));
+            if let Some(path) = undeclared(&paths, std::slice::from_ref(root), value, current.0.get(root)) {
+                return Err(InvalidMetadata::Unknown(path.to_string()));
             }
         }
         let mut replaced = current.0.clone();
-        fields.iter().for_each(|field| remove_at(&mut replaced, &field.path.0));
+        fields.iter().for_each(|field| remove_at(&mut replaced, field.path.names()));
         nulls(sent, &mut Vec::new(), &mut |path| {
             // Beside a declared field, an imported value stays.
-            let below = format!("{}.", path.join("."));
-            if !paths.iter().any(|declared| declared.starts_with(&below)) {
+            if !paths.iter().any(|declared| declared.len() > path.len() && declared.starts_with(path)) {
                 remove_at(&mut replaced, path);
             }
         });
@@ -388,7 +386,7 @@ impl MetadataFields {
     pub fn missing(&self, values: &Metadata) -> Option<&MetadataField> {
         self.0
             .iter()
-            .find(|field| field.required && !field.is_email() && field.path.find(&values.0).is_none())
+            .find(|field| field.is_demanded() && !field.is_email() && field.path.find(&values.0).is_none())
     }
 }
 
@@ -415,7 +413,7 @@ impl Metadata {
     /// What is kept is as long at most as what may be sent: numbers may have grown, and values may have been added.
     fn within_bounds(self) -> Result<Self, InvalidMetadata> {
         let length = serde_json::to_string(&self.0).map_or(usize::MAX, |text| text.len());
-        if length > MAX_METADATA_BYTES { Err(InvalidMetadata::Form) } else { Ok(self) }
+        if length > MAX_METADATA_BYTES { Err(InvalidMetadata::too_long()) } else { Ok(self) }
     }
 
     /// The values.

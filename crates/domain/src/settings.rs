@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::fixed_claims::FixedClaims;
 use crate::locale::Locale;
 use crate::metadata::{MetadataField, MetadataFields};
 use crate::password::PasswordPolicy;
@@ -111,6 +112,8 @@ pub struct AppSettings {
     pub invite_metadata: MetadataFields,
     /// Whether the JWT carries the handle as claim `email`.
     pub metadata_email: bool,
+    /// Claims that every user's JWT carries.
+    pub fixed_claims: FixedClaims,
     /// The locales that are offered; English always is.
     pub locales: Vec<Locale>,
     /// Whether mail goes out under the application's own sender.
@@ -207,6 +210,7 @@ impl AppSettings {
             metadata: MetadataFields::default(),
             invite_metadata: MetadataFields::default(),
             metadata_email: true,
+            fixed_claims: FixedClaims::default(),
             locales: vec![Locale::EN],
             own_mail_sender: false,
             mail_sender_address: None,
@@ -293,8 +297,15 @@ mod tests {
         let warnings = |path: &str, user_settable| {
             let path = MetadataPath::parse(path).unwrap();
             let (kind, field_name) = (MetadataKind::Text, "x".to_owned());
-            let field =
-                MetadataField { path, field_name, required: false, can_edit: true, user_settable, kind };
+            let field = MetadataField {
+                path,
+                field_name,
+                required: false,
+                can_edit: true,
+                user_settable,
+                kind,
+                default: None,
+            };
             let metadata = MetadataFields::existing(vec![field]).unwrap();
             let settings = AppSettings { metadata, ..AppSettings::preset(Preset::Compatible) };
             assert_eq!(settings.warnings(), settings.field_warnings());

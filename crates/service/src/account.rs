@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_user, gate};
 use crate::context::RACES;
+use crate::jwt_size::check_jwt_size;
 use crate::limits::Rate;
 use crate::login::LoginName;
 use crate::new_user::{is_reserved, offered_locale};
@@ -120,20 +121,25 @@ impl<S: Store> Service<S> {
     /// [`Refusal::InvalidData`] when the text is none or the application has no fields;
     /// [`Refusal::MetadataInvalid`] when a required field is missing or one is not theirs to set.
     pub async fn set_metadata(&self, call: Call, sent: String) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
         self.change_user(call, ("setUserMetadata", Refusal::MissingParameter), move |_, app, user| {
             gate(app)?;
             let fields = &app.settings.metadata;
             if fields.is_empty() {
-                return Err(Refusal::InvalidData.into());
+                return Err(ServiceError::invalid(
+                    "invalid data: the application declares no metadata fields",
+                ));
             }
             let replaced = fields.replace(&user.metadata, &app.settings.invite_metadata, &sent);
-            let metadata = replaced.map_err(|error| match error {
-                InvalidMetadata::Form => Refusal::InvalidData,
+            let metadata = replaced.map_err(|error| match &error {
+                InvalidMetadata::Form(_) => ServiceError::invalid(format!("invalid data: {error}")),
                 InvalidMetadata::Missing(_)
-                | InvalidMetadata::WrongKind(_)
+                | InvalidMetadata::WrongKind(..)
                 | InvalidMetadata::NotSettable(_)
-                | InvalidMetadata::Unknown(_) => Refusal::MetadataInvalid,
+                | InvalidMetadata::Unknown(_) => ServiceError::metadata(&error),
             })?;
+            let after = User { metadata: metadata.clone(), ..user.clone() };
+            check_jwt_size(app, Some(user), &after, now)?;
             Ok(UserChange { metadata: Some(metadata), ..UserChange::default() })
         })
         .await

@@ -37,6 +37,14 @@ pub struct AppView {
     pub public_key: PublicKey,
     /// The token that its clients ship with.
     pub app_token: String,
+    /// What the operator should look at, beside the settings' own warnings.
+    pub warnings: Vec<String>,
+}
+
+impl AppView {
+    pub(crate) fn with_warnings(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
+    }
 }
 
 /// Where a consumer finds what it needs to verify an application's tokens.
@@ -114,7 +122,7 @@ impl<S: Store> Service<S> {
             })
             .await?;
         let app_token = self.app_token(&app)?;
-        Ok(AppView { app, public_key: signing.public().clone(), app_token })
+        Ok(AppView { app, public_key: signing.public().clone(), app_token, warnings: Vec::new() })
     }
 
     /// One application.
@@ -216,7 +224,7 @@ impl<S: Store> Service<S> {
             .ok_or_else(|| ServiceError::Internal("an application without a key".into()))?;
         let public_key = PublicKey::from_pem(&key.public_pem)?;
         let app_token = self.app_token(&app)?;
-        Ok(AppView { app, public_key, app_token })
+        Ok(AppView { app, public_key, app_token, warnings: Vec::new() })
     }
 
     /// The app token of the present generation: recomputed, never stored.

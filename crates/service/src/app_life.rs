@@ -1,11 +1,12 @@
 //! Applications as a whole: finding them, editing several things at once, emptying and removing them.
 
-use latchkey_domain::{App, AppId, AppName, AppStatus, AppType, MetadataField, MetadataFields};
+use latchkey_domain::{App, AppId, AppName, AppStatus, AppType, MetadataField};
 use latchkey_storage::Store;
 
-use crate::app_settings::{SealedChange, changed_fields, write_held};
+use crate::app_settings::{SealedChange, write_held};
 use crate::audit::Act;
 use crate::listing::{Listed, Page};
+use crate::metadata_fields::{check_together, with_more};
 use crate::{AppView, Operator, Refusal, Service, ServiceError, SettingChange};
 
 /// Which applications are looked for.
@@ -42,15 +43,8 @@ pub struct AppUpdate {
     pub more_fields: Vec<MetadataField>,
     /// Fields that are added to those of invitations.
     pub more_invite_fields: Vec<MetadataField>,
-}
-
-/// Which list of metadata fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldList {
-    /// That of users.
-    Own,
-    /// That of invitations.
-    Invited,
+    /// Whether a field becomes required though users have no value for it.
+    pub force: bool,
 }
 
 impl<S: Store> Service<S> {
@@ -116,7 +110,8 @@ impl<S: Store> Service<S> {
         ];
         changed.extend(named.iter().filter(|(is_changed, _)| *is_changed).map(|(_, name)| *name));
         act.detail = Some(changed.join(" "));
-        let AppUpdate { name, kind, settings, more_fields, more_invite_fields } = update;
+        let AppUpdate { name, kind, settings, more_fields, more_invite_fields, force } = update;
+        let lacking = self.users_without_value(id, &more_fields, force).await?;
         let settings = settings.into_iter().map(|(_, change)| SealedChange::of(self, id, change));
         let settings = settings.collect::<Result<Vec<_>, _>>()?;
         let service = self.clone();
@@ -131,38 +126,11 @@ impl<S: Store> Service<S> {
             app.kind = kind.unwrap_or(app.kind);
             app.settings.metadata = with_more(&app.settings.metadata, &more_fields)?;
             app.settings.invite_metadata = with_more(&app.settings.invite_metadata, &more_invite_fields)?;
-            crate::app_settings::check_together(app)?;
+            check_together(app)?;
             settings.iter().try_for_each(|change| change.apply(&service, repos, app))
         })
         .await
-    }
-
-    /// Takes one field out of a list of metadata fields.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownApp`]; [`Refusal::Unknown`], explained, when there is none at the index.
-    pub async fn remove_field(
-        &self,
-        operator: Operator,
-        id: AppId,
-        (list, index): (FieldList, usize),
-    ) -> Result<AppView, ServiceError> {
-        let act = Act::of_operator("deleteMetadata", id, &operator);
-        self.update_app(act, move |_, app| {
-            let fields = match list {
-                FieldList::Own => &mut app.settings.metadata,
-                FieldList::Invited => &mut app.settings.invite_metadata,
-            };
-            let mut left: Vec<_> = fields.iter().cloned().collect();
-            if index >= left.len() {
-                let text = format!("App doesn't have a field at index {index}.");
-                return Err(ServiceError::Explained(Refusal::Unknown, text));
-            }
-            left.remove(index);
-            *fields = changed_fields(fields, left)?;
-            Ok(())
-        })
-        .await
+        .map(|view| view.with_warnings(lacking))
     }
 
     /// Removes an application with everything that is of it, at once and for good. Its tokens open nothing from then
@@ -217,12 +185,4 @@ impl<S: Store> Service<S> {
         self.inner.totals.forget(id);
         Ok(())
     }
-}
-
-fn with_more(fields: &MetadataFields, more: &[MetadataField]) -> Result<MetadataFields, ServiceError> {
-    if let Some(twice) = more.iter().find(|new| fields.iter().any(|field| field.path == new.path)) {
-        let text = format!("Duplicate metadata path '{}'.", twice.path);
-        return Err(ServiceError::invalid(text));
-    }
-    changed_fields(fields, fields.iter().chain(more).cloned().collect())
 }

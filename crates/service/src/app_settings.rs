@@ -1,8 +1,8 @@
-//! Changing an application: its settings, its metadata fields, its locales.
+//! Changing an application: its settings and locales.
 
 use latchkey_domain::{
-    App, AppId, AppSettings, AppStatus, Audience, CallingCode, LinkAsksPassword, Locale, MetadataField,
-    MetadataFields, Provider, Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
+    App, AppId, AppSettings, AppStatus, Audience, CallingCode, FixedClaims, LinkAsksPassword, Locale,
+    Provider, Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount};
 use latchkey_storage::{Repositories, Store};
@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::audit::Act;
 use crate::keys::{publish_for_longer, remember_tokens};
+use crate::metadata_fields::check_together;
 use crate::sms::countries;
 use crate::{AppView, Operator, Refusal, Service, ServiceError};
 
@@ -112,6 +113,8 @@ pub enum SettingChange {
     NeutralAnswers(bool),
     /// After how many days unused anonymous users go.
     AnonymousPurgeDays(u32),
+    /// Claims that every user's JWT carries.
+    FixedClaims(FixedClaims),
 }
 
 /// A change that is ready to be made. What of its value is sealed draws a salt, so that is done before the unit of
@@ -255,6 +258,10 @@ impl SettingChange {
             Self::AnonymousPurgeDays(days) => {
                 settings.anonymous_purge_days = within("anonymousPurgeDays", *days, 0, MOST_HOLD_DAYS)?;
             }
+            Self::FixedClaims(claims) => {
+                settings.fixed_claims = claims.clone();
+                check_together(app)?;
+            }
         }
         Ok(())
     }
@@ -278,42 +285,6 @@ impl<S: Store> Service<S> {
         });
         let (service, change) = (self.clone(), SealedChange::of(self, id, change)?);
         self.update_app(act, move |repos, app| change.apply(&service, repos, app)).await
-    }
-
-    /// Replaces the fields of users' metadata.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for a field that cannot be.
-    pub async fn set_metadata_fields(
-        &self,
-        operator: Operator,
-        id: AppId,
-        fields: Vec<MetadataField>,
-    ) -> Result<AppView, ServiceError> {
-        let act = Act::of_operator("updateAppMetaData", id, &operator);
-        self.update_app(act, move |_, app| {
-            app.settings.metadata = changed_fields(&app.settings.metadata, fields.clone())?;
-            check_together(app)
-        })
-        .await
-    }
-
-    /// Replaces the fields that whoever invites sets.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for a field that cannot be.
-    pub async fn set_invite_fields(
-        &self,
-        operator: Operator,
-        id: AppId,
-        fields: Vec<MetadataField>,
-    ) -> Result<AppView, ServiceError> {
-        let act = Act::of_operator("updateAppInviteMetaData", id, &operator);
-        self.update_app(act, move |_, app| {
-            app.settings.invite_metadata = changed_fields(&app.settings.invite_metadata, fields.clone())?;
-            check_together(app)
-        })
-        .await
     }
 
     /// Sets the locales that are offered: English always is. Messages in a locale that goes, go with it.
@@ -435,26 +406,4 @@ fn check_sms<S: Store>(service: &Service<S>, app: &App) -> Result<(), ServiceErr
         return Err(ServiceError::invalid("a messaging service names no country: set smsCountries first"));
     }
     Ok(())
-}
-
-/// A user's fields and those of invitations end in one object: none may lie below another's value.
-pub(crate) fn check_together(app: &App) -> Result<(), ServiceError> {
-    let (own, invited) = (&app.settings.metadata, &app.settings.invite_metadata);
-    let differs =
-        invited.iter().find(|field| own.iter().any(|o| o.path == field.path && o.kind != field.kind));
-    if let Some(field) = differs {
-        let text = format!("the path \"{}\" has another type in the other list", field.path);
-        return Err(ServiceError::invalid(text));
-    }
-    let mut all: Vec<_> = own.iter().cloned().collect();
-    all.extend(invited.iter().filter(|field| own.iter().all(|own| own.path != field.path)).cloned());
-    MetadataFields::existing(all).map(|_| ()).map_err(|error| ServiceError::invalid(error.to_string()))
-}
-
-/// A list of fields in the place of another.
-pub(crate) fn changed_fields(
-    before: &MetadataFields,
-    fields: Vec<MetadataField>,
-) -> Result<MetadataFields, ServiceError> {
-    before.replaced_by(fields).map_err(|error| ServiceError::invalid(error.to_string()))
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::audit::Act;
 use crate::clock_watch::ClockWatch;
+use crate::jwt_size::LongTokens;
 use crate::key_rotation::Resealing;
 use crate::limits::{RateLimits, RateRules};
 use crate::listing::Totals;
@@ -176,6 +177,7 @@ pub(crate) struct Inner<S> {
     pub(crate) pool: HashPool,
     pub(crate) settings: ServiceSettings,
     pub(crate) signing: SigningKeys,
+    pub(crate) long_tokens: LongTokens,
     pub(crate) workers: Workers,
     pub(crate) limits: Arc<RateLimits>,
     /// Users whose passwords are being looked at.
@@ -232,6 +234,7 @@ impl<S: Store> Service<S> {
                 limits: Arc::new(RateLimits::new(parts.settings.rates.clone())),
                 settings: parts.settings,
                 signing: SigningKeys::default(),
+                long_tokens: LongTokens::default(),
                 workers: Workers::default(),
                 in_flight: Turns::default(),
                 reads: Turns::default(),

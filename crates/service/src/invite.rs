@@ -1,8 +1,8 @@
 //! Invitations: a user invites somebody, a code is mailed, and with it the invited person registers.
 
 use latchkey_domain::{
-    App, AppKey, AuditEntry, Code, CodePurpose, Handle, Invite, InviteId, InviteState, Locale, Source,
-    TemplateName, User, UserId, UserStatus,
+    App, AppKey, AuditEntry, Code, CodePurpose, Handle, InvalidMetadata, Invite, InviteId, InviteState,
+    Locale, Source, TemplateName, User, UserId, UserStatus,
 };
 use latchkey_storage::{Repositories, Store};
 use time::{Duration, OffsetDateTime};
@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app_of, find_user};
 use crate::codes::{CodeSource, CodeSubject, CodeTry, Tried};
+use crate::jwt_size::check_jwt_size;
 use crate::limits::Rate;
-use crate::mail::{is_mailable, worded};
+use crate::mail::{check_mailable, worded};
 use crate::new_user::{client_locale, is_reserved, new_user};
 use crate::throttle::settle_right;
 use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
@@ -81,11 +82,11 @@ impl<S: Store> Service<S> {
             return Err(Refusal::InvitationsOff.into());
         }
         let metadata = app.settings.invite_metadata.accept(request.metadata.as_deref());
-        let metadata = metadata.map_err(|_| Refusal::MetadataInvalid)?;
-        if !is_mailable(&self.inner.settings.mail, &request.handle)
-            || request.sender_reference.len() > LONGEST_REFERENCE
-        {
-            return Err(Refusal::InvalidData.into());
+        let metadata = metadata.map_err(|error| ServiceError::metadata(&error))?;
+        check_mailable(&self.inner.settings.mail, &request.handle)?;
+        if request.sender_reference.len() > LONGEST_REFERENCE {
+            let rule = format!("invalid data: senderUserId must be at most {LONGEST_REFERENCE} bytes");
+            return Err(ServiceError::invalid(rule));
         }
         if is_taken && !app.settings.neutral_answers {
             return Err(Refusal::HandleTaken.into());
@@ -223,15 +224,17 @@ impl<S: Store> Service<S> {
         password.check(&app, &handle)?;
         let own = app.settings.metadata.accept(metadata.as_deref());
         let invited = app.settings.invite_metadata.still_settable(&invite.metadata);
-        let metadata = own.and_then(|own| own.merged_with(&invited)).map_err(|error| match error {
-            latchkey_domain::InvalidMetadata::Missing(_)
-            | latchkey_domain::InvalidMetadata::NotSettable(_) => Refusal::MetadataInvalid,
-            _ => Refusal::InvalidData,
+        let metadata = own.and_then(|own| own.merged_with(&invited)).map_err(|error| match &error {
+            InvalidMetadata::Missing(_) | InvalidMetadata::NotSettable(_) => ServiceError::metadata(&error),
+            InvalidMetadata::Form(_) | InvalidMetadata::WrongKind(..) | InvalidMetadata::Unknown(_) => {
+                ServiceError::invalid(format!("invalid data: {error}"))
+            }
         })?;
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
         let sealed = self.hash_password(password.into_client(), app.id, user_id).await?;
         let made = (user_id, Some(sealed), locale, metadata);
         let user = User { email_verified: true, ..new_user(app.id, handle, made, now) };
+        check_jwt_size(&app, None, &user, now)?;
         self.add_invited(&app, &keys, user, (code_try, call.source), act).await
     }
 

@@ -32,6 +32,7 @@ mod enrolment;
 mod error;
 mod hashing;
 mod invite;
+mod jwt_size;
 mod key_rotation;
 mod keys;
 mod limits;
@@ -39,6 +40,7 @@ mod listing;
 mod login;
 mod logs;
 mod mail;
+mod metadata_fields;
 mod new_user;
 mod operator_invites;
 mod operator_token;
@@ -56,11 +58,12 @@ mod throttle;
 mod transfer;
 mod turns;
 mod upkeep;
+mod user_details;
 mod users;
 
 pub use account::{DeleteAccount, UserView};
 pub use app::{AppView, Discovery, NewApp};
-pub use app_life::{AppFilter, AppUpdate, FieldList};
+pub use app_life::{AppFilter, AppUpdate};
 pub use app_settings::{AccountChange, SettingChange};
 pub use audit::Call;
 pub use caller::{Caller, Credential};
@@ -76,6 +79,7 @@ pub use listing::{Found, Listed, MOST_ON_A_PAGE, MOST_SCANNED, MOST_SKIPPED, Mem
 pub use login::{AnonymousLogIn, LogIn, LoggedIn, LoginName};
 pub use logs::{MOST_DAYS, Waiting};
 pub use mail::MailLimits;
+pub use metadata_fields::FieldList;
 pub use operator_invites::{Invited, Which};
 pub use operator_token::{EXPIRY_NOTICE, MintedToken, NewOperatorToken, Operator, Reader};
 pub use outbox::MailIdentity;
@@ -90,4 +94,5 @@ pub use transfer::{
     Begun, CosyncReader, Export, FromZip, ImportHead, MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES, Mapped, Seen,
     Taken, TakenIn, ZipSource, opened,
 };
+pub use user_details::UserDetails;
 pub use users::AddUser;

@@ -146,6 +146,25 @@ pub(crate) fn is_mailable(by: &MailIdentity, handle: &Handle) -> bool {
     address_of(by, handle).is_some()
 }
 
+/// Refuses a handle to which no mail can be sent.
+pub(crate) fn check_mailable(by: &MailIdentity, handle: &Handle) -> Result<(), ServiceError> {
+    check_local_part(by, handle)?;
+    if is_mailable(by, handle) {
+        Ok(())
+    } else {
+        Err(ServiceError::invalid("invalid data: handle must be an e-mail address, such as ana@example.com"))
+    }
+}
+
+/// Refuses an address that needs SMTPUTF8 (RFC 6531) where the operator has not turned it on.
+pub(crate) fn check_local_part(by: &MailIdentity, handle: &Handle) -> Result<(), ServiceError> {
+    if by.utf8 || handle.mailbox().is_none_or(str::is_ascii) {
+        Ok(())
+    } else {
+        Err(ServiceError::invalid("invalid data: handle must have only ASCII characters before the @"))
+    }
+}
+
 fn address_of(by: &MailIdentity, handle: &Handle) -> Option<MailAddress> {
     MailAddress::of(handle).filter(|address| by.utf8 || address.bare().is_ascii())
 }

@@ -109,7 +109,9 @@ impl<S: Store> Service<S> {
         }
         let key = signing_key(keys, now).ok_or(CryptoError::Key("the application has no signing key"))?;
         let key = self.signing_key(app.id, key)?;
-        self.off_thread(move || Ok(key.sign(&claims)?)).await
+        let jwt = self.off_thread(move || Ok(key.sign(&claims)?)).await?;
+        self.inner.long_tokens.note(app.id, &jwt);
+        Ok(jwt)
     }
 
     /// Opens the private half of a key and checks that it belongs to the public half beside it: what consumers verify

@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
 use crate::codes::{CodeSource, CodeSubject};
+use crate::jwt_size::check_jwt_size;
 use crate::limits::Rate;
-use crate::mail::{Slot, Worded, built_in, is_mailable, worded};
+use crate::mail::{Slot, Worded, built_in, check_local_part, check_mailable, worded};
 use crate::new_user::{client_locale, is_reserved, new_user};
 use crate::throttle::settle_right;
 pub use completion::{CompleteSignUp, LinkPressed, PressLink, SignUpCompleted};
@@ -108,25 +109,23 @@ impl<S: Store> Service<S> {
         }
         let locale = client_locale(app, locale.as_deref());
         password.check(app, &handle)?;
-        let metadata =
-            app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
-        // Nobody else could bring the value: the account would never get a token.
-        if app.settings.metadata.iter().any(|field| field.required && !field.user_settable) {
-            return Err(Refusal::MetadataInvalid.into());
-        }
+        let metadata = app
+            .settings
+            .metadata
+            .accept_at_signup(metadata.as_deref())
+            .map_err(|error| ServiceError::metadata(&error))?;
         // A handle must be good for what it is for: a mail, or a log-in.
-        let is_usable = match flow {
-            SignupFlow::None => {
-                let is_reachable =
-                    self.inner.settings.mail.utf8 || handle.mailbox().is_none_or(str::is_ascii);
-                is_reachable && (handle.as_str().contains('@') || app.settings.user_names)
+        match flow {
+            SignupFlow::None if handle.as_str().contains('@') || app.settings.user_names => {
+                check_local_part(&self.inner.settings.mail, &handle)?;
             }
-            SignupFlow::Code | SignupFlow::Link => is_mailable(&self.inner.settings.mail, &handle),
-        };
-        if !is_usable {
-            return Err(Refusal::InvalidData.into());
+            SignupFlow::None | SignupFlow::Code | SignupFlow::Link => {
+                check_mailable(&self.inner.settings.mail, &handle)?;
+            }
         }
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
+        let made = (user_id, None, locale, metadata.clone());
+        check_jwt_size(app, None, &new_user(app.id, handle.clone(), made, now), now)?;
         let password = self.hash_password(password.into_client(), app.id, user_id).await?;
         if is_taken {
             // Mail never goes to a mailbox that only looks like the one that was typed.

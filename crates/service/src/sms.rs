@@ -148,7 +148,13 @@ impl<S: Store> Service<S> {
     pub(crate) fn check_phone(&self, app: &App, phone: &Phone) -> Result<(), ServiceError> {
         let account = self.sms_account(app)?.ok_or(Refusal::SmsFailed)?;
         let countries = countries(app, &account);
-        if phone.is_allowed(&countries) { Ok(()) } else { Err(Refusal::InvalidData.into()) }
+        if phone.is_allowed(&countries) {
+            Ok(())
+        } else {
+            Err(ServiceError::invalid(
+                "invalid data: phone is in a country to which the application sends no SMS",
+            ))
+        }
     }
 
     /// What one text message counts against, and how much there is of each. Codes for log-ins, which only who knows

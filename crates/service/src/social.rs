@@ -13,8 +13,9 @@ use time::Duration;
 use crate::account::remove_user;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app, find_app_of, find_user, gate};
+use crate::jwt_size::check_jwt_size;
 use crate::limits::Rate;
-use crate::mail::is_mailable;
+use crate::mail::check_mailable;
 use crate::new_user::{client_locale, is_reserved, new_user};
 use crate::throttle::{note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
@@ -209,9 +210,7 @@ impl<S: Store> Service<S> {
             })
             .await?;
         offered(&app, token.provider)?;
-        if !is_mailable(&self.inner.settings.mail, &handle) {
-            return Err(Refusal::InvalidData.into());
-        }
+        check_mailable(&self.inner.settings.mail, &handle)?;
         self.inner.limits.take(Rate::SignUp, call.source, now)?;
         let verified = self.identify_by_provider(&app, &call, &token).await;
         if matches!(verified, Err(ServiceError::ProviderAway)) {
@@ -232,12 +231,11 @@ impl<S: Store> Service<S> {
             return Err(Refusal::HandleAccountExists.into());
         }
         let locale = client_locale(&app, locale.as_deref());
-        let metadata =
-            app.settings.metadata.accept(metadata.as_deref()).map_err(|_| Refusal::MetadataInvalid)?;
-        // Nobody else could bring the value: the account would never get a token.
-        if app.settings.metadata.iter().any(|field| field.required && !field.user_settable) {
-            return Err(Refusal::MetadataInvalid.into());
-        }
+        let metadata = app
+            .settings
+            .metadata
+            .accept_at_signup(metadata.as_deref())
+            .map_err(|error| ServiceError::metadata(&error))?;
         let mark = self.mark_of(app.id, &id)?;
         let identity = SocialIdentity { provider: token.provider, subject: Some(id.subject) };
         let new = (handle, identity, locale, metadata);
@@ -263,6 +261,7 @@ impl<S: Store> Service<S> {
             email_verified: true,
             ..new_user(app.id, handle, (id, None, locale, metadata), now)
         };
+        check_jwt_size(app, None, &user, now)?;
         let tokens = self.issue_tokens(app, keys, &user).await?;
         let (slot, welcomes) = self.welcomes(app, &user.handle, &[locale]).await?;
         let origin = self.origin(app.id, id, call.source)?;

@@ -13,6 +13,7 @@ use crate::account::{change_read_user, remove_user};
 use crate::audit::Act;
 use crate::codes::{CodeSource, CodeSubject};
 use crate::context::RACES;
+use crate::jwt_size::check_jwt_size;
 use crate::mail::{Notice, built_in, is_mailable, worded};
 use crate::new_user::{is_reserved, new_user, offered_locale};
 use crate::{NewPassword, Operator, Refusal, Service, ServiceError};
@@ -70,7 +71,13 @@ impl<S: Store> Service<S> {
             &latchkey_domain::Metadata::default(),
             &new.metadata,
         );
-        let metadata = metadata.map_err(invalid_metadata)?;
+        let metadata = metadata.map_err(|error| ServiceError::metadata(&error))?;
+        // Elsewhere the user brings the value later; the compatible preset is as the reference.
+        if !app.settings.fields_user_settable
+            && let Some(field) = app.settings.metadata.missing(&metadata)
+        {
+            return Err(ServiceError::metadata(&InvalidMetadata::Missing(field.path.to_string())));
+        }
         let id = UserId::generate(now, &*self.inner.entropy)?;
         let sealed = self.hash_password(new.password.into_client(), app_id, id).await?;
         let made = (id, Some(sealed), locale, metadata);
@@ -79,6 +86,7 @@ impl<S: Store> Service<S> {
             is_administrator: new.is_administrator,
             ..new_user(app_id, new.handle, made, now)
         };
+        check_jwt_size(&app, None, &user, now)?;
         act.user_id = Some(id);
         let (entry, admission, added) = (self.done(&act)?, self.admission(&app, &user.handle)?, user.clone());
         self.inner
@@ -250,8 +258,10 @@ impl<S: Store> Service<S> {
                     let user = repos.users().find_by_handle(app_id, &handle)?.ok_or(Refusal::UnknownUser)?;
                     let lists = (&app.settings.metadata, &app.settings.invite_metadata);
                     let metadata = MetadataFields::set_by_operator(lists, &user.metadata, &sent);
-                    let metadata = Some(metadata.map_err(invalid_metadata)?);
-                    Ok((user, UserChange { metadata, ..UserChange::default() }))
+                    let metadata = metadata.map_err(|error| ServiceError::metadata(&error))?;
+                    let after = User { metadata: metadata.clone(), ..user.clone() };
+                    check_jwt_size(&app, Some(&user), &after, now)?;
+                    Ok((user, UserChange { metadata: Some(metadata), ..UserChange::default() }))
                 })?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
             })
@@ -440,8 +450,4 @@ fn end_sessions(
 /// Nothing was mailed: the address has had enough, or got a code just now.
 pub(crate) fn not_sent() -> ServiceError {
     ServiceError::TooMany { seconds: 60 }
-}
-
-fn invalid_metadata(error: InvalidMetadata) -> ServiceError {
-    ServiceError::Explained(Refusal::MetadataInvalid, error.to_string())
 }

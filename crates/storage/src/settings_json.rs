@@ -2,9 +2,9 @@
 //! does not know are kept, so that a newer version finds them again.
 
 use latchkey_domain::{
-    AppSettings, Audience, CallingCode, LinkAsksPassword, Locale, MetadataField, MetadataFields,
-    MetadataKind, MetadataPath, PasswordPolicy, SMS_A_DAY, Sealed, SignupFlow, SocialLogin, TwoFactorMode,
-    UserIdFormat,
+    AppSettings, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, LinkAsksPassword, Locale,
+    MetadataField, MetadataFields, MetadataKind, MetadataPath, PasswordPolicy, SMS_A_DAY, Sealed, SignupFlow,
+    SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -69,6 +69,8 @@ struct Stored {
     metadata: Vec<Field>,
     invite_metadata: Vec<Field>,
     metadata_email: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fixed_claims: Vec<Claim>,
     locales: Vec<String>,
     own_mail_sender: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +122,16 @@ struct Field {
     user_settable: bool,
     #[serde(default)]
     kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    default: Option<Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claim {
+    path: String,
+    source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
 }
 
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
@@ -181,6 +193,7 @@ pub fn settings_to_json(settings: &AppSettings) -> Result<Value, StorageError> {
         metadata: fields(&settings.metadata),
         invite_metadata: fields(&settings.invite_metadata),
         metadata_email: settings.metadata_email,
+        fixed_claims: settings.fixed_claims.iter().map(to_claim).collect(),
         locales: settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect(),
         own_mail_sender: settings.own_mail_sender,
         mail_sender_address: settings.mail_sender_address.clone(),
@@ -247,6 +260,7 @@ pub fn settings_from_json(value: Value) -> Result<AppSettings, StorageError> {
         metadata: fields(stored.metadata)?,
         invite_metadata: fields(stored.invite_metadata)?,
         metadata_email: stored.metadata_email,
+        fixed_claims: from_claims(stored.fixed_claims)?,
         locales: COLUMN.parsed(stored.locales.iter().map(|code| Locale::parse(code)).collect())?,
         own_mail_sender: stored.own_mail_sender,
         mail_sender_address: stored.mail_sender_address,
@@ -273,7 +287,27 @@ fn to_field(field: &MetadataField) -> Field {
             MetadataKind::Boolean => Kind::Boolean,
             MetadataKind::Array => Kind::Array,
         },
+        default: field.default.clone(),
     }
+}
+
+fn to_claim(claim: &FixedClaim) -> Claim {
+    Claim {
+        path: claim.path.to_string(),
+        source: claim.source.name().to_owned(),
+        value: claim.source.fixed_value(),
+    }
+}
+
+fn from_claims(stored: Vec<Claim>) -> Result<FixedClaims, StorageError> {
+    let claims = stored.into_iter().map(|claim| {
+        Ok(FixedClaim {
+            path: COLUMN.parsed(MetadataPath::from_stored(&claim.path))?,
+            source: ClaimSource::from_parts(&claim.source, claim.value.as_ref())
+                .ok_or_else(|| COLUMN.wrong())?,
+        })
+    });
+    COLUMN.parsed(FixedClaims::new(claims.collect::<Result<_, StorageError>>()?))
 }
 
 fn default_link_asks_password() -> String {
@@ -299,7 +333,7 @@ fn from_hex(text: &str) -> Result<Vec<u8>, StorageError> {
 
 fn from_field(field: Field) -> Result<MetadataField, StorageError> {
     Ok(MetadataField {
-        path: COLUMN.parsed(MetadataPath::parse(&field.path))?,
+        path: COLUMN.parsed(MetadataPath::from_stored(&field.path))?,
         field_name: field.field_name,
         required: field.required,
         can_edit: field.can_edit,
@@ -310,6 +344,7 @@ fn from_field(field: Field) -> Result<MetadataField, StorageError> {
             Kind::Boolean => MetadataKind::Boolean,
             Kind::Array => MetadataKind::Array,
         },
+        default: field.default,
     })
 }
 
@@ -329,6 +364,7 @@ mod tests {
             can_edit: false,
             user_settable: true,
             kind: Kind::Number,
+            default: Some(7.into()),
         };
         settings.metadata =
             MetadataFields::new(vec![from_field(field("a.b")).unwrap(), from_field(field("c")).unwrap()])
@@ -339,6 +375,15 @@ mod tests {
         settings.sms_account = Some(Sealed::from_bytes(vec![7, 8]));
         settings.sms_countries = vec![CallingCode::parse("49").unwrap()];
         settings.sms_a_day = 7;
+        settings.fixed_claims = from_claims(vec![
+            Claim {
+                path: r"https://a\.b/c.role".to_owned(),
+                source: "text".to_owned(),
+                value: Some("user".into()),
+            },
+            Claim { path: "id".to_owned(), source: "userId".to_owned(), value: None },
+        ])
+        .unwrap();
         let mut stored = settings_to_json(&settings).unwrap();
         assert_eq!(settings_from_json(stored.clone()).unwrap(), settings);
         stored["from_the_future"] = serde_json::json!({"x": 1});

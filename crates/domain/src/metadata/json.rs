@@ -2,26 +2,30 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use super::{InvalidMetadata, MAX_DEPTH, MAX_METADATA_BYTES, MAX_METADATA_KEYS};
+use super::{InvalidMetadata, MAX_DEPTH, MAX_METADATA_BYTES, MAX_METADATA_KEYS, MetadataPath};
 use crate::text::has_forbidden_characters;
 
 /// The path of the first value that no field declares, or of a value that should be an object because fields are declared
 /// below it. Values that are stored already are accepted unchanged.
-pub(super) fn undeclared(paths: &[String], at: &str, value: &Value, now: Option<&Value>) -> Option<String> {
-    if paths.iter().any(|path| path == at) || now == Some(value) {
+pub(super) fn undeclared(
+    paths: &[&[String]],
+    at: &[String],
+    value: &Value,
+    now: Option<&Value>,
+) -> Option<MetadataPath> {
+    if paths.contains(&at) || now == Some(value) {
         return None;
     }
-    let below = format!("{at}.");
-    let leads_on = paths.iter().any(|path| path.starts_with(&below));
+    let leads_on = paths.iter().any(|path| path.starts_with(at));
     match value {
         Value::Object(members) if leads_on => members.iter().find_map(|(name, value)| {
             let now = now.and_then(|now| now.get(name));
-            undeclared(paths, &format!("{below}{name}"), value, now)
+            undeclared(paths, &[at, std::slice::from_ref(name)].concat(), value, now)
         }),
         Value::Null => None,
-        _ => Some(at.to_owned()),
+        _ => Some(MetadataPath::of(at.to_vec())),
     }
 }
 
@@ -56,13 +60,26 @@ pub(super) fn remove_at(values: &mut Map<String, Value>, path: &[String]) {
     }
 }
 
-pub(super) fn has_nul(value: &Value) -> bool {
+/// Refuses values that cannot be stored and given out unchanged.
+pub(super) fn check_values(values: &Map<String, Value>) -> Result<(), InvalidMetadata> {
+    values.iter().try_for_each(|(name, value)| check_value(name, value))
+}
+
+fn check_value(name: &str, value: &Value) -> Result<(), InvalidMetadata> {
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(members) => members.values().any(has_nul),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) if text.contains('\0') => Err(InvalidMetadata::character()),
+        Value::Number(number) if is_rounded(number) => Err(InvalidMetadata::number(name)),
+        Value::Array(items) => items.iter().try_for_each(|item| check_value(name, item)),
+        Value::Object(members) => check_values(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
+}
+
+/// Whether a number may have lost digits when it was read: integers of 64 bits are kept exactly, larger ones become floats,
+/// which count in steps of more than one from 2^53 on.
+fn is_rounded(number: &Number) -> bool {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    !number.is_i64() && !number.is_u64() && number.as_f64().is_none_or(|float| float.abs() >= EXACT)
 }
 
 pub(super) fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
@@ -78,17 +95,29 @@ pub(super) fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
 
 pub(super) fn parse_object(text: &str) -> Result<Map<String, Value>, InvalidMetadata> {
     if text.len() > MAX_METADATA_BYTES {
-        return Err(InvalidMetadata::Form);
+        return Err(InvalidMetadata::too_long());
     }
-    let Ok(Value::Object(object)) = serde_json::from_str(text) else { return Err(InvalidMetadata::Form) };
+    let Ok(Value::Object(object)) = serde_json::from_str(text) else {
+        return Err(InvalidMetadata::Form("metadata must be a JSON object".to_owned()));
+    };
+    check_values(&object)?;
     let mut keys = HashSet::new();
     let mut open: Vec<(usize, &Map<String, Value>)> = vec![(1, &object)];
     while let Some((depth, map)) = open.pop() {
         for (name, value) in map {
-            let clean = !has_forbidden_characters(name) && !has_nul(value);
             keys.insert(std::ptr::from_ref(name));
-            if depth > MAX_DEPTH || keys.len() > MAX_METADATA_KEYS || !clean {
-                return Err(InvalidMetadata::Form);
+            if has_forbidden_characters(name) {
+                return Err(InvalidMetadata::character());
+            }
+            if depth > MAX_DEPTH {
+                return Err(InvalidMetadata::Form(format!(
+                    "metadata must be at most {MAX_DEPTH} levels deep"
+                )));
+            }
+            if keys.len() > MAX_METADATA_KEYS {
+                return Err(InvalidMetadata::Form(format!(
+                    "metadata must have at most {MAX_METADATA_KEYS} names"
+                )));
             }
             if let Value::Object(inner) = value {
                 open.push((depth + 1, inner));

@@ -78,7 +78,7 @@ impl MetadataPath {
     /// A list of words cannot know every consumer, so this is for warnings, and decides nothing.
     #[must_use]
     pub fn speaks_of_authority(&self) -> bool {
-        self.0.iter().any(|name| {
+        self.names().iter().any(|name| {
             let plain: String =
                 name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
             name.contains("://")

@@ -12,6 +12,7 @@ fn field(path: &str, required: bool) -> MetadataField {
         can_edit: true,
         user_settable: true,
         kind: MetadataKind::Text,
+        default: None,
     }
 }
 
@@ -27,6 +28,44 @@ fn declared_values_are_taken_trimmed_and_the_rest_is_dropped() {
     assert_eq!(Value::Object(accepted.0), serde_json::json!({"user_data":{"name":{"first":"Ana"}}}));
 }
 
+fn no_object() -> InvalidMetadata {
+    InvalidMetadata::Form("metadata must be a JSON object".to_owned())
+}
+
+#[test]
+fn a_number_is_kept_exactly_or_refused() {
+    let list = |kind| MetadataFields::new(vec![MetadataField { kind, ..field("n", false) }]).unwrap();
+    for kept in [
+        "9007199254740993",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "0.1",
+        "-1e15",
+        "9007199254740991.0",
+    ] {
+        let accepted = list(MetadataKind::Number).accept(Some(&format!(r#"{{"n":{kept}}}"#))).unwrap();
+        let expected: Value = serde_json::from_str(kept).unwrap();
+        assert_eq!(accepted.0["n"], expected, "{kept}");
+        if !kept.contains(['.', 'e']) {
+            assert_eq!(accepted.0["n"].to_string(), kept);
+        }
+    }
+    for refused in ["18446744073709551616", "-9223372036854775809", "9007199254740993.0", "1e300", "-1e16"] {
+        let error = Err(InvalidMetadata::number("n"));
+        assert_eq!(
+            list(MetadataKind::Number).accept(Some(&format!(r#"{{"n":{refused}}}"#))),
+            error,
+            "{refused}"
+        );
+        let sent = format!(r#"{{"n":[{refused}]}}"#);
+        assert_eq!(list(MetadataKind::Array).accept(Some(&sent)), error, "{refused}");
+        let Value::Object(sent) = serde_json::from_str(&sent).unwrap() else { panic!("an object") };
+        let none = MetadataFields::default();
+        let fields = list(MetadataKind::Array);
+        assert_eq!(MetadataFields::set_by_operator((&fields, &none), &Metadata::default(), &sent), error);
+    }
+}
+
 #[test]
 fn required_and_text_are_enforced() {
     let fields = fields(&[("name", true)]);
@@ -34,11 +73,17 @@ fn required_and_text_are_enforced() {
     assert_eq!(fields.accept(Some(r#"{"name":"  "}"#)), Err(InvalidMetadata::Missing("name".to_owned())));
     for wrong in ["1", "true", "[]", "{}"] {
         let sent = format!(r#"{{"name":{wrong}}}"#);
-        assert_eq!(fields.accept(Some(&sent)), Err(InvalidMetadata::WrongKind("name".to_owned())), "{wrong}");
+        assert_eq!(
+            fields.accept(Some(&sent)),
+            Err(InvalidMetadata::WrongKind("name".to_owned(), MetadataKind::Text)),
+            "{wrong}"
+        );
     }
-    for wrong in ["[]", "1", "nonsense", "\"text\"", r#"{"name":"a\u0000b"}"#] {
-        assert_eq!(fields.accept(Some(wrong)), Err(InvalidMetadata::Form), "{wrong}");
+    for wrong in ["[]", "1", "nonsense", "\"text\""] {
+        assert_eq!(fields.accept(Some(wrong)), Err(no_object()), "{wrong}");
     }
+    assert_eq!(fields.accept(Some(r#"{"name":"a\u0000b"}"#)), Err(InvalidMetadata::character()));
+    assert_eq!(fields.accept(Some(r#"{"a\u0007":"b"}"#)), Err(InvalidMetadata::character()));
 }
 
 #[test]
@@ -49,13 +94,19 @@ fn sec_078_metadata_is_bounded_in_bytes_keys_and_depth() {
         format!("{{{}}}", pairs.join(","))
     };
     assert!(fields.accept(Some(&with_keys(100))).is_ok());
-    assert_eq!(fields.accept(Some(&with_keys(101))), Err(InvalidMetadata::Form));
+    assert_eq!(
+        fields.accept(Some(&with_keys(101))),
+        Err(InvalidMetadata::Form("metadata must have at most 100 names".to_owned()))
+    );
     let of_size = |n: usize| format!(r#"{{"k":"{}"}}"#, "a".repeat(n - 8));
     assert!(fields.accept(Some(&of_size(MAX_METADATA_BYTES))).is_ok());
-    assert_eq!(fields.accept(Some(&of_size(MAX_METADATA_BYTES + 1))), Err(InvalidMetadata::Form));
+    assert_eq!(fields.accept(Some(&of_size(MAX_METADATA_BYTES + 1))), Err(InvalidMetadata::too_long()));
     let deep = |n: usize| format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n));
     assert!(fields.accept(Some(&deep(8))).is_ok());
-    assert_eq!(fields.accept(Some(&deep(9))), Err(InvalidMetadata::Form));
+    assert_eq!(
+        fields.accept(Some(&deep(9))),
+        Err(InvalidMetadata::Form("metadata must be at most 8 levels deep".to_owned()))
+    );
 }
 
 #[test]
@@ -188,7 +239,7 @@ fn replacing_drops_editable_fields_and_keeps_all_others() {
     let error = |sent| fields.replace(&current, &invite, sent).unwrap_err();
     assert_eq!(error(r#"{"fixed":"x","b":{"c":"3"}}"#), InvalidMetadata::NotSettable("fixed".to_owned()));
     assert_eq!(error("{}"), InvalidMetadata::Missing("b.c".to_owned()));
-    assert_eq!(error("nonsense"), InvalidMetadata::Form);
+    assert_eq!(error("nonsense"), no_object());
 }
 
 #[test]
@@ -208,13 +259,13 @@ fn what_is_kept_is_no_longer_than_what_may_be_sent() {
         Value::Object(map) => Metadata(map),
         _ => panic!("an object"),
     };
-    assert_eq!(half("a").merged_with(&half("b")), Err(InvalidMetadata::Form));
+    assert_eq!(half("a").merged_with(&half("b")), Err(InvalidMetadata::too_long()));
     // Four bytes each as they are sent, and eighteen as they are kept.
     let mut list = fields(&[("a", false)]);
     list.0[0].kind = MetadataKind::Array;
     let sent = format!("{{\"a\":[{}]}}", vec!["1e15"; 1_000].join(","));
-    assert_eq!(list.accept(Some(&sent)), Err(InvalidMetadata::Form));
-    assert_eq!(list.replace(&Metadata::default(), &fields(&[]), &sent), Err(InvalidMetadata::Form));
+    assert_eq!(list.accept(Some(&sent)), Err(InvalidMetadata::too_long()));
+    assert_eq!(list.replace(&Metadata::default(), &fields(&[]), &sent), Err(InvalidMetadata::too_long()));
 }
 
 #[test]
@@ -265,7 +316,7 @@ fn a_field_takes_values_of_its_kind() {
         assert_eq!((kind.name(), MetadataKind::from_name(name)), (name, Some(kind)));
         let accept = |value: &Value| of(kind).accept(Some(&json!({"x": value}).to_string()));
         assert_eq!(accept(&taken).unwrap().0.get("x"), Some(&taken), "{name}");
-        assert_eq!(accept(&refused), Err(InvalidMetadata::WrongKind("x".to_owned())), "{name}");
+        assert_eq!(accept(&refused), Err(InvalidMetadata::WrongKind("x".to_owned(), kind)), "{name}");
         // Both count as not sent.
         for nothing in [json!(null), json!(" ")] {
             assert!(accept(&nothing).unwrap().0.is_empty(), "{name} {nothing}");
@@ -296,8 +347,8 @@ fn sec_078_what_an_operator_sets_is_bounded() {
     let of_size = |n: usize| json!({"note": "a".repeat(n - r#"{"note":""}"#.len())});
     assert!(set(of_size(MAX_METADATA_BYTES)).is_ok());
     assert_eq!(MAX_METADATA_BYTES, 16_384);
-    assert_eq!(set(of_size(MAX_METADATA_BYTES + 1)), Err(InvalidMetadata::Form));
-    assert_eq!(set(json!({"note": "a\0b"})), Err(InvalidMetadata::Form));
+    assert_eq!(set(of_size(MAX_METADATA_BYTES + 1)), Err(InvalidMetadata::too_long()));
+    assert_eq!(set(json!({"note": "a\0b"})), Err(InvalidMetadata::character()));
     for undeclared in [json!({}), json!("a")] {
         assert_eq!(set(json!({ "other": undeclared })), Err(InvalidMetadata::Unknown("other".to_owned())));
     }
@@ -344,4 +395,56 @@ fn sec_060_values_of_a_sign_up_meet_the_fields_of_its_completion() {
     let then = json!({"colour": "red", "tier": "gold", "role": "admin"});
     let kept = now.still_settable(&Metadata(then.as_object().unwrap().clone()));
     assert_eq!(Value::Object(kept.0), json!({"colour": "red"}));
+}
+
+#[test]
+fn a_default_is_a_value_of_the_field_and_satisfies_it() {
+    let with = |kind, default: Value| MetadataField { kind, default: Some(default), ..field("x", true) };
+    for (kind, good, bad) in [
+        (MetadataKind::Text, json!(" a "), json!(1)),
+        (MetadataKind::Number, json!(7), json!("7")),
+        (MetadataKind::Boolean, json!(false), json!(null)),
+        (MetadataKind::Array, json!(["a"]), json!({})),
+        (MetadataKind::Text, json!("a".repeat(1_022)), json!("a".repeat(1_023))),
+        (MetadataKind::Text, json!("b"), json!("  ")),
+        (MetadataKind::Text, json!("b"), json!("a\0")),
+    ] {
+        let fields = MetadataFields::new(vec![with(kind, good)]).unwrap();
+        assert!(fields.accept(None).unwrap().0.is_empty(), "{kind:?}");
+        assert_eq!(fields.missing(&Metadata::default()), None);
+        let error = MetadataFields::new(vec![with(kind, bad)]).unwrap_err();
+        assert_eq!(error, InvalidFields::Default("x".to_owned(), kind));
+    }
+    let trimmed = MetadataFields::new(vec![with(MetadataKind::Text, json!(" a "))]).unwrap();
+    assert_eq!(trimmed.0[0].default, Some(json!("a")));
+    let email = MetadataField { field_name: "email".to_owned(), ..with(MetadataKind::Text, json!("a")) };
+    assert!(MetadataFields::new(vec![email]).is_err());
+}
+
+#[test]
+fn what_is_demanded_of_users_and_cannot_be_theirs_is_named() {
+    let role = MetadataField { user_settable: false, ..field("role", true) };
+    let list = MetadataFields::new(vec![role.clone()]).unwrap();
+    assert_eq!(list.accept_at_signup(None), Err(InvalidMetadata::NotSettable("role".to_owned())));
+    let list = MetadataFields::new(vec![MetadataField { default: Some(json!("user")), ..role }]).unwrap();
+    assert!(list.accept_at_signup(None).unwrap().0.is_empty());
+}
+
+#[test]
+fn a_name_with_a_dot_is_not_two_names() {
+    let own = fields(&[("a.b", false), (r"c\.d.e", false)]);
+    let set = |sent: Value| {
+        let none = MetadataFields::default();
+        MetadataFields::set_by_operator((&own, &none), &Metadata::default(), sent.as_object().unwrap())
+    };
+    let kept = json!({"a": {"b": "1"}, "c.d": {"e": "2"}});
+    assert_eq!(Value::Object(set(kept.clone()).unwrap().0), kept);
+    for (sent, path) in [
+        (json!({"a.b": "1"}), r"a\.b"),
+        (json!({"a": {"b.c": "1"}}), r"a.b\.c"),
+        (json!({"c": {"d": {"e": "2"}}}), "c"),
+        (json!({"c.d.e": "2"}), r"c\.d\.e"),
+    ] {
+        assert_eq!(set(sent), Err(InvalidMetadata::Unknown(path.to_owned())), "{path}");
+    }
 }

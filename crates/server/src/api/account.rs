@@ -110,7 +110,9 @@ pub(crate) async fn set_user_metadata<S: Store>(
     fields: Fields,
 ) -> Answer {
     identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
-    let sent = fields.json_text("metaData").ok_or_else(|| ApiError::user(WrongField::of("metaData")))?;
+    let sent = fields
+        .json_text("metaData")
+        .ok_or_else(|| ApiError::user(WrongField::invalid("metaData", "must be a JSON object")))?;
     let service = state.service.clone();
     run(Family::User, async move { service.set_metadata(identity.0, sent).await }).await?;
     Ok(ok_true())
@@ -132,7 +134,7 @@ pub(crate) async fn delete_account<S: Store>(
         // Half of the password way, or a provider's token.
         let token = fields.owned("token").map_err(ApiError::user)?;
         let absent = if present("handle")? { "password" } else { "token" };
-        let token = token.ok_or_else(|| ApiError::user(WrongField::of(absent)))?;
+        let token = token.ok_or_else(|| ApiError::user(WrongField::invalid(absent, "is required here")))?;
         let nonce = fields.owned("nonce").map_err(ApiError::user)?;
         let deleting = async move { service.delete_account_with_provider(identity.0, token, nonce).await };
         run(Family::User, deleting).await?;
@@ -145,5 +147,8 @@ pub(crate) async fn delete_account<S: Store>(
 
 fn user_name_of(fields: &Fields) -> Result<UserName, ApiError> {
     let name = fields.required("userName").map_err(ApiError::user)?;
-    UserName::parse(name).map_err(|_| ApiError::user(WrongField::of("userName")))
+    UserName::parse(name).map_err(|_| {
+        let rule = "must be a letter followed by letters and digits, at most 64 characters";
+        ApiError::user(WrongField::invalid("userName", rule))
+    })
 }

@@ -1,9 +1,9 @@
-//! `/api/app`: an application's settings and metadata fields.
+//! `/api/app`: an application's settings.
 
 use actix_web::web::Data;
 use latchkey_domain::{
-    AppId, AppStatus, Audience, CallingCode, Handle, LinkAsksPassword, Locale, MetadataField, MetadataKind,
-    MetadataPath, Provider, SignupFlow, TwoFactorMode, UserIdFormat,
+    AppId, AppStatus, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, Handle, LinkAsksPassword,
+    Locale, MetadataPath, Provider, SignupFlow, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
 use latchkey_service::{AccountChange, ServiceError, SettingChange, TestSms};
@@ -16,6 +16,7 @@ use super::second_factor::phone_of;
 use super::{AppState, run};
 use crate::dto::{TestCode, admin_app_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json, ok_true};
+use crate::settings::nearest;
 
 pub(crate) async fn update_setting<S: Store>(
     state: Data<AppState<S>>,
@@ -24,6 +25,7 @@ pub(crate) async fn update_setting<S: Store>(
 ) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let setting = fields.required("setting").map_err(ApiError::admin)?.to_owned();
+    check_names(&fields).map_err(ApiError::admin)?;
     let change = change_of(&setting, id, &fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let view =
@@ -68,7 +70,13 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
             Some(text) if text.len() <= 254 && !latchkey_domain::has_forbidden_characters(text) => {
                 Audience::Fixed(text.to_owned())
             }
-            Some(_) => return Err(WrongField::of("realmAppId").into()),
+            Some(_) => {
+                return Err(WrongField::invalid(
+                    "realmAppId",
+                    "must be at most 254 bytes without control characters",
+                )
+                .into());
+            }
         }),
         "userJWTExpiration" => SettingChange::UserJwtHours(number("userJWTExpiration")?),
         "accessTokenDays" => SettingChange::AccessTokenDays(number("accessTokenDays")?),
@@ -87,8 +95,9 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
             let sender = fields.required("emailExtensionSenderEmail")?;
             SettingChange::MailAccount {
                 key: SecretString::from(fields.required("emailExtensionAPIKey")?),
-                sender: MailAddress::parse_bare(sender)
-                    .map_err(|_| WrongField::of("emailExtensionSenderEmail"))?,
+                sender: MailAddress::parse_bare(sender).map_err(|_| {
+                    WrongField::invalid("emailExtensionSenderEmail", "must be an e-mail address")
+                })?,
             }
         }
         "twoFactorVerification" => SettingChange::TwoFactor {
@@ -144,12 +153,23 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "handleHoldDays" => SettingChange::HandleHoldDays(number("handleHoldDays")?),
         "neutralAnswers" => SettingChange::NeutralAnswers(flag("neutralAnswers")?),
         "anonymousPurgeDays" => SettingChange::AnonymousPurgeDays(number("anonymousPurgeDays")?),
-        _ => return Err(ServiceError::invalid("there is no setting of this name")),
+        "fixedClaims" => SettingChange::FixedClaims(fixed_claims(fields)?),
+        unknown => {
+            let names = FIELDS_OF_SETTINGS.iter().map(|(name, _)| *name);
+            return Err(ServiceError::invalid(format!(
+                "no setting {unknown:?}; did you mean {}?",
+                nearest(unknown, names)
+            )));
+        }
     })
 }
 
+/// The reference's second spelling of `googleAppName`. It is accepted, and not in the API description: generated clients would
+/// have two fields of one name.
+pub(crate) const MISSPELT: &str = "googleAPP_NAME";
+
 /// Which setting a field of `/update` belongs to; the first field that is sent stands for its setting.
-pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 35] = [
+pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 36] = [
     ("status", &["status"]),
     ("invite", &["invitationEnabled"]),
     ("signup", &["signupEnabled"]),
@@ -190,7 +210,7 @@ pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 35] = [
             "removeSmsAccount",
         ],
     ),
-    ("googleAppName", &["googleAppName", "googleAPP_NAME"]),
+    ("googleAppName", &["googleAppName", MISSPELT]),
     ("twoFactorConfirm", &["twoFactorConfirm"]),
     ("qrCodeMail", &["qrCodeMail"]),
     ("factorChangeNeedsLogin", &["factorChangeNeedsLogin"]),
@@ -205,25 +225,49 @@ pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 35] = [
     ("handleHoldDays", &["handleHoldDays"]),
     ("neutralAnswers", &["neutralAnswers"]),
     ("anonymousPurgeDays", &["anonymousPurgeDays"]),
+    ("fixedClaims", &["fixedClaims"]),
 ];
+
+/// Refuses fields that no setting has: a misspelt one would change nothing.
+fn check_names(fields: &Fields) -> Result<(), ServiceError> {
+    let names = || FIELDS_OF_SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
+    // The sender belongs to its key, and `update` looks at it with the key only.
+    const OTHERS: [&str; 3] = ["setting", "appId", "emailExtensionSenderEmail"];
+    let is_known = |sent: &&str| OTHERS.contains(sent) || names().any(|name| name == *sent);
+    match fields.names().find(|sent| !is_known(sent)) {
+        None => Ok(()),
+        Some(unknown) => Err(ServiceError::invalid(format!(
+            "no setting has a field {unknown:?}; did you mean {}?",
+            nearest(unknown, names())
+        ))),
+    }
+}
+
+/// Fixed claims: objects with `path`, `source` and, for `text` and `texts`, `value`.
+fn fixed_claims(fields: &Fields) -> Result<FixedClaims, ServiceError> {
+    let claims = fields.list("fixedClaims")?.into_iter().map(|item| {
+        let Value::Object(members) = item else {
+            return Err(ServiceError::invalid("fixedClaims must be an array of objects"));
+        };
+        let value = members.get("value").cloned();
+        let member = Fields::of_object(members);
+        let path = MetadataPath::parse(member.required("path")?)
+            .map_err(|error| ServiceError::invalid(error.to_string()))?;
+        let source = ClaimSource::from_parts(member.required("source")?, value.as_ref()).ok_or_else(|| {
+            ServiceError::invalid(format!(
+                "the source of {path} must be userId, handle, userName or locale, or text or texts with a value of its kind"
+            ))
+        })?;
+        Ok(FixedClaim { path, source })
+    });
+    FixedClaims::new(claims.collect::<Result<_, _>>()?)
+        .map_err(|error| ServiceError::invalid(error.to_string()))
+}
 
 /// All settings whose fields were sent with something in them. As at the reference, what is empty changes nothing.
 pub(super) fn changes_of(id: AppId, fields: &Fields) -> Result<Vec<(String, SettingChange)>, ServiceError> {
     let sent = FIELDS_OF_SETTINGS.iter().filter(|(_, names)| names.iter().any(|name| fields.has(name)));
     sent.map(|(setting, _)| Ok(((*setting).to_owned(), change_of(setting, id, fields)?))).collect()
-}
-
-/// Fields that `/update` adds to a list.
-pub(super) async fn more_fields<S: Store>(
-    state: &AppState<S>,
-    id: AppId,
-    fields: &Fields,
-    name: &str,
-) -> Result<Vec<MetadataField>, ApiError> {
-    if !fields.has(name) {
-        return Ok(Vec::new());
-    }
-    declared(state, id, fields, name).await
 }
 
 /// The application's account at Twilio: all of it, or nothing.
@@ -260,7 +304,7 @@ fn sms_account(fields: &Fields) -> Result<AccountChange, ServiceError> {
 fn heading(fields: &Fields) -> Result<Option<String>, ServiceError> {
     let heading = match fields.text("googleAppName")? {
         Some(heading) => Some(heading),
-        None => fields.text("googleAPP_NAME")?,
+        None => fields.text(MISSPELT)?,
     };
     let is_good =
         |text: &&str| text.chars().count() <= 100 && !latchkey_domain::has_forbidden_characters(text);
@@ -349,79 +393,13 @@ fn test_sms(fields: &Fields) -> Result<TestSms, ServiceError> {
     let phone = phone_of(fields.required("phone")?)
         .map_err(|_| ServiceError::invalid("phone is a number with + and the code of its country"))?;
     let handle = fields.text("handle")?.map(Handle::parse).transpose();
-    let handle = handle.map_err(|_| WrongField::of("handle"))?;
+    let handle = handle.map_err(|error| WrongField::invalid("handle", error))?;
     let locale = fields.text("locale")?.map_or(Ok(Locale::EN), Locale::parse);
-    Ok(TestSms { phone, handle, locale: locale.map_err(|_| WrongField::of("locale"))? })
-}
-
-pub(crate) async fn update_metadata<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let declared = declared(&state, id, &fields, "metaData").await?;
-    let service = state.service.clone();
-    let view =
-        run(Family::Admin, async move { service.set_metadata_fields(operator, id, declared).await }).await?;
-    Ok(json(&admin_app_json(&view)))
-}
-
-pub(crate) async fn update_invite_metadata<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let declared = declared(&state, id, &fields, "metaDataInvite").await?;
-    let service = state.service.clone();
-    let view =
-        run(Family::Admin, async move { service.set_invite_fields(operator, id, declared).await }).await?;
-    Ok(json(&admin_app_json(&view)))
-}
-
-/// The fields that a request declares.
-async fn declared<S: Store>(
-    state: &AppState<S>,
-    id: AppId,
-    fields: &Fields,
-    name: &str,
-) -> Result<Vec<MetadataField>, ApiError> {
-    let items = fields.list(name).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let app = run(Family::Admin, async move { service.find_app(id).await }).await?.app;
-    let parsed = items.iter().map(|item| field_of(item, app.settings.fields_user_settable));
-    parsed.collect::<Result<_, _>>().map_err(ApiError::admin)
-}
-
-fn field_of(item: &Value, is_user_settable: bool) -> Result<MetadataField, ServiceError> {
-    let Value::Object(members) = item else { return Err(ServiceError::invalid("a field is an object")) };
-    let member = Fields::of_object(members.clone());
-    let path = member.required("path").map_err(|_| ServiceError::invalid("a field has a path"))?;
-    let parsed = MetadataPath::parse(path).map_err(|error| ServiceError::invalid(error.to_string()))?;
-    let required = member.flag("required")?.unwrap_or(false);
-    let settable = member.flag("userSettable")?;
-    // Nobody would sign up who has to give what only the developer may set, so the developer says which it is.
-    if required && settable.is_none() && !is_user_settable {
-        return Err(ServiceError::invalid(format!(
-            "the field {path} is required, so it must say userSettable"
-        )));
-    }
-    let field_name = member.text("fieldName")?.unwrap_or(path);
-    if field_name.chars().count() > 100 || field_name.chars().any(char::is_control) {
-        return Err(ServiceError::invalid(format!(
-            "the field name of {path} is too long, or holds a control character"
-        )));
-    }
-    let kind = MetadataKind::from_name(member.text("type")?.unwrap_or("text"))
-        .ok_or_else(|| ServiceError::invalid("type is one of text, number, boolean, array"))?;
-    Ok(MetadataField {
-        path: parsed,
-        field_name: field_name.to_owned(),
-        required,
-        can_edit: member.flag("canEdit")?.unwrap_or(false),
-        user_settable: settable.unwrap_or(is_user_settable),
-        kind,
+    Ok(TestSms {
+        phone,
+        handle,
+        locale: locale
+            .map_err(|_| WrongField::invalid("locale", "must be two letters of a known language"))?,
     })
 }
 
@@ -434,8 +412,7 @@ mod tests {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/applications.md");
         let page = std::fs::read_to_string(page).unwrap();
         for (setting, fields) in FIELDS_OF_SETTINGS {
-            // The second spelling of a field is the reference's typing error.
-            for name in fields.iter().chain([&setting]).filter(|name| **name != "googleAPP_NAME") {
+            for name in fields.iter().chain([&setting]).filter(|name| **name != MISSPELT) {
                 assert!(page.contains(&format!("`{name}`")), "{name}");
             }
         }

@@ -7,7 +7,8 @@ use latchkey_service::{AppFilter, AppUpdate, FieldList, NewApp, Operator, Refusa
 use latchkey_storage::Store;
 use serde_json::Value;
 
-use super::app_settings::{changes_of, more_fields};
+use super::app_settings::changes_of;
+use super::metadata_fields::more_fields;
 use super::operator::{app_within, authorize, one_of, operator_and_app, page_of, paged};
 use super::{AppState, run};
 use crate::dto::{Version, admin_app_json, created_app_json};
@@ -112,6 +113,7 @@ pub(crate) async fn update<S: Store>(
         settings: changes_of(id, &fields).map_err(ApiError::admin)?,
         more_fields: more_fields(&state, id, &fields, "metaData").await?,
         more_invite_fields: more_fields(&state, id, &fields, "metaDataInvite").await?,
+        force: fields.flag("force").map_err(ApiError::admin)?.unwrap_or(false),
     };
     let service = state.service.clone();
     let updating = async move { service.update_app_at_once(operator, id, update).await };

@@ -203,7 +203,10 @@ fn failed(error: &ApiError, locale: Locale) -> HttpResponse {
             None => &texts.busy,
         },
         ErrorKind::TooSlow | ErrorKind::TooManyConnections | ErrorKind::Panicked => &texts.busy,
-        ErrorKind::UnknownPath | ErrorKind::WrongMethod | ErrorKind::TooLarge => &texts.wrong,
+        ErrorKind::UnknownPath
+        | ErrorKind::WrongMethod
+        | ErrorKind::TooLarge
+        | ErrorKind::UnsupportedBody => &texts.wrong,
     };
     let title = if reason == &texts.used { &texts.used_title } else { &texts.failed_title };
     let body = format!("<h1>{}</h1>\n<p>{}</p>", escaped(title), escaped(reason));

@@ -65,7 +65,8 @@ pub(crate) async fn set_locales<S: Store>(
     let reader = operator.reader();
     let sent = fields.list("locales").map_err(ApiError::admin)?;
     let locales = sent.iter().map(|item| {
-        let text = item.as_str().ok_or_else(|| WrongField::of("locales"))?;
+        let text =
+            item.as_str().ok_or_else(|| WrongField::invalid("locales", "must be an array of strings"))?;
         Locale::parse(text).map_err(|_| ServiceError::invalid(format!("{text:?} is no permitted locale")))
     });
     let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;

@@ -42,7 +42,7 @@ pub(crate) async fn login_anonymous<S: Store>(
 /// The handle or user name that was typed.
 pub(super) fn name_of(fields: &Fields) -> Result<LoginName, ApiError> {
     let name = fields.required("handle").map_err(ApiError::user)?;
-    LoginName::parse(name).map_err(|_| ApiError::user(WrongField::of("handle")))
+    LoginName::parse(name).map_err(|error| ApiError::user(WrongField::invalid("handle", error)))
 }
 
 /// A password that cannot be one is a wrong one; that it is missing is told.

@@ -11,6 +11,7 @@ pub(crate) mod invites;
 pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod metadata_fields;
 pub(crate) mod moving;
 pub(crate) mod operator;
 pub(crate) mod operator_tokens;
@@ -21,7 +22,7 @@ pub(crate) mod social;
 pub(crate) mod users;
 pub(crate) mod well_known;
 
-pub(crate) use app_settings::FIELDS_OF_SETTINGS;
+pub(crate) use app_settings::{FIELDS_OF_SETTINGS, MISSPELT};
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};

@@ -1,7 +1,7 @@
 //! `POST /api/appuser/changePassword`, `forgotPassword` and `resetPassword`.
 
 use actix_web::web::Data;
-use latchkey_service::{ChangePassword, Refusal, ResetPassword};
+use latchkey_service::{ChangePassword, Refusal, ResetPassword, ServiceError};
 use latchkey_storage::Store;
 
 use super::login::name_of;
@@ -13,8 +13,11 @@ pub(crate) async fn change_password<S: Store>(
     identity: Identity,
     fields: Fields,
 ) -> Answer {
-    // Whatever is wrong with this request is 602, what is missing too.
-    let invalid = |_| ApiError::user(Refusal::InvalidData);
+    // A missing parameter is 602 here too.
+    let invalid = |error: ServiceError| match error {
+        ServiceError::Explained(_, text) => ApiError::user(ServiceError::invalid(text)),
+        _ => ApiError::user(Refusal::InvalidData),
+    };
     let current = fields.password("password", "rawPassword").map_err(invalid)?;
     let new = fields.password("newPassword", "newRawPassword").map_err(invalid)?;
     let change = ChangePassword { current: current.into_client(), new };

@@ -54,7 +54,7 @@ async fn set_factor<S: Store>(
         None => None,
         Some("google") => Some(Factor::Authenticator),
         Some("phone") => Some(Factor::Phone),
-        Some(_) => return Err(ApiError::user(WrongField::of("factor"))),
+        Some(_) => return Err(ApiError::user(WrongField::invalid("factor", "must be google or phone"))),
     };
     let code = fields.factor_code("code").map_err(ApiError::user)?;
     let change = ChangeFactor { enrol: fields.is_true("twoFactor"), factor, code, endpoint };
@@ -121,10 +121,11 @@ pub(crate) async fn verify_phone<S: Store>(
 }
 
 /// A number as it was typed. The Swift SDK does not escape its `+`, which arrives as a blank.
-pub(super) fn phone_of(typed: &str) -> Result<Phone, Refusal> {
+pub(super) fn phone_of(typed: &str) -> Result<Phone, WrongField> {
     let restored = match typed.strip_prefix(' ') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => format!("+{rest}"),
         _ => typed.to_owned(),
     };
-    Phone::parse(&restored).map_err(|_| Refusal::InvalidData)
+    let rule = "must be +, the country code and the number, such as +4915112345678";
+    Phone::parse(&restored).map_err(|_| WrongField::invalid("phone", rule))
 }

@@ -87,5 +87,5 @@ pub(crate) async fn register<S: Store>(
 
 /// Whoever signs up has an address or another plain handle; anonymous ones have an entrance of their own.
 pub(super) fn handle_of(typed: &str) -> Result<Handle, ApiError> {
-    Handle::parse(typed).map_err(|_| ApiError::user(WrongField::of("handle")))
+    Handle::parse(typed).map_err(|error| ApiError::user(WrongField::invalid("handle", error)))
 }

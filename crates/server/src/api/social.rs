@@ -44,7 +44,7 @@ pub(crate) async fn social_signup<S: Store>(
 fn token_of(fields: &Fields) -> Result<ProviderToken, WrongField> {
     let token = fields.required("token")?.to_owned();
     let provider = Provider::from_name(fields.required("provider")?);
-    let provider = provider.ok_or_else(|| WrongField::of("provider"))?;
+    let provider = provider.ok_or_else(|| WrongField::invalid("provider", "must be apple or google"))?;
     Ok(ProviderToken { provider, token, nonce: fields.owned("nonce")? })
 }
 
@@ -54,5 +54,5 @@ fn handle_of(typed: &str) -> Result<Handle, ApiError> {
         Some((local, domain)) => format!("{}@{domain}", local.replace(' ', "+")),
         None => typed.to_owned(),
     };
-    Handle::parse(&restored).map_err(|_| ApiError::user(WrongField::of("handle")))
+    Handle::parse(&restored).map_err(|error| ApiError::user(WrongField::invalid("handle", error)))
 }

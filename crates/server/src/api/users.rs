@@ -1,9 +1,10 @@
 //! `/api/app`: the users of an application, as operators see and change them.
 
-use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use latchkey_domain::{AppId, Handle, Invite, MetadataPath, Signup, User, UserStatus};
-use latchkey_service::{AddUser, Listed, Member, NewPassword, Reader, Refusal, ServiceError};
+use latchkey_service::{AddUser, Found, Listed, Member, NewPassword, Reader, Refusal, ServiceError};
 use latchkey_storage::Store;
 use serde_json::{Map, Value};
 
@@ -38,9 +39,9 @@ pub(crate) async fn stat<S: Store>(
     if is_wanted("users") {
         let hide = query.is_true("hideAnonUser");
         let listed = list::<S, User>(&state, (reader, id), &query, hide).await?;
-        body.users = Some(listed.items.iter().map(user_json).collect());
         let shown = if hide { listed.total.saturating_sub(listed.anonymous) } else { listed.total };
         (body.total_user, body.total_anon_user) = (Some(shown), Some(listed.anonymous));
+        body.users = Some(users_json(&state, id, listed.items).await?);
         (next, total) = (listed.next, shown);
     }
     if is_wanted("invites") {
@@ -75,32 +76,57 @@ pub(crate) async fn search_users<S: Store>(
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
-    search::<S, User>(state, caller, request, user_json).await
+    let (id, found) = find_members::<S, User>(&state, caller, request).await?;
+    let users = users_json(&state, id, found.items).await?;
+    Ok(found_json(&users, found.is_complete))
 }
 
-/// Finds members of an application by a part of their handle, and says in a header whether these are all.
+/// Finds members of an application by a part of their handle.
 pub(super) async fn search<S: Store, T: Member>(
     state: Data<AppState<S>>,
     caller: OperatorCall,
     request: HttpRequest,
     render: fn(&T) -> Value,
 ) -> Answer {
+    let (_, found) = find_members::<S, T>(&state, caller, request).await?;
+    Ok(found_json(&found.items.iter().map(render).collect::<Vec<_>>(), found.is_complete))
+}
+
+async fn find_members<S: Store, T: Member>(
+    state: &AppState<S>,
+    caller: OperatorCall,
+    request: HttpRequest,
+) -> Result<(AppId, Found<T>), ApiError> {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let (operator, id) = operator_and_app(&state, caller, &query).await?;
+    let (operator, id) = operator_and_app(state, caller, &query).await?;
     let reader = operator.reader();
     let text = query.required("value").map_err(ApiError::admin)?.to_owned();
     let hide = query.is_true("hideAnonUser");
     let service = state.service.clone();
     let found = run(Family::Admin, async move { service.search::<T>(reader, id, &text, hide).await }).await?;
-    let answer = json(&found.items.iter().map(render).collect::<Vec<_>>());
-    let total = u64::try_from(found.items.len()).unwrap_or(u64::MAX);
-    let mut answer = paged(answer, total, None);
-    let is_complete = if found.is_complete { "true" } else { "false" };
+    Ok((id, found))
+}
+
+/// What was found; a header says whether that is all.
+fn found_json(items: &[Value], is_complete: bool) -> HttpResponse {
+    let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
+    let mut answer = paged(json(&items), total, None);
     answer.headers_mut().insert(
-        actix_web::http::header::HeaderName::from_static("x-search-complete"),
-        actix_web::http::header::HeaderValue::from_static(is_complete),
+        HeaderName::from_static("x-search-complete"),
+        HeaderValue::from_static(if is_complete { "true" } else { "false" }),
     );
-    Ok(answer)
+    answer
+}
+
+/// Users as operators see them.
+async fn users_json<S: Store>(
+    state: &AppState<S>,
+    id: AppId,
+    users: Vec<User>,
+) -> Result<Vec<Value>, ApiError> {
+    let service = state.service.clone();
+    let details = run(Family::Admin, async move { service.user_details(id, users).await }).await?;
+    Ok(details.iter().map(user_json).collect())
 }
 
 pub(crate) async fn add_user<S: Store>(
@@ -112,7 +138,7 @@ pub(crate) async fn add_user<S: Store>(
     let new = new_user(&fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let user = run(Family::Admin, async move { service.add_user_of(operator, id, new).await }).await?;
-    Ok(json(&user_json(&user)))
+    Ok(json(&users_json(&state, id, vec![user]).await?.pop()))
 }
 
 fn new_user(fields: &Fields) -> Result<AddUser, ServiceError> {
@@ -134,7 +160,7 @@ pub(crate) async fn remove_user<S: Store>(
     let handle = stored_handle_of(&fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let user = run(Family::Admin, async move { service.remove_user_of(operator, id, handle).await }).await?;
-    Ok(json(&user_json(&user)))
+    Ok(json(&users_json(&state, id, vec![user]).await?.pop()))
 }
 
 pub(crate) async fn set_user_status<S: Store>(

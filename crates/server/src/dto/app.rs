@@ -1,8 +1,8 @@
 //! Applications and their messages: for clients, and for operators.
 
 use latchkey_domain::{
-    App, AppStatus, AppType, Audience, EmailTemplate, LinkAsksPassword, MetadataField, SignupFlow,
-    TwoFactorMode, UserIdFormat,
+    App, AppStatus, AppType, Audience, EmailTemplate, FixedClaim, LinkAsksPassword, MetadataField,
+    SignupFlow, TwoFactorMode, UserIdFormat,
 };
 use latchkey_service::AppView;
 use serde::Serialize;
@@ -107,6 +107,23 @@ pub(crate) struct MetadataFieldBody {
     /// Whether users may change it later.
     #[serde(skip_serializing_if = "Option::is_none")]
     can_edit: Option<bool>,
+    /// The claim's value in tokens of users without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<Value>,
+}
+
+/// A claim that every user's JWT carries.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FixedClaim)]
+pub(crate) struct FixedClaimBody {
+    #[schema(example = r"https://hasura\.io/jwt/claims.x-hasura-default-role")]
+    path: String,
+    #[schema(pattern = "^(text|texts|userId|handle|userName|locale)$", example = "text")]
+    source: &'static str,
+    /// For `text` and `texts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "user")]
+    value: Option<Value>,
 }
 
 /// An application as operators see it: what clients see, and the public halves of its keys.
@@ -153,6 +170,8 @@ pub(crate) struct AdminApplication {
     has_sms_account: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     email_extension_sender_email: Option<String>,
+    /// Claims that every user's JWT carries.
+    fixed_claims: Vec<FixedClaimBody>,
     /// What the developer should look at: fields of metadata that let users grant themselves
     /// rights, or that set a claim with a meaning of its own, and links that a mail scanner can use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -305,7 +324,8 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
         sms_a_day: app.settings.sms_a_day,
         has_sms_account: app.settings.sms_account.is_some(),
         email_extension_sender_email: app.settings.mail_sender_address.clone(),
-        warnings: app.settings.warnings(),
+        fixed_claims: app.settings.fixed_claims.iter().map(claim_body).collect(),
+        warnings: [app.settings.warnings(), view.warnings.clone()].concat(),
     })
 }
 
@@ -364,6 +384,15 @@ fn field_body(field: &MetadataField, with_can_edit: bool) -> MetadataFieldBody {
         kind: field.kind.name(),
         user_settable: field.user_settable,
         can_edit: with_can_edit.then_some(field.can_edit),
+        default: field.default.clone(),
+    }
+}
+
+fn claim_body(claim: &FixedClaim) -> FixedClaimBody {
+    FixedClaimBody {
+        path: claim.path.to_string(),
+        source: claim.source.name(),
+        value: claim.source.fixed_value(),
     }
 }
 

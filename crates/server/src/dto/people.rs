@@ -1,6 +1,7 @@
 //! Users, sign-up attempts and invitations. Digests, secrets and codes are not among it.
 
-use latchkey_domain::{Factor, Invite, InviteState, Signup, SignupState, User, UserStatus};
+use latchkey_domain::{Factor, Invite, InviteState, Lock, Signup, SignupState, User, UserStatus};
+use latchkey_service::UserDetails;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -56,8 +57,17 @@ pub(crate) struct UserBody {
     administrator: bool,
     /// Whether the user has shown that the handle is a mailbox of theirs.
     email_verified: bool,
+    /// Whether log-ins with a password from sources that the user has not used before are refused after too many failures.
+    locked: bool,
+    /// Until when; absent where only a reset of the password or `unlockUser` ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    locked_until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     social_user_id: Option<String>,
+    /// What the developer should look at, such as a long token.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// A sign-up attempt.
@@ -139,12 +149,19 @@ pub(crate) fn own_user_json(user: &User) -> Value {
 }
 
 /// What an operator sees of a user.
-pub(crate) fn user_json(user: &User) -> Value {
+pub(crate) fn user_json(details: &UserDetails) -> Value {
+    let user = &details.user;
     super::value(&UserBody {
         user: own_user(user),
         id: user.id.to_string(),
         administrator: user.is_administrator,
         email_verified: user.email_verified,
+        locked: details.lock.is_some(),
+        locked_until: match details.lock {
+            Some(Lock::Until(until)) => Some(iso(until)),
+            Some(Lock::UntilReset) | None => None,
+        },
+        warnings: details.warnings.clone(),
         social_user_id: user.social.as_ref().and_then(|social| social.subject.clone()),
     })
 }

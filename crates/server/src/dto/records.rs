@@ -114,7 +114,7 @@ pub(crate) struct TokenBody {
 
 /// A new operator token.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = NewOperatorToken)]
+#[schema(as = OperatorSecret)]
 pub(crate) struct MintedBody {
     #[serde(flatten)]
     token: TokenBody,

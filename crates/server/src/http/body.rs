@@ -1,6 +1,7 @@
 //! The body of a request as typed fields: read within limits of size and time, then asked field by field.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -59,12 +60,12 @@ impl FromRequest for Fields {
             let parsed = match content_type(&request).as_deref() {
                 Some("application/json") => fields::json(&body, limits.depth),
                 Some("application/x-www-form-urlencoded") => fields::form(&body, limits.fields),
-                _ => Ok(HashMap::new()),
+                _ if body.is_empty() => Ok(HashMap::new()),
+                _ => return Err(fail(ErrorKind::UnsupportedBody)),
             };
-            let malformed = || {
-                ServiceError::invalid("the body is not what its content type says, or holds a field twice")
-            };
-            parsed.map(Self).map_err(|_| fail(ErrorKind::Service(malformed())))
+            parsed.map(Self).map_err(|malformed| {
+                fail(ErrorKind::Service(ServiceError::invalid(format!("invalid data: {malformed}"))))
+            })
         })
     }
 }
@@ -91,22 +92,23 @@ async fn read(request: &HttpRequest, mut payload: Payload, most: usize) -> Resul
     Ok(body.freeze())
 }
 
-/// A field that cannot be taken, by its name.
+/// A field that is missing or invalid.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WrongField {
     refusal: Refusal,
-    name: String,
+    /// The field's name, and the rule that its value breaks.
+    text: String,
 }
 
 impl WrongField {
-    /// It is not what it must be.
-    pub(crate) fn of(name: &str) -> Self {
-        Self { refusal: Refusal::InvalidData, name: name.to_owned() }
+    /// An invalid value. `rule` follows the name, as in "must be true or false".
+    pub(crate) fn invalid(name: &str, rule: impl fmt::Display) -> Self {
+        Self { refusal: Refusal::InvalidData, text: format!("{name} {rule}") }
     }
 
-    /// It is not there.
+    /// A required field without a value.
     pub(crate) fn missing(name: &str) -> Self {
-        Self { refusal: Refusal::MissingParameter, name: name.to_owned() }
+        Self { refusal: Refusal::MissingParameter, text: name.to_owned() }
     }
 
     pub(crate) fn is_missing(&self) -> bool {
@@ -115,8 +117,8 @@ impl WrongField {
 }
 
 impl From<WrongField> for ServiceError {
-    fn from(WrongField { refusal, name }: WrongField) -> Self {
-        Self::Explained(refusal, format!("{}: {name}", message_of(refusal)))
+    fn from(WrongField { refusal, text }: WrongField) -> Self {
+        Self::Explained(refusal, format!("{}: {text}", message_of(refusal)))
     }
 }
 
@@ -133,7 +135,7 @@ impl Fields {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
             Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                Err(WrongField::of(name))
+                Err(WrongField::invalid(name, "must be a string"))
             }
         }
     }
@@ -159,7 +161,7 @@ impl Fields {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(Value::String(text)) if text == "true" => Ok(Some(true)),
             Some(Value::String(text)) if text == "false" => Ok(Some(false)),
-            Some(_) => Err(WrongField::of(name)),
+            Some(_) => Err(WrongField::invalid(name, "must be true or false")),
         }
     }
 
@@ -188,6 +190,11 @@ impl Fields {
         self.0.contains_key(name)
     }
 
+    /// The names of all fields that were sent, in no order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// A text of one's own.
     pub(crate) fn owned(&self, name: &str) -> Result<Option<String>, WrongField> {
         self.text(name).map(|text| text.map(str::to_owned))
@@ -201,15 +208,16 @@ impl Fields {
 
     /// A whole number: a JSON integer, or its digits as text.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u32>, WrongField> {
+        let invalid = || WrongField::invalid(name, format_args!("must be a whole number up to {}", u32::MAX));
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => {
                 let number = number.as_u64().and_then(|number| u32::try_from(number).ok());
-                number.map(Some).ok_or_else(|| WrongField::of(name))
+                number.map(Some).ok_or_else(invalid)
             }
             Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => text.parse().map(Some).map_err(|_| WrongField::of(name)),
-            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(WrongField::of(name)),
+            Some(Value::String(text)) => text.parse().map(Some).map_err(|_| invalid()),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(invalid()),
         }
     }
 
@@ -220,14 +228,15 @@ impl Fields {
 
     /// A list: a JSON array, or its text.
     pub(crate) fn list(&self, name: &str) -> Result<Vec<Value>, WrongField> {
+        let invalid = || WrongField::invalid(name, "must be a JSON array");
         match self.0.get(name) {
             None | Some(Value::Null) => Err(WrongField::missing(name)),
             Some(Value::Array(items)) => Ok(items.clone()),
             Some(Value::String(text)) => match fields::value(text, DEPTH_OF_TEXTS) {
                 Ok(Value::Array(items)) => Ok(items),
-                _ => Err(WrongField::of(name)),
+                _ => Err(invalid()),
             },
-            Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(WrongField::of(name)),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(invalid()),
         }
     }
 
@@ -237,21 +246,24 @@ impl Fields {
             self.json_text(name).filter(|text| !text.is_empty()).ok_or_else(|| WrongField::missing(name))?;
         match fields::value(&text, DEPTH_OF_TEXTS) {
             Ok(Value::Object(members)) => Ok(members),
-            _ => Err(WrongField::of(name)),
+            _ => Err(WrongField::invalid(
+                name,
+                format_args!("must be a JSON object of at most {DEPTH_OF_TEXTS} levels"),
+            )),
         }
     }
 
     /// A code: digits as text, or a JSON integer.
     pub(crate) fn code(&self, name: &str) -> Result<Code, WrongField> {
+        let invalid = || WrongField::invalid(name, "must be the digits of a code");
         match self.0.get(name) {
             None | Some(Value::Null) => Err(WrongField::missing(name)),
             Some(Value::String(text)) if text.is_empty() => Err(WrongField::missing(name)),
-            Some(Value::String(text)) => Code::parse(text).map_err(|_| WrongField::of(name)),
-            Some(Value::Number(number)) => number
-                .as_u64()
-                .and_then(|number| Code::from_number(number).ok())
-                .ok_or_else(|| WrongField::of(name)),
-            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(WrongField::of(name)),
+            Some(Value::String(text)) => Code::parse(text).map_err(|_| invalid()),
+            Some(Value::Number(number)) => {
+                number.as_u64().and_then(|number| Code::from_number(number).ok()).ok_or_else(invalid)
+            }
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(invalid()),
         }
     }
 
@@ -264,14 +276,15 @@ impl Fields {
             Some(Value::Number(number)) => number.as_u64().and_then(FactorCode::from_number),
             Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
         };
-        code.map(Some).ok_or_else(|| WrongField::of(name))
+        code.map(Some)
+            .ok_or_else(|| WrongField::invalid(name, "must be the digits of a code, or a recovery code"))
     }
 
     /// A code of an authenticator app: as [`Fields::factor_code`], but no recovery code, and it must be there.
     pub(crate) fn authenticator_code(&self, name: &str) -> Result<Code, WrongField> {
         match self.factor_code(name)? {
             Some(FactorCode::Digits(code)) => Ok(code),
-            Some(FactorCode::Recovery(_)) => Err(WrongField::of(name)),
+            Some(FactorCode::Recovery(_)) => Err(WrongField::invalid(name, "must be the digits of a code")),
             None => Err(WrongField::missing(name)),
         }
     }
@@ -297,6 +310,10 @@ mod tests {
 
     use super::*;
 
+    fn told(wrong: WrongField) -> String {
+        ApiError::user(wrong).wire().message.into_owned()
+    }
+
     #[test]
     fn sec_033_a_code_is_a_text_or_an_integer_and_nothing_else() {
         let code = |value: Value| Fields::of(json!({ "code": value })).code("code");
@@ -317,7 +334,11 @@ mod tests {
             json!("٣٣٣٣٣٣"),
             json!(-123_456),
         ] {
-            assert_eq!(code(wrong.clone()).unwrap_err(), WrongField::of("code"), "{wrong}");
+            assert_eq!(
+                told(code(wrong.clone()).unwrap_err()),
+                "invalid data: code must be the digits of a code",
+                "{wrong}"
+            );
         }
     }
 
@@ -332,10 +353,9 @@ mod tests {
             assert_eq!(fields.required(nothing), Err(WrongField::missing(nothing)));
         }
         for wrong in ["d", "e", "f", "g"] {
-            assert_eq!(fields.text(wrong), Err(WrongField::of(wrong)), "{wrong}");
+            let expected = format!("invalid data: {wrong} must be a string");
+            assert_eq!(told(fields.text(wrong).unwrap_err()), expected);
         }
-        let told = |wrong: WrongField| ApiError::user(wrong).wire().message;
         assert_eq!(told(WrongField::missing("handle")), "missing parameter: handle");
-        assert_eq!(told(WrongField::of("locale")), "invalid data: locale");
     }
 }

@@ -6,9 +6,12 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The body is not of the form that it says it is.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+/// Why a body cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Malformed(String);
+
+const NUL: &str = "texts must not contain NUL";
 
 /// The fields of a form body (`application/x-www-form-urlencoded`). The Swift SDK escapes nothing but `+`:
 /// pairs are split at `&` alone, at the first `=`, `;` is a plain character, a `%` that begins no escape is
@@ -20,8 +23,12 @@ pub(super) fn form(body: &[u8], most: usize) -> Result<HashMap<String, Value>, M
             Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default()),
             None => (pair, &[][..]),
         };
-        if fields.len() >= most || fields.insert(unescape(name)?, Value::String(unescape(value)?)).is_some() {
-            return Err(Malformed);
+        if fields.len() >= most {
+            return Err(Malformed(format!("a form must have at most {most} fields")));
+        }
+        let name = unescape(name)?;
+        if fields.insert(name.clone(), Value::String(unescape(value)?)).is_some() {
+            return Err(Malformed("a form must not have a field twice".to_owned()));
         }
     }
     Ok(fields)
@@ -47,7 +54,7 @@ fn unescape(text: &[u8]) -> Result<String, Malformed> {
     // Some clients escape nothing, so that "50%cash" comes as it is: what is no text when it is unescaped is taken as sent.
     let text = String::from_utf8(bytes).or_else(|_| {
         let sent = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte });
-        String::from_utf8(sent.collect()).map_err(|_| Malformed)
+        String::from_utf8(sent.collect()).map_err(|_| Malformed("a form must be UTF-8".to_owned()))
     });
     clean(text?)
 }
@@ -58,7 +65,7 @@ fn escaped(after: &[u8]) -> Option<u8> {
 }
 
 fn clean(text: String) -> Result<String, Malformed> {
-    if text.contains('\0') { Err(Malformed) } else { Ok(text) }
+    if text.contains('\0') { Err(Malformed(NUL.to_owned())) } else { Ok(text) }
 }
 
 /// The fields of a JSON body: an object; a list has no fields. Refused: a name that stands twice at any
@@ -67,13 +74,16 @@ pub(super) fn json(body: &[u8], most_depth: usize) -> Result<HashMap<String, Val
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(HashMap::new());
     }
+    let invalid = |error: serde_json::Error| Malformed(format!("the body is not valid JSON: {error}"));
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Strict { depth: most_depth }.deserialize(&mut deserializer).map_err(|_| Malformed)?;
-    deserializer.end().map_err(|_| Malformed)?;
+    let value = Strict { depth: most_depth }.deserialize(&mut deserializer).map_err(invalid)?;
+    deserializer.end().map_err(invalid)?;
     match value {
         Value::Object(fields) => Ok(fields.into_iter().collect()),
         Value::Array(_) => Ok(HashMap::new()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Err(Malformed),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Err(Malformed("the body must be a JSON object".to_owned()))
+        }
     }
 }
 
@@ -85,7 +95,7 @@ struct Strict {
 
 impl Strict {
     fn inner<E: de::Error>(self) -> Result<Self, E> {
-        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(|| E::custom("too deep"))
+        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(|| E::custom("too many levels"))
     }
 }
 
@@ -121,7 +131,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-        clean(value.to_owned()).map(Value::String).map_err(|Malformed| E::custom("NUL"))
+        clean(value.to_owned()).map(Value::String).map_err(E::custom)
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -141,10 +151,10 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.inner()?;
         let mut map = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
-            let name = clean(name).map_err(|Malformed| de::Error::custom("NUL"))?;
+            let name = clean(name).map_err(de::Error::custom)?;
             let value = entries.next_value_seed(inner)?;
             if map.insert(name, value).is_some() {
-                return Err(de::Error::custom("a name stands twice"));
+                return Err(de::Error::custom("duplicate name"));
             }
         }
         Ok(Value::Object(map))
@@ -153,10 +163,11 @@ impl<'de> Visitor<'de> for Strict {
 
 /// One JSON value from a text, as strictly as a body: its depth is bounded, no name stands twice, nothing holds a NUL.
 pub(crate) fn value(text: &str, depth: usize) -> Result<Value, Malformed> {
+    let invalid = || Malformed("a value must be one JSON value".to_owned());
     let wrapped = format!("{{\"value\":{text}}}");
     let mut found = json(wrapped.as_bytes(), depth + 1)?;
     // A text that closes the object itself would bring more than one member.
-    if found.len() == 1 { found.remove("value").ok_or(Malformed) } else { Err(Malformed) }
+    if found.len() == 1 { found.remove("value").ok_or_else(invalid) } else { Err(invalid()) }
 }
 
 #[cfg(test)]
@@ -181,20 +192,20 @@ mod tests {
 
     #[test]
     fn sec_079_a_field_that_stands_twice_is_refused() {
-        assert_eq!(form(b"handle=a&handle=b", 1_000), Err(Malformed));
-        assert_eq!(form(b"handle=a&h%61ndle=b", 1_000), Err(Malformed));
-        assert_eq!(json(br#"{"handle":"a","handle":"b"}"#, 32), Err(Malformed));
-        assert_eq!(json(br#"{"handle":"a","h\u0061ndle":"b"}"#, 32), Err(Malformed));
-        assert_eq!(json(br#"{"a":{"b":1,"b":2}}"#, 32), Err(Malformed));
+        assert!(form(b"handle=a&handle=b", 1_000).is_err());
+        assert!(form(b"handle=a&h%61ndle=b", 1_000).is_err());
+        assert!(json(br#"{"handle":"a","handle":"b"}"#, 32).is_err());
+        assert!(json(br#"{"handle":"a","h\u0061ndle":"b"}"#, 32).is_err());
+        assert!(json(br#"{"a":{"b":1,"b":2}}"#, 32).is_err());
     }
 
     #[test]
     fn sec_080_nul_and_lone_surrogates_never_pass() {
         for body in [r#"{"a":"\u0000"}"#, r#"{"\u0000":1}"#, r#"{"a":["\u0000"]}"#, r#"{"a":"\ud800"}"#] {
-            assert_eq!(json(body.as_bytes(), 32), Err(Malformed), "{body}");
+            assert!(json(body.as_bytes(), 32).is_err(), "{body}");
         }
         for body in [&b"a=%00"[..], b"a=\0", b"a=\xff", b"a=%ff\xff", b"a=%ff\0", b"%00=a"] {
-            assert_eq!(form(body, 1_000), Err(Malformed), "{body:?}");
+            assert!(form(body, 1_000).is_err(), "{body:?}");
         }
         for (body, text) in [("a=50%cash+x", "50%cash x"), ("a=%ED%A0%80", "%ED%A0%80"), ("a=%ff", "%ff")] {
             assert_eq!(form(body.as_bytes(), 1_000).unwrap()["a"], text);
@@ -205,10 +216,10 @@ mod tests {
     fn sec_078_depth_and_number_of_fields_are_bounded() {
         let deep = |n: usize| format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n));
         assert!(json(deep(32).as_bytes(), 32).is_ok());
-        assert_eq!(json(deep(33).as_bytes(), 32), Err(Malformed));
+        assert!(json(deep(33).as_bytes(), 32).is_err());
         let many = |n: usize| (0..n).map(|i| format!("f{i}=1")).collect::<Vec<_>>().join("&");
         assert!(form(many(1_000).as_bytes(), 1_000).is_ok());
-        assert_eq!(form(many(1_001).as_bytes(), 1_000), Err(Malformed));
+        assert!(form(many(1_001).as_bytes(), 1_000).is_err());
     }
 
     #[test]
@@ -217,7 +228,7 @@ mod tests {
         let deep = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
         assert!(value(&deep(8), 8).is_ok() && value(&deep(9), 8).is_err());
         for text in ["", "1,\"b\":2", "1}", "{\"a\":1,\"a\":2}", "\"\\u0000\"", "x"] {
-            assert_eq!(value(text, 8), Err(Malformed), "{text}");
+            assert!(value(text, 8).is_err(), "{text}");
         }
     }
 
@@ -226,7 +237,7 @@ mod tests {
         assert_eq!(json(b"[1]", 32), Ok(HashMap::new()));
         assert_eq!(json(b" ", 32), Ok(HashMap::new()));
         for body in ["1", "\"a\"", "null", "{", "{}x", "{'a':1}", "NaN", r#"{"a":1e999}"#] {
-            assert_eq!(json(body.as_bytes(), 32), Err(Malformed), "{body}");
+            assert!(json(body.as_bytes(), 32).is_err(), "{body}");
         }
     }
 

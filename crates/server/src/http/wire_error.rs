@@ -44,6 +44,8 @@ pub(crate) enum ErrorKind {
     WrongMethod,
     TooLarge,
     TooSlow,
+    /// A body of a content type that no endpoint reads.
+    UnsupportedBody,
     TooManyConnections,
     Panicked,
 }
@@ -162,6 +164,11 @@ fn wire(family: Family, kind: &ErrorKind) -> Wire {
             of(StatusCode::METHOD_NOT_ALLOWED, 602, "this path does not take this method")
         }
         ErrorKind::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, 602, "the request is too large"),
+        ErrorKind::UnsupportedBody => of(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            602,
+            "unsupported content type: send application/json or application/x-www-form-urlencoded",
+        ),
         ErrorKind::TooSlow => of(StatusCode::REQUEST_TIMEOUT, 602, "the request took too long"),
         ErrorKind::TooManyConnections => {
             of(StatusCode::TOO_MANY_REQUESTS, 500, "too many connections from this address")

@@ -13,6 +13,7 @@ use crate::dto::{
 };
 
 const AFTER: Field = text("after", "018bcfe5680074dfbb7eac258b172229", "Where the page before ended.");
+const FORCE: Field = flag("force", "Whether a field becomes required though users have no value for it.");
 const NAME: Field = text("name", "Shop", "Unique.");
 
 const APP: Answers = Answers::Json(&[one::<AdminApplication>]);
@@ -64,7 +65,6 @@ const SETTINGS: &[Field] = &[
     text("TWILIOMessagingServiceSid", "MG0123", ""),
     flag("removeSmsAccount", ""),
     text("googleAppName", "Shop", "What authenticator apps show."),
-    text("googleAPP_NAME", "Shop", "The same."),
     flag("twoFactorConfirm", "Whether a new authenticator must prove its first code."),
     flag("qrCodeMail", "Whether the picture of a new authenticator is mailed too."),
     flag("factorChangeNeedsLogin", ""),
@@ -88,6 +88,7 @@ const SETTINGS: &[Field] = &[
     number("handleHoldDays", (0, 3_650), "How many days the handle of a deleted user stays taken."),
     flag("neutralAnswers", "Whether sign-up and reset answer alike for known and unknown handles."),
     number("anonymousPurgeDays", (0, 3_650), "0 for never."),
+    items("fixedClaims", "Claims that every user's JWT carries: objects as `FixedClaim`, at most 20."),
 ];
 
 pub(crate) const CREATE: Operation = Operation {
@@ -130,6 +131,7 @@ pub(crate) const UPDATE: Operation = Operation {
         choice("type", &["development", "commercial"], ""),
         items("metaData", "Fields to be added: objects with `path`, and what `MetadataField` says."),
         items("metaDataInvite", "The same for fields that whoever invites sets."),
+        FORCE,
     ],
     answers: APP,
     refuses: &[Refusal::MissingParameter, Refusal::AppNameTaken],
@@ -137,7 +139,7 @@ pub(crate) const UPDATE: Operation = Operation {
 };
 pub(crate) const UPDATE_SETTING: Operation = Operation {
     summary: "Change one setting",
-    about: "`setting` says which one, its fields what it becomes. Other fields are not looked at.",
+    about: "`setting` says which one, its fields what it becomes. A field that no setting has is refused.",
     fields: SETTINGS,
     more: &[setting("setting", "The one setting that is changed.").required()],
     answers: APP,
@@ -145,7 +147,11 @@ pub(crate) const UPDATE_SETTING: Operation = Operation {
 };
 pub(crate) const UPDATE_METADATA: Operation = Operation {
     summary: "Replace the fields of users' metadata",
-    fields: &[APP_ID, items("metaData", "Objects with `path`, and what `MetadataField` says.").required()],
+    fields: &[
+        APP_ID,
+        items("metaData", "Objects with `path`, and what `MetadataField` says.").required(),
+        FORCE,
+    ],
     answers: APP,
     ..OPERATION
 };

@@ -29,6 +29,13 @@ impl Components {
         reference
     }
 
+    /// Where a schema of this name is.
+    pub(super) fn named(&mut self, name: String, schema: Value) -> Value {
+        let reference = json!({"$ref": format!("#/components/schemas/{name}")});
+        self.schemas.insert(name, schema);
+        reference
+    }
+
     /// The errors of one status, by their codes.
     pub(super) fn error(
         &mut self,
@@ -69,7 +76,7 @@ impl Components {
             members.insert("headers".to_owned(), header);
         }
         // What any route may answer. The others each have their own.
-        if matches!(status, 408 | 413 | 429 | 500 | 503) {
+        if matches!(status, 408 | 413 | 415 | 429 | 500 | 503) {
             return shared(&mut self.responses, "responses", format!("{error}{status}"), response);
         }
         response

@@ -43,7 +43,7 @@ pub fn document<S: Store>(public_url: &str) -> Value {
                  letter case of paths does not matter. What is refused is `{{\"code\",\"message\"}}` with status 400 in \
                  the user API, `{{\"status\":\"Fails\",\"code\",\"message\"}}` with a fitting status in the \
                  administration API. Other statuses are the transport's: 404 and 405 for a path or method that is none, \
-                 408, 413, 429, 500, 503. Every answer has an `X-Request-Id`. Of several tokens in one request one counts, \
+                 408, 413, 415, 429, 500, 503. Every answer has an `X-Request-Id`. Of several tokens in one request one counts, \
                  in this order: `server-secret`, `app-token`, `access-token`.\n\n\
                  | code | means |\n|---|---|\n{table}"
             ),
@@ -89,7 +89,7 @@ fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16
     let mut parameters: Vec<Value> = entry.path.split('/').filter_map(path_parameter).collect();
     if entry.method == "POST" {
         if !operation.fields.is_empty() {
-            described.insert("requestBody".to_owned(), body_of(operation));
+            described.insert("requestBody".to_owned(), body_of(operation, &operation_id(entry), components));
         }
     } else {
         parameters.extend(operation.all_fields().map(query_parameter));
@@ -101,9 +101,28 @@ fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16
     Value::Object(described)
 }
 
+/// The endpoint's name: the words of its path in camel case, without prefix, parameters and file extension.
 fn operation_id(entry: &Entry) -> String {
-    let words = entry.path.split(['/', '.', '{', '}', '-', '_']).filter(|word| !word.is_empty());
-    std::iter::once(entry.method.to_ascii_lowercase().as_str()).chain(words).collect::<Vec<_>>().join("_")
+    match (entry.method, entry.path) {
+        ("POST", "/api/app") => return "createApp".to_owned(),
+        ("DELETE", "/api/app/{app_id}") => return "deleteApp".to_owned(),
+        ("GET", "/api/appuser/completeSignup") => return "completeSignupPage".to_owned(),
+        (_, "/docs/{file}") => return "docsFile".to_owned(),
+        _ => {}
+    }
+    let prefixes = ["/api/appuser/", "/api/app/", "/apps/{app_id}/.well-known/", "/"];
+    let name = prefixes.iter().find_map(|prefix| entry.path.strip_prefix(prefix)).unwrap_or(entry.path);
+    let name = name.split_once("/{").map_or(name, |(name, _)| name).trim_end_matches(".json");
+    let mut words = name.split(['/', '-']);
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| name + &capitalized(word))
+}
+
+fn capitalized(word: &str) -> String {
+    let mut characters = word.chars();
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
 }
 
 fn path_parameter(segment: &str) -> Option<Value> {
@@ -119,26 +138,25 @@ fn query_parameter(field: &Field) -> Value {
     json!({"name": field.name, "in": "query", "required": field.is_required, "schema": field.schema(true)})
 }
 
-fn body_of(operation: &Operation) -> Value {
+/// The body of a request. Its schema is a component, since generators of clients name types after it, and one for both content
+/// types: what a form carries as text, JSON may carry as text too.
+fn body_of(operation: &Operation, id: &str, components: &mut Components) -> Value {
     let fields = operation.all_fields();
-    let object = |is_form: bool| {
-        let properties: Map<String, Value> =
-            fields.clone().map(|field| (field.name.to_owned(), field.schema(is_form))).collect();
-        let required: Vec<_> =
-            fields.clone().filter(|field| field.is_required).map(|field| field.name).collect();
-        json!({"schema": {"type": "object", "properties": properties, "required": required}})
-    };
     let is_upload = fields.clone().any(|field| matches!(field.kind, operation::Kind::File));
+    let properties: Map<String, Value> =
+        fields.clone().map(|field| (field.name.to_owned(), field.schema(is_upload))).collect();
+    let required: Vec<_> = fields.clone().filter(|field| field.is_required).map(|field| field.name).collect();
+    let schema = json!({"type": "object", "properties": properties, "required": required});
+    let schema = components.named(capitalized(id) + "Request", schema);
     let content = if is_upload {
-        json!({"multipart/form-data": object(true)})
+        json!({"multipart/form-data": {"schema": schema}})
     } else {
         let example: Map<String, Value> =
             fields.clone().filter_map(Field::example).map(|(name, value)| (name.to_owned(), value)).collect();
-        let mut json = object(false);
-        if let Some(members) = json.as_object_mut() {
-            members.insert("example".to_owned(), Value::Object(example));
-        }
-        json!({"application/json": json, "application/x-www-form-urlencoded": object(true)})
+        json!({
+            "application/json": {"schema": schema, "example": example},
+            "application/x-www-form-urlencoded": {"schema": schema},
+        })
     };
     json!({"required": fields.clone().any(Field::is_needed), "content": content})
 }
@@ -206,7 +224,7 @@ fn responses(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u1
     errors.push(ErrorKind::Panicked);
     errors.push(ErrorKind::TooLarge);
     if entry.method == "POST" {
-        errors.push(ErrorKind::TooSlow);
+        errors.extend([ErrorKind::TooSlow, ErrorKind::UnsupportedBody]);
     }
     if entry.path.contains('{') && !matches!(entry.takes, Takes::Operator(_)) {
         errors.push(ErrorKind::UnknownPath);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::components::Components;
-use crate::api::FIELDS_OF_SETTINGS;
+use crate::api::{FIELDS_OF_SETTINGS, MISSPELT};
 
 /// What is said of a route.
 #[derive(Clone, Copy)]
@@ -230,7 +230,8 @@ impl Field {
             Kind::Number(least, most) => words.push(format!("{least} to {most}.")),
             Kind::Object | Kind::List if is_form => words.push("As JSON.".to_owned()),
             Kind::Setting => words.extend(FIELDS_OF_SETTINGS.iter().map(|(name, fields)| {
-                let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+                let fields = fields.iter().filter(|field| **field != MISSPELT);
+                let fields: Vec<_> = fields.map(|field| format!("`{field}`")).collect();
                 format!("`{name}` takes {}.", fields.join(", "))
             })),
             _ => {}

@@ -5,7 +5,9 @@ use latchkey_domain::Scope;
 use latchkey_storage::Store;
 
 use super::{Entry, Takes};
-use crate::api::{app_settings, apps, email_templates, invites, keys, logs, moving, operator_tokens, users};
+use crate::api::{
+    app_settings, apps, email_templates, invites, keys, logs, metadata_fields, moving, operator_tokens, users,
+};
 use crate::openapi::{Operation, app_api as app, app_users as of_users};
 
 /// What the reference has for setting cloud projects up.
@@ -41,14 +43,14 @@ pub(super) fn table<S: Store>() -> Vec<Entry> {
             "POST",
             Settings,
             "/api/app/updateAppMetaData",
-            app_settings::update_metadata::<S>,
+            metadata_fields::update_metadata::<S>,
             &app::UPDATE_METADATA,
         ),
         by_operator(
             "POST",
             Settings,
             "/api/app/updateAppInviteMetaData",
-            app_settings::update_invite_metadata::<S>,
+            metadata_fields::update_invite_metadata::<S>,
             &app::UPDATE_INVITE_METADATA,
         ),
         by_operator(

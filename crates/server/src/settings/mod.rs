@@ -13,6 +13,7 @@ pub use sections::{
     AuditSettings, DataSettings, DatabaseSettings, HashSettings, KeySettings, LogSettings, MailSettings,
     OutboxSettings, ServerSettings, SmsSettings, SocialSettings,
 };
+pub(crate) use source::nearest;
 pub use source::{Mistakes, Shown};
 
 use serde::Serialize;

@@ -136,7 +136,7 @@ impl Reader {
         let mut section = Config::builder();
         for (key, (value, origin)) in &values {
             if !known.contains_key(key) {
-                let nearest = nearest(key, known.keys());
+                let nearest = nearest(key, known.keys().map(String::as_str));
                 self.mistakes
                     .push(format!("{name}.{key} ({origin}) is unknown; did you mean {name}.{nearest}?"));
                 continue;
@@ -162,7 +162,7 @@ impl Reader {
         let known = fields_of(settings);
         for (sections, origin) in [(&self.from_file, "file"), (&self.from_environment, "environment")] {
             for name in sections.keys().filter(|name| !known.contains_key(*name)) {
-                let nearest = nearest(name, known.keys());
+                let nearest = nearest(name, known.keys().map(String::as_str));
                 self.mistakes
                     .push(format!("the section {name} ({origin}) is unknown; did you mean {nearest}?"));
             }
@@ -203,8 +203,9 @@ pub(super) fn fields_of(section: &impl Serialize) -> BTreeMap<String, serde_json
     }
 }
 
-fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k String>) -> &'k str {
-    known.min_by_key(|candidate| strsim::damerau_levenshtein(key, candidate)).map_or("", String::as_str)
+/// The known name that is most like an unknown one.
+pub(crate) fn nearest<'k>(unknown: &str, known: impl Iterator<Item = &'k str>) -> &'k str {
+    known.min_by_key(|candidate| strsim::damerau_levenshtein(unknown, candidate)).unwrap_or_default()
 }
 
 #[cfg(test)]

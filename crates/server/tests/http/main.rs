@@ -35,6 +35,8 @@ mod keys;
 mod limits;
 mod login;
 mod logs;
+mod messages;
+mod metadata;
 mod moving;
 mod names;
 mod operators;

@@ -12,9 +12,9 @@ use time::Duration;
 
 use super::bounds::MOST_KEYS;
 use super::values::{app_of, count_of_arrival, lost_words, template_of};
-use crate::app_settings::check_together;
 use crate::audit::Act;
 use crate::email_templates::too_many_words;
+use crate::metadata_fields::check_together;
 use crate::{Operator, Refusal, Service, ServiceError};
 
 /// The application that is brought in, before any of its users. Secrets are opened.

@@ -110,6 +110,7 @@ pub(super) fn without_field(document: &Document, settings: &AppSettings) -> Vec<
         ("appleBundleId", "none"),
         ("googleClientId", "none"),
         ("smsCountries", "that of the sender's number"),
+        ("fixedClaims", "none"),
     ];
     let flags = flags.map(|(name, on)| (name, on.to_string()));
     let numbers = numbers.map(|(name, number)| (name, number.to_string()));
@@ -160,6 +161,7 @@ fn fields(
             // Our own export says these two; the old server knew texts only, which users set.
             user_settable: document.flag_or("userSettable", true)?,
             kind: kind.as_deref().and_then(MetadataKind::from_name).unwrap_or_default(),
+            default: document.value("default").cloned(),
         };
         let mut own = taken.clone();
         own.push(field.clone());

@@ -22,6 +22,12 @@ impl Document {
         self.0.contains_key(name)
     }
 
+    /// A value of any type; none where there is nothing.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.get(name)
+    }
+
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }

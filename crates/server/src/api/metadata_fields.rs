@@ -1,0 +1,100 @@
+//! `/api/app`: the definitions of an application's metadata fields.
+
+use actix_web::web::Data;
+use latchkey_domain::{AppId, MetadataField, MetadataKind, MetadataPath};
+use latchkey_service::ServiceError;
+use latchkey_storage::Store;
+use serde_json::Value;
+
+use super::operator::operator_and_app;
+use super::{AppState, run};
+use crate::dto::admin_app_json;
+use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json};
+
+pub(crate) async fn update_metadata<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let declared = declared(&state, id, &fields, "metaData").await?;
+    let force = fields.flag("force").map_err(ApiError::admin)?.unwrap_or(false);
+    let service = state.service.clone();
+    let view =
+        run(Family::Admin, async move { service.set_metadata_fields(operator, id, (declared, force)).await })
+            .await?;
+    Ok(json(&admin_app_json(&view)))
+}
+
+pub(crate) async fn update_invite_metadata<S: Store>(
+    state: Data<AppState<S>>,
+    caller: OperatorCall,
+    fields: Fields,
+) -> Answer {
+    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let declared = declared(&state, id, &fields, "metaDataInvite").await?;
+    let service = state.service.clone();
+    let view =
+        run(Family::Admin, async move { service.set_invite_fields(operator, id, declared).await }).await?;
+    Ok(json(&admin_app_json(&view)))
+}
+
+/// The fields that a request declares.
+async fn declared<S: Store>(
+    state: &AppState<S>,
+    id: AppId,
+    fields: &Fields,
+    name: &str,
+) -> Result<Vec<MetadataField>, ApiError> {
+    let items = fields.list(name).map_err(ApiError::admin)?;
+    let service = state.service.clone();
+    let app = run(Family::Admin, async move { service.find_app(id).await }).await?.app;
+    let parsed = items.iter().map(|item| field_of(item, app.settings.fields_user_settable));
+    parsed.collect::<Result<_, _>>().map_err(ApiError::admin)
+}
+
+fn field_of(item: &Value, is_user_settable: bool) -> Result<MetadataField, ServiceError> {
+    let Value::Object(members) = item else { return Err(ServiceError::invalid("a field is an object")) };
+    let member = Fields::of_object(members.clone());
+    let path = member.required("path").map_err(|_| ServiceError::invalid("a field has a path"))?;
+    let parsed = MetadataPath::parse(path).map_err(|error| ServiceError::invalid(error.to_string()))?;
+    let required = member.flag("required")?.unwrap_or(false);
+    let settable = member.flag("userSettable")?;
+    // Nobody would sign up who has to give what only the developer may set, so the developer says which it is.
+    if required && settable.is_none() && !is_user_settable && !member.has("default") {
+        return Err(ServiceError::invalid(format!(
+            "the field {path} is required, so it must say userSettable"
+        )));
+    }
+    let field_name = member.text("fieldName")?.unwrap_or(path);
+    if field_name.chars().count() > 100 || field_name.chars().any(char::is_control) {
+        return Err(ServiceError::invalid(format!(
+            "the field name of {path} is too long, or holds a control character"
+        )));
+    }
+    let kind = MetadataKind::from_name(member.text("type")?.unwrap_or("text"))
+        .ok_or_else(|| ServiceError::invalid("type must be one of text, number, boolean, array"))?;
+    let default = members.get("default").filter(|value| !value.is_null()).cloned();
+    Ok(MetadataField {
+        path: parsed,
+        field_name: field_name.to_owned(),
+        required,
+        can_edit: member.flag("canEdit")?.unwrap_or(false),
+        user_settable: settable.unwrap_or(is_user_settable),
+        kind,
+        default,
+    })
+}
+
+/// Fields that `/update` adds to a list.
+pub(super) async fn more_fields<S: Store>(
+    state: &AppState<S>,
+    id: AppId,
+    fields: &Fields,
+    name: &str,
+) -> Result<Vec<MetadataField>, ApiError> {
+    if !fields.has(name) {
+        return Ok(Vec::new());
+    }
+    declared(state, id, fields, name).await
+}
