@@ -1,5 +1,6 @@
 //! `cargo xtask interop`: a fresh token is verified by `jose` (npm) and `PyJWT` (PyPI), which find the keys by
-//! themselves; forged ones are refused by them, and by the server. A key is rotated while tokens are made and verified. An authenticator is enrolled by `zxing-cpp` and
+//! themselves; forged ones are refused by them, and by the server. Tokens made with the recipes of docs/consumers.md are what the
+//! consumers' documentation demands. Clients in Rust, TypeScript and Python are generated from the API description and log in. A key is rotated while tokens are made and verified. An authenticator is enrolled by `zxing-cpp` and
 //! `pyotp` (PyPI), which read our QR code and compute what it stands for.
 
 use xshell::{Shell, cmd};
@@ -28,7 +29,16 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     cmd!(shell, "node {scripts}/verify.mjs").run()?;
     cmd!(shell, "node {scripts}/rotate.mjs").run()?;
     cmd!(shell, "{python} {scripts}/verify.py").run()?;
+    cmd!(shell, "{python} {scripts}/consumers.py").run()?;
     cmd!(shell, "{python} {scripts}/authenticator.py").run()?;
-    say("interop: jose, PyJWT, zxing and pyotp agree with us");
+    let clients = shell.current_dir().join("tests/clients");
+    if !has("java") {
+        install("Java", &["openjdk-17-jre-headless"])?;
+    }
+    cmd!(shell, "npm ci --silent --no-audit --no-fund --ignore-scripts --prefix {clients}").run()?;
+    let python = crate::python::python(shell, "clients")?;
+    let work = shell.current_dir().join("target/clients");
+    cmd!(shell, "{python} {clients}/clients.py {work}").run()?;
+    say("interop: jose, PyJWT, zxing, pyotp and generated clients agree with us");
     Ok(())
 }
