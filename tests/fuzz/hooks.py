@@ -13,10 +13,10 @@ KNOWN = json.loads(os.environ["LATCHKEY_KNOWN"])
 SPARE = json.loads(os.environ["LATCHKEY_SPARE"])
 # After one of these the others would have nothing to talk about.
 ENDING = {
-    "post_api_app_reset",
-    "delete_api_app_app_id",
-    "post_api_app_regenerateAppToken",
-    "post_api_app_removeUser",
+    "reset",
+    "deleteApp",
+    "regenerateAppToken",
+    "removeUser",
 }
 
 
@@ -33,10 +33,15 @@ def before_load_schema(context, raw_schema):
             for parameter in operation.get("parameters", []):
                 name = "appId" if parameter["name"] == "app_id" else parameter["name"]
                 parameter["schema"] = with_known(name, parameter["schema"], is_ending)
-            for content in operation.get("requestBody", {}).get("content", {}).values():
-                properties = content["schema"]["properties"]
+            bodies = operation.get("requestBody", {}).get("content", {})
+            for content in bodies.values():
+                component = content["schema"]["$ref"].rsplit("/", 1)[1]
+                properties = raw_schema["components"]["schemas"][component]["properties"]
                 for name, schema in properties.items():
                     properties[name] = with_known(name, schema, is_ending)
+            # Forms with the same fields are accepted and not described.
+            if "application/json" in bodies:
+                bodies["application/x-www-form-urlencoded"] = {"schema": bodies["application/json"]["schema"]}
 
 
 @schemathesis.check

@@ -39,8 +39,9 @@ pub fn document<S: Store>(public_url: &str) -> Value {
             "version": "1",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
             "description": format!(
-                "A self-hosted JWT authentication server, wire-compatible with Cosync JWT.\n\nBodies are JSON or forms; \
-                 letter case of paths does not matter. What is refused is `{{\"code\",\"message\"}}` with status 400 in \
+                "A self-hosted JWT authentication server, wire-compatible with Cosync JWT.\n\nBodies are JSON; forms \
+                 (`application/x-www-form-urlencoded`) with the same fields are accepted too. Letter case of paths does \
+                 not matter. What is refused is `{{\"code\",\"message\"}}` with status 400 in \
                  the user API, `{{\"status\":\"Fails\",\"code\",\"message\"}}` with a fitting status in the \
                  administration API. Other statuses are the transport's: 404 and 405 for a path or method that is none, \
                  408, 413, 415, 429, 500, 503. Every answer has an `X-Request-Id`. Of several tokens in one request one counts, \
@@ -138,8 +139,8 @@ fn query_parameter(field: &Field) -> Value {
     json!({"name": field.name, "in": "query", "required": field.is_required, "schema": field.schema(true)})
 }
 
-/// The body of a request. Its schema is a component, since generators of clients name types after it, and one for both content
-/// types: what a form carries as text, JSON may carry as text too.
+/// The body of a request. Its schema is a component, since generators of clients name types after it. Forms are accepted too and
+/// not described: clients that are generated from two content types choose the wrong one, or do not compile.
 fn body_of(operation: &Operation, id: &str, components: &mut Components) -> Value {
     let fields = operation.all_fields();
     let is_upload = fields.clone().any(|field| matches!(field.kind, operation::Kind::File));
@@ -153,10 +154,7 @@ fn body_of(operation: &Operation, id: &str, components: &mut Components) -> Valu
     } else {
         let example: Map<String, Value> =
             fields.clone().filter_map(Field::example).map(|(name, value)| (name.to_owned(), value)).collect();
-        json!({
-            "application/json": {"schema": schema, "example": example},
-            "application/x-www-form-urlencoded": {"schema": schema},
-        })
+        json!({"application/json": {"schema": schema, "example": example}})
     };
     json!({"required": fields.clone().any(Field::is_needed), "content": content})
 }

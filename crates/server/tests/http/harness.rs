@@ -272,6 +272,18 @@ impl<S: Store> TestApp<S> {
         Made { id: view.app.id.to_string(), token: view.app_token }
     }
 
+    /// Writes a user's row again, as an import could have left it.
+    pub(crate) async fn replace_user(&self, user: latchkey_domain::User) {
+        let written: Result<bool, latchkey_storage::StorageError> = self
+            .store
+            .transact("test", move |repos| {
+                repos.users().remove(user.app_id, user.id)?;
+                repos.users().add(&user)
+            })
+            .await;
+        assert!(written.unwrap());
+    }
+
     /// What time it is on the server.
     pub(crate) fn clock_now(&self) -> time::OffsetDateTime {
         self.clock.now()

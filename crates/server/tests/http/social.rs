@@ -296,14 +296,7 @@ async fn an_imported_user_without_a_subject_is_bound_by_the_verified_address<S: 
     let find = app.store.read("test", move |readers| readers.users().find_by_handle(id, &handle));
     let mut user = find.await.unwrap().unwrap();
     user.social = Some(SocialIdentity { provider: Provider::Google, subject: None });
-    let put: Result<bool, latchkey_storage::StorageError> = app
-        .store
-        .transact("test", move |repos| {
-            repos.users().remove(user.app_id, user.id)?;
-            repos.users().add(&user)
-        })
-        .await;
-    assert!(put.unwrap());
+    app.replace_user(user).await;
     let mut unverified = claims(GOOGLE, "g-1", ANA);
     unverified["email_verified"] = json!(false);
     assert_eq!(app.social_login(&shop, "google", &signed(&unverified)).await.error(), (400, 603));

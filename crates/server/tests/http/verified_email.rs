@@ -79,14 +79,7 @@ async fn sec_140_a_provider_verifies_the_address_of_an_imported_user<S: Store>(a
     let social = Some(SocialIdentity { provider: Provider::Google, subject: None });
     // As an import leaves a user of whom only the provider was known.
     let user = User { social, email_verified: false, ..find.await.unwrap().unwrap() };
-    let put: Result<bool, latchkey_storage::StorageError> = app
-        .store
-        .transact("test", move |repos| {
-            repos.users().remove(user.app_id, user.id)?;
-            repos.users().add(&user)
-        })
-        .await;
-    assert!(put.unwrap());
+    app.replace_user(user).await;
     for attempt in ["binds", "comes back"] {
         let jwt =
             app.social_login(&shop, "google", &token(GOOGLE, "g-1", "ana@example.com")).await.field("jwt");
