@@ -96,11 +96,13 @@ async fn haproxy_verifies_tokens() {
         .mount(&backend)
         .await;
     let file = |name: &str| folder.path().join(name).display().to_string();
-    std::fs::write(file("latchkey.pem"), &app.pem).unwrap();
+    for state in ["current", "other"] {
+        std::fs::write(file(&format!("latchkey-{state}.pem")), &app.pem).unwrap();
+    }
     let text = blocks("consumers.md", "haproxy")
         .join("\n")
         .replace("https://auth.example.com/apps/APP_ID", &app.issuer)
-        .replace("/etc/haproxy/latchkey.pem", &file("latchkey.pem"))
+        .replace("/etc/haproxy/latchkey-", &file("latchkey-"))
         .replace("bind :443 ssl crt /etc/ssl/app.example.com.both.pem", &format!("bind 127.0.0.1:{port}"))
         .replace("127.0.0.1:3000", &backend.address().to_string());
     std::fs::write(file("config"), text).unwrap();
@@ -155,7 +157,14 @@ async fn dovecot_verifies_tokens() {
     let jwt =
         app.server.log_in(&app.token, "ana@example.com").await.unwrap().1["jwt"].as_str().unwrap().to_owned();
     assert!(logs_in(port, "ana@example.com", &jwt).await);
+    let body = json!({"appId": app.id, "setting": "realmAppId", "realmAppId": "elsewhere"});
+    let set =
+        app.server.post("/api/app/updateAppSetting", ("server-secret", &app.secret), body).await.unwrap();
+    assert_eq!(set.0, StatusCode::OK);
+    let login = app.server.log_in(&app.token, "ana@example.com").await.unwrap().1;
+    let elsewhere = login["jwt"].as_str().unwrap().to_owned();
     for (user, token) in [
+        ("ana@example.com", elsewhere),
         ("bob@example.com", jwt.clone()),
         ("ana@example.com", forged(&jwt)),
         ("ana@example.com", app.of_another_app().await),

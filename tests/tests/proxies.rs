@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use latchkey_tests::documented::{Background, blocks, free_port};
-use latchkey_tests::{PASSWORD, Place, Server, app_token_in};
+use latchkey_tests::{PASSWORD, Place, Server, app_id_in, app_token_in};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -51,7 +51,7 @@ fn certificate(folder: &Path) {
 }
 
 /// Starts a proxy with the configuration of the page, with the addresses of this test in the place of the page's.
-fn start(language: &str, (latchkey, backend): (u16, u16)) -> Proxy {
+fn start(language: &str, (latchkey, backend): (u16, u16), app_id: &str) -> Proxy {
     let folder = tempfile::tempdir().unwrap();
     certificate(folder.path());
     let port = free_port();
@@ -60,6 +60,7 @@ fn start(language: &str, (latchkey, backend): (u16, u16)) -> Proxy {
         .join("\n")
         .replace("127.0.0.1:8080", &format!("127.0.0.1:{latchkey}"))
         .replace("127.0.0.1:3000", &format!("127.0.0.1:{backend}"))
+        .replace("APP_ID", app_id)
         .replace("/etc/ssl/auth.example.com.pem", &file("cert.pem"))
         .replace("/etc/ssl/auth.example.com.key", &file("key.pem"))
         .replace("/etc/ssl/auth.example.com.both.pem", &file("both.pem"));
@@ -123,18 +124,19 @@ async fn until_it_answers(client: &Client, proxy: &Proxy) {
     panic!("the proxy does not answer");
 }
 
-/// A server, where it listens, and an application's token.
-fn latchkey() -> (Place, Server, u16, String) {
+/// A server, where it listens, and an application's id and token.
+fn latchkey() -> (Place, Server, u16, (String, String)) {
     let port = free_port();
     let place = Place::sqlite()
         .with("LATCHKEY__SERVER__PORT", &port.to_string())
         .with("LATCHKEY__SERVER__PUBLIC_URL", "https://auth.example.com")
         .with("LATCHKEY__SERVER__TRUSTED_PROXIES", "127.0.0.1");
-    let token = app_token_in(&place.printed(&["app", "create", "Shop", "--signup-flow", "none"]));
+    let printed = place.printed(&["app", "create", "Shop", "--signup-flow", "none"]);
+    let app = (app_id_in(&printed), app_token_in(&printed));
     let mut server = place.start();
     // It prints its public address.
     server.url = format!("http://127.0.0.1:{port}");
-    (place, server, port, token)
+    (place, server, port, app)
 }
 
 /// Signs up through the proxy as a client that claims to be somebody else, and returns the access token.
@@ -185,8 +187,8 @@ async fn backend() -> (u16, Arc<Mutex<Vec<HashMap<String, String>>>>) {
 }
 
 async fn a_proxy_names_its_client(language: &str) {
-    let (_place, server, port, token) = latchkey();
-    let proxy = start(language, (port, 1));
+    let (_place, server, port, (id, token)) = latchkey();
+    let proxy = start(language, (port, 1), &id);
     let client = client(&proxy);
     until_it_answers(&client, &proxy).await;
     sign_up(&client, &proxy, &token).await;
@@ -196,28 +198,40 @@ async fn a_proxy_names_its_client(language: &str) {
 }
 
 async fn a_gateway_lets_users_in(language: &str) {
-    let (_place, server, port, token) = latchkey();
+    let (place, server, port, (id, token)) = latchkey();
     let (backend, seen) = backend().await;
-    let proxy = start(language, (port, backend));
+    let proxy = start(language, (port, backend), &id);
     let client = client(&proxy);
     until_it_answers(&client, &proxy).await;
     let access = sign_up(&client, &proxy, &token).await;
     let ask = async |token: Option<&str>| {
         let mut request = client
             .get(format!("https://{APP}:{}/orders", proxy.port))
-            .header("x-latchkey-user", "0123456789abcdef0123456789abcdef");
+            .header("x-latchkey-user", "0123456789abcdef0123456789abcdef")
+            .header("x-latchkey-app", "forged")
+            .header("x-latchkey-handle", "forged")
+            .header("x-latchkey-user-name", "forged");
         if let Some(token) = token {
             request = request.header("access-token", token);
         }
         request.send().await.unwrap().status()
     };
-    for wrong in [None, Some("garbage"), Some(&access[..access.len() - 2])] {
+    let other = app_token_in(&place.printed(&["app", "create", "Other", "--signup-flow", "none"]));
+    let stranger = server.sign_up(&other, "eve@example.com").await.unwrap().1["access-token"].clone();
+    let stranger = stranger.as_str().unwrap();
+    for wrong in [None, Some("garbage"), Some(&access[..access.len() - 2]), Some(stranger)] {
         assert_eq!(ask(wrong).await, StatusCode::UNAUTHORIZED, "{wrong:?}");
     }
     assert!(seen.lock().unwrap().is_empty());
     assert_eq!(ask(Some(&access)).await, StatusCode::OK);
     let checked = server.get("/api/appuser/check", ("access-token", &access)).await.unwrap().1;
-    assert_eq!(seen.lock().unwrap()[0]["x-latchkey-user"], checked["userId"].as_str().unwrap());
+    {
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen[0]["x-latchkey-user"], checked["userId"].as_str().unwrap());
+        assert_eq!(seen[0]["x-latchkey-handle"], "ana@example.com");
+        assert!(seen[0].values().all(|value| value != "forged"), "{:?}", seen[0]);
+        assert_eq!(seen[0].get("access-token").filter(|token| !token.is_empty()), None);
+    }
     let body = json!({"password": PASSWORD, "newPassword": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"});
     let other = server.log_in(&token, "ana@example.com").await.unwrap().1["access-token"].clone();
     let changed = server.post("/api/appuser/changePassword", ("access-token", other.as_str().unwrap()), body);

@@ -19,10 +19,20 @@ pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Ident
 }
 
 /// Validates an access token for a gateway. Returns its user in headers that the gateway can forward.
-pub(crate) async fn check<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
-    let Caller::User(_) = identity.0.caller else {
-        return Err(ApiError::of(Family::Gateway, Refusal::AccessTokenInvalid));
-    };
+pub(crate) async fn check<S: Store>(
+    state: Data<AppState<S>>,
+    identity: Identity,
+    request: HttpRequest,
+) -> Answer {
+    let invalid = || ApiError::of(Family::Gateway, Refusal::AccessTokenInvalid);
+    let query = Fields::of_query(&request).map_err(|_| invalid())?;
+    let wanted = query.owned("appId").map_err(|_| invalid())?;
+    // A gateway protects the service of one application; users of another one are strangers there.
+    let is_wanted = |app: &str| wanted.as_deref().is_none_or(|wanted| wanted == app);
+    match &identity.0.caller {
+        Caller::User(token) if is_wanted(&token.app_id.to_string()) => {}
+        _ => return Err(invalid()),
+    }
     let service = state.service.clone();
     let view = run(Family::Gateway, async move { service.current_user(identity.0).await }).await?;
     let user = view.user;

@@ -224,6 +224,7 @@ pub(crate) const GET_USER: Operation =
 pub(crate) const CHECK: Operation = Operation {
     summary: "Validate an access token, for gateways",
     about: "For `auth_request` and similar: 200 with the user in headers, or 401. All other endpoints of the user API answer 400.",
+    fields: &[text("appId", "0123456789abcdef0123456789abcdef", "Tokens of other applications are refused.")],
     answers: Answers::Json(&[one::<CheckedToken>]),
     headers: &[
         ("X-Latchkey-App", "The application's id."),
