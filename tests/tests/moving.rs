@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_tests::{PASSWORD, Place, app_id_in, app_token_in};
 use serde_json::{Value, json};
 
@@ -19,11 +21,12 @@ fn path(path: &Path) -> &str {
 
 fn list_of_users(number: usize) -> String {
     let digest = bcrypt_digest();
-    let mut text = "handle,password,createdAt,metaData\n".to_owned();
+    let mut text = "handle,password,createdAt,metaData,emailVerified\n".to_owned();
     for n in 0..number {
         let seconds = n % 60;
         text.push_str(&format!(
-            "user{n}@example.com,{digest},2024-01-02T03:04:{seconds:02}Z,\"{{\"\"n\"\":{n}}}\"\n"
+            "user{n}@example.com,{digest},2024-01-02T03:04:{seconds:02}Z,\"{{\"\"n\"\":{n}}}\",{}\n",
+            n % 2 == 1
         ));
     }
     text
@@ -96,7 +99,11 @@ async fn archive_of_a_shop(place: &Place) -> (String, PathBuf, String) {
         assert_eq!(status, 200, "{name}: {answer}");
         answer
     };
-    admin("updateAppMetaData", json!({"appId": app, "metaData": [{"path": "city", "canEdit": true}]})).await;
+    let fields = json!([{"path": "city", "canEdit": true}, {"path": "role", "default": "user"}]);
+    admin("updateAppMetaData", json!({"appId": app, "metaData": fields})).await;
+    let claims = json!([{"path": r"https://hasura\.io/jwt/claims.x-hasura-user-id", "source": "userId"},
+        {"path": "scopes", "source": "texts", "value": ["read", "write"]}]);
+    admin("updateAppSetting", json!({"appId": app, "setting": "fixedClaims", "fixedClaims": claims})).await;
     admin(
         "updateAppSetting",
         json!({"appId": app, "setting": "emailExtensionAPIKey",
@@ -176,7 +183,15 @@ async fn an_archive_moves(from: Place, to: Place) {
     let (_, seen) = server.get(&format!("/api/app/appId/{app}"), ("server-secret", &secret)).await.unwrap();
     let token = seen["appToken"].as_str().unwrap().to_owned();
     assert_eq!(seen["name"], "Shop");
-    assert_eq!(server.log_in(&token, "user7@example.com").await.unwrap().0, 200);
+    assert_eq!(
+        (&seen["fixedClaims"][1]["value"], &seen["metaData"][1]["default"]),
+        (&json!(["read", "write"]), &json!("user"))
+    );
+    let (status, answer) = server.log_in(&token, "user7@example.com").await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let payload = answer["jwt"].as_str().unwrap().split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    assert_eq!((&claims["role"], &claims["email_verified"]), (&json!("user"), &json!(true)));
     let (status, answer) = server.log_in(&token, "u0@example.com").await.unwrap();
     assert!(status == 200 && answer["login-token"].is_string(), "the authenticator is asked: {answer}");
 }

@@ -26,6 +26,17 @@ pub enum RsaSize {
     Rsa3072,
 }
 
+impl RsaSize {
+    /// Length of a signature in bytes.
+    #[must_use]
+    pub fn signature_bytes(self) -> usize {
+        match self {
+            Self::Rsa2048 => 256,
+            Self::Rsa3072 => 384,
+        }
+    }
+}
+
 /// The private half, parsed once: a signature with it costs half of one that parses first.
 #[derive(Clone)]
 pub struct SigningKey {

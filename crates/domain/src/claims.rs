@@ -8,18 +8,19 @@ use crate::metadata::{CLAIMS_OF_MEANING, MetadataPath, OWN_CLAIMS};
 use crate::settings::{AppSettings, Audience, UserIdFormat};
 use crate::user::User;
 
-/// From this length on, in bytes, a JWT is warned of: some servers take no longer header.
+/// Length in bytes from which a JWT is reported: some servers refuse longer headers.
 pub const WARN_JWT_BYTES: usize = 4 * 1024;
-/// No new value makes a JWT longer than this, in bytes.
+/// Maximum length in bytes that a change of metadata may give a JWT.
 pub const MAX_JWT_BYTES: usize = 8 * 1024;
 
-/// The length in bytes of a JWT with these claims, signed with an RSA key of 2,048 bits (RFC 7515 section 7.1).
+/// Returns the length in bytes of a JWT with these claims (RFC 7515 section 7.1), for a signature of so many bytes.
 #[must_use]
-pub fn jwt_bytes(claims: &Map<String, Value>) -> usize {
-    // A header with algorithm, type and a key id of 43 characters, a signature of 256 bytes, and two dots.
-    const AROUND: usize = 106 + 342 + 2;
+pub fn jwt_bytes(claims: &Map<String, Value>, signature_bytes: usize) -> usize {
+    // Algorithm, type and a key id of 43 characters, in base64url.
+    const HEADER: usize = 106;
+    let base64 = |bytes: usize| (bytes * 4).div_ceil(3);
     let claims = serde_json::to_string(claims).map_or(0, |text| text.len());
-    AROUND + (claims * 4).div_ceil(3)
+    HEADER + 1 + base64(claims) + 1 + base64(signature_bytes)
 }
 
 /// A field that the application requires has no value, so there is no token.
@@ -343,11 +344,11 @@ mod tests {
             found["who"],
             serde_json::json!({"handle": "ana@example.com", "name": "ana", "locale": "EN"})
         );
-        let nameless = User { user_name: None, ..user(serde_json::json!({})) };
-        assert_eq!(
-            claims(&app, &nameless)["who"],
-            serde_json::json!({"handle": "ana@example.com", "locale": "EN"})
-        );
+        // What a user without a name has stored there is not the claim.
+        let stored = serde_json::json!({"who": {"name": "root", "x": 1}});
+        let nameless = User { user_name: None, ..user(stored) };
+        let who = serde_json::json!({"handle": "ana@example.com", "locale": "EN", "x": 1});
+        assert_eq!(claims(&app, &nameless)["who"], who);
     }
 
     #[test]

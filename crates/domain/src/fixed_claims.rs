@@ -13,6 +13,9 @@ const MAX_TEXTS: usize = 50;
 /// The most bytes of a text.
 const MAX_TEXT_BYTES: usize = 500;
 
+/// Maximum length of all fixed claims in bytes, as JSON: metadata need room in a token as well.
+const MAX_BYTES: usize = 4 * 1024;
+
 /// Why a list of fixed claims is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFixedClaims {
@@ -24,6 +27,9 @@ pub enum InvalidFixedClaims {
         "the value of {0} must be a text of at most {MAX_TEXT_BYTES} bytes, or a list of at most {MAX_TEXTS}"
     )]
     Value(String),
+    /// Together longer than [`MAX_BYTES`].
+    #[error("the fixed claims must be at most {MAX_BYTES} bytes of JSON")]
+    TooLong,
     /// A path that no claim may have here.
     #[error(transparent)]
     Path(#[from] InvalidFields),
@@ -146,6 +152,13 @@ impl FixedClaims {
                 return Err(InvalidFixedClaims::Value(path.to_string()));
             }
         }
+        let length = |claim: &FixedClaim| {
+            let value = claim.source.fixed_value().map_or(0, |value| value.to_string().len());
+            claim.path.to_string().len() + value
+        };
+        if claims.iter().map(length).sum::<usize>() > MAX_BYTES {
+            return Err(InvalidFixedClaims::TooLong);
+        }
         Ok(Self(claims))
     }
 
@@ -170,8 +183,10 @@ impl FixedClaims {
     /// Puts the claims of a user.
     pub(crate) fn put(&self, claims: &mut Map<String, Value>, user: &User) {
         for claim in &self.0 {
-            if let Some(value) = claim.source.value_for(user) {
-                claim.path.put(claims, value);
+            match claim.source.value_for(user) {
+                Some(value) => claim.path.put(claims, value),
+                // What a user stored there before the claim was fixed is not the claim.
+                None => claim.path.remove(claims),
             }
         }
     }
@@ -215,6 +230,12 @@ mod tests {
         assert!(of(ClaimSource::Text("a".repeat(500))) && !of(ClaimSource::Text("a".repeat(501))));
         assert!(!of(ClaimSource::Text("a\nb".to_owned())));
         let texts = |n: usize| ClaimSource::Texts(vec!["a".to_owned(); n]);
+        let long = |n: usize| {
+            let list = ClaimSource::Texts(vec!["a".repeat(400); n]);
+            FixedClaims::new(vec![claim("a", list)])
+        };
+        assert!(long(10).is_ok());
+        assert_eq!(long(11), Err(InvalidFixedClaims::TooLong));
         assert!(of(texts(50)) && !of(texts(51)) && !of(ClaimSource::Texts(vec!["a\0".to_owned()])));
     }
 

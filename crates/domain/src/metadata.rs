@@ -56,9 +56,12 @@ pub enum InvalidMetadata {
     /// A value is not of the field's kind.
     #[error("the field {0} must be {1}")]
     WrongKind(String, MetadataKind),
-    /// The user may not set this field, or not change it.
+    /// The user may not set this field.
     #[error("the field {0} cannot be set by users")]
     NotSettable(String),
+    /// The user may not change this field any more.
+    #[error("the field {0} cannot be changed by users")]
+    NotEditable(String),
     /// No field of this name is declared.
     #[error("no field {0} is declared")]
     Unknown(String),
@@ -74,9 +77,7 @@ impl InvalidMetadata {
     }
 
     fn number(name: &str) -> Self {
-        Self::Form(format!(
-            "{name} holds a number beyond 64 bits, which would be rounded: send it as a string"
-        ))
+        Self::Form(format!("{name} must not hold a number that would be rounded: send it as a string"))
     }
 }
 
@@ -294,7 +295,10 @@ impl MetadataFields {
     pub fn accept_at_signup(&self, sent: Option<&str>) -> Result<Metadata, InvalidMetadata> {
         let accepted = self.accept(sent)?;
         match self.0.iter().find(|field| field.is_demanded() && !field.user_settable) {
-            Some(field) => Err(field.named(InvalidMetadata::NotSettable)),
+            Some(field) => Err(InvalidMetadata::Form(format!(
+                "the field {} is required, and only operators can set it",
+                field.path
+            ))),
             None => Ok(accepted),
         }
     }
@@ -315,6 +319,9 @@ impl MetadataFields {
         for field in self.0.iter().filter(|field| !field.is_email()) {
             let is_editable = field.can_edit && field.user_settable;
             let value = match (field.sent(&sent)?, is_editable) {
+                (Some(_), false) if field.user_settable => {
+                    return Err(field.named(InvalidMetadata::NotEditable));
+                }
                 (Some(_), false) => return Err(field.named(InvalidMetadata::NotSettable)),
                 (Some(value), true) => Some(value),
                 (None, true) => None,

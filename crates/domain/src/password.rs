@@ -8,7 +8,9 @@ use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
     /// Not the 32 lower-case hexadecimal digits that clients send.
-    #[error("must be the MD5 of the password as 32 lower-case hexadecimal digits")]
+    #[error(
+        "must be the MD5 of the password as 32 lower-case hexadecimal digits, unless it is sent in clear in rawPassword"
+    )]
     Form,
     /// Longer than 1,024 bytes, or empty.
     #[error("must be 1 to 1024 bytes")]

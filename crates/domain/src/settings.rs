@@ -256,7 +256,17 @@ impl AppSettings {
                 format!("the field {path} of {list} sets a claim with a meaning of its own, which no new field may")
             })
         };
-        fields.filter_map(warning).collect()
+        let mut warnings: Vec<String> = fields.filter_map(warning).collect();
+        let blocked = self.metadata.iter().filter(|field| {
+            field.required && field.default.is_none() && !field.user_settable && !field.is_email()
+        });
+        warnings.extend(blocked.map(|field| {
+            format!(
+                "nobody can sign up: the field {} is required, has no default, and only operators set it",
+                field.path
+            )
+        }));
+        warnings
     }
 }
 

@@ -10,7 +10,6 @@ use time::{Duration, OffsetDateTime};
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_user, gate};
 use crate::context::RACES;
-use crate::jwt_size::check_jwt_size;
 use crate::limits::Rate;
 use crate::login::LoginName;
 use crate::new_user::{is_reserved, offered_locale};
@@ -121,7 +120,7 @@ impl<S: Store> Service<S> {
     /// [`Refusal::InvalidData`] when the text is none or the application has no fields;
     /// [`Refusal::MetadataInvalid`] when a required field is missing or one is not theirs to set.
     pub async fn set_metadata(&self, call: Call, sent: String) -> Result<(), ServiceError> {
-        let now = self.inner.clock.now();
+        let (now, size) = (self.inner.clock.now(), self.jwt_size());
         self.change_user(call, ("setUserMetadata", Refusal::MissingParameter), move |_, app, user| {
             gate(app)?;
             let fields = &app.settings.metadata;
@@ -136,10 +135,11 @@ impl<S: Store> Service<S> {
                 InvalidMetadata::Missing(_)
                 | InvalidMetadata::WrongKind(..)
                 | InvalidMetadata::NotSettable(_)
+                | InvalidMetadata::NotEditable(_)
                 | InvalidMetadata::Unknown(_) => ServiceError::metadata(&error),
             })?;
             let after = User { metadata: metadata.clone(), ..user.clone() };
-            check_jwt_size(app, Some(user), &after, now)?;
+            size.check(app, (Some(user), &after), now)?;
             Ok(UserChange { metadata: Some(metadata), ..UserChange::default() })
         })
         .await

@@ -111,7 +111,8 @@ impl<S: Store> Service<S> {
         changed.extend(named.iter().filter(|(is_changed, _)| *is_changed).map(|(_, name)| *name));
         act.detail = Some(changed.join(" "));
         let AppUpdate { name, kind, settings, more_fields, more_invite_fields, force } = update;
-        let lacking = self.users_without_value(id, &more_fields, force).await?;
+        let lacking = self.users_without_value(id, &more_fields, force).await;
+        let lacking = self.note(Some(act.clone()), lacking).await?;
         let settings = settings.into_iter().map(|(_, change)| SealedChange::of(self, id, change));
         let settings = settings.collect::<Result<Vec<_>, _>>()?;
         let service = self.clone();
@@ -124,10 +125,10 @@ impl<S: Store> Service<S> {
                 app.name = name.clone();
             }
             app.kind = kind.unwrap_or(app.kind);
+            settings.iter().try_for_each(|change| change.apply(&service, repos, app))?;
             app.settings.metadata = with_more(&app.settings.metadata, &more_fields)?;
             app.settings.invite_metadata = with_more(&app.settings.invite_metadata, &more_invite_fields)?;
-            check_together(app)?;
-            settings.iter().try_for_each(|change| change.apply(&service, repos, app))
+            check_together(app)
         })
         .await
         .map(|view| view.with_warnings(lacking))

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::audit::Act;
 use crate::clock_watch::ClockWatch;
-use crate::jwt_size::LongTokens;
+use crate::jwt_size::{JwtSize, LongTokens};
 use crate::key_rotation::Resealing;
 use crate::limits::{RateLimits, RateRules};
 use crate::listing::Totals;
@@ -196,6 +196,10 @@ pub(crate) struct Inner<S> {
 }
 
 impl<S: Store> Service<S> {
+    pub(crate) fn jwt_size(&self) -> JwtSize {
+        JwtSize::new(self.inner.settings.key_size)
+    }
+
     /// Where clients reach this server: what the issuers of its applications begin with.
     #[must_use]
     pub fn public_url(&self) -> &str {

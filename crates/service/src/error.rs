@@ -1,7 +1,7 @@
 //! What a use case can answer instead of a value. Numbers, statuses and texts are the server's business.
 
 use latchkey_crypto::{CryptoError, PoolFull};
-use latchkey_domain::{AppName, EntropyError, InvalidMetadata};
+use latchkey_domain::{AppName, EntropyError, InvalidMetadata, MissingField};
 use latchkey_storage::StorageError;
 
 /// A named refusal: the caller did something that is not possible, and is told what.
@@ -175,6 +175,11 @@ impl ServiceError {
 
     pub(crate) fn issuer_taken(issuer: &str) -> Self {
         Self::invalid(format!("the issuer {issuer:?} belongs to another application"))
+    }
+
+    /// A user without a value for a required field: there is no token.
+    pub(crate) fn missing_field(missing: &MissingField) -> Self {
+        Self::Explained(Refusal::MetadataInvalid, format!("invalid metadata: {missing}"))
     }
 
     /// Invalid metadata: the field and the rule that it breaks.

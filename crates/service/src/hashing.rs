@@ -71,15 +71,16 @@ impl<S: Store> Service<S> {
     }
 
     /// Does what a code or password opens, and answers a refusal no earlier than the floor: whether there is a user, an
-    /// attempt or an invitation for it must not show in the time.
+    /// attempt or an invitation for it must not show in the time. Each form of the password costs a hash.
     pub(crate) async fn refuse_late<T>(
         &self,
+        forms: u32,
         work: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<T, ServiceError> {
         let began = Instant::now();
         let result = work.await;
         if result.is_err() {
-            tokio::time::sleep_until(began + self.answer_floor()).await;
+            tokio::time::sleep_until(began + self.answer_floor() * forms).await;
         }
         result
     }
@@ -167,6 +168,11 @@ impl<S: Store> Service<S> {
 
 /// What such a value is sealed as.
 pub(crate) const SEALED_AS: &str = "password";
+
+/// In how many forms a password is tried: two where normalization changes the text.
+pub(crate) fn forms(password: Option<&ClientPassword>) -> u32 {
+    1 + u32::from(password.and_then(ClientPassword::as_typed).is_some())
+}
 
 fn password_of(app_id: AppId, user_id: &UserId) -> SealContext<'_> {
     SealContext { purpose: SEALED_AS, app_id, row: user_id.as_bytes() }

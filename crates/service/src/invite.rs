@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app_of, find_user};
 use crate::codes::{CodeSource, CodeSubject, CodeTry, Tried};
-use crate::jwt_size::check_jwt_size;
 use crate::limits::Rate;
 use crate::mail::{check_mailable, worded};
 use crate::new_user::{client_locale, is_reserved, new_user};
@@ -176,7 +175,7 @@ impl<S: Store> Service<S> {
         let act = call.act("register", Some(&request.handle));
         let registered =
             self.acting(act, Refusal::MissingParameter, |act| self.register_now(call, request, act));
-        self.refuse_late(registered).await
+        self.refuse_late(1, registered).await
     }
 
     async fn register_now(&self, call: Call, request: Register, act: Act) -> Result<Tokens, ServiceError> {
@@ -225,7 +224,9 @@ impl<S: Store> Service<S> {
         let own = app.settings.metadata.accept(metadata.as_deref());
         let invited = app.settings.invite_metadata.still_settable(&invite.metadata);
         let metadata = own.and_then(|own| own.merged_with(&invited)).map_err(|error| match &error {
-            InvalidMetadata::Missing(_) | InvalidMetadata::NotSettable(_) => ServiceError::metadata(&error),
+            InvalidMetadata::Missing(_)
+            | InvalidMetadata::NotSettable(_)
+            | InvalidMetadata::NotEditable(_) => ServiceError::metadata(&error),
             InvalidMetadata::Form(_) | InvalidMetadata::WrongKind(..) | InvalidMetadata::Unknown(_) => {
                 ServiceError::invalid(format!("invalid data: {error}"))
             }
@@ -234,7 +235,7 @@ impl<S: Store> Service<S> {
         let sealed = self.hash_password(password.into_client(), app.id, user_id).await?;
         let made = (user_id, Some(sealed), locale, metadata);
         let user = User { email_verified: true, ..new_user(app.id, handle, made, now) };
-        check_jwt_size(&app, None, &user, now)?;
+        self.jwt_size().check(&app, (None, &user), now)?;
         self.add_invited(&app, &keys, user, (code_try, call.source), act).await
     }
 

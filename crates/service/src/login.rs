@@ -10,6 +10,7 @@ use time::Duration;
 
 use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
+use crate::hashing::forms;
 use crate::limits::Rate;
 use crate::new_user::{client_locale, new_user};
 use crate::throttle::{Counted, Origin, note_login, settle_right};
@@ -94,7 +95,7 @@ impl<S: Store> Service<S> {
     /// [`ServiceError::TooMany`] when too many failed from there.
     pub async fn log_in(&self, call: Call, login: LogIn) -> Result<LoggedIn, ServiceError> {
         let act = call.act("login", Some(&login.name.handle));
-        self.refuse_late(async {
+        self.refuse_late(forms(login.password.as_ref()), async {
             let result = self.log_in_now(&call, login, act.clone()).await;
             self.note(act, result).await
         })
@@ -256,7 +257,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Verifies the password of an open sign-up, counted: as often as the ladder leaves free while the counter lasts. A
-    /// wrong one and one that may not be tried are the same: `Wrong`, at the cost of one hash.
+    /// wrong one and one that may not be tried are the same: `Wrong`, at the same cost.
     pub(crate) async fn try_attempts_password(
         &self,
         app: &App,

@@ -31,8 +31,9 @@ impl<S: Store> Service<S> {
         id: AppId,
         (fields, force): (Vec<MetadataField>, bool),
     ) -> Result<AppView, ServiceError> {
-        let warnings = self.users_without_value(id, &fields, force).await?;
         let act = Act::of_operator("updateAppMetaData", id, &operator);
+        let warnings = self.users_without_value(id, &fields, force).await;
+        let warnings = self.note(Some(act.clone()), warnings).await?;
         let view = self.update_app(act, move |_, app| {
             app.settings.metadata = changed_fields(&app.settings.metadata, fields.clone())?;
             check_together(app)
@@ -126,19 +127,23 @@ impl<S: Store> Service<S> {
             let Some(last) = users.last() else { break };
             start = PageStart::After(Position { created_at: last.created_at, id: *last.id.as_bytes() });
         }
-        let told = new.iter().zip(lacking).filter(|(_, number)| *number > 0);
-        let told: Vec<String> = told
+        let lacking = new.iter().zip(lacking).filter(|(_, number)| *number > 0);
+        let warnings: Vec<String> = lacking
             .map(|(field, number)| {
-                format!("{number} users have no value for the required field {} and get no token", field.path)
+                let users =
+                    if number == 1 { "1 user has".to_owned() } else { format!("{number} users have") };
+                format!("{users} no value for the required field {} and would get no token", field.path)
             })
             .collect();
         // Only the compatible preset lets users set a field whose definition does not say.
-        if !told.is_empty() && !app.settings.fields_user_settable && !force {
-            let text =
-                format!("{}: give the field a default, or send force with the value true", told.join("; "));
+        if !warnings.is_empty() && !app.settings.fields_user_settable && !force {
+            let text = format!(
+                "{}: give the field a default, or send force with the value true",
+                warnings.join("; ")
+            );
             return Err(ServiceError::invalid(text));
         }
-        Ok(told)
+        Ok(warnings)
     }
 }
 
@@ -155,9 +160,9 @@ pub(crate) fn check_together(app: &App) -> Result<(), ServiceError> {
     all.extend(invited.iter().filter(|field| own.iter().all(|own| own.path != field.path)).cloned());
     let all = MetadataFields::existing(all).map_err(|error| ServiceError::invalid(error.to_string()))?;
     match app.settings.fixed_claims.collision_with(&all) {
-        Some(path) => {
-            Err(ServiceError::invalid(format!("the fixed claim {path} and a metadata field collide")))
-        }
+        Some(path) => Err(ServiceError::invalid(format!(
+            "the fixed claim {path} collides with a metadata field: remove one of them, or give the field a default"
+        ))),
         None => Ok(()),
     }
 }

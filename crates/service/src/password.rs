@@ -295,7 +295,7 @@ impl<S: Store> Service<S> {
         let act = call.act("resetPassword", Some(&request.name.handle));
         let reset =
             self.acting(act, Refusal::MissingParameter, |act| self.reset_password_now(call, request, act));
-        self.refuse_late(reset).await
+        self.refuse_late(1, reset).await
     }
 
     async fn reset_password_now(
@@ -359,6 +359,7 @@ impl<S: Store> Service<S> {
                 if !repos.users().reset_password(user.app_id, id, &new, sessions, now)? {
                     return Err(Refusal::InvalidData.into());
                 }
+                repos.users().verify_email(user.app_id, id)?;
                 repos.codes().remove_all(user.app_id, id.as_bytes())?;
                 notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
                 repos.audit().add(&entry).map_err(ServiceError::from)

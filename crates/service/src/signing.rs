@@ -10,7 +10,7 @@ use latchkey_storage::Store;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use crate::{Refusal, Service, ServiceError};
+use crate::{Service, ServiceError};
 
 /// About eight kilobytes each.
 const KEPT_KEYS: usize = 1_000;
@@ -101,7 +101,8 @@ impl<S: Store> Service<S> {
         at_most_until: Option<OffsetDateTime>,
     ) -> Result<String, ServiceError> {
         let now = self.inner.clock.now();
-        let mut claims = user_claims(app, user, now).map_err(|_| Refusal::MetadataInvalid)?;
+        let mut claims =
+            user_claims(app, user, now).map_err(|missing| ServiceError::missing_field(&missing))?;
         if let Some(until) = at_most_until.map(OffsetDateTime::unix_timestamp)
             && claims.get("exp").and_then(Value::as_i64).is_none_or(|exp| exp > until)
         {
@@ -110,7 +111,7 @@ impl<S: Store> Service<S> {
         let key = signing_key(keys, now).ok_or(CryptoError::Key("the application has no signing key"))?;
         let key = self.signing_key(app.id, key)?;
         let jwt = self.off_thread(move || Ok(key.sign(&claims)?)).await?;
-        self.inner.long_tokens.note(app.id, &jwt);
+        self.inner.long_tokens.report(app.id, &jwt);
         Ok(jwt)
     }
 

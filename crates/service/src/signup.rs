@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use crate::audit::{Act, Call};
 use crate::caller::{find_app, gate};
 use crate::codes::{CodeSource, CodeSubject};
-use crate::jwt_size::check_jwt_size;
 use crate::limits::Rate;
 use crate::mail::{Slot, Worded, built_in, check_local_part, check_mailable, worded};
 use crate::new_user::{client_locale, is_reserved, new_user};
@@ -125,7 +124,7 @@ impl<S: Store> Service<S> {
         }
         let user_id = UserId::generate(now, &*self.inner.entropy)?;
         let made = (user_id, None, locale, metadata.clone());
-        check_jwt_size(app, None, &new_user(app.id, handle.clone(), made, now), now)?;
+        self.jwt_size().check(app, (None, &new_user(app.id, handle.clone(), made, now)), now)?;
         let password = self.hash_password(password.into_client(), app.id, user_id).await?;
         if is_taken {
             // Mail never goes to a mailbox that only looks like the one that was typed.

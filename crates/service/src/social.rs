@@ -13,7 +13,6 @@ use time::Duration;
 use crate::account::remove_user;
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, find_app, find_app_of, find_user, gate};
-use crate::jwt_size::check_jwt_size;
 use crate::limits::Rate;
 use crate::mail::check_mailable;
 use crate::new_user::{client_locale, is_reserved, new_user};
@@ -261,7 +260,7 @@ impl<S: Store> Service<S> {
             email_verified: true,
             ..new_user(app.id, handle, (id, None, locale, metadata), now)
         };
-        check_jwt_size(app, None, &user, now)?;
+        self.jwt_size().check(app, (None, &user), now)?;
         let tokens = self.issue_tokens(app, keys, &user).await?;
         let (slot, welcomes) = self.welcomes(app, &user.handle, &[locale]).await?;
         let origin = self.origin(app.id, id, call.source)?;

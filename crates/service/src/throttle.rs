@@ -119,7 +119,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Verifies a user's password, counted. A wrong one and one that may not be tried are the same: `Wrong`,
-    /// at the cost of one hash.
+    /// at the same cost.
     pub(crate) async fn try_password(
         &self,
         app: &App,

@@ -3,7 +3,6 @@
 use latchkey_domain::{App, AppId, Familiarity, Lock, User};
 use latchkey_storage::Store;
 
-use crate::jwt_size::warning;
 use crate::{Refusal, Service, ServiceError};
 
 /// A user as operators see them.
@@ -37,7 +36,7 @@ impl<S: Store> Service<S> {
     pub(crate) fn details_of(&self, app: &App, user: User) -> UserDetails {
         let now = self.inner.clock.now();
         let lock = self.ladder(app).lock(user.login.unknown, Familiarity::Unknown, now);
-        let warnings = warning(app, &user, now).into_iter().collect();
+        let warnings = self.jwt_size().warning(app, &user, now).into_iter().collect();
         UserDetails { user, lock, warnings }
     }
 }

@@ -13,7 +13,6 @@ use crate::account::{change_read_user, remove_user};
 use crate::audit::Act;
 use crate::codes::{CodeSource, CodeSubject};
 use crate::context::RACES;
-use crate::jwt_size::check_jwt_size;
 use crate::mail::{Notice, built_in, is_mailable, worded};
 use crate::new_user::{is_reserved, new_user, offered_locale};
 use crate::{NewPassword, Operator, Refusal, Service, ServiceError};
@@ -86,7 +85,7 @@ impl<S: Store> Service<S> {
             is_administrator: new.is_administrator,
             ..new_user(app_id, new.handle, made, now)
         };
-        check_jwt_size(&app, None, &user, now)?;
+        self.jwt_size().check(&app, (None, &user), now)?;
         act.user_id = Some(id);
         let (entry, admission, added) = (self.done(&act)?, self.admission(&app, &user.handle)?, user.clone());
         self.inner
@@ -249,6 +248,7 @@ impl<S: Store> Service<S> {
         let mut act = Act::of_operator("updateAppUserMetaData", app_id, &operator);
         act.handle = Some(masked(&handle));
         let (now, entry) = (self.inner.clock.now(), self.done(&act)?);
+        let size = self.jwt_size();
         let set = self
             .inner
             .store
@@ -260,7 +260,7 @@ impl<S: Store> Service<S> {
                     let metadata = MetadataFields::set_by_operator(lists, &user.metadata, &sent);
                     let metadata = metadata.map_err(|error| ServiceError::metadata(&error))?;
                     let after = User { metadata: metadata.clone(), ..user.clone() };
-                    check_jwt_size(&app, Some(&user), &after, now)?;
+                    size.check(&app, (Some(&user), &after), now)?;
                     Ok((user, UserChange { metadata: Some(metadata), ..UserChange::default() }))
                 })?;
                 repos.audit().add(&entry).map_err(ServiceError::from)
@@ -389,7 +389,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Map<String, Value>, ServiceError> {
         let (app, user) = self.app_and_user(app_id, id).await?;
         user_claims(&app, &user, self.inner.clock.now())
-            .map_err(|error| ServiceError::Explained(Refusal::MetadataInvalid, error.to_string()))
+            .map_err(|missing| ServiceError::missing_field(&missing))
     }
 
     async fn app_and_user(&self, app_id: AppId, id: UserId) -> Result<(App, User), ServiceError> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::json::remove_at;
 use super::{CLAIMS_OF_MEANING, InvalidFields, MAX_DEPTH, MAX_NAME_BYTES};
 use crate::text::has_forbidden_characters;
 
@@ -18,28 +19,32 @@ impl MetadataPath {
     /// [`InvalidFields::Path`]; [`InvalidFields::Url`] for a URL with dots that are not escaped, with the right spelling.
     pub fn parse(text: &str) -> Result<Self, InvalidFields> {
         let path = Self::from_stored(text)?;
+        let is_escape = |next: Option<char>| matches!(next, Some('.' | '\\'));
+        let mut characters = text.chars();
+        while let Some(character) = characters.next() {
+            if character == '\\' && !is_escape(characters.next()) {
+                return Err(InvalidFields::Path(text.to_owned()));
+            }
+        }
         match escaped_url(text) {
             Some(escaped) => Err(InvalidFields::Url(escaped)),
             None => Ok(path),
         }
     }
 
-    /// The path with this stored text.
+    /// The path with this stored text. It may be older than escapes: a backslash before anything else is itself.
     ///
     /// # Errors
     /// [`InvalidFields::Path`].
     pub fn from_stored(text: &str) -> Result<Self, InvalidFields> {
         let mut names = vec![String::new()];
-        let mut characters = text.chars();
+        let mut characters = text.chars().peekable();
         while let Some(character) = characters.next() {
-            let name = names.last_mut().ok_or_else(|| InvalidFields::Path(text.to_owned()))?;
-            match character {
-                '.' => names.push(String::new()),
-                '\\' => match characters.next() {
-                    Some(escaped @ ('.' | '\\')) => name.push(escaped),
-                    _ => return Err(InvalidFields::Path(text.to_owned())),
-                },
-                other => name.push(other),
+            let escaped = characters.next_if(|next| character == '\\' && matches!(next, '.' | '\\'));
+            match (names.last_mut(), escaped) {
+                (Some(name), Some(escaped)) => name.push(escaped),
+                (Some(name), None) if character != '.' => name.push(character),
+                _ => names.push(String::new()),
             }
         }
         let is_bad = |name: &String| {
@@ -92,6 +97,11 @@ impl MetadataPath {
             at = at.get(part)?.as_object()?;
         }
         at.get(last)
+    }
+
+    /// Removes the value at this path, and the parent objects that become empty.
+    pub fn remove(&self, values: &mut Map<String, Value>) {
+        remove_at(values, &self.0);
     }
 
     /// Puts the value at this path; a value on the way that is no object gives way to one.
@@ -151,6 +161,12 @@ mod tests {
         }
         for wrong in [r"a\", r"a\b", r"\n", ".", "a."] {
             assert_eq!(MetadataPath::parse(wrong), Err(InvalidFields::Path(wrong.to_owned())), "{wrong}");
+            let stored = MetadataPath::from_stored(wrong);
+            assert_eq!(stored.is_ok(), !wrong.ends_with('.'), "{wrong}");
+            if let Ok(path) = stored {
+                assert_eq!(path.names(), [wrong]);
+                assert_eq!(MetadataPath::parse(&path.to_string()), Ok(path));
+            }
         }
     }
 

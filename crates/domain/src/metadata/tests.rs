@@ -237,7 +237,7 @@ fn replacing_drops_editable_fields_and_keeps_all_others() {
     let replaced = fields.replace(&current, &invite, r#"{"b":{"c":"3"}}"#).unwrap();
     assert_eq!(Value::Object(replaced.0), serde_json::json!({"fixed":"f","b":{"c":"3"},"team":"t"}));
     let error = |sent| fields.replace(&current, &invite, sent).unwrap_err();
-    assert_eq!(error(r#"{"fixed":"x","b":{"c":"3"}}"#), InvalidMetadata::NotSettable("fixed".to_owned()));
+    assert_eq!(error(r#"{"fixed":"x","b":{"c":"3"}}"#), InvalidMetadata::NotEditable("fixed".to_owned()));
     assert_eq!(error("{}"), InvalidMetadata::Missing("b.c".to_owned()));
     assert_eq!(error("nonsense"), no_object());
 }
@@ -425,7 +425,8 @@ fn a_default_is_a_value_of_the_field_and_satisfies_it() {
 fn what_is_demanded_of_users_and_cannot_be_theirs_is_named() {
     let role = MetadataField { user_settable: false, ..field("role", true) };
     let list = MetadataFields::new(vec![role.clone()]).unwrap();
-    assert_eq!(list.accept_at_signup(None), Err(InvalidMetadata::NotSettable("role".to_owned())));
+    let error = InvalidMetadata::Form("the field role is required, and only operators can set it".to_owned());
+    assert_eq!(list.accept_at_signup(None), Err(error));
     let list = MetadataFields::new(vec![MetadataField { default: Some(json!("user")), ..role }]).unwrap();
     assert!(list.accept_at_signup(None).unwrap().0.is_empty());
 }

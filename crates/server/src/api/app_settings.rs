@@ -25,7 +25,7 @@ pub(crate) async fn update_setting<S: Store>(
 ) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let setting = fields.required("setting").map_err(ApiError::admin)?.to_owned();
-    check_names(&fields).map_err(ApiError::admin)?;
+    check_names(&setting, &fields).map_err(ApiError::admin)?;
     let change = change_of(&setting, id, &fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let view =
@@ -64,6 +64,8 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "maxLoginAttempts" => {
             SettingChange::MaxLoginAttempts(fields.number("maxLoginAttempts")?.filter(|free| *free > 0))
         }
+        // Null and the empty text clear it, so that it must be sent.
+        "realmAppId" if !fields.is_sent("realmAppId") => return Err(WrongField::missing("realmAppId").into()),
         "realmAppId" => SettingChange::Audience(match fields.text("realmAppId")? {
             None | Some("none") => Audience::None,
             Some(text) if text == id.to_string() => Audience::AppId,
@@ -81,6 +83,9 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "userJWTExpiration" => SettingChange::UserJwtHours(number("userJWTExpiration")?),
         "accessTokenDays" => SettingChange::AccessTokenDays(number("accessTokenDays")?),
         "passwordFilter" => SettingChange::PasswordFilter(flag("passwordFilter")?),
+        "passwordSetting" if !MINIMA.iter().any(|name| fields.has(name)) => {
+            return Err(WrongField::missing(MINIMA[0]).into());
+        }
         "passwordSetting" => SettingChange::PasswordMinima([
             fields.number("passwordMinLength")?,
             fields.number("passwordMinUpper")?,
@@ -156,13 +161,13 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         "fixedClaims" => SettingChange::FixedClaims(fixed_claims(fields)?),
         unknown => {
             let names = FIELDS_OF_SETTINGS.iter().map(|(name, _)| *name);
-            return Err(ServiceError::invalid(format!(
-                "no setting {unknown:?}; did you mean {}?",
-                nearest(unknown, names)
-            )));
+            return Err(ServiceError::invalid(format!("unknown setting{}", suggestion(unknown, names))));
         }
     })
 }
+
+const MINIMA: [&str; 5] =
+    ["passwordMinLength", "passwordMinUpper", "passwordMinLower", "passwordMinDigit", "passwordMinSpecial"];
 
 /// The reference's second spelling of `googleAppName`. It is accepted, and not in the API description: generated clients would
 /// have two fields of one name.
@@ -183,16 +188,7 @@ pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 36] = [
     ("userJWTExpiration", &["userJWTExpiration"]),
     ("accessTokenDays", &["accessTokenDays"]),
     ("passwordFilter", &["passwordFilter"]),
-    (
-        "passwordSetting",
-        &[
-            "passwordMinLength",
-            "passwordMinUpper",
-            "passwordMinLower",
-            "passwordMinDigit",
-            "passwordMinSpecial",
-        ],
-    ),
+    ("passwordSetting", &MINIMA),
     ("refuseCommonPasswords", &["refuseCommonPasswords"]),
     ("metaDataEmail", &["metaDataEmail"]),
     ("emailExtension", &["emailExtension"]),
@@ -229,17 +225,27 @@ pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 36] = [
 ];
 
 /// Refuses fields that no setting has: a misspelt one would change nothing.
-fn check_names(fields: &Fields) -> Result<(), ServiceError> {
+fn check_names(setting: &str, fields: &Fields) -> Result<(), ServiceError> {
     let names = || FIELDS_OF_SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
     // The sender belongs to its key, and `update` looks at it with the key only.
     const OTHERS: [&str; 3] = ["setting", "appId", "emailExtensionSenderEmail"];
     let is_known = |sent: &&str| OTHERS.contains(sent) || names().any(|name| name == *sent);
     match fields.names().find(|sent| !is_known(sent)) {
         None => Ok(()),
-        Some(unknown) => Err(ServiceError::invalid(format!(
-            "no setting has a field {unknown:?}; did you mean {}?",
-            nearest(unknown, names())
-        ))),
+        Some(unknown) => {
+            let of_setting = FIELDS_OF_SETTINGS.iter().find(|(name, _)| *name == setting);
+            let takes = of_setting.map(|(name, fields)| format!(" {name} takes {}", fields.join(", ")));
+            let suggestion = suggestion(unknown, names());
+            Err(ServiceError::invalid(format!("unknown field{suggestion}{}", takes.unwrap_or_default())))
+        }
+    }
+}
+
+/// An unknown name, and the one that was probably meant. Comparing long names would take long.
+fn suggestion<'n>(unknown: &str, names: impl Iterator<Item = &'n str>) -> String {
+    match unknown.len() {
+        0..=100 => format!(" {unknown:?}; did you mean {}?", nearest(unknown, names)),
+        _ => String::new(),
     }
 }
 
@@ -255,7 +261,7 @@ fn fixed_claims(fields: &Fields) -> Result<FixedClaims, ServiceError> {
             .map_err(|error| ServiceError::invalid(error.to_string()))?;
         let source = ClaimSource::from_parts(member.required("source")?, value.as_ref()).ok_or_else(|| {
             ServiceError::invalid(format!(
-                "the source of {path} must be userId, handle, userName or locale, or text or texts with a value of its kind"
+                "the source of {path} must be userId, handle, userName or locale, or text or texts with the member value"
             ))
         })?;
         Ok(FixedClaim { path, source })

@@ -1,7 +1,7 @@
 //! `/api/app`: the definitions of an application's metadata fields.
 
 use actix_web::web::Data;
-use latchkey_domain::{AppId, MetadataField, MetadataKind, MetadataPath};
+use latchkey_domain::{AppId, AppSettings, MetadataField, MetadataKind, MetadataPath};
 use latchkey_service::ServiceError;
 use latchkey_storage::Store;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use super::operator::operator_and_app;
 use super::{AppState, run};
 use crate::dto::admin_app_json;
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json};
+use crate::settings::nearest;
 
 pub(crate) async fn update_metadata<S: Store>(
     state: Data<AppState<S>>,
@@ -49,15 +50,34 @@ async fn declared<S: Store>(
     let items = fields.list(name).map_err(ApiError::admin)?;
     let service = state.service.clone();
     let app = run(Family::Admin, async move { service.find_app(id).await }).await?.app;
-    let parsed = items.iter().map(|item| field_of(item, app.settings.fields_user_settable));
+    let parsed = items.iter().map(|item| field_of(item, &app.settings));
     parsed.collect::<Result<_, _>>().map_err(ApiError::admin)
 }
 
-fn field_of(item: &Value, is_user_settable: bool) -> Result<MetadataField, ServiceError> {
+/// The members of a definition, and the id that the reference gives it.
+const MEMBERS: [&str; 9] =
+    ["path", "fieldName", "required", "canEdit", "userSettable", "type", "default", "id", "_id"];
+
+fn field_of(item: &Value, settings: &AppSettings) -> Result<MetadataField, ServiceError> {
+    let is_user_settable = settings.fields_user_settable;
     let Value::Object(members) = item else { return Err(ServiceError::invalid("a field is an object")) };
+    // Consoles send members of their own; what is almost a known one is a mistake.
+    let is_misspelt = |name: &&String| {
+        let known = nearest(name, MEMBERS.into_iter());
+        known != *name && name.len() < 20 && strsim::damerau_levenshtein(name, known) <= 2
+    };
+    if let Some(name) = members.keys().find(is_misspelt) {
+        let known = nearest(name, MEMBERS.into_iter());
+        return Err(ServiceError::invalid(format!("unknown member {name:?}; did you mean {known}?")));
+    }
     let member = Fields::of_object(members.clone());
     let path = member.required("path").map_err(|_| ServiceError::invalid("a field has a path"))?;
-    let parsed = MetadataPath::parse(path).map_err(|error| ServiceError::invalid(error.to_string()))?;
+    // A path that the application has stays, whatever new ones must be like.
+    let stored = MetadataPath::from_stored(path).ok();
+    let fields = || settings.metadata.iter().chain(settings.invite_metadata.iter());
+    let known = stored.filter(|stored| fields().any(|field| field.path == *stored));
+    let parsed = known.map_or_else(|| MetadataPath::parse(path), Ok);
+    let parsed = parsed.map_err(|error| ServiceError::invalid(error.to_string()))?;
     let required = member.flag("required")?.unwrap_or(false);
     let settable = member.flag("userSettable")?;
     // Nobody would sign up who has to give what only the developer may set, so the developer says which it is.
@@ -74,7 +94,7 @@ fn field_of(item: &Value, is_user_settable: bool) -> Result<MetadataField, Servi
     }
     let kind = MetadataKind::from_name(member.text("type")?.unwrap_or("text"))
         .ok_or_else(|| ServiceError::invalid("type must be one of text, number, boolean, array"))?;
-    let default = members.get("default").filter(|value| !value.is_null()).cloned();
+    let default = members.get("default").filter(|_| member.has("default")).cloned();
     Ok(MetadataField {
         path: parsed,
         field_name: field_name.to_owned(),

@@ -184,6 +184,10 @@ pub(crate) async fn reset_user_password<S: Store>(
 ) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
     let service = state.service.clone();
+    if let Some(name) = ["password", "rawPassword"].into_iter().find(|name| fields.has(name)) {
+        let text = format!("unknown field {name:?}; resetUserPassword takes rawValue and hashValue");
+        return Err(ApiError::admin(ServiceError::invalid(text)));
+    }
     if !fields.has("rawValue") && !fields.has("hashValue") {
         run(Family::Admin, async move { service.send_user_reset(operator, user).await }).await?;
         return Ok(ok_true());

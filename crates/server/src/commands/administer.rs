@@ -26,6 +26,10 @@ pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartE
             say(&format!("issuer before  {}", text(&moved, "before")));
             say(&format!("issuer         {}", text(&moved, "issuer")));
             say(&format!("keys           {}", text(&moved, "jwksUri")));
+            if text(&moved, "before") == text(&moved, "issuer") {
+                note("Nothing has changed: the issuer is below server.public_url already.");
+                return Ok(());
+            }
             note(
                 "Tokens that are signed from now on carry the new issuer. Every consumer that compares `iss`, or that finds \
                  the keys by it, needs the new values: accept both issuers until the last old token has expired.",
@@ -35,10 +39,13 @@ pub(super) fn app(settings: &Settings, command: AppCommand) -> Result<(), StartE
             let apps = perform(settings, Command::ListApps)?;
             let apps = apps.as_array().map(Vec::as_slice).unwrap_or_default();
             for app in apps {
-                say(&format!("{}  {:<9}  {}", text(app, "appId"), text(app, "status"), text(app, "name")));
+                let (id, status, issuer) = (text(app, "appId"), text(app, "status"), text(app, "issuer"));
+                say(&format!("{id}  {status:<9}  {issuer}  {}", text(app, "name")));
             }
             if apps.is_empty() {
-                say("There are no applications. Make one: latchkey app create NAME");
+                say(
+                    "There are no applications in this data folder (data.folder). Create one: latchkey app create NAME",
+                );
             }
         }
     }

@@ -59,6 +59,10 @@ impl FromRequest for Fields {
                 .map_err(fail)?;
             let parsed = match content_type(&request).as_deref() {
                 Some("application/json") => fields::json(&body, limits.depth),
+                // What curl sends where nobody names the type.
+                Some("application/x-www-form-urlencoded") if is_json_object(&body) => {
+                    return Err(fail(ErrorKind::UnsupportedBody));
+                }
                 Some("application/x-www-form-urlencoded") => fields::form(&body, limits.fields),
                 _ if body.is_empty() => Ok(HashMap::new()),
                 _ => return Err(fail(ErrorKind::UnsupportedBody)),
@@ -68,6 +72,12 @@ impl FromRequest for Fields {
             })
         })
     }
+}
+
+/// Whether a form is JSON whose content type was forgotten. No form of a client begins like that.
+fn is_json_object(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    body.starts_with(b"{") && body.ends_with(b"}")
 }
 
 fn content_type(request: &HttpRequest) -> Option<String> {
@@ -298,7 +308,7 @@ impl Fields {
     pub(crate) fn password(&self, client: &str, raw: &str) -> Result<NewPassword, ServiceError> {
         let (sent, sent_raw) = (self.text(client)?, self.text(raw)?);
         if sent.is_none() && sent_raw.is_none() {
-            return Err(WrongField::missing(client).into());
+            return Err(WrongField::missing(&format!("{client} or {raw}")).into());
         }
         NewPassword::parse(sent, sent_raw)
     }
@@ -310,7 +320,7 @@ mod tests {
 
     use super::*;
 
-    fn told(wrong: WrongField) -> String {
+    fn message_for(wrong: WrongField) -> String {
         ApiError::user(wrong).wire().message.into_owned()
     }
 
@@ -335,7 +345,7 @@ mod tests {
             json!(-123_456),
         ] {
             assert_eq!(
-                told(code(wrong.clone()).unwrap_err()),
+                message_for(code(wrong.clone()).unwrap_err()),
                 "invalid data: code must be the digits of a code",
                 "{wrong}"
             );
@@ -354,8 +364,8 @@ mod tests {
         }
         for wrong in ["d", "e", "f", "g"] {
             let expected = format!("invalid data: {wrong} must be a string");
-            assert_eq!(told(fields.text(wrong).unwrap_err()), expected);
+            assert_eq!(message_for(fields.text(wrong).unwrap_err()), expected);
         }
-        assert_eq!(told(WrongField::missing("handle")), "missing parameter: handle");
+        assert_eq!(message_for(WrongField::missing("handle")), "missing parameter: handle");
     }
 }

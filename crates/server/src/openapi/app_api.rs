@@ -13,7 +13,7 @@ use crate::dto::{
 };
 
 const AFTER: Field = text("after", "018bcfe5680074dfbb7eac258b172229", "Where the page before ended.");
-const FORCE: Field = flag("force", "Whether a field becomes required though users have no value for it.");
+const FORCE: Field = flag("force", "Makes a field required even if users without a value are locked out.");
 const NAME: Field = text("name", "Shop", "Unique.");
 
 const APP: Answers = Answers::Json(&[one::<AdminApplication>]);

@@ -147,7 +147,11 @@ impl Reader {
                         section = next;
                     }
                 }
-                Err(error) => self.mistakes.push(format!("{name}.{key} ({origin}): {error}")),
+                Err(error) => {
+                    // The section is read under a name of its own.
+                    let error = error.to_string().replace(" for key `s`", "");
+                    self.mistakes.push(format!("{name}.{key} ({origin}): {error}"));
+                }
             }
         }
         let section = section.build().and_then(|config| config.get::<T>("s")).unwrap_or_default();

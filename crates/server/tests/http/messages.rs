@@ -48,7 +48,7 @@ async fn clients_are_told_which_field_is_wrong_and_why<S: Store>(app: TestApp<S>
         (
             json!({"handle": "ana@example.com", "password": "secret"}),
             602,
-            "the password must be the MD5 of the password as 32 lower-case hexadecimal digits",
+            "the password must be the MD5 of the password as 32 lower-case hexadecimal digits, unless it is sent in clear in rawPassword",
         ),
         (
             json!({"handle": "ana@example.com", "password": PASSWORD, "rawPassword": "other"}),
@@ -68,7 +68,7 @@ async fn clients_are_told_which_field_is_wrong_and_why<S: Store>(app: TestApp<S>
         (
             named(json!({"name": "Ana", "age": 1e30})),
             604,
-            "age holds a number beyond 64 bits, which would be rounded: send it as a string",
+            "age must not hold a number that would be rounded: send it as a string",
         ),
         (named(json!("no JSON")), 604, "metadata must be a JSON object"),
         (named(json!(deep)), 604, "metadata must be at most 8 levels deep"),
@@ -108,13 +108,13 @@ async fn clients_are_told_which_field_is_wrong_and_why<S: Store>(app: TestApp<S>
         (
             "setUserMetadata",
             json!({"metaData": {"name": "Ana", "age": 7}}),
-            "invalid metadata: the field age cannot be set by users",
+            "invalid metadata: the field age cannot be changed by users",
         ),
         ("setLocale", json!({"locale": "xx"}), "the app does not offer this locale"),
         (
             "changePassword",
             json!({"password": PASSWORD, "newPassword": "plain"}),
-            "invalid data: the password must be the MD5 of the password as 32 lower-case hexadecimal digits",
+            "invalid data: the password must be the MD5 of the password as 32 lower-case hexadecimal digits, unless it is sent in clear in rawPassword",
         ),
         (
             "changePassword",
@@ -169,6 +169,12 @@ async fn a_body_that_cannot_be_read_is_told_why<S: Store>(app: TestApp<S>) {
             400,
             "invalid data: the body is not valid JSON: texts must not contain NUL at line 1 column 19",
         ),
+        (
+            form,
+            r#" {"handle":"a@example.com"} "#,
+            415,
+            "unsupported content type: send application/json or application/x-www-form-urlencoded",
+        ),
         (form, "handle=a&handle=b", 400, "invalid data: a form must not have a field twice"),
         (form, "handle=%00", 400, "invalid data: texts must not contain NUL"),
         (None, "", 400, "missing parameter: handle"),
@@ -191,15 +197,15 @@ async fn a_misspelt_setting_is_refused_with_the_nearest_name<S: Store>(app: Test
     for (fields, message) in [
         (
             json!({"setting": "passwordSetting", "passwordMinLenght": 12}),
-            r#"no setting has a field "passwordMinLenght"; did you mean passwordMinLength?"#,
+            r#"unknown field "passwordMinLenght"; did you mean passwordMinLength? passwordSetting takes passwordMinLength, passwordMinUpper, passwordMinLower, passwordMinDigit, passwordMinSpecial"#,
         ),
         (
             json!({"setting": "maxUsers", "maxUsers": 5, "maxusers": 6}),
-            r#"no setting has a field "maxusers"; did you mean maxUsers?"#,
+            r#"unknown field "maxusers"; did you mean maxUsers? maxUsers takes maxUsers"#,
         ),
         (
             json!({"setting": "neutralAnswer", "neutralAnswers": true}),
-            r#"no setting "neutralAnswer"; did you mean neutralAnswers?"#,
+            r#"unknown setting "neutralAnswer"; did you mean neutralAnswers?"#,
         ),
     ] {
         let mut body = fields;

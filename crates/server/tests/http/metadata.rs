@@ -29,7 +29,7 @@ async fn a_required_field_that_users_lack_is_warned_of_and_in_the_recommended_pr
     app: TestApp<S>,
 ) {
     let plan = || json!([{"path": "plan", "required": true, "userSettable": true}]);
-    let told = "1 users have no value for the required field plan and get no token";
+    let warning = "1 user has no value for the required field plan and would get no token";
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
     let ana = json!({"handle": "ana@example.com", "password": GOOD_PASSWORD});
     assert_eq!(app.as_app(&shop, "signup", ana).await.status, 200);
@@ -40,7 +40,7 @@ async fn a_required_field_that_users_lack_is_warned_of_and_in_the_recommended_pr
     let refused = declare(&app, &shop, plan(), false).await;
     assert_eq!(refused.error(), (400, 602));
     let message = refused.json()["message"].as_str().unwrap().to_owned();
-    assert!(message.starts_with(told) && message.contains("force"), "{message}");
+    assert!(message.starts_with(warning) && message.contains("force"), "{message}");
     assert_eq!(log_in().await.status, 200, "nothing was changed");
     let body = json!({"appId": shop.id, "metaData": plan()});
     assert_eq!(app.admin("update", body).await.error(), (400, 602));
@@ -50,7 +50,7 @@ async fn a_required_field_that_users_lack_is_warned_of_and_in_the_recommended_pr
     let with_default = json!([{"path": "plan", "required": true, "default": "free"}]);
     assert_eq!(declare(&app, &shop, with_default, false).await.status, 200);
     let forced = declare(&app, &shop, plan(), true).await;
-    assert!(forced.json()["warnings"].as_array().unwrap().contains(&json!(told)), "{}", forced.text());
+    assert!(forced.json()["warnings"].as_array().unwrap().contains(&json!(warning)), "{}", forced.text());
     assert_eq!(log_in().await.error(), (400, 604));
     // What is required already is not asked again.
     assert_eq!(declare(&app, &shop, plan(), false).await.status, 200);
@@ -67,7 +67,7 @@ async fn a_required_field_that_users_lack_is_warned_of_and_in_the_recommended_pr
     app.admin("addUser", json!({"appId": old.id, "handle": "ana@example.com", "password": GOOD_PASSWORD}))
         .await;
     let warned = declare(&app, &old, plan(), false).await;
-    assert!(warned.json()["warnings"].as_array().unwrap().contains(&json!(told)), "{}", warned.text());
+    assert!(warned.json()["warnings"].as_array().unwrap().contains(&json!(warning)), "{}", warned.text());
     let body = json!({"appId": old.id, "handle": "bob@example.com", "password": GOOD_PASSWORD});
     assert_eq!(app.admin("addUser", body).await.status, 200);
 }
@@ -152,7 +152,7 @@ async fn nothing_that_an_operator_sends_is_dropped<S: Store>(app: TestApp<S>) {
         (r#"{"n":"7"}"#, "invalid metadata: the field n must be a number"),
         (
             r#"{"n":36893488147419103232}"#,
-            "invalid metadata: n holds a number beyond 64 bits, which would be rounded: send it as a string",
+            "invalid metadata: n must not hold a number that would be rounded: send it as a string",
         ),
     ] {
         assert_eq!(set(metadata).await.json()["message"], message, "{metadata}");

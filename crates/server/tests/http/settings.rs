@@ -131,6 +131,7 @@ async fn metadata_definitions_that_cannot_work_are_refused<S: Store>(app: TestAp
         (json!([{"fieldName": "x"}]), "path"),
         (json!(["a"]), "object"),
         (json!([{"path": "a", "type": "date"}]), "text, number, boolean, array"),
+        (json!([{"path": "a", "requird": true}]), "did you mean required?"),
     ] {
         let answer = define(fields.clone()).await;
         assert_eq!(answer.error(), (400, 602), "{fields}");

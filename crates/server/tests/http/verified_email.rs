@@ -53,6 +53,17 @@ async fn sec_140_a_sign_up_without_proof_is_not_verified_until_a_reset<S: Store>
     assert_eq!(verified(&app, &shop, &jwt).await, [json!("ana@example.com"), json!(false)]);
     let body = json!({"appId": shop.id, "handle": "bob@example.com", "password": PASSWORD});
     app.admin("addUser", body).await;
+    // Neither an operator who adds a user nor one who sets a password proves anything.
+    for handle in ["ana@example.com", "bob@example.com"] {
+        let id = app.user_id(&shop, handle).await;
+        let body = json!({"appId": shop.id, "userId": id, "hashValue": OTHER_PASSWORD});
+        let set = app.admin("resetUserPassword", body).await;
+        assert_eq!(set.status, 200, "{}", set.text());
+        let jwt = log_in(&app, &shop, handle, OTHER_PASSWORD).await;
+        assert_eq!(verified(&app, &shop, &jwt).await, [json!(handle), json!(false)]);
+        let body = json!({"appId": shop.id, "userId": id, "hashValue": PASSWORD});
+        assert_eq!(app.admin("resetUserPassword", body).await.status, 200);
+    }
     for (handle, other) in [("ana@example.com", "bob@example.com"), ("bob@example.com", "ana@example.com")] {
         let before = log_in(&app, &shop, other, if other < handle { OTHER_PASSWORD } else { PASSWORD }).await;
         let [_, of_other] = verified(&app, &shop, &before).await;

@@ -14,6 +14,7 @@ use super::{is_open, is_rival};
 use crate::audit::{Act, Call};
 use crate::caller::find_app_of;
 use crate::codes::{CodeTry, Tried};
+use crate::hashing::forms;
 use crate::limits::Rate;
 use crate::mail::{built_in, worded};
 use crate::new_user::new_user;
@@ -90,6 +91,7 @@ impl<S: Store> Service<S> {
         request: PressLink,
     ) -> Result<SignUpCompleted, ServiceError> {
         let PressLink { link, password } = request;
+        let forms = forms(password.as_ref());
         let (act, call) = (call.act("completeSignup", Some(&link.handle)), &call);
         let completed = self.acting(act, Refusal::MissingParameter, |act| async move {
             let (found, source) = (self.find_by_code(call, link).await?, call.source);
@@ -101,7 +103,7 @@ impl<S: Store> Service<S> {
             };
             self.make_user_of(found, (source, is_theirs), act).await
         });
-        self.refuse_late(completed).await
+        self.refuse_late(forms, completed).await
     }
 
     /// Whether the page behind a link asks for the password of the sign-up when it is opened from here. `attempt` is what
@@ -127,6 +129,7 @@ impl<S: Store> Service<S> {
     /// from this address; [`ServiceError::TooMany`].
     pub async fn press_link(&self, call: Call, press: PressLink) -> Result<LinkPressed, ServiceError> {
         let PressLink { link, password } = press;
+        let forms = forms(password.as_ref());
         let (act, call) = (call.act("completeSignup", Some(&link.handle)), &call);
         let pressed = self.acting(act, Refusal::MissingParameter, |act| async move {
             let found = self.find_by_code(call, link).await?;
@@ -136,7 +139,7 @@ impl<S: Store> Service<S> {
             let done = self.make_user_of(found, (call.source, is_theirs), act).await?;
             Ok(LinkPressed::Completed(Box::new(done)))
         });
-        self.refuse_late(pressed).await
+        self.refuse_late(forms, pressed).await
     }
 
     /// Whether a link completes its sign-up from here, with this password: says whether the address is one of theirs who

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::arrivals::ImportHead;
-use super::cosync_settings::{kept, settings_of};
+use super::cosync_settings::{kept, settings_of, without_field};
 use super::seen::Seen;
 use super::values::{lost_words, without_words};
 use crate::ServiceError;
@@ -35,6 +35,14 @@ pub enum Mapped {
     Refused(String),
 }
 
+/// What a zip file may hold of users, by the field in which it does.
+const OF_USERS: [(&str, &str); 4] = [
+    ("userName", "user names"),
+    ("loginProvider", "accounts at Apple and Google"),
+    ("administrator", "administrators: set them again"),
+    ("emailVerified", "verified addresses: email_verified is false until a reset"),
+];
+
 /// Reads documents of an old server, and remembers what must not stand twice.
 pub struct CosyncReader {
     seal: OldSeal,
@@ -42,6 +50,8 @@ pub struct CosyncReader {
     public_url: String,
     apps: HashSet<String>,
     seen: Seen,
+    /// Whether it was said what a zip file lacks of users.
+    has_told_of_users: bool,
 }
 
 impl CosyncReader {
@@ -49,7 +59,14 @@ impl CosyncReader {
     /// app tokens that are in use.
     #[must_use]
     pub fn of_dump(seal: OldSeal, public_url: String) -> Self {
-        Self { seal, takes_old_app_tokens: true, public_url, apps: HashSet::new(), seen: Seen::default() }
+        Self {
+            seal,
+            takes_old_app_tokens: true,
+            public_url,
+            apps: HashSet::new(),
+            seen: Seen::default(),
+            has_told_of_users: false,
+        }
     }
 
     /// A reader of a zip file, whose values are in clear, and whose application gets an id that is new.
@@ -80,6 +97,9 @@ impl CosyncReader {
             .ok_or_else(|| format!("appId {app_id:?} is not 32 hexadecimal digits, or all of them are 0"))?;
         let (settings, lost) = settings_of(document, &app_id)?;
         notes.extend(lost);
+        if !self.takes_old_app_tokens {
+            notes.extend(without_field(document, &settings));
+        }
         let created_at = born(document)?;
         let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
         let status = match status.as_str() {
@@ -193,6 +213,11 @@ impl CosyncReader {
     /// A user.
     pub fn user(&mut self, document: &Document) -> Mapped {
         let mut lost = Vec::new();
+        if !self.takes_old_app_tokens && !self.has_told_of_users {
+            self.has_told_of_users = true;
+            let missing = OF_USERS.iter().filter(|(field, _)| !document.has(field));
+            lost.extend(missing.map(|(_, what)| format!("the file does not contain {what}")));
+        }
         let record = self.user_record(document, &mut lost);
         self.map(document, |_| record.map(|record| Ok((Record::User(record), lost))))
     }

@@ -1,8 +1,8 @@
 //! The settings of an application of a Cosync JWT server: in the compatible preset, as far as they can work here.
 
 use latchkey_domain::{
-    AppSettings, Audience, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath, Preset,
-    SignupFlow, SocialLogin, TwoFactorMode,
+    AppSettings, Audience, InvalidFields, LinkAsksPassword, Locale, MetadataField, MetadataFields,
+    MetadataKind, MetadataPath, Preset, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::MailAddress;
 use latchkey_transfer::cosync::Document;
@@ -104,19 +104,28 @@ pub(super) fn without_field(document: &Document, settings: &AppSettings) -> Vec<
         ("anonymousPurgeDays", settings.anonymous_purge_days),
         ("smsADay", settings.sms_a_day),
     ];
-    let texts = [
-        ("userIdFormat", "handle"),
-        ("linkAsksPassword", "always"),
-        ("appleBundleId", "none"),
-        ("googleClientId", "none"),
-        ("smsCountries", "that of the sender's number"),
-        ("fixedClaims", "none"),
-    ];
+    let format = match settings.user_id_format {
+        UserIdFormat::Handle => "handle",
+        UserIdFormat::HandleUnderscore => "handle_underscore",
+        UserIdFormat::Uid => "uid",
+    };
+    let asks = match settings.link_asks_password {
+        LinkAsksPassword::Always => "always",
+        LinkAsksPassword::Elsewhere => "elsewhere",
+        LinkAsksPassword::Never => "never",
+    };
     let flags = flags.map(|(name, on)| (name, on.to_string()));
     let numbers = numbers.map(|(name, number)| (name, number.to_string()));
-    let texts = texts.map(|(name, text)| (name, text.to_owned()));
+    let texts =
+        [("userIdFormat", format), ("linkAsksPassword", asks)].map(|(name, text)| (name, text.to_owned()));
     let missing = flags.into_iter().chain(numbers).chain(texts).filter(|(name, _)| !document.has(name));
-    missing.map(|(name, value)| format!("the file has no {name}: the setting is {value} now")).collect()
+    let missing =
+        missing.map(|(name, value)| format!("the file does not contain {name}; the setting is now {value}"));
+    let lists = ["appleBundleId", "googleClientId", "smsCountries", "fixedClaims"];
+    let lists = lists.iter().filter(|name| !document.has(name));
+    missing
+        .chain(lists.map(|name| format!("the file does not contain {name}; the list is now empty")))
+        .collect()
 }
 
 /// A text that is good here; another one is told.
@@ -148,7 +157,7 @@ fn fields(
             notes.push(format!("the type of its metadata field {path:?} is none: text"));
         }
         let field = MetadataField {
-            path: match MetadataPath::parse(&path) {
+            path: match MetadataPath::from_stored(&path) {
                 Ok(path) => path,
                 Err(error) => {
                     notes.push(format!("its metadata field {path:?} is left away: {error}"));
@@ -163,6 +172,13 @@ fn fields(
             kind: kind.as_deref().and_then(MetadataKind::from_name).unwrap_or_default(),
             default: document.value("default").cloned(),
         };
+        let is_default_wrong =
+            matches!(MetadataFields::existing(vec![field.clone()]), Err(InvalidFields::Default(..)));
+        if is_default_wrong {
+            notes.push(format!("its metadata field {path:?}: the default is not of the field's type"));
+        }
+        let default = field.default.filter(|_| !is_default_wrong);
+        let field = MetadataField { default, ..field };
         let mut own = taken.clone();
         own.push(field.clone());
         let others = beside.iter().filter(|other| own.iter().all(|own| own.path != other.path));

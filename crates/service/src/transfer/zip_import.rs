@@ -2,7 +2,7 @@
 
 use latchkey_crypto::sha256;
 use latchkey_domain::{AppId, AppName};
-use latchkey_storage::{Store, settings_from_json};
+use latchkey_storage::Store;
 use latchkey_transfer::cosync::{Collection, Document, Documents, Export, file_name};
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use time::OffsetDateTime;
@@ -10,7 +10,6 @@ use time::OffsetDateTime;
 use super::arrivals::{Begun, ImportHead, Taken};
 use super::bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
 use super::cosync::{CosyncReader, Mapped};
-use super::cosync_settings::without_field;
 use crate::{AppView, Operator, Service, ServiceError};
 
 /// How many records go in one unit of work.
@@ -18,13 +17,6 @@ const AT_ONCE: usize = 500;
 /// How many lost values are told, each in so many characters.
 const MOST_TOLD: usize = 100;
 const MOST_TOLD_CHARACTERS: usize = 300;
-/// What a file may hold of users, by the field in which it does.
-const OF_USERS: [(&str, &str); 4] = [
-    ("userName", "user names"),
-    ("loginProvider", "accounts at Apple and Google"),
-    ("administrator", "administrators: set them again"),
-    ("emailVerified", "verified addresses: email_verified is false until a reset"),
-];
 
 /// An export with the id and name that its application gets: the same file under the same name is the same application.
 #[derive(Debug, Clone)]
@@ -178,13 +170,6 @@ fn head_of(reader: &mut CosyncReader, source: &ZipSource) -> Result<(ImportHead,
         app.map_err(|wrong| ServiceError::invalid(named(Collection::Apps, &wrong)))?;
     let app = reader.app(&record).map_err(|reason| told(Collection::Apps, line, reason))?;
     let (mut head, mut lost) = app;
-    let settings = settings_from_json(head.app.settings.clone())
-        .map_err(|error| ServiceError::Internal(error.into()))?;
-    lost.extend(without_field(&record, &settings));
-    if let Some(Ok(user)) = documents(Collection::Users)?.next() {
-        let missing = OF_USERS.iter().filter(|(field, _)| !user.record.has(field));
-        lost.extend(missing.map(|(_, what)| format!("the file has no {what}")));
-    }
     let mut bytes = 0;
     for document in documents(Collection::EmailTemplates)? {
         let Numbered { line, size, record } =

@@ -390,10 +390,18 @@ impl UserRepository for Unit<'_> {
                 users::failed_unknown_at.eq(never),
                 users::failed_known.eq(0),
                 users::failed_known_at.eq(never),
-                users::email_verified.eq(true),
             ))
             .execute(conn))?;
         Ok(true)
+    }
+
+    fn verify_email(&mut self, app_id: AppId, id: UserId) -> Result<(), StorageError> {
+        on_backend!(self, conn => diesel::update(users::table)
+            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            .filter(users::id.eq(id.as_bytes().as_slice()))
+            .set(users::email_verified.eq(true))
+            .execute(conn))?;
+        Ok(())
     }
 
     fn change(

@@ -141,8 +141,7 @@ pub trait UserRepository: UserReader {
         before: OffsetDateTime,
     ) -> Result<bool, StorageError>;
 
-    /// Sets a password after a code mailed to the handle was entered: ends the sessions from `from` to `to`, resets all
-    /// failures, and marks the address as verified.
+    /// Sets a password whatever was there, ends the sessions from `from` to `to`, and resets all failures.
     /// `false` when the sessions have changed since they were read.
     ///
     /// # Errors
@@ -155,6 +154,12 @@ pub trait UserRepository: UserReader {
         sessions: (Sessions, Sessions),
         now: OffsetDateTime,
     ) -> Result<bool, StorageError>;
+
+    /// Marks a user's address as verified: a code or link mailed there has come back.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn verify_email(&mut self, app_id: AppId, id: UserId) -> Result<(), StorageError>;
 
     /// Changes what `change` names, unless the user is gone or their revision has moved since `user` was read.
     /// `false` then.

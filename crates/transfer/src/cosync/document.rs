@@ -16,13 +16,13 @@ impl Document {
         Self(members)
     }
 
-    /// Whether the document has a field of this name, be it empty.
+    /// Whether the document has a field of this name, even an empty one.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// A value of any type; none where there is nothing.
+    /// A value of any type. `None` if the field is missing or null.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.get(name)
