@@ -352,6 +352,16 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_token_is_that_of_its_parts() {
+        assert_eq!((WARN_JWT_BYTES, MAX_JWT_BYTES), (4_096, 8_192));
+        let Value::Object(claims) = serde_json::json!({"sub": "x"}) else { panic!("an object") };
+        // Eleven bytes are fifteen characters, and 256 or 384 are 342 or 512 (RFC 4648 section 5, without padding).
+        assert_eq!(jwt_bytes(&claims, 256), 106 + 1 + 15 + 1 + 342);
+        assert_eq!(jwt_bytes(&claims, 384), 106 + 1 + 15 + 1 + 512);
+        assert_eq!(jwt_bytes(&Map::new(), 256), 106 + 1 + 3 + 1 + 342);
+    }
+
+    #[test]
     fn user_name_and_anonymous_fillers() {
         let mut app = app();
         app.settings.user_names = true;

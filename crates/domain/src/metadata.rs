@@ -363,7 +363,7 @@ impl MetadataFields {
         fields.iter().for_each(|field| remove_at(&mut replaced, field.path.names()));
         nulls(sent, &mut Vec::new(), &mut |path| {
             // Beside a declared field, an imported value stays.
-            if !paths.iter().any(|declared| declared.len() > path.len() && declared.starts_with(path)) {
+            if !paths.iter().any(|declared| declared.starts_with(path)) {
                 remove_at(&mut replaced, path);
             }
         });

@@ -176,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn sec_005_a_password_may_have_another_form_as_typed() {
+        let digits = |digit: &str| ClientPassword::parse(&digit.repeat(32)).unwrap();
+        assert!(digits("a").as_typed().is_none());
+        let both = digits("a").with_typed(digits("b"));
+        assert_eq!(both.expose(), "a".repeat(32));
+        assert_eq!(both.as_typed().unwrap().expose(), "b".repeat(32));
+    }
+
+    #[test]
     fn sec_005_only_32_lower_case_digits_are_a_client_password() {
         let digits = "482c811da5d5b4bc6d497ffa98491e38";
         assert!(ClientPassword::parse(digits).is_ok());

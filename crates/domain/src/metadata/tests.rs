@@ -238,6 +238,14 @@ fn replacing_drops_editable_fields_and_keeps_all_others() {
     assert_eq!(Value::Object(replaced.0), serde_json::json!({"fixed":"f","b":{"c":"3"},"team":"t"}));
     let error = |sent| fields.replace(&current, &invite, sent).unwrap_err();
     assert_eq!(error(r#"{"fixed":"x","b":{"c":"3"}}"#), InvalidMetadata::NotEditable("fixed".to_owned()));
+    // What users may not set at all is told apart from what they may not change.
+    let tier = MetadataField { user_settable: false, ..field("tier", false) };
+    let refused = MetadataFields::new(vec![tier]).unwrap().replace(
+        &Metadata::default(),
+        &MetadataFields::default(),
+        r#"{"tier":"x"}"#,
+    );
+    assert_eq!(refused, Err(InvalidMetadata::NotSettable("tier".to_owned())));
     assert_eq!(error("{}"), InvalidMetadata::Missing("b.c".to_owned()));
     assert_eq!(error("nonsense"), no_object());
 }
@@ -307,13 +315,15 @@ fn an_operator_sets_what_is_declared_and_loses_nothing() {
 #[test]
 fn a_field_takes_values_of_its_kind() {
     let of = |kind| MetadataFields::new(vec![MetadataField { kind, ..field("x", false) }]).unwrap();
-    for (kind, name, taken, refused) in [
-        (MetadataKind::Text, "text", json!("a"), json!(1)),
-        (MetadataKind::Number, "number", json!(1), json!("1")),
-        (MetadataKind::Boolean, "boolean", json!(true), json!(1)),
-        (MetadataKind::Array, "array", json!(["a", 1, true]), json!([["a"]])),
+    for (kind, name, wanted, taken, refused) in [
+        (MetadataKind::Text, "text", "a string", json!("a"), json!(1)),
+        (MetadataKind::Number, "number", "a number", json!(1), json!("1")),
+        (MetadataKind::Boolean, "boolean", "true or false", json!(true), json!(1)),
+        (MetadataKind::Array, "array", "an array", json!(["a", 1, true]), json!([["a"]])),
     ] {
         assert_eq!((kind.name(), MetadataKind::from_name(name)), (name, Some(kind)));
+        let rule = InvalidMetadata::WrongKind("x".to_owned(), kind).to_string();
+        assert!(rule.starts_with("the field x must be ") && rule.contains(wanted), "{rule}");
         let accept = |value: &Value| of(kind).accept(Some(&json!({"x": value}).to_string()));
         assert_eq!(accept(&taken).unwrap().0.get("x"), Some(&taken), "{name}");
         assert_eq!(accept(&refused), Err(InvalidMetadata::WrongKind("x".to_owned(), kind)), "{name}");
