@@ -330,4 +330,26 @@ mod tests {
         let [fixed] = &warnings("email_verified", false)[..] else { panic!("one warning") };
         assert!(fixed.contains("a meaning of its own"), "{fixed}");
     }
+
+    #[test]
+    fn a_required_field_that_only_operators_set_is_warned_of() {
+        let warnings = |field_name: &str, user_settable, default: Option<&str>| {
+            let field = MetadataField {
+                path: MetadataPath::parse("plan").unwrap(),
+                field_name: field_name.to_owned(),
+                required: true,
+                can_edit: false,
+                user_settable,
+                kind: MetadataKind::Text,
+                default: default.map(Into::into),
+            };
+            let metadata = MetadataFields::new(vec![field]).unwrap();
+            AppSettings { metadata, ..AppSettings::preset(Preset::Recommended) }.field_warnings()
+        };
+        let [blocked] = &warnings("plan", false, None)[..] else { panic!("one warning") };
+        assert!(blocked.starts_with("nobody can sign up: the field plan is required"), "{blocked}");
+        assert!(warnings("plan", true, None).is_empty());
+        assert!(warnings("plan", false, Some("free")).is_empty());
+        assert!(warnings("email", false, None).is_empty(), "its value is the handle");
+    }
 }
