@@ -70,7 +70,7 @@ const PARTS: [Part; 3] = [
 ];
 
 /// The tests of the service that most often notice a change: a third of all.
-const LIKELY: [&str; 12] = [
+const LIKELY: [&str; 13] = [
     "--",
     "audit::sqlite::",
     "code_limits::sqlite::",
@@ -83,6 +83,7 @@ const LIKELY: [&str; 12] = [
     "second_factor::sqlite::",
     "signup::sqlite::",
     "social::sqlite::",
+    "verified_email::sqlite::",
 ];
 
 /// The functions of the service that decide who gets in, as cargo-mutants names them.
