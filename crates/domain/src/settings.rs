@@ -46,6 +46,18 @@ pub enum UserIdFormat {
     Uid,
 }
 
+impl UserIdFormat {
+    /// The name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Handle => "handle",
+            Self::HandleUnderscore => "handle_underscore",
+            Self::Uid => "uid",
+        }
+    }
+}
+
 /// A way to sign in with another service's token.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SocialLogin {
@@ -147,6 +159,18 @@ pub enum LinkAsksPassword {
     Elsewhere,
     /// Nowhere: whatever presses its button completes the sign-up.
     Never,
+}
+
+impl LinkAsksPassword {
+    /// The name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Elsewhere => "elsewhere",
+            Self::Never => "never",
+        }
+    }
 }
 
 /// The audience of users' JWTs.

@@ -109,8 +109,8 @@ impl<S: Store> Service<S> {
         Ok(self.key_ring().seal(&password_of(app_id, &user_id), phc.as_bytes(), &*self.inner.entropy)?)
     }
 
-    /// Verifies a password against a sealed digest, or, if there is none, does the same work for nothing. A text that is not
-    /// normalized is tried in both forms, whether there is a digest or not (SEC-021).
+    /// Verifies a password against a sealed digest. Without a digest it spends the same time and returns `Wrong`. If the text
+    /// is not normalized, both of its forms are tried in either case (SEC-021).
     pub(crate) async fn verify_password(
         &self,
         app_id: AppId,

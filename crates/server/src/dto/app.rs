@@ -1,8 +1,7 @@
 //! Applications and their messages: for clients, and for operators.
 
 use latchkey_domain::{
-    App, AppStatus, AppType, Audience, EmailTemplate, FixedClaim, LinkAsksPassword, MetadataField,
-    SignupFlow, TwoFactorMode, UserIdFormat,
+    App, AppStatus, AppType, Audience, EmailTemplate, FixedClaim, MetadataField, SignupFlow, TwoFactorMode,
 };
 use latchkey_service::AppView;
 use serde::Serialize;
@@ -302,16 +301,8 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
             AppType::Commercial => "commercial",
         },
         issuer: app.issuer.clone(),
-        user_id_format: match app.settings.user_id_format {
-            UserIdFormat::Handle => "handle",
-            UserIdFormat::HandleUnderscore => "handle_underscore",
-            UserIdFormat::Uid => "uid",
-        },
-        link_asks_password: match app.settings.link_asks_password {
-            LinkAsksPassword::Always => "always",
-            LinkAsksPassword::Elsewhere => "elsewhere",
-            LinkAsksPassword::Never => "never",
-        },
+        user_id_format: app.settings.user_id_format.name(),
+        link_asks_password: app.settings.link_asks_password.name(),
         access_token_days: app.settings.access_token_days,
         refuse_common_passwords: app.settings.password.refuse_common,
         handle_hold_days: app.settings.handle_hold_days,

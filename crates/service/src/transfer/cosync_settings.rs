@@ -1,8 +1,8 @@
 //! The settings of an application of a Cosync JWT server: in the compatible preset, as far as they can work here.
 
 use latchkey_domain::{
-    AppSettings, Audience, InvalidFields, LinkAsksPassword, Locale, MetadataField, MetadataFields,
-    MetadataKind, MetadataPath, Preset, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
+    AppSettings, Audience, InvalidFields, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
+    Preset, SignupFlow, SocialLogin, TwoFactorMode,
 };
 use latchkey_notifiers::MailAddress;
 use latchkey_transfer::cosync::Document;
@@ -104,20 +104,13 @@ pub(super) fn without_field(document: &Document, settings: &AppSettings) -> Vec<
         ("anonymousPurgeDays", settings.anonymous_purge_days),
         ("smsADay", settings.sms_a_day),
     ];
-    let format = match settings.user_id_format {
-        UserIdFormat::Handle => "handle",
-        UserIdFormat::HandleUnderscore => "handle_underscore",
-        UserIdFormat::Uid => "uid",
-    };
-    let asks = match settings.link_asks_password {
-        LinkAsksPassword::Always => "always",
-        LinkAsksPassword::Elsewhere => "elsewhere",
-        LinkAsksPassword::Never => "never",
-    };
     let flags = flags.map(|(name, on)| (name, on.to_string()));
     let numbers = numbers.map(|(name, number)| (name, number.to_string()));
-    let texts =
-        [("userIdFormat", format), ("linkAsksPassword", asks)].map(|(name, text)| (name, text.to_owned()));
+    let texts = [
+        ("userIdFormat", settings.user_id_format.name()),
+        ("linkAsksPassword", settings.link_asks_password.name()),
+    ];
+    let texts = texts.map(|(name, text)| (name, text.to_owned()));
     let missing = flags.into_iter().chain(numbers).chain(texts).filter(|(name, _)| !document.has(name));
     let missing =
         missing.map(|(name, value)| format!("the file does not contain {name}; the setting is now {value}"));
