@@ -13,7 +13,6 @@ use latchkey_domain::{AppId, AppName, Entropy, Handle, Preset, Scopes, SignupFlo
 use latchkey_service::{
     AppFilter, KeyRotation, NewApp, NewOperatorToken, Operator, Page, Refusal, Service, ServiceError,
 };
-use latchkey_storage::diesel::Database;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::Duration;
@@ -122,7 +121,7 @@ pub(crate) enum Outcome {
 
 /// Does what a command asks for, wherever it runs.
 pub(crate) async fn execute(
-    service: &Service<Database>,
+    service: &Service,
     (key_place, entropy): (&KeyPlace, &dyn Entropy),
     command: Command,
 ) -> Outcome {
@@ -175,7 +174,7 @@ pub(crate) fn failure(error: &ServiceError) -> String {
 /// The new key is on the disk first, then everything is wrapped with it, then it takes the name of the old one:
 /// wherever this is stopped, one of the two that are there opens the data.
 async fn rotate_master(
-    service: &Service<Database>,
+    service: &Service,
     (key_place, entropy): (&KeyPlace, &dyn Entropy),
     to: Option<&Path>,
 ) -> Result<(String, Option<PathBuf>), StartError> {
@@ -191,7 +190,7 @@ async fn rotate_master(
     Ok((new.fingerprint(), to.or(key_place.file()).map(Path::to_owned)))
 }
 
-async fn perform(service: &Service<Database>, command: Command) -> Result<Value, ServiceError> {
+async fn perform(service: &Service, command: Command) -> Result<Value, ServiceError> {
     let operator = Operator::command_line();
     match command {
         Command::CreateApp { name, compatible, signup_flow } => {
@@ -273,7 +272,7 @@ async fn perform(service: &Service<Database>, command: Command) -> Result<Value,
 /// Takes commands.
 pub(crate) fn serve(
     listener: UnixListener,
-    service: Service<Database>,
+    service: Service,
     (key_place, entropy): (KeyPlace, Arc<dyn Entropy>),
 ) -> Result<ServerHandle, StartError> {
     let server = HttpServer::new(move || {
@@ -297,7 +296,7 @@ pub(crate) fn serve(
 
 type Keys = (KeyPlace, Arc<dyn Entropy>);
 
-async fn handle(service: Data<Service<Database>>, keys: Data<Keys>, command: Json<Command>) -> HttpResponse {
+async fn handle(service: Data<Service>, keys: Data<Keys>, command: Json<Command>) -> HttpResponse {
     // To its end, even if whoever asked is gone.
     let doing = async move { execute(&service, (&keys.0, &*keys.1), command.into_inner()).await };
     match actix_web::rt::spawn(doing).await {
@@ -307,7 +306,7 @@ async fn handle(service: Data<Service<Database>>, keys: Data<Keys>, command: Jso
 }
 
 /// Hands something out, as it is read.
-async fn leave_by_socket(service: Data<Service<Database>>, leaving: Json<Leaving>) -> HttpResponse {
+async fn leave_by_socket(service: Data<Service>, leaving: Json<Leaving>) -> HttpResponse {
     let service = service.get_ref().clone();
     match leave(service, Operator::command_line(), leaving.into_inner()).await {
         Ok(pieces) => HttpResponse::Ok().streaming(pieces),

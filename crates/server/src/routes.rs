@@ -10,7 +10,6 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route};
 use latchkey_domain::Scope;
-use latchkey_storage::Store;
 
 use crate::api::{
     account, confirmation, description, health, keys, login, password, second_factor, signup, social,
@@ -55,141 +54,111 @@ pub struct Entry {
 }
 
 /// All routes.
-pub fn table<S: Store>() -> Vec<Entry> {
-    let mut table = public_routes::<S>();
-    table.extend(administration::table::<S>());
-    table.extend(user_routes::<S>());
+pub fn table() -> Vec<Entry> {
+    let mut table = public_routes();
+    table.extend(administration::table());
+    table.extend(user_routes());
     table
 }
 
 /// What needs no token.
-fn public_routes<S: Store>() -> Vec<Entry> {
+fn public_routes() -> Vec<Entry> {
     vec![
         get("/health/live", Takes::Nothing, health::live, &user::LIVE),
-        get("/health/ready", Takes::Nothing, health::ready::<S>, &user::READY),
-        get("/openapi.json", Takes::Nothing, description::document::<S>, &user::DOCUMENT),
-        get("/docs", Takes::Nothing, description::page::<S>, &user::DOCS),
-        get("/docs/{file}", Takes::Nothing, description::page_file::<S>, &user::DOCS_FILE),
-        get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks::<S>, &user::JWKS),
+        get("/health/ready", Takes::Nothing, health::ready, &user::READY),
+        get("/openapi.json", Takes::Nothing, description::document, &user::DOCUMENT),
+        get("/docs", Takes::Nothing, description::page, &user::DOCS),
+        get("/docs/{file}", Takes::Nothing, description::page_file, &user::DOCS_FILE),
+        get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks, &user::JWKS),
         get(
             "/apps/{app_id}/.well-known/openid-configuration",
             Takes::Nothing,
-            well_known::discovery::<S>,
+            well_known::discovery,
             &user::DISCOVERY,
         ),
     ]
 }
 
 /// The user API.
-fn user_routes<S: Store>() -> Vec<Entry> {
+fn user_routes() -> Vec<Entry> {
     vec![
-        get(
-            "/api/appuser/getApplication",
-            Takes::Either,
-            account::get_application::<S>,
-            &user::GET_APPLICATION,
-        ),
-        post("/api/appuser/signup", Takes::AppToken, signup::signup::<S>, &user::SIGNUP),
-        post(
-            "/api/appuser/completeSignup",
-            Takes::Either,
-            signup::complete_signup::<S>,
-            &user::COMPLETE_SIGNUP,
-        ),
-        get("/api/appuser/completeSignup", Takes::Page, confirmation::ask::<S>, &user::CONFIRMATION),
-        post("/api/appuser/completeSignup/confirm", Takes::Page, confirmation::confirm::<S>, &user::CONFIRM),
-        post("/api/appuser/invite", Takes::AccessToken, signup::invite::<S>, &user::INVITE),
-        post("/api/appuser/register", Takes::Either, signup::register::<S>, &user::REGISTER),
-        post("/api/appuser/login", Takes::AppToken, login::login::<S>, &user::LOGIN),
-        post(
-            "/api/appuser/loginAnonymous",
-            Takes::AppToken,
-            login::login_anonymous::<S>,
-            &user::LOGIN_ANONYMOUS,
-        ),
+        get("/api/appuser/getApplication", Takes::Either, account::get_application, &user::GET_APPLICATION),
+        post("/api/appuser/signup", Takes::AppToken, signup::signup, &user::SIGNUP),
+        post("/api/appuser/completeSignup", Takes::Either, signup::complete_signup, &user::COMPLETE_SIGNUP),
+        get("/api/appuser/completeSignup", Takes::Page, confirmation::ask, &user::CONFIRMATION),
+        post("/api/appuser/completeSignup/confirm", Takes::Page, confirmation::confirm, &user::CONFIRM),
+        post("/api/appuser/invite", Takes::AccessToken, signup::invite, &user::INVITE),
+        post("/api/appuser/register", Takes::Either, signup::register, &user::REGISTER),
+        post("/api/appuser/login", Takes::AppToken, login::login, &user::LOGIN),
+        post("/api/appuser/loginAnonymous", Takes::AppToken, login::login_anonymous, &user::LOGIN_ANONYMOUS),
         post(
             "/api/appuser/loginComplete",
             Takes::Either,
-            second_factor::login_complete::<S>,
+            second_factor::login_complete,
             &user::LOGIN_COMPLETE,
         ),
-        post("/api/appuser/socialLogin", Takes::Either, social::social_login::<S>, &user::SOCIAL_LOGIN),
-        post("/api/appuser/socialSignup", Takes::AppToken, social::social_signup::<S>, &user::SOCIAL_SIGNUP),
-        post(
-            "/api/appuser/forgotPassword",
-            Takes::Either,
-            password::forgot_password::<S>,
-            &user::FORGOT_PASSWORD,
-        ),
-        post(
-            "/api/appuser/resetPassword",
-            Takes::Either,
-            password::reset_password::<S>,
-            &user::RESET_PASSWORD,
-        ),
-        get("/api/appuser/getUser", Takes::AccessToken, account::get_user::<S>, &user::GET_USER),
-        get("/api/appuser/check", Takes::AccessToken, account::check::<S>, &user::CHECK),
+        post("/api/appuser/socialLogin", Takes::Either, social::social_login, &user::SOCIAL_LOGIN),
+        post("/api/appuser/socialSignup", Takes::AppToken, social::social_signup, &user::SOCIAL_SIGNUP),
+        post("/api/appuser/forgotPassword", Takes::Either, password::forgot_password, &user::FORGOT_PASSWORD),
+        post("/api/appuser/resetPassword", Takes::Either, password::reset_password, &user::RESET_PASSWORD),
+        get("/api/appuser/getUser", Takes::AccessToken, account::get_user, &user::GET_USER),
+        get("/api/appuser/check", Takes::AccessToken, account::check, &user::CHECK),
         post(
             "/api/appuser/changePassword",
             Takes::AccessToken,
-            password::change_password::<S>,
+            password::change_password,
             &user::CHANGE_PASSWORD,
         ),
         get(
             "/api/appuser/userNameAvailable",
             Takes::AccessToken,
-            account::user_name_available::<S>,
+            account::user_name_available,
             &user::USER_NAME_AVAILABLE,
         ),
-        post(
-            "/api/appuser/setUserName",
-            Takes::AccessToken,
-            account::set_user_name::<S>,
-            &user::SET_USER_NAME,
-        ),
-        post("/api/appuser/setLocale", Takes::AccessToken, account::set_locale::<S>, &user::SET_LOCALE),
+        post("/api/appuser/setUserName", Takes::AccessToken, account::set_user_name, &user::SET_USER_NAME),
+        post("/api/appuser/setLocale", Takes::AccessToken, account::set_locale, &user::SET_LOCALE),
         post(
             "/api/appuser/setUserMetadata",
             Takes::AccessToken,
-            account::set_user_metadata::<S>,
+            account::set_user_metadata,
             &user::SET_USER_METADATA,
         ),
-        post("/api/appuser/setPhone", Takes::AccessToken, second_factor::set_phone::<S>, &user::SET_PHONE),
+        post("/api/appuser/setPhone", Takes::AccessToken, second_factor::set_phone, &user::SET_PHONE),
         post(
             "/api/appuser/verifyPhone",
             Takes::AccessToken,
-            second_factor::verify_phone::<S>,
+            second_factor::verify_phone,
             &user::VERIFY_PHONE,
         ),
         post(
             "/api/appuser/setTwoFactorGoogleVerification",
             Takes::AccessToken,
-            second_factor::set_google::<S>,
+            second_factor::set_google,
             &user::SET_FACTOR,
         ),
         post(
             "/api/appuser/confirmTwoFactorGoogleVerification",
             Takes::AccessToken,
-            second_factor::confirm_google::<S>,
+            second_factor::confirm_google,
             &user::CONFIRM_GOOGLE,
         ),
         post(
             "/api/appuser/setTwoFactorPhoneVerification",
             Takes::AccessToken,
-            second_factor::set_phone_factor::<S>,
+            second_factor::set_phone_factor,
             &user::SET_FACTOR,
         ),
         post(
             "/api/appuser/newRecoveryCodes",
             Takes::AccessToken,
-            second_factor::new_recovery_codes::<S>,
+            second_factor::new_recovery_codes,
             &user::NEW_RECOVERY_CODES,
         ),
-        post("/api/appuser/setAppData", Takes::SuperUser, keys::set_app_data::<S>, &user::SET_APP_DATA),
+        post("/api/appuser/setAppData", Takes::SuperUser, keys::set_app_data, &user::SET_APP_DATA),
         post(
             "/api/appuser/deleteAccount",
             Takes::AccessToken,
-            account::delete_account::<S>,
+            account::delete_account,
             &user::DELETE_ACCOUNT,
         ),
     ]
@@ -219,11 +188,11 @@ fn post<A: FromRequest + 'static>(
 }
 
 /// Mounts all routes. `origins` are those whose pages may call the user API; empty for all.
-pub(crate) fn configure<S: Store>(config: &mut ServiceConfig, origins: &[String]) {
+pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
     let mut user_api = web::scope(USER_API);
     let mut by_path: Vec<(&'static str, Vec<&'static str>, Vec<Route>)> = Vec::new();
     let mut scopes = OperatorScopes::default();
-    for Entry { method, path, takes, route, .. } in table::<S>() {
+    for Entry { method, path, takes, route, .. } in table() {
         if let Takes::Operator(scope) = takes {
             scopes.insert(method, plain(path), scope);
         }

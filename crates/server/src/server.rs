@@ -16,8 +16,6 @@ use actix_web::rt::{System, SystemRunner};
 use actix_web::web::{Data, ServiceConfig};
 use latchkey_domain::{Clock, Entropy};
 use latchkey_service::Service;
-use latchkey_storage::Store;
-use latchkey_storage::diesel::Database;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::sync::Semaphore;
 
@@ -182,7 +180,7 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
         checked.trusted_proxies.clone(),
         Some(opened.service.rate_limits()),
     );
-    let context = HttpContext::<Database>::new(
+    let context = HttpContext::new(
         opened.service.clone(),
         Arc::clone(&opened.clock),
         Arc::clone(&opened.entropy),
@@ -230,15 +228,15 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
 }
 
 /// What every worker's routes stand on. Tests use it over stores of their own.
-pub struct HttpContext<S> {
-    state: Data<AppState<S>>,
+pub struct HttpContext {
+    state: Data<AppState>,
     identify: Data<dyn Identify>,
     edge: Data<Edge>,
     limits: Data<BodyLimits>,
     origins: Vec<String>,
 }
 
-impl<S> Clone for HttpContext<S> {
+impl Clone for HttpContext {
     fn clone(&self) -> Self {
         Self {
             state: self.state.clone(),
@@ -250,11 +248,11 @@ impl<S> Clone for HttpContext<S> {
     }
 }
 
-impl<S: Store> HttpContext<S> {
+impl HttpContext {
     /// Wires the routes to a service.
     #[must_use]
     pub fn new(
-        service: Service<S>,
+        service: Service,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         settings: &Settings,
@@ -263,7 +261,7 @@ impl<S: Store> HttpContext<S> {
         let limits = &settings.limits;
         let identify: Arc<dyn Identify> = Arc::new(service.clone());
         let base_path =
-            BasePath::of(service.public_url(), routes::table::<S>().into_iter().map(|entry| entry.path));
+            BasePath::of(service.public_url(), routes::table().into_iter().map(|entry| entry.path));
         Self {
             identify: Data::from(identify),
             edge: Data::new(Edge {
@@ -300,6 +298,6 @@ impl<S: Store> HttpContext<S> {
             .app_data(self.identify.clone())
             .app_data(self.edge.clone())
             .app_data(self.limits.clone());
-        routes::configure::<S>(config, &self.origins);
+        routes::configure(config, &self.origins);
     }
 }

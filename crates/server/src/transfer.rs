@@ -9,7 +9,6 @@ use futures_util::stream;
 use latchkey_crypto::PassphraseKey;
 use latchkey_domain::AppId;
 use latchkey_service::{Export, ImportHead, Operator, Refusal, Service, ServiceError, TakenIn};
-use latchkey_storage::Store;
 use latchkey_transfer::{AppRecord, ArchiveWriter, Record, Secrets, UserRecord, write_users_csv};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -57,7 +56,7 @@ pub(crate) async fn apart<T: Send + 'static>(
 }
 
 /// Does what is asked for.
-pub(crate) async fn arrive<S: Store>(service: &Service<S>, what: Arriving) -> Result<Value, ServiceError> {
+pub(crate) async fn arrive(service: &Service, what: Arriving) -> Result<Value, ServiceError> {
     let operator = Operator::command_line();
     let id = |app: &str| app.parse::<AppId>().map_err(|_| Refusal::UnknownApp);
     let told =
@@ -69,7 +68,7 @@ pub(crate) async fn arrive<S: Store>(service: &Service<S>, what: Arriving) -> Re
         Arriving::CheckRoom { app, more } => service.check_room(id(&app)?, more).await.map(|()| Value::Null),
         Arriving::CheckImport(head) => serde_json::to_value(service.check_import(*head).await?)
             .map_err(|error| ServiceError::Internal(error.into())),
-        Arriving::CheckServer { pem } => Service::<S>::check_old_server(&pem).map(|_| Value::Null),
+        Arriving::CheckServer { pem } => Service::check_old_server(&pem).map(|_| Value::Null),
         Arriving::Begin(head) => serde_json::to_value(service.begin_import(operator, *head).await?)
             .map_err(|error| ServiceError::Internal(error.into())),
         Arriving::Batch { source, from, records } => {
@@ -116,8 +115,8 @@ type Piece = Result<Bytes, ServiceError>;
 
 /// Begins to hand something out. What is wrong at once is told at once; what goes wrong later ends the stream early, and
 /// an archive without its last line counts as cut off.
-pub(crate) async fn leave<S: Store>(
-    service: Service<S>,
+pub(crate) async fn leave(
+    service: Service,
     operator: Operator,
     leaving: Leaving,
 ) -> Result<impl Stream<Item = Piece> + Unpin, ServiceError> {
@@ -153,14 +152,14 @@ enum Writer {
     Users { is_begun: bool },
 }
 
-struct Departure<S> {
-    service: Service<S>,
+struct Departure {
+    service: Service,
     export: Export,
     /// None once everything was written.
     writer: Option<Writer>,
 }
 
-impl<S: Store> Departure<S> {
+impl Departure {
     async fn next(self) -> Option<(Piece, Self)> {
         // A panic ends the stream early, and what was written counts as cut off.
         apart(self.next_piece()).await.ok().flatten()

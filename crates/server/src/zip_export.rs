@@ -8,7 +8,6 @@ use actix_web::web::Bytes;
 use futures_util::stream::{self, Stream};
 use latchkey_domain::AppId;
 use latchkey_service::{AppView, Export, Operator, Service, ServiceError};
-use latchkey_storage::Store;
 use latchkey_transfer::cosync::{Collection, file_name};
 use latchkey_transfer::{DigestOver, Record, UserRecord};
 use serde_json::{Map, Value, json};
@@ -63,8 +62,8 @@ impl Write for Pieces {
     }
 }
 
-struct Zipping<S> {
-    service: Service<S>,
+struct Zipping {
+    service: Service,
     export: Export,
     view: AppView,
     pieces: Pieces,
@@ -75,8 +74,8 @@ struct Zipping<S> {
 }
 
 /// Begins to export an application as a zip file.
-pub(crate) async fn zip_of<S: Store>(
-    service: Service<S>,
+pub(crate) async fn zip_of(
+    service: Service,
     operator: Operator,
     id: AppId,
     secrets: bool,
@@ -89,7 +88,7 @@ pub(crate) async fn zip_of<S: Store>(
     Ok(Box::pin(stream::unfold(zipping, Zipping::next)))
 }
 
-impl<S: Store> Zipping<S> {
+impl Zipping {
     async fn next(self) -> Option<(Result<Bytes, ServiceError>, Self)> {
         // A panic ends the stream early, and the zip has no directory then.
         apart(self.next_piece()).await.ok().flatten()

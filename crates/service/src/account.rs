@@ -4,7 +4,7 @@ use latchkey_crypto::Verdict;
 use latchkey_domain::{
     App, ClientPassword, Handle, InvalidMetadata, KeyedDigest, User, UserChange, UserName,
 };
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 
 use crate::audit::{Act, Call};
@@ -33,7 +33,7 @@ pub struct DeleteAccount {
     pub password: Option<ClientPassword>,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// The user who calls.
     ///
     /// # Errors

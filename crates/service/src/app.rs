@@ -5,7 +5,6 @@ use latchkey_domain::{
     App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, DeveloperId, Preset, SignupFlow,
     signing_key,
 };
-use latchkey_storage::Store;
 use serde_json::Value;
 
 use crate::app_settings::write_held;
@@ -56,7 +55,7 @@ pub struct Discovery {
     pub jwks_uri: String,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Makes an application with a key pair.
     ///
     /// # Errors

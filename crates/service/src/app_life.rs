@@ -1,7 +1,6 @@
 //! Applications as a whole: finding them, editing several things at once, emptying and removing them.
 
 use latchkey_domain::{App, AppId, AppName, AppStatus, AppType, MetadataField};
-use latchkey_storage::Store;
 
 use crate::app_settings::{SealedChange, write_held};
 use crate::audit::Act;
@@ -47,7 +46,7 @@ pub struct AppUpdate {
     pub force: bool,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// The applications within reach that a filter lets through, newest first, a page of them.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use latchkey_domain::{
     Provider, Sealed, SignupFlow, SocialLogin, TwoFactorMode, UserIdFormat,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount};
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::audit::Act;
@@ -126,11 +126,7 @@ pub(crate) struct SealedChange {
 }
 
 impl SealedChange {
-    pub(crate) fn of<S: Store>(
-        service: &Service<S>,
-        app_id: AppId,
-        change: SettingChange,
-    ) -> Result<Self, ServiceError> {
+    pub(crate) fn of(service: &Service, app_id: AppId, change: SettingChange) -> Result<Self, ServiceError> {
         let sealed = match &change {
             SettingChange::MailAccount { key, .. } => {
                 Some(service.seal_mail_key(app_id, key.expose_secret())?)
@@ -143,9 +139,9 @@ impl SealedChange {
         Ok(Self { change, sealed })
     }
 
-    pub(crate) fn apply<S: Store>(
+    pub(crate) fn apply(
         &self,
-        service: &Service<S>,
+        service: &Service,
         repos: &mut dyn Repositories,
         app: &mut App,
     ) -> Result<(), ServiceError> {
@@ -167,12 +163,7 @@ impl SealedChange {
 }
 
 impl SettingChange {
-    fn apply<S: Store>(
-        &self,
-        service: &Service<S>,
-        sealed: Option<&Sealed>,
-        app: &mut App,
-    ) -> Result<(), ServiceError> {
+    fn apply(&self, service: &Service, sealed: Option<&Sealed>, app: &mut App) -> Result<(), ServiceError> {
         let within = |name: &str, value: u32, least: u32, most: u32| {
             let text = || format!("{name} is {least} to {most}");
             if (least..=most).contains(&value) { Ok(value) } else { Err(ServiceError::invalid(text())) }
@@ -267,7 +258,7 @@ impl SettingChange {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Changes one setting. Setting what is set already changes nothing.
     ///
     /// # Errors
@@ -346,7 +337,7 @@ impl<S: Store> Service<S> {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Changes rows that belong to an application, such as keys and templates. The application's row is locked first, so a
     /// concurrent change waits and then reads the new state.
     pub(crate) async fn change_app(
@@ -396,7 +387,7 @@ fn social(settings: &mut AppSettings, provider: Provider) -> &mut SocialLogin {
 }
 
 /// Mode `phone` can send: there is an account, and a country to which it sends.
-fn check_sms<S: Store>(service: &Service<S>, app: &App) -> Result<(), ServiceError> {
+fn check_sms(service: &Service, app: &App) -> Result<(), ServiceError> {
     if app.settings.two_factor != TwoFactorMode::Phone {
         return Ok(());
     }

@@ -2,7 +2,6 @@
 //! in one of its own.
 
 use latchkey_domain::{Actor, AppId, AuditEntry, AuditId, Handle, Source, UserId, masked};
-use latchkey_storage::Store;
 use time::Duration;
 
 use crate::{Caller, Operator, Refusal, Service, ServiceError};
@@ -72,7 +71,7 @@ impl Act {
 /// How many refusals of one address are listed in an hour for an application: the log must not grow with what strangers send.
 const MOST_REFUSALS: u32 = 200;
 
-impl<S: Store> Service<S> {
+impl Service {
     /// The entry that says that an act was done.
     pub(crate) fn done(&self, act: &Act) -> Result<AuditEntry, ServiceError> {
         self.entry(act, "ok".to_owned())

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use latchkey_crypto::{AccessToken, AppToken, ServerSecretToken, SuperToken, TokenError};
 use latchkey_domain::{App, AppId, AppStatus, User, UserStatus};
-use latchkey_storage::{AppReader, Readers, StorageError, Store};
+use latchkey_storage::{AppReader, Readers, StorageError};
 
 use crate::{Refusal, Service, ServiceError};
 
@@ -61,7 +61,7 @@ impl Caller {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Verifies a token for what its carrier says it is.
     ///
     /// # Errors

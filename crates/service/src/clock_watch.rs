@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use latchkey_domain::{ClockGuard, ClockState};
-use latchkey_storage::Store;
 
 use crate::{Service, ServiceError};
 
@@ -20,7 +19,7 @@ impl ClockWatch {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Looks at the clock, and logs what is new about it.
     pub(crate) fn look_at_clock(&self) -> ClockState {
         let (now, elapsed) = (self.inner.clock.now(), self.inner.clock.elapsed());

@@ -11,7 +11,7 @@ use latchkey_domain::{
     App, AppId, Code, CodeId, CodeLength, CodePurpose, CodeRules, Handle, KeyedDigest, OutboxMessage, Source,
     StoredCode, cost_of_guess, has_passed,
 };
-use latchkey_storage::{QuotaKey, QuotaRepository, Repositories, Store};
+use latchkey_storage::{QuotaKey, QuotaRepository, Repositories};
 use time::{Duration, OffsetDateTime};
 
 use crate::mail::{Slot, Worded};
@@ -103,7 +103,7 @@ pub(crate) enum Tried {
     Wrong,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     pub(crate) fn code_source(&self, app_id: AppId, source: Source) -> Result<CodeSource, ServiceError> {
         let (own, wide) =
             (self.source_digest(app_id, source)?, self.source_digest(app_id, source.widened())?);

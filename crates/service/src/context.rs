@@ -117,9 +117,9 @@ pub type MasterKeyReader =
     Arc<dyn Fn() -> Result<MasterKey, Box<dyn std::error::Error + Send + Sync>> + Send + Sync>;
 
 /// What a service is made of.
-pub struct ServiceParts<S> {
+pub struct ServiceParts {
     /// The database.
-    pub store: S,
+    pub store: Store,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -139,11 +139,11 @@ pub struct ServiceParts<S> {
 }
 
 /// The use cases. Cheap to clone.
-pub struct Service<S> {
-    pub(crate) inner: Arc<Inner<S>>,
+pub struct Service {
+    pub(crate) inner: Arc<Inner>,
 }
 
-impl<S> Clone for Service<S> {
+impl Clone for Service {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
     }
@@ -166,8 +166,8 @@ pub(crate) struct Worker {
     pub(crate) faults: Mutex<HashMap<Option<AppId>, String>>,
 }
 
-pub(crate) struct Inner<S> {
-    pub(crate) store: S,
+pub(crate) struct Inner {
+    pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) keys: RwLock<Arc<KeyRing>>,
@@ -195,7 +195,7 @@ pub(crate) struct Inner<S> {
     pub(crate) costliest_millis: AtomicU64,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     pub(crate) fn jwt_size(&self) -> JwtSize {
         JwtSize::new(self.inner.settings.key_size)
     }
@@ -223,7 +223,7 @@ impl<S: Store> Service<S> {
 
     /// Wires the use cases.
     #[must_use]
-    pub fn new(parts: ServiceParts<S>) -> Self {
+    pub fn new(parts: ServiceParts) -> Self {
         Self {
             inner: Arc::new(Inner {
                 clock_watch: ClockWatch::new(ClockGuard::new(parts.clock.now(), parts.clock.elapsed(), None)),
@@ -256,7 +256,7 @@ impl<S: Store> Service<S> {
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn has_keys(store: &S) -> Result<bool, StorageError> {
+    pub async fn has_keys(store: &Store) -> Result<bool, StorageError> {
         store.read("keys.exist", |readers| Ok(!readers.server_keys().list()?.is_empty())).await
     }
 
@@ -266,7 +266,7 @@ impl<S: Store> Service<S> {
     /// # Errors
     /// [`KeyRingError::WrongMasterKey`] as [`ServiceError::Internal`] when another master key wrapped them.
     pub async fn open_keys(
-        store: &S,
+        store: &Store,
         master: &MasterKey,
         clock: &dyn Clock,
         entropy: &dyn Entropy,

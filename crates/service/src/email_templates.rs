@@ -2,7 +2,6 @@
 
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName, has_forbidden_characters};
 use latchkey_notifiers::{Language, MailAddress, MessageKind, check_html, check_secrets, text_of};
-use latchkey_storage::Store;
 use time::OffsetDateTime;
 
 use crate::audit::Act;
@@ -60,7 +59,7 @@ pub(crate) fn wrong_words(subject: &str, reply_to: &str, html: &str) -> Option<S
     check_html(html).err().map(|error| error.to_string())
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// All messages of an application in a locale: as it words them, or as they are built in.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use latchkey_domain::{
     RECOVERY_CODES, RecoveryCode, Sealed, TemplateName, TwoFactorMode, User, UserId, has_passed,
 };
 use latchkey_notifiers::{MessageKind, authenticator_uri, qr_png};
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 
 use crate::audit::{Act, Call};
@@ -82,7 +82,7 @@ fn not_offered(factor: Factor) -> Refusal {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Enrols a second factor of the caller, or removes it.
     ///
     /// # Errors

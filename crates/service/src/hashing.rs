@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use latchkey_crypto::{PasswordHasher, SealContext, Verdict};
 use latchkey_domain::{AppId, ClientPassword, Sealed, UserId};
-use latchkey_storage::Store;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -16,7 +15,7 @@ use crate::{Service, ServiceError};
 /// What making an RSA key costs, in password hashes.
 pub(crate) const COST_OF_KEY: u64 = 15;
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Runs expensive work of an application on the pool; `cost` is how many password hashes take as long.
     pub(crate) async fn on_pool<T: Send + 'static>(
         &self,

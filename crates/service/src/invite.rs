@@ -4,7 +4,7 @@ use latchkey_domain::{
     App, AppKey, AuditEntry, Code, CodePurpose, Handle, InvalidMetadata, Invite, InviteId, InviteState,
     Locale, Source, TemplateName, User, UserId, UserStatus,
 };
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
@@ -46,7 +46,7 @@ pub struct Register {
     pub locale: Option<String>,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Invites somebody. A repeat by the same sender is the same invitation with a new code.
     ///
     /// # Errors

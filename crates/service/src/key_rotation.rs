@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use latchkey_crypto::{CryptoError, KeyRing, KeyRingError, MasterKey, SealContext};
 use latchkey_domain::{App, AppId, Sealed, ServerKey, ServerKeyPurpose};
-use latchkey_storage::{QuotaKey, SealedCell, SealedColumn, Store};
+use latchkey_storage::{QuotaKey, SealedCell, SealedColumn};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
@@ -47,7 +47,7 @@ pub(crate) struct Resealing {
     resealed: AtomicU64,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// The server's keys, as they are used now.
     pub(crate) fn key_ring(&self) -> Arc<KeyRing> {
         Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))

@@ -5,7 +5,7 @@ use latchkey_crypto::{PublicKey, SigningKey, SuperToken};
 use latchkey_domain::{
     App, AppId, AppKey, Handle, KEY_LEAD, KEY_TAIL, KeyState, TokenId, UserId, key_state, signing_key,
 };
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
@@ -42,7 +42,7 @@ pub struct SuperTokens {
     pub expires_at: OffsetDateTime,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// The keys of an application, oldest first.
     ///
     /// # Errors

@@ -8,10 +8,9 @@
 //! ```
 //! use latchkey_domain::{AppName, Preset, SignupFlow};
 //! use latchkey_service::{NewApp, Operator, Service, ServiceError};
-//! use latchkey_storage::Store;
 //!
 //! /// Makes an application on any store and gives the token that its clients ship with.
-//! async fn app_token<S: Store>(service: &Service<S>) -> Result<String, ServiceError> {
+//! async fn app_token(service: &Service) -> Result<String, ServiceError> {
 //!     let name = AppName::parse("Shop").map_err(|_| latchkey_service::Refusal::InvalidData)?;
 //!     let new = NewApp { name, preset: Preset::Recommended, jwt_enabled: true, signup_flow: SignupFlow::Code };
 //!     Ok(service.create_app(Operator::command_line(), new).await?.app_token)

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_domain::{AppId, AuditFilter, Invite, Signup, User, search_key};
-use latchkey_storage::{Listing, PageStart, Position, Readers, ScanBounds, Store};
+use latchkey_storage::{Listing, PageStart, Position, Readers, ScanBounds};
 use time::{Duration, OffsetDateTime};
 
 use crate::{Reader, Refusal, Service, ServiceError};
@@ -184,7 +184,7 @@ impl Totals {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// A page of an application's users, sign-up attempts or invitations.
     ///
     /// # Errors

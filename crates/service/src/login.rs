@@ -5,7 +5,7 @@ use latchkey_domain::{
     App, AppKey, ClientPassword, Handle, InvalidHandle, Metadata, Signup, SignupFlow, SignupState, Source,
     User, UserId, UserName, UserStatus,
 };
-use latchkey_storage::{QuotaKey, Readers, Store};
+use latchkey_storage::{QuotaKey, Readers};
 use time::Duration;
 
 use crate::audit::{Act, Call};
@@ -85,7 +85,7 @@ enum Candidate {
     Nobody,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Signs a user in. An unknown name, a wrong password, one that may not be tried now and an account in
     /// any other state cost the same, take the same time, and are told apart only by who knows the password.
     ///

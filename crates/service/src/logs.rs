@@ -4,7 +4,7 @@ use latchkey_domain::{
     AppId, AuditEntry, AuditFilter, AuditId, Channel, MessageId, MessageState, UsageDay, UsageKind, day_of,
     masked,
 };
-use latchkey_storage::{AuditStart, Readers, Store};
+use latchkey_storage::{AuditStart, Readers};
 use time::{Duration, OffsetDateTime};
 
 use crate::audit::Act;
@@ -41,7 +41,7 @@ pub struct Waiting {
     pub created_at: OffsetDateTime,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// A page of an application's log, newest first, and how many entries there are in all; of many, how many there were
     /// within the last minute. The server's own entries stand under [`AppId::NONE`].
     ///

@@ -5,7 +5,7 @@ use latchkey_domain::{
     TemplateName,
 };
 use latchkey_notifiers::{Language, Link, MailAddress, MessageKind, Template, Values, render};
-use latchkey_storage::{EmailTemplateReader, QuotaKey, Store};
+use latchkey_storage::{EmailTemplateReader, QuotaKey};
 use time::{Duration, OffsetDateTime};
 
 use crate::codes::{NewCode, give_back_all, reserve_all};
@@ -183,7 +183,7 @@ impl From<Slot> for Vec<QuotaKey> {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Takes the right to send one mail to a handle. None when it is no address, or has had enough.
     pub(crate) async fn mail_slot(
         &self,

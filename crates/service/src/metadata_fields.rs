@@ -1,7 +1,7 @@
 //! Definitions of metadata fields: changing them, and whom a required one keeps from logging in.
 
 use latchkey_domain::{App, AppId, Metadata, MetadataField, MetadataFields, User};
-use latchkey_storage::{PageStart, Position, Store};
+use latchkey_storage::{PageStart, Position};
 
 use crate::audit::Act;
 use crate::{AppView, Operator, Refusal, Service, ServiceError};
@@ -18,7 +18,7 @@ pub enum FieldList {
     Invited,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Replaces the fields of users' metadata. Warnings in the answer say how many users have no value for a field that
     /// becomes required.
     ///

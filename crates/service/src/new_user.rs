@@ -5,7 +5,7 @@ use latchkey_domain::{
     App, AppId, ClientPassword, Factors, Handle, KeyedDigest, Locale, LoginRecord, Metadata, Sealed,
     Sessions, User, UserId, UserIdFormat, UserName, UserStatus, max_users,
 };
-use latchkey_storage::{QuotaKey, Repositories, Store, UserReader};
+use latchkey_storage::{QuotaKey, Repositories, UserReader};
 use time::{Duration, OffsetDateTime};
 
 use crate::{Refusal, Service, ServiceError};
@@ -48,7 +48,7 @@ pub(crate) struct Admission {
     limit: Option<u32>,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Prepares to add a user with this handle.
     pub(crate) fn admission(&self, app: &App, handle: &Handle) -> Result<Admission, ServiceError> {
         let mut gates = vec![self.name_gate(app.id, handle.key())?];

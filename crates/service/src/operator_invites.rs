@@ -4,7 +4,6 @@ use latchkey_domain::{
     App, AppId, CodePurpose, Handle, Invite, InviteId, InviteState, Locale, Metadata, Signup, SignupId,
     TemplateName, UserId, masked,
 };
-use latchkey_storage::Store;
 
 use crate::audit::Act;
 use crate::caller::gate;
@@ -55,7 +54,7 @@ impl<Id: PartialEq> Which<Id> {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Invites people in the operator's name, whether or not users may invite.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use latchkey_crypto::ServerSecretToken;
 use latchkey_domain::{AppId, MAX_TOKEN_LIFE, OperatorToken, Scope, Scopes, Source, TokenId, TokenName};
-use latchkey_storage::Store;
 use time::{Duration, OffsetDateTime};
 
 use crate::audit::Act;
@@ -102,7 +101,7 @@ pub struct MintedToken {
     pub token: OperatorToken,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Demands a server secret that has not been revoked, and opens what is asked for.
     ///
     /// # Errors

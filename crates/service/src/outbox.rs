@@ -10,7 +10,6 @@ use latchkey_domain::{
     App, AppId, AppStatus, Channel, MessageId, OutboxMessage, Phone, Sealed, TwoFactorMode,
 };
 use latchkey_notifiers::{Attachment, Email, MailAddress, NotifyError, Sms, escaped};
-use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use time::Duration;
@@ -39,7 +38,7 @@ pub struct MailIdentity {
     pub utf8: bool,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Tells this process's workers that there is something to send.
     pub(crate) fn outbox_has_messages(&self) {
         self.inner.workers.mail.wake.notify_one();

@@ -7,7 +7,7 @@ use latchkey_domain::{
     TemplateName, User, UserStatus,
 };
 use latchkey_notifiers::MessageKind;
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -112,7 +112,7 @@ pub struct ResetPassword {
     pub code: Code,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Changes the caller's password and ends all other access tokens of theirs.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use latchkey_domain::{App, Code, CodePurpose, Factor, Phone, TemplateName, User, UserId};
 use latchkey_notifiers::MessageKind;
-use latchkey_storage::Store;
 
 use crate::audit::{Act, Call};
 use crate::caller::{accepted, gate};
@@ -17,7 +16,7 @@ use crate::{Refusal, Service, ServiceError};
 /// How often a change may lose its race before it is given up.
 const RACES: usize = 8;
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Takes a number of the caller, and sends a code to it. The verified one stays until the new one is.
     ///
     /// # Errors

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_crypto::{IdToken, IdTokenRules, ProviderKeys, TokenError, may_be_id_token, verify_id_token};
 use latchkey_domain::{Provider, SocialLogin, has_passed};
-use latchkey_storage::Store;
 use time::{Duration, OffsetDateTime};
 
 use crate::{Refusal, Service, ServiceError};
@@ -120,7 +119,7 @@ impl KeySet {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Verifies a provider's ID token for an application.
     ///
     /// # Errors

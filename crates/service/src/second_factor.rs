@@ -7,7 +7,7 @@ use latchkey_crypto::{LoginToken, SealContext};
 use latchkey_domain::{
     App, AppId, Code, CodePurpose, Factor, RecoveryCode, TemplateName, TokenId, User, UserId, UserStatus,
 };
-use latchkey_storage::{QuotaKey, Store};
+use latchkey_storage::QuotaKey;
 use time::Duration;
 
 use crate::audit::{Act, Call};
@@ -62,7 +62,7 @@ pub(crate) fn authenticator_of(app_id: AppId, user: &UserId) -> SealContext<'_> 
     SealContext { purpose: SEALED_AS, app_id, row: user.as_bytes() }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Gives out a login token, and sends a code where the user's factor is a telephone.
     pub(crate) async fn ask_second_factor(
         &self,

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_crypto::{AccessToken, CryptoError, SealContext, SigningKey};
 use latchkey_domain::{App, AppId, AppKey, Sealed, TokenId, User, signing_key, user_claims};
-use latchkey_storage::Store;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
@@ -70,7 +69,7 @@ pub(crate) fn private_key_of(app_id: AppId, kid: &str) -> SealContext<'_> {
     SealContext { purpose: SEALED_AS, app_id, row: kid.as_bytes() }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Makes the tokens of a user who has shown who they are.
     pub(crate) async fn issue_tokens(
         &self,

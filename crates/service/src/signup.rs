@@ -9,7 +9,6 @@ use latchkey_domain::{
     has_passed,
 };
 use latchkey_notifiers::{Language, MessageKind, percent_encoded};
-use latchkey_storage::Store;
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
@@ -64,7 +63,7 @@ struct Opening {
     worded: Worded,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Signs somebody up.
     ///
     /// # Errors

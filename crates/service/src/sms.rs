@@ -7,7 +7,7 @@ use latchkey_domain::{
     OutboxMessage, Phone, Sealed, TemplateName, UserId,
 };
 use latchkey_notifiers::{NotifyError, Sms, SmsAccount, SmsOrigin, Values, render};
-use latchkey_storage::{QuotaKey, Store};
+use latchkey_storage::QuotaKey;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -119,7 +119,7 @@ pub(crate) fn parsed_account(json: &[u8]) -> Option<SmsAccount> {
     Some(SmsAccount { sid: stored.sid, token: SecretString::from(stored.token), origin })
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Seals an application's account.
     pub(crate) fn seal_sms_account(
         &self,

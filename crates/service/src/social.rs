@@ -7,7 +7,7 @@ use latchkey_domain::{
     App, AppId, AppKey, Handle, Locale, Metadata, Provider, SocialIdentity, SocialLogin, User, UserId,
     UserStatus,
 };
-use latchkey_storage::{QuotaKey, Readers, Repositories, Store};
+use latchkey_storage::{QuotaKey, Readers, Repositories};
 use time::Duration;
 
 use crate::account::remove_user;
@@ -72,7 +72,7 @@ fn use_up(repos: &mut dyn Repositories, mark: &QuotaKey) -> Result<(), ServiceEr
     if repos.quotas().reserve(mark, 1)? { Ok(()) } else { Err(Refusal::ProviderTokenInvalid.into()) }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// What marks a provider's token as used, for as long as it could be sent again.
     fn mark_of(&self, app_id: AppId, id: &IdToken) -> Result<QuotaKey, ServiceError> {
         let subject = self.key_ring().lasting_digests().digest("social.token", &[&id.fingerprint])?;

@@ -9,7 +9,7 @@ use latchkey_domain::{
     has_passed,
 };
 use latchkey_notifiers::MessageKind;
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -53,7 +53,7 @@ impl Origin {
 /// at once are not taken for guesses.
 const AT_ONCE: u32 = 4;
 
-impl<S: Store> Service<S> {
+impl Service {
     /// How a user's row knows a source.
     pub(crate) fn origin(&self, app_id: AppId, user: UserId, source: Source) -> Result<Origin, ServiceError> {
         let parts: [&[u8]; 3] = [app_id.as_bytes(), user.as_bytes(), &source.to_canonical_bytes()];

@@ -2,7 +2,7 @@
 //! done in small units of work, and goes on at the next turn where it was stopped.
 
 use latchkey_domain::{AppId, AppKey, KeyState, key_state};
-use latchkey_storage::{Expired, Store};
+use latchkey_storage::Expired;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,7 +26,7 @@ fn retired(keys: &[AppKey], now: OffsetDateTime) -> Vec<String> {
     retired.map(|key| key.kid.clone()).collect()
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Does what is due, every minute, until `stop` says so. What another instance may have changed is looked at every
     /// other second.
     ///

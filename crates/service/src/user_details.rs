@@ -1,7 +1,6 @@
 //! Users as operators see them.
 
 use latchkey_domain::{App, AppId, Familiarity, Lock, User};
-use latchkey_storage::Store;
 
 use crate::{Refusal, Service, ServiceError};
 
@@ -16,7 +15,7 @@ pub struct UserDetails {
     pub warnings: Vec<String>,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Users of one application as operators see them.
     ///
     /// # Errors

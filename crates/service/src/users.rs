@@ -5,7 +5,7 @@ use latchkey_domain::{
     TemplateName, User, UserChange, UserId, UserStatus, masked, user_claims,
 };
 use latchkey_notifiers::MessageKind;
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
@@ -32,7 +32,7 @@ pub struct AddUser {
     pub is_administrator: bool,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Adds a user: at once, without a code and without a mail.
     ///
     /// # Errors

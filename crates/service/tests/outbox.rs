@@ -12,7 +12,6 @@ use latchkey_service::{
     Call, Credential, Fetching, KeySetSource, MailIdentity, NewApp, NewPassword, Outside, Service,
     ServiceParts, ServiceSettings, SignUp,
 };
-use latchkey_storage::diesel::Database;
 use latchkey_test_support::TestDatabase;
 use time::Duration;
 
@@ -60,7 +59,7 @@ impl KeySetSource for NoKeySets {
 }
 
 struct Server {
-    service: Service<Database>,
+    service: Service,
     clock: Arc<ManualClock>,
     switch: Arc<Switch>,
     _database: TestDatabase,
@@ -97,11 +96,7 @@ impl Server {
     }
 }
 
-async fn service(
-    database: &TestDatabase,
-    clock: &Arc<ManualClock>,
-    mail: Arc<dyn EmailSender>,
-) -> Service<Database> {
+async fn service(database: &TestDatabase, clock: &Arc<ManualClock>, mail: Arc<dyn EmailSender>) -> Service {
     let from = MailAddress::parse("a@example.com").unwrap();
     let identity = MailIdentity { from, host: "h".to_owned(), utf8: false };
     let mut settings = ServiceSettings::new("https://auth.example.com".to_owned(), identity);

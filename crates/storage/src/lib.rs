@@ -9,8 +9,8 @@
 //! use latchkey_domain::AppId;
 //! use latchkey_storage::{StorageError, Store};
 //!
-//! /// Any store will do: the caller never learns which database it talks to.
-//! async fn name_of(store: &impl Store, id: AppId) -> Result<Option<String>, StorageError> {
+//! /// The caller never learns which database it talks to.
+//! async fn name_of(store: &Store, id: AppId) -> Result<Option<String>, StorageError> {
 //!     store
 //!         .read("name_of", move |readers| {
 //!             Ok::<_, StorageError>(readers.apps().find(id)?.map(|app| app.name.as_str().to_owned()))
@@ -30,11 +30,12 @@ mod settings_json;
 
 pub use error::StorageError;
 pub use ports::{
-    AppReader, AppRepository, AuditReader, AuditRepository, AuditStart, Brought, CodeReader, CodeRepository,
-    EmailTemplateReader, EmailTemplateRepository, Expired, FactorRepository, ImportRepository, InviteReader,
-    InviteRepository, Listing, OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository,
-    PageStart, Position, QuotaKey, QuotaRepository, Readers, Repositories, Scan, ScanBounds, SealedCell,
-    SealedColumn, SealedReader, SealedRepository, ServerKeyReader, ServerKeyRepository, SignupReader,
-    SignupRepository, Store, UpkeepRepository, UserReader, UserRepository,
+    Answer, AppReader, AppRepository, AuditReader, AuditRepository, AuditStart, Brought, CodeReader,
+    CodeRepository, EmailTemplateReader, EmailTemplateRepository, Engine, Expired, FactorRepository,
+    ImportRepository, InviteReader, InviteRepository, Listing, OperatorTokenReader, OperatorTokenRepository,
+    OutboxReader, OutboxRepository, PageStart, Position, QuotaKey, QuotaRepository, ReadUnit, Readers,
+    Repositories, Scan, ScanBounds, SealedCell, SealedColumn, SealedReader, SealedRepository,
+    ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, Store, UpkeepRepository,
+    UserReader, UserRepository, WriteUnit,
 };
 pub use settings_json::{settings_from_json, settings_to_json};

@@ -4,8 +4,8 @@
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use latchkey_domain::Channel;
+use latchkey_storage::StorageError;
 use latchkey_storage::diesel::DatabaseLocation;
-use latchkey_storage::{StorageError, Store as _};
 use latchkey_test_support::TestDatabase;
 use time::{Duration, OffsetDateTime};
 

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use latchkey_domain::{AppId, Channel, KeyedDigest, MessageId, MessageState, OutboxMessage, Sealed};
 use latchkey_storage::diesel::DatabaseLocation;
-use latchkey_storage::{QuotaKey, StorageError, Store};
+use latchkey_storage::{QuotaKey, StorageError};
 use latchkey_test_support::TestDatabase;
 
 #[derive(QueryableByName)]

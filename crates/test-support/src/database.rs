@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
+use latchkey_storage::Store;
 use latchkey_storage::diesel::{Database, DatabaseLocation, DatabaseSettings};
 use tempfile::TempDir;
 
@@ -23,7 +24,7 @@ pub enum Variant {
 
 /// A database of a test's own, gone when it is dropped.
 pub struct TestDatabase {
-    store: Database,
+    store: Store,
     location: DatabaseLocation,
     place: Place,
 }
@@ -88,7 +89,7 @@ impl TestDatabase {
 
     /// The database as a store.
     #[must_use]
-    pub fn store(&self) -> Database {
+    pub fn store(&self) -> Store {
         self.store.clone()
     }
 

@@ -6,4 +6,4 @@ mod stores;
 
 pub use database::{TestDatabase, Variant};
 pub use latchkey_storage::diesel::DatabaseLocation;
-pub use stores::{BrokenStore, InterleavingStore, Paused, TwiceStore};
+pub use stores::{Interleaving, Paused, broken, twice};

@@ -3,90 +3,80 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use latchkey_storage::{Readers, Repositories, StorageError, Store};
+use latchkey_storage::{Answer, Engine, ReadUnit, Readers, Repositories, StorageError, Store, WriteUnit};
 use tokio::sync::oneshot;
 
 /// Runs every unit of work, takes it back, and runs it again: what a lost race does to it. A closure that is
 /// not a function of what it borrows and reads shows itself here.
-#[derive(Clone)]
-pub struct TwiceStore<S>(pub S);
+struct TwiceEngine(Store);
 
-enum Never<E> {
-    RolledBack,
-    Storage(E),
+/// Wraps a store so that it runs every unit of work twice.
+#[must_use]
+pub fn twice(store: Store) -> Store {
+    Store::new(TwiceEngine(store))
 }
 
-impl<E: From<StorageError>> From<StorageError> for Never<E> {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error.into())
-    }
-}
-
-impl<S: Store> Store for TwiceStore<S> {
-    async fn transact<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
-    {
-        let work = Arc::new(work);
-        let first = Arc::clone(&work);
-        let rolled_back: Result<(), Never<E>> = self
-            .0
-            .transact(name, move |repositories| {
-                let _ = first(repositories);
-                Err(Never::RolledBack)
-            })
-            .await;
-        if let Err(Never::Storage(error)) = rolled_back {
-            return Err(error);
-        }
-        self.0.transact(name, move |repositories| work(repositories)).await
+impl Engine for TwiceEngine {
+    fn write(&self, name: &'static str, unit: WriteUnit) -> Answer<'_> {
+        let unit = Arc::new(Mutex::new(unit));
+        let first = Arc::clone(&unit);
+        Box::pin(async move {
+            let rolled_back = Box::new(move |repositories: &mut dyn Repositories| {
+                lock(&first)(repositories);
+                false
+            });
+            self.0.engine().write(name, rolled_back).await?;
+            let again = Box::new(move |repositories: &mut dyn Repositories| lock(&unit)(repositories));
+            self.0.engine().write(name, again).await
+        })
     }
 
-    async fn read<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
-    {
-        self.0
-            .read(name, move |readers| {
-                let _ = work(readers);
-                work(readers)
-            })
-            .await
+    fn read(&self, name: &'static str, mut unit: ReadUnit) -> Answer<'_> {
+        let twice = Box::new(move |readers: &mut dyn Readers| {
+            unit(readers);
+            unit(readers);
+        });
+        self.0.engine().read(name, twice)
+    }
+
+    fn probe(&self) -> Answer<'_> {
+        self.0.engine().probe()
     }
 }
 
-/// A database that is away.
-#[derive(Clone, Default)]
-pub struct BrokenStore;
+/// A database that is unavailable.
+struct BrokenEngine;
 
-impl Store for BrokenStore {
-    async fn transact<T, E, F>(&self, _name: &'static str, _work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
-    {
-        Err(StorageError::Unavailable("canary of the database".to_owned()).into())
+/// A store whose database is unavailable.
+#[must_use]
+pub fn broken() -> Store {
+    Store::new(BrokenEngine)
+}
+
+impl BrokenEngine {
+    fn unavailable() -> Answer<'static> {
+        Box::pin(async { Err(StorageError::Unavailable("canary of the database".to_owned())) })
+    }
+}
+
+impl Engine for BrokenEngine {
+    fn write(&self, _name: &'static str, _unit: WriteUnit) -> Answer<'_> {
+        Self::unavailable()
     }
 
-    async fn read<T, E, F>(&self, _name: &'static str, _work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
-    {
-        Err(StorageError::Unavailable("canary of the database".to_owned()).into())
+    fn read(&self, _name: &'static str, _unit: ReadUnit) -> Answer<'_> {
+        Self::unavailable()
+    }
+
+    fn probe(&self) -> Answer<'_> {
+        Self::unavailable()
     }
 }
 
 /// Pauses one unit of work, so that a test can let another one run in between.
 #[derive(Clone)]
-pub struct InterleavingStore<S> {
-    store: S,
+pub struct Interleaving {
+    store: Store,
     pause: Arc<Mutex<Option<Pause>>>,
 }
 
@@ -120,11 +110,17 @@ impl Paused {
     }
 }
 
-impl<S> InterleavingStore<S> {
-    /// Wraps a store that pauses nothing yet.
+impl Interleaving {
+    /// Wraps a store. Nothing pauses yet.
     #[must_use]
-    pub fn new(store: S) -> Self {
+    pub fn new(store: Store) -> Self {
         Self { store, pause: Arc::default() }
+    }
+
+    /// The store whose units pause.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store::new(self.clone())
     }
 
     /// Pauses the next unit of this name: before it begins, or before its access to the repositories with this number,
@@ -132,16 +128,12 @@ impl<S> InterleavingStore<S> {
     pub fn pause(&self, unit: &'static str, access: Option<usize>) -> Paused {
         let (reached, has_reached) = oneshot::channel();
         let (resume, resumed) = mpsc::channel();
-        *self.lock() = Some(Pause { unit, access, reached, resume: resumed });
+        *lock(&self.pause) = Some(Pause { unit, access, reached, resume: resumed });
         Paused { reached: has_reached, _resume: resume }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Pause>> {
-        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take(&self, unit: &'static str, is_at: impl Fn(Option<usize>) -> bool) -> Option<Pause> {
-        self.lock().take_if(|pause| pause.unit == unit && is_at(pause.access))
+        lock(&self.pause).take_if(|pause| pause.unit == unit && is_at(pause.access))
     }
 
     async fn pause_before(&self, unit: &'static str) {
@@ -151,44 +143,45 @@ impl<S> InterleavingStore<S> {
     }
 }
 
-impl<S: Store> Store for InterleavingStore<S> {
-    async fn transact<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
-    {
-        self.pause_before(name).await;
-        let watching = self.clone();
-        let result = self.store.transact(name, move |repositories| {
-            let mut watched = Watched { repositories, accesses: 0, store: &watching, unit: name };
-            work(&mut watched)
-        });
-        let result = result.await;
-        // A unit that has fewer accesses never pauses: whoever waits for it is told so.
-        drop(self.take(name, |_| true));
-        result
+impl Engine for Interleaving {
+    fn write(&self, name: &'static str, mut unit: WriteUnit) -> Answer<'_> {
+        Box::pin(async move {
+            self.pause_before(name).await;
+            let watching = self.clone();
+            let watched = Box::new(move |repositories: &mut dyn Repositories| {
+                unit(&mut Watched { repositories, accesses: 0, store: &watching, unit: name })
+            });
+            let result = self.store.engine().write(name, watched).await;
+            // A unit that has fewer accesses never pauses: whoever waits for it is told so.
+            drop(self.take(name, |_| true));
+            result
+        })
     }
 
-    async fn read<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
-    {
-        self.pause_before(name).await;
-        self.store.read(name, work).await
+    fn read(&self, name: &'static str, unit: ReadUnit) -> Answer<'_> {
+        Box::pin(async move {
+            self.pause_before(name).await;
+            self.store.engine().read(name, unit).await
+        })
+    }
+
+    fn probe(&self) -> Answer<'_> {
+        self.store.engine().probe()
     }
 }
 
-struct Watched<'a, S> {
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Watched<'a> {
     repositories: &'a mut dyn Repositories,
     accesses: usize,
-    store: &'a InterleavingStore<S>,
+    store: &'a Interleaving,
     unit: &'static str,
 }
 
-impl<S> Watched<'_, S> {
+impl Watched<'_> {
     fn repositories(&mut self) -> &mut dyn Repositories {
         let number = self.accesses;
         self.accesses += 1;
@@ -201,7 +194,7 @@ impl<S> Watched<'_, S> {
 
 macro_rules! watched {
     ($($repository:ident: $port:ident),+ $(,)?) => {
-        impl<S> Repositories for Watched<'_, S> {$(
+        impl Repositories for Watched<'_> {$(
             fn $repository(&mut self) -> &mut dyn latchkey_storage::$port {
                 self.repositories().$repository()
             }

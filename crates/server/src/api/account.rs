@@ -5,25 +5,20 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use latchkey_domain::UserName;
 use latchkey_service::{Caller, DeleteAccount, Refusal};
-use latchkey_storage::Store;
 
 use super::login::{name_of, password_or_none};
 use super::{AppState, run};
 use crate::dto::{Available, CheckedToken, application_json, own_user_json};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
 
-pub(crate) async fn get_user<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
+pub(crate) async fn get_user(state: Data<AppState>, identity: Identity) -> Answer {
     let service = state.service.clone();
     let view = run(Family::User, async move { service.current_user(identity.0).await }).await?;
     Ok(json(&own_user_json(&view.user)))
 }
 
 /// Validates an access token for a gateway. Returns its user in headers that the gateway can forward.
-pub(crate) async fn check<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn check(state: Data<AppState>, identity: Identity, request: HttpRequest) -> Answer {
     let invalid = || ApiError::of(Family::Gateway, Refusal::AccessTokenInvalid);
     let query = Fields::of_query(&request).map_err(|_| invalid())?;
     let wanted = query.owned("appId").map_err(|_| invalid())?;
@@ -70,15 +65,15 @@ fn header_text(text: &str) -> String {
     encoded
 }
 
-pub(crate) async fn get_application<S: Store>(state: Data<AppState<S>>, identity: Identity) -> Answer {
+pub(crate) async fn get_application(state: Data<AppState>, identity: Identity) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::InvalidData).map_err(ApiError::user)?;
     let service = state.service.clone();
     let app = run(Family::User, async move { service.application_of(identity.0).await }).await?;
     Ok(json(&application_json(&app)))
 }
 
-pub(crate) async fn user_name_available<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn user_name_available(
+    state: Data<AppState>,
     identity: Identity,
     request: HttpRequest,
 ) -> Answer {
@@ -90,11 +85,7 @@ pub(crate) async fn user_name_available<S: Store>(
     Ok(json(&Available { available: is_free }))
 }
 
-pub(crate) async fn set_user_name<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_user_name(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let name = user_name_of(&fields)?;
     let service = state.service.clone();
@@ -102,11 +93,7 @@ pub(crate) async fn set_user_name<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn set_locale<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_locale(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let locale = fields.required("locale").map_err(ApiError::user)?.to_owned();
     let service = state.service.clone();
@@ -114,11 +101,7 @@ pub(crate) async fn set_locale<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn set_user_metadata<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_user_metadata(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let sent = fields
         .json_text("metaData")
@@ -128,11 +111,7 @@ pub(crate) async fn set_user_metadata<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn delete_account<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn delete_account(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let present = |name| fields.text(name).map(|text| text.is_some()).map_err(ApiError::user);
     let has_password = fields.has("password") || fields.has("rawPassword");

@@ -7,7 +7,6 @@ use latchkey_domain::{
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
 use latchkey_service::{AccountChange, ServiceError, SettingChange, TestSms};
-use latchkey_storage::Store;
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -18,11 +17,7 @@ use crate::dto::{TestCode, admin_app_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json, ok_true};
 use crate::settings::nearest;
 
-pub(crate) async fn update_setting<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn update_setting(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let setting = fields.required("setting").map_err(ApiError::admin)?.to_owned();
     check_names(&setting, &fields).map_err(ApiError::admin)?;
@@ -371,22 +366,14 @@ fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
 }
 
 /// Mails to the application's own sender, by its own account: whoever runs it sees whether both are good.
-pub(crate) async fn send_test_mail<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn send_test_mail(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let service = state.service.clone();
     run(Family::Admin, async move { service.send_test_mail(operator, id).await }).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn send_test_sms<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn send_test_sms(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let test = test_sms(&fields).map_err(ApiError::admin)?;
     let service = state.service.clone();

@@ -4,7 +4,6 @@ use actix_web::HttpRequest;
 use actix_web::web::{Data, Path};
 use latchkey_domain::{AppName, AppType, Preset, SignupFlow};
 use latchkey_service::{AppFilter, AppUpdate, FieldList, NewApp, Operator, Refusal, ServiceError};
-use latchkey_storage::Store;
 use serde_json::Value;
 
 use super::app_settings::changes_of;
@@ -18,11 +17,7 @@ use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true}
 /// servers.
 const APPS_ON_A_PAGE: u32 = 200;
 
-pub(crate) async fn create<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn create(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let operator = authorize(&state, caller).await?;
     let name = fields.required("name").map_err(ApiError::admin)?;
     let name =
@@ -35,26 +30,18 @@ pub(crate) async fn create<S: Store>(
 }
 
 /// Whether the server is there, and the secret good.
-pub(crate) async fn connection<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+pub(crate) async fn connection(state: Data<AppState>, caller: OperatorCall) -> Answer {
     authorize(&state, caller).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn all<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn all(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let operator = authorize(&state, caller).await?;
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     listed(&state, operator, AppFilter::All, &query).await
 }
 
-pub(crate) async fn search<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn search(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let operator = authorize(&state, caller).await?;
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let name = query.owned("name").map_err(ApiError::admin)?;
@@ -66,12 +53,7 @@ pub(crate) async fn search<S: Store>(
     listed(&state, operator, filter, &query).await
 }
 
-async fn listed<S: Store>(
-    state: &AppState<S>,
-    operator: Operator,
-    filter: AppFilter,
-    query: &Fields,
-) -> Answer {
+async fn listed(state: &AppState, operator: Operator, filter: AppFilter, query: &Fields) -> Answer {
     if query.is_sent("after") {
         return Err(ApiError::admin(ServiceError::invalid("applications are paged by offset")));
     }
@@ -83,11 +65,7 @@ async fn listed<S: Store>(
     Ok(paged(json(&Value::Array(apps)), listed.total, None))
 }
 
-pub(crate) async fn one<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    id: Path<String>,
-) -> Answer {
+pub(crate) async fn one(state: Data<AppState>, caller: OperatorCall, id: Path<String>) -> Answer {
     let operator = authorize(&state, caller).await?;
     let id = app_within(&operator, &id)?;
     let service = state.service.clone();
@@ -95,11 +73,7 @@ pub(crate) async fn one<S: Store>(
     Ok(json(&admin_app_json(&view)))
 }
 
-pub(crate) async fn update<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn update(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let name = fields.text("name").map_err(ApiError::admin)?.map(AppName::parse).transpose();
     let kinds = [("development", AppType::Development), ("commercial", AppType::Commercial)];
@@ -120,11 +94,7 @@ pub(crate) async fn update<S: Store>(
     Ok(json(&admin_app_json(&run(Family::Admin, updating).await?)))
 }
 
-pub(crate) async fn delete_metadata<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn delete_metadata(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let lists = [("metaData", FieldList::Own), ("metaDataInvite", FieldList::Invited)];
     let list = one_of(&fields, "type", &lists).map_err(ApiError::admin)?;
@@ -135,11 +105,7 @@ pub(crate) async fn delete_metadata<S: Store>(
     Ok(json(&admin_app_json(&run(Family::Admin, removing).await?)))
 }
 
-pub(crate) async fn remove<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    id: Path<String>,
-) -> Answer {
+pub(crate) async fn remove(state: Data<AppState>, caller: OperatorCall, id: Path<String>) -> Answer {
     let operator = authorize(&state, caller).await?;
     let id = app_within(&operator, &id)?;
     let service = state.service.clone();
@@ -147,11 +113,7 @@ pub(crate) async fn remove<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn reset<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn reset(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let service = state.service.clone();
     run(Family::Admin, async move { service.reset_app(operator, id).await }).await?;
@@ -159,7 +121,7 @@ pub(crate) async fn reset<S: Store>(
 }
 
 /// What consoles look at before they set something up: one version, this server's.
-pub(crate) async fn versions<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+pub(crate) async fn versions(state: Data<AppState>, caller: OperatorCall) -> Answer {
     authorize(&state, caller).await?;
     Ok(json(&[Version {
         name: "CosyncJWT",
@@ -171,13 +133,13 @@ pub(crate) async fn versions<S: Store>(state: Data<AppState<S>>, caller: Operato
 }
 
 /// Messages that are missing are the built-in ones here, so that there is nothing to patch.
-pub(crate) async fn patch_locales<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+pub(crate) async fn patch_locales(state: Data<AppState>, caller: OperatorCall) -> Answer {
     authorize(&state, caller).await?;
     Ok(ok_true())
 }
 
 /// What set a cloud project up at the reference: its keys would pass through this server.
-pub(crate) async fn set_up_elsewhere<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+pub(crate) async fn set_up_elsewhere(state: Data<AppState>, caller: OperatorCall) -> Answer {
     authorize(&state, caller).await?;
     Err(not_offered(
         "this server sets no cloud project up: give the project the address of the application's keys, \
@@ -186,7 +148,7 @@ pub(crate) async fn set_up_elsewhere<S: Store>(state: Data<AppState<S>>, caller:
 }
 
 /// Push messages are not an authentication server's.
-pub(crate) async fn push<S: Store>(state: Data<AppState<S>>, caller: OperatorCall) -> Answer {
+pub(crate) async fn push(state: Data<AppState>, caller: OperatorCall) -> Answer {
     authorize(&state, caller).await?;
     Err(not_offered("this server sends no push messages: send them from your own backend"))
 }

@@ -9,7 +9,6 @@ use latchkey_notifiers::{Language, PageTexts, Values, escaped, render_html};
 use latchkey_service::{
     Call, CompleteSignUp, Credential, LinkPressed, NewPassword, PressLink, Refusal, SignUpCompleted,
 };
-use latchkey_storage::Store;
 
 use super::{AppState, run};
 use crate::http::{ApiError, ErrorKind, Family, Fields, WrongField, page, source_of};
@@ -60,7 +59,7 @@ enum Asks {
 }
 
 /// `GET /api/appuser/completeSignup`: asks.
-pub(crate) async fn ask<S: Store>(state: Data<AppState<S>>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn ask(state: Data<AppState>, request: HttpRequest) -> HttpResponse {
     let fields = Fields::of_query(&request).unwrap_or_default();
     let locale = locale_of(&fields);
     match question(&state, &request, (&fields, locale), Asks::Elsewhere).await {
@@ -69,8 +68,8 @@ pub(crate) async fn ask<S: Store>(state: Data<AppState<S>>, request: HttpRequest
     }
 }
 
-async fn question<S: Store>(
-    state: &AppState<S>,
+async fn question(
+    state: &AppState,
     request: &HttpRequest,
     (fields, locale): (&Fields, Locale),
     asks: Asks,
@@ -123,8 +122,8 @@ fn password_field(texts: &PageTexts) -> String {
 }
 
 /// `POST /api/appuser/completeSignup/confirm`: the button. Its answers are pages.
-pub(crate) async fn confirm<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn confirm(
+    state: Data<AppState>,
     request: HttpRequest,
     fields: Result<Fields, ApiError>,
 ) -> HttpResponse {
@@ -145,8 +144,8 @@ pub(crate) async fn confirm<S: Store>(
     }
 }
 
-async fn press<S: Store>(
-    state: &AppState<S>,
+async fn press(
+    state: &AppState,
     request: &HttpRequest,
     fields: &Fields,
 ) -> Result<(LinkPressed, String), ApiError> {
@@ -171,11 +170,7 @@ fn is_wrong_password(error: &ApiError) -> bool {
     }
 }
 
-fn call_of<S: Store>(
-    state: &AppState<S>,
-    request: &HttpRequest,
-    link: &LinkFields,
-) -> Result<Call, ApiError> {
+fn call_of(state: &AppState, request: &HttpRequest, link: &LinkFields) -> Result<Call, ApiError> {
     let caller = state.service.identify(Credential::AppToken(&link.app_token)).map_err(ApiError::user)?;
     Ok(Call { caller, source: source_of(request) })
 }

@@ -8,7 +8,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, Locale, TemplateName};
 use latchkey_service::{NewWords, Reader, ServiceError};
-use latchkey_storage::Store;
 use serde_json::Value;
 
 use super::operator::operator_and_app;
@@ -16,8 +15,8 @@ use super::{AppState, run};
 use crate::dto::{self, Locales, template_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json};
 
-pub(crate) async fn email_templates<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn email_templates(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
@@ -28,8 +27,8 @@ pub(crate) async fn email_templates<S: Store>(
     Ok(Messages::of(state, (operator.reader(), id), view.app.settings.locales).answer(String::new(), ""))
 }
 
-pub(crate) async fn update_email_template<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn update_email_template(
+    state: Data<AppState>,
     caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
@@ -56,11 +55,7 @@ fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, ServiceError> {
     })
 }
 
-pub(crate) async fn set_locales<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_locales(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let reader = operator.reader();
     let sent = fields.list("locales").map_err(ApiError::admin)?;
@@ -83,8 +78,8 @@ pub(crate) async fn set_locales<S: Store>(
 
 /// All messages of an application, read and sent by locale: as a whole they would be as long as developers like, in memory
 /// for every client that takes its time.
-struct Messages<S> {
-    state: Data<AppState<S>>,
+struct Messages {
+    state: Data<AppState>,
     reader: Reader,
     id: AppId,
     left: VecDeque<Locale>,
@@ -93,8 +88,8 @@ struct Messages<S> {
     end: &'static str,
 }
 
-impl<S: Store> Messages<S> {
-    fn of(state: Data<AppState<S>>, (reader, id): (Reader, AppId), locales: Vec<Locale>) -> Self {
+impl Messages {
+    fn of(state: Data<AppState>, (reader, id): (Reader, AppId), locales: Vec<Locale>) -> Self {
         Self { state, reader, id, left: locales.into(), before: None, end: "" }
     }
 

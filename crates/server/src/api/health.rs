@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use latchkey_storage::Store;
 
 use super::{AppState, run};
 use crate::dto::Health;
@@ -12,7 +11,7 @@ pub(crate) async fn live() -> HttpResponse {
     json(&Health { status: "live" })
 }
 
-pub(crate) async fn ready<S: Store>(state: Data<AppState<S>>) -> Answer {
+pub(crate) async fn ready(state: Data<AppState>) -> Answer {
     let service = state.service.clone();
     run(Family::User, async move { service.check_database().await }).await?;
     Ok(json(&Health { status: "ready" }))

@@ -4,7 +4,6 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{Handle, Invite, Signup};
 use latchkey_service::{Refusal, ServiceError, Which};
-use latchkey_storage::Store;
 
 use super::operator::operator_and_app;
 use super::users::{search, stored_handle_of};
@@ -12,27 +11,23 @@ use super::{AppState, run};
 use crate::dto::{Invited, invite_json, invited_body, signup_json};
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json, ok_true};
 
-pub(crate) async fn search_signups<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn search_signups(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
-    search::<S, Signup>(state, caller, request, signup_json).await
+    search::<Signup>(state, caller, request, signup_json).await
 }
 
-pub(crate) async fn search_invites<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn search_invites(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
-    search::<S, Invite>(state, caller, request, invite_json).await
+    search::<Invite>(state, caller, request, invite_json).await
 }
 
-pub(crate) async fn remove_signup<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn remove_signup(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let wanted = (named(&fields, "Invalid Signup")?, which(&fields, "Invalid Signup")?);
     let service = state.service.clone();
@@ -40,11 +35,7 @@ pub(crate) async fn remove_signup<S: Store>(
     Ok(json(&signup_json(&run(Family::Admin, removing).await?)))
 }
 
-pub(crate) async fn create_invites<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn create_invites(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let handles = handles_of(&fields).map_err(ApiError::admin)?;
     let locale = fields.owned("locale").map_err(ApiError::admin)?;
@@ -69,11 +60,7 @@ fn handles_of(fields: &Fields) -> Result<Vec<Handle>, ServiceError> {
     if handles.is_empty() { Err(WrongField::missing("handle").into()) } else { Ok(handles) }
 }
 
-pub(crate) async fn resend_invite<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn resend_invite(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let wanted = (named(&fields, "Invalid Invite")?, which(&fields, "Invalid Invite")?);
     let service = state.service.clone();
@@ -81,11 +68,7 @@ pub(crate) async fn resend_invite<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn remove_invite<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn remove_invite(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let wanted = (named(&fields, "Invalid Invite")?, which(&fields, "Invalid Invite")?);
     let service = state.service.clone();

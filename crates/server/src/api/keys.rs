@@ -3,7 +3,6 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_service::{KeyView, Refusal};
-use latchkey_storage::Store;
 
 use super::operator::{operator_and_app, operator_and_user};
 use super::users::object_of;
@@ -15,41 +14,29 @@ fn keys_body(keys: &[KeyView]) -> Keys {
     Keys { keys: keys.iter().map(key_json).collect() }
 }
 
-pub(crate) async fn list<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn list(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (_, id) = operator_and_app(&state, caller, &query).await?;
     let service = state.service.clone();
     Ok(json(&keys_body(&run(Family::Admin, async move { service.list_keys(id).await }).await?)))
 }
 
-pub(crate) async fn rotate<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn rotate(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let service = state.service.clone();
     let rotating = async move { service.rotate_key(operator, id).await };
     Ok(json(&keys_body(&run(Family::Admin, rotating).await?)))
 }
 
-pub(crate) async fn regenerate<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn regenerate(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let service = state.service.clone();
     let regenerating = async move { service.regenerate_key(operator, id).await };
     Ok(json(&keys_body(&run(Family::Admin, regenerating).await?)))
 }
 
-pub(crate) async fn regenerate_app_token<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn regenerate_app_token(
+    state: Data<AppState>,
     caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
@@ -59,11 +46,7 @@ pub(crate) async fn regenerate_app_token<S: Store>(
     Ok(json(&admin_app_json(&run(Family::Admin, regenerating).await?)))
 }
 
-pub(crate) async fn super_user_token<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn super_user_token(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
     let service = state.service.clone();
     let tokens = run(Family::Admin, async move { service.make_super_tokens(operator, user).await }).await?;
@@ -75,11 +58,7 @@ pub(crate) async fn super_user_token<S: Store>(
 }
 
 /// `POST /api/appuser/setAppData`.
-pub(crate) async fn set_app_data<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_app_data(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     if !matches!(identity.0.caller, latchkey_service::Caller::SuperUser(_)) {
         return Err(ApiError::user(Refusal::AccessTokenInvalid));
     }

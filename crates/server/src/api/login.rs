@@ -3,13 +3,12 @@
 use actix_web::web::Data;
 use latchkey_domain::Handle;
 use latchkey_service::{AnonymousLogIn, LogIn, LoggedIn, LoginName, Refusal};
-use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
 use crate::dto::{self, LoginToken};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json};
 
-pub(crate) async fn login<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
+pub(crate) async fn login(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app().map_err(ApiError::user)?;
     let name = name_of(&fields)?;
     let login = LogIn { name, password: password_or_none(&fields)? };
@@ -21,11 +20,7 @@ pub(crate) async fn login<S: Store>(state: Data<AppState<S>>, identity: Identity
     }))
 }
 
-pub(crate) async fn login_anonymous<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn login_anonymous(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app().map_err(ApiError::user)?;
     // Whatever is wrong with the handle is a wrong log-in; the protocol knows no other answer here.
     let wrong = || ApiError::user(Refusal::CredentialsWrong);

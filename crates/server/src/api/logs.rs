@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of};
 use latchkey_service::{MOST_ON_A_PAGE, MOST_SKIPPED, Operator, Reader, Refusal, ServiceError};
-use latchkey_storage::{AuditStart, Store};
+use latchkey_storage::AuditStart;
 use serde_json::Value;
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::macros::format_description;
@@ -28,11 +28,7 @@ const EXPORTED_AT_ONCE: u32 = 1_000;
 /// How many days statistics cover where nobody says which.
 const USUAL_DAYS: i64 = 30;
 
-pub(crate) async fn logs<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn logs(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (operator, id) = operator_and_log(&state, caller, &query).await?;
     let filter = filter_of(&query).map_err(ApiError::admin)?;
@@ -51,8 +47,8 @@ pub(crate) async fn logs<S: Store>(
 }
 
 /// Whose log: an application's, or the server's own for whoever reaches all of them.
-async fn operator_and_log<S: Store>(
-    state: &AppState<S>,
+async fn operator_and_log(
+    state: &AppState,
     caller: OperatorCall,
     query: &Fields,
 ) -> Result<(Operator, AppId), ApiError> {
@@ -131,11 +127,7 @@ fn parsed_day(text: &str) -> Result<Date, time::error::Parse> {
 }
 
 /// All entries that a filter lets through, newest first, as CSV or JSON lines, while they are read.
-pub(crate) async fn export<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn export(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (operator, id) = operator_and_log(&state, caller, &query).await?;
     let filter = filter_of(&query).map_err(ApiError::admin)?;
@@ -164,8 +156,8 @@ enum LogFormat {
     JsonLines,
 }
 
-struct LogExport<S> {
-    state: Data<AppState<S>>,
+struct LogExport {
+    state: Data<AppState>,
     reader: Reader,
     id: AppId,
     filter: AuditFilter,
@@ -188,7 +180,7 @@ const LOG_COLUMNS: [&str; 10] = [
     "value",
 ];
 
-impl<S: Store> LogExport<S> {
+impl LogExport {
     /// The next piece. An error on the way ends the connection, so that nobody takes half a log for a whole one.
     async fn next(mut self) -> Option<(Result<Bytes, ApiError>, Self)> {
         if self.is_done {
@@ -234,11 +226,7 @@ impl<S: Store> LogExport<S> {
 }
 
 /// What happened day by day.
-pub(crate) async fn statistics<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn statistics(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (operator, id) = operator_and_app(&state, caller, &query).await?;
     let service = state.service.clone();
@@ -270,11 +258,7 @@ fn day_text(day: i64) -> String {
     text.unwrap_or_default()
 }
 
-pub(crate) async fn outbox<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn outbox(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (_, id) = operator_and_app(&state, caller, &query).await?;
     let after = query.text("after").map_err(ApiError::admin)?.map(str::parse).transpose();
@@ -288,11 +272,7 @@ pub(crate) async fn outbox<S: Store>(
     Ok(json(&Outbox { messages, next }))
 }
 
-pub(crate) async fn retry_message<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn retry_message(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let message = fields.required("messageId").map_err(ApiError::admin)?;
     let message = message.parse().map_err(|_| ApiError::admin(Refusal::Unknown))?;
@@ -301,11 +281,7 @@ pub(crate) async fn retry_message<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn retry_messages<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn retry_messages(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let service = state.service.clone();
     let retried = run(Family::Admin, async move { service.retry_messages(operator, id, None).await }).await?;

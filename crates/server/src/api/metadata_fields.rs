@@ -3,7 +3,6 @@
 use actix_web::web::Data;
 use latchkey_domain::{AppId, AppSettings, MetadataField, MetadataKind, MetadataPath};
 use latchkey_service::ServiceError;
-use latchkey_storage::Store;
 use serde_json::Value;
 
 use super::operator::operator_and_app;
@@ -12,11 +11,7 @@ use crate::dto::admin_app_json;
 use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json};
 use crate::settings::nearest;
 
-pub(crate) async fn update_metadata<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn update_metadata(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let declared = declared(&state, id, &fields, "metaData").await?;
     let force = fields.flag("force").map_err(ApiError::admin)?.unwrap_or(false);
@@ -27,8 +22,8 @@ pub(crate) async fn update_metadata<S: Store>(
     Ok(json(&admin_app_json(&view)))
 }
 
-pub(crate) async fn update_invite_metadata<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn update_invite_metadata(
+    state: Data<AppState>,
     caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
@@ -41,8 +36,8 @@ pub(crate) async fn update_invite_metadata<S: Store>(
 }
 
 /// The fields that a request declares.
-async fn declared<S: Store>(
-    state: &AppState<S>,
+async fn declared(
+    state: &AppState,
     id: AppId,
     fields: &Fields,
     name: &str,
@@ -107,8 +102,8 @@ fn field_of(item: &Value, settings: &AppSettings) -> Result<MetadataField, Servi
 }
 
 /// Fields that `/update` adds to a list.
-pub(super) async fn more_fields<S: Store>(
-    state: &AppState<S>,
+pub(super) async fn more_fields(
+    state: &AppState,
     id: AppId,
     fields: &Fields,
     name: &str,

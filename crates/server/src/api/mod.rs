@@ -38,8 +38,8 @@ use crate::dto::{self, TokensBody};
 use crate::http::{Answer, ApiError, ErrorKind, Family, family_of};
 
 /// What handlers share.
-pub(crate) struct AppState<S> {
-    pub(crate) service: Service<S>,
+pub(crate) struct AppState {
+    pub(crate) service: Service,
     /// The path of `server.public_url`, which paths in pages and redirects begin with.
     pub(crate) base_path: String,
     /// The API's description, once somebody has asked for it.

@@ -13,7 +13,6 @@ use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use latchkey_domain::Scope;
 use latchkey_service::{Operator, Refusal, ServiceError, ZipSource};
-use latchkey_storage::Store;
 use latchkey_transfer::cosync::{Export, ZipBytes};
 
 use super::operator::{app_within, authorize};
@@ -28,11 +27,7 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// The reference's zip file. Private keys, authenticators' secrets and accounts at providers are in it only when they are
 /// asked for, of an operator who may.
-pub(crate) async fn export_zip<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn export_zip(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let (operator, query, id) = leaving(&state, caller, &request).await?;
     let secrets = query.flag("secrets").map_err(ApiError::admin)?.unwrap_or(false);
     if secrets && !operator.may(Scope::Keys) {
@@ -46,8 +41,8 @@ pub(crate) async fn export_zip<S: Store>(
 }
 
 /// The archive, without what must stay secret: that leaves by the command line, sealed to a passphrase.
-pub(crate) async fn export_archive<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn export_archive(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
@@ -56,8 +51,8 @@ pub(crate) async fn export_archive<S: Store>(
 }
 
 /// The users as CSV.
-pub(crate) async fn export_users<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn export_users(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
@@ -65,8 +60,8 @@ pub(crate) async fn export_users<S: Store>(
     stream(&state, leaving, Form::Users, ("text/csv; charset=utf-8", "users.csv")).await
 }
 
-async fn leaving<S: Store>(
-    state: &AppState<S>,
+async fn leaving(
+    state: &AppState,
     caller: OperatorCall,
     request: &HttpRequest,
 ) -> Result<(Operator, Fields, String), ApiError> {
@@ -77,8 +72,8 @@ async fn leaving<S: Store>(
     Ok((operator, query, id))
 }
 
-async fn stream<S: Store>(
-    state: &AppState<S>,
+async fn stream(
+    state: &AppState,
     (operator, _, app): (Operator, Fields, String),
     form: Form,
     (content_type, name): (&'static str, &str),
@@ -99,8 +94,8 @@ fn attachment(content_type: &'static str, name: &str) -> actix_web::HttpResponse
 }
 
 /// An application from the reference's zip file.
-pub(crate) async fn import_database<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn import_database(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
     payload: Payload,

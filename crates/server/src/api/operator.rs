@@ -4,23 +4,19 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use latchkey_domain::{AppId, UserId};
 use latchkey_service::{MOST_ON_A_PAGE, Operator, Page, Refusal, ServiceError};
-use latchkey_storage::Store;
 
 use super::{AppState, run};
 use crate::http::{ApiError, Family, Fields, OperatorCall};
 
 /// Demands a server secret with the scope that the route needs.
-pub(crate) async fn authorize<S: Store>(
-    state: &AppState<S>,
-    caller: OperatorCall,
-) -> Result<Operator, ApiError> {
+pub(crate) async fn authorize(state: &AppState, caller: OperatorCall) -> Result<Operator, ApiError> {
     let service = state.service.clone();
     run(Family::Admin, async move { service.authorize_operator(caller.call, caller.needs).await }).await
 }
 
 /// Most routes are about one application, which must be within the operator's reach.
-pub(crate) async fn operator_and_app<S: Store>(
-    state: &AppState<S>,
+pub(crate) async fn operator_and_app(
+    state: &AppState,
     caller: OperatorCall,
     fields: &Fields,
 ) -> Result<(Operator, AppId), ApiError> {
@@ -39,8 +35,8 @@ pub(crate) fn app_within(operator: &Operator, id: &str) -> Result<AppId, ApiErro
 }
 
 /// Some are about one user of it.
-pub(crate) async fn operator_and_user<S: Store>(
-    state: &AppState<S>,
+pub(crate) async fn operator_and_user(
+    state: &AppState,
     caller: OperatorCall,
     fields: &Fields,
 ) -> Result<(Operator, (AppId, UserId)), ApiError> {

@@ -4,7 +4,6 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_domain::{DEFAULT_TOKEN_LIFE, Scopes, TokenName};
 use latchkey_service::{NewOperatorToken, Operator, Refusal, ServiceError};
-use latchkey_storage::Store;
 use serde_json::Value;
 use time::Duration;
 
@@ -16,11 +15,7 @@ use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true}
 /// The longest list.
 const PAGE: u32 = 200;
 
-pub(crate) async fn create<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn create(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let operator = authorize(&state, caller).await?;
     let new = new_token(&operator, &fields)?;
     let service = state.service.clone();
@@ -51,11 +46,7 @@ fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, A
     })
 }
 
-pub(crate) async fn list<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn list(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let operator = authorize(&state, caller).await?;
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let before = query.text("after").map_err(ApiError::admin)?.map(str::parse).transpose();
@@ -66,11 +57,7 @@ pub(crate) async fn list<S: Store>(
     Ok(json(&Value::Array(tokens.iter().map(operator_token_json).collect())))
 }
 
-pub(crate) async fn revoke<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn revoke(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let operator = authorize(&state, caller).await?;
     let id = fields.required("tokenId").map_err(ApiError::admin)?;
     let id = id.parse().map_err(|_| ApiError::admin(Refusal::Unknown))?;

@@ -2,17 +2,12 @@
 
 use actix_web::web::Data;
 use latchkey_service::{ChangePassword, Refusal, ResetPassword, ServiceError};
-use latchkey_storage::Store;
 
 use super::login::name_of;
 use super::{AppState, run};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, ok_true};
 
-pub(crate) async fn change_password<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn change_password(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     // A missing parameter is 602 here too.
     let invalid = |error: ServiceError| match error {
         ServiceError::Explained(_, text) => ApiError::user(ServiceError::invalid(text)),
@@ -26,11 +21,7 @@ pub(crate) async fn change_password<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn forgot_password<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn forgot_password(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let name = name_of(&fields)?;
     let service = state.service.clone();
@@ -38,11 +29,7 @@ pub(crate) async fn forgot_password<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn reset_password<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn reset_password(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     fields.required("handle").map_err(ApiError::user)?;
     // What is missing is told before what is wrong.

@@ -5,17 +5,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_domain::{Factor, Phone};
 use latchkey_service::{ChangeFactor, CompleteLogIn, Enrolled, Refusal};
-use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
 use crate::dto::{FactorSecret, RecoveryCodes};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
 
-pub(crate) async fn login_complete<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn login_complete(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let login_token = fields.required("loginToken").map_err(ApiError::user)?.to_owned();
     let code = fields.factor_code("code").map_err(ApiError::user)?;
@@ -26,29 +21,16 @@ pub(crate) async fn login_complete<S: Store>(
     Ok(json(&tokens_json(&tokens)))
 }
 
-pub(crate) async fn set_google<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_google(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     set_factor(state, identity, fields, Factor::Authenticator).await
 }
 
-pub(crate) async fn set_phone_factor<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_phone_factor(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     set_factor(state, identity, fields, Factor::Phone).await
 }
 
 /// Both endpoints do what the application's mode says: SDKs call either.
-async fn set_factor<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-    endpoint: Factor,
-) -> Answer {
+async fn set_factor(state: Data<AppState>, identity: Identity, fields: Fields, endpoint: Factor) -> Answer {
     identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
     let factor = match fields.text("factor").map_err(ApiError::user)? {
         None => None,
@@ -69,11 +51,7 @@ async fn set_factor<S: Store>(
     })
 }
 
-pub(crate) async fn confirm_google<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn confirm_google(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
     let code = fields.authenticator_code("code").map_err(ApiError::user)?;
     let service = state.service.clone();
@@ -81,11 +59,7 @@ pub(crate) async fn confirm_google<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn new_recovery_codes<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn new_recovery_codes(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
     let code = fields.factor_code("code").map_err(ApiError::user)?;
     let service = state.service.clone();
@@ -94,11 +68,7 @@ pub(crate) async fn new_recovery_codes<S: Store>(
     Ok(json(&RecoveryCodes { recovery_codes }))
 }
 
-pub(crate) async fn set_phone<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_phone(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
     let typed = fields.required("phone").map_err(ApiError::user)?;
     let phone = phone_of(typed).map_err(ApiError::user)?;
@@ -108,11 +78,7 @@ pub(crate) async fn set_phone<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn verify_phone<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn verify_phone(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
     let code = fields.code("code").map_err(ApiError::user)?;
     let service = state.service.clone();

@@ -5,13 +5,12 @@ use latchkey_domain::{Handle, SignupFlow};
 use latchkey_service::{
     CompleteSignUp, InviteSomebody, NewPassword, PressLink, Refusal, Register, SignUp, SignedUp,
 };
-use latchkey_storage::Store;
 
 use super::confirmation::done_page;
 use super::{AppState, run, tokens_json};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
 
-pub(crate) async fn signup<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
+pub(crate) async fn signup(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app().map_err(ApiError::user)?;
     let handle = fields.required("handle").map_err(ApiError::user)?;
     let password = fields.password("password", "rawPassword").map_err(ApiError::user)?;
@@ -28,11 +27,7 @@ pub(crate) async fn signup<S: Store>(state: Data<AppState<S>>, identity: Identit
     }
 }
 
-pub(crate) async fn complete_signup<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn complete_signup(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let handle = fields.required("handle").map_err(ApiError::user)?;
     let code = fields.code("code").map_err(ApiError::user)?;
@@ -50,7 +45,7 @@ pub(crate) async fn complete_signup<S: Store>(
     Ok(json(&tokens_json(&completed.tokens)))
 }
 
-pub(crate) async fn invite<S: Store>(state: Data<AppState<S>>, identity: Identity, fields: Fields) -> Answer {
+pub(crate) async fn invite(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let handle = fields.required("handle").map_err(ApiError::user)?;
     let invite = InviteSomebody {
@@ -63,11 +58,7 @@ pub(crate) async fn invite<S: Store>(state: Data<AppState<S>>, identity: Identit
     Ok(ok_true())
 }
 
-pub(crate) async fn register<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn register(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let handle = fields.required("handle").map_err(ApiError::user)?;
     // What is missing is told before what is wrong.

@@ -3,16 +3,11 @@
 use actix_web::web::Data;
 use latchkey_domain::{Handle, Provider};
 use latchkey_service::{ProviderToken, Refusal, SocialSignUp};
-use latchkey_storage::Store;
 
 use super::{AppState, run, tokens_json};
 use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json};
 
-pub(crate) async fn social_login<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn social_login(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
     let token = token_of(&fields).map_err(ApiError::user)?;
     let service = state.service.clone();
@@ -21,11 +16,7 @@ pub(crate) async fn social_login<S: Store>(
     Ok(json(&tokens_json(&tokens)))
 }
 
-pub(crate) async fn social_signup<S: Store>(
-    state: Data<AppState<S>>,
-    identity: Identity,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn social_signup(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app().map_err(ApiError::user)?;
     let typed = fields.required("handle").map_err(ApiError::user)?;
     let token = token_of(&fields).map_err(ApiError::user)?;

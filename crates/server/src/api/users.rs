@@ -5,7 +5,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use latchkey_domain::{AppId, Handle, Invite, MetadataPath, Signup, User, UserStatus};
 use latchkey_service::{AddUser, Found, Listed, Member, NewPassword, Reader, Refusal, ServiceError};
-use latchkey_storage::Store;
 use serde_json::{Map, Value};
 
 use super::operator::{one_of, operator_and_app, operator_and_user, page_of, paged};
@@ -17,11 +16,7 @@ use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true}
 const STAT_PAGE: u32 = 25;
 
 /// Lists with totals: one that is named, or the first pages of all three.
-pub(crate) async fn stat<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    request: HttpRequest,
-) -> Answer {
+pub(crate) async fn stat(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request).map_err(ApiError::admin)?;
     let (operator, id) = operator_and_app(&state, caller, &query).await?;
     let reader = operator.reader();
@@ -38,20 +33,20 @@ pub(crate) async fn stat<S: Store>(
     }
     if is_wanted("users") {
         let hide = query.is_true("hideAnonUser");
-        let listed = list::<S, User>(&state, (reader, id), &query, hide).await?;
+        let listed = list::<User>(&state, (reader, id), &query, hide).await?;
         let shown = if hide { listed.total.saturating_sub(listed.anonymous) } else { listed.total };
         (body.total_user, body.total_anon_user) = (Some(shown), Some(listed.anonymous));
         body.users = Some(users_json(&state, id, listed.items).await?);
         (next, total) = (listed.next, shown);
     }
     if is_wanted("invites") {
-        let listed = list::<S, Invite>(&state, (reader, id), &query, false).await?;
+        let listed = list::<Invite>(&state, (reader, id), &query, false).await?;
         body.invites = Some(listed.items.iter().map(invite_json).collect());
         body.total_invite = Some(listed.total);
         (next, total) = (listed.next, listed.total);
     }
     if is_wanted("signups") {
-        let listed = list::<S, Signup>(&state, (reader, id), &query, false).await?;
+        let listed = list::<Signup>(&state, (reader, id), &query, false).await?;
         body.signups = Some(listed.items.iter().map(signup_json).collect());
         body.total_signup = Some(listed.total);
         (next, total) = (listed.next, listed.total);
@@ -60,8 +55,8 @@ pub(crate) async fn stat<S: Store>(
     Ok(if target.is_some() { paged(answer, total, next.as_deref()) } else { answer })
 }
 
-async fn list<S: Store, T: Member>(
-    state: &AppState<S>,
+async fn list<T: Member>(
+    state: &AppState,
     (reader, id): (Reader, AppId),
     query: &Fields,
     without_anonymous: bool,
@@ -71,29 +66,29 @@ async fn list<S: Store, T: Member>(
     run(Family::Admin, async move { service.list(reader, id, page, without_anonymous).await }).await
 }
 
-pub(crate) async fn search_users<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn search_users(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
-    let (id, found) = find_members::<S, User>(&state, caller, request).await?;
+    let (id, found) = find_members::<User>(&state, caller, request).await?;
     let users = users_json(&state, id, found.items).await?;
     Ok(found_json(&users, found.is_complete))
 }
 
 /// Finds members of an application by a part of their handle.
-pub(super) async fn search<S: Store, T: Member>(
-    state: Data<AppState<S>>,
+pub(super) async fn search<T: Member>(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
     render: fn(&T) -> Value,
 ) -> Answer {
-    let (_, found) = find_members::<S, T>(&state, caller, request).await?;
+    let (_, found) = find_members::<T>(&state, caller, request).await?;
     Ok(found_json(&found.items.iter().map(render).collect::<Vec<_>>(), found.is_complete))
 }
 
-async fn find_members<S: Store, T: Member>(
-    state: &AppState<S>,
+async fn find_members<T: Member>(
+    state: &AppState,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Result<(AppId, Found<T>), ApiError> {
@@ -119,21 +114,13 @@ fn found_json(items: &[Value], is_complete: bool) -> HttpResponse {
 }
 
 /// Users as operators see them.
-async fn users_json<S: Store>(
-    state: &AppState<S>,
-    id: AppId,
-    users: Vec<User>,
-) -> Result<Vec<Value>, ApiError> {
+async fn users_json(state: &AppState, id: AppId, users: Vec<User>) -> Result<Vec<Value>, ApiError> {
     let service = state.service.clone();
     let details = run(Family::Admin, async move { service.user_details(id, users).await }).await?;
     Ok(details.iter().map(user_json).collect())
 }
 
-pub(crate) async fn add_user<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn add_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let new = new_user(&fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
@@ -151,11 +138,7 @@ fn new_user(fields: &Fields) -> Result<AddUser, ServiceError> {
     })
 }
 
-pub(crate) async fn remove_user<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn remove_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let handle = stored_handle_of(&fields).map_err(ApiError::admin)?;
     let service = state.service.clone();
@@ -163,11 +146,7 @@ pub(crate) async fn remove_user<S: Store>(
     Ok(json(&users_json(&state, id, vec![user]).await?.pop()))
 }
 
-pub(crate) async fn set_user_status<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_user_status(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
     let statuses = [("active", UserStatus::Active), ("suspend", UserStatus::Suspended)];
     let status = one_of(&fields, "status", &statuses).map_err(ApiError::admin)?;
@@ -177,8 +156,8 @@ pub(crate) async fn set_user_status<S: Store>(
 }
 
 /// With a password in the fields of the protocol, it is set; without one, the user is mailed a code.
-pub(crate) async fn reset_user_password<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn reset_user_password(
+    state: Data<AppState>,
     caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
@@ -199,8 +178,8 @@ pub(crate) async fn reset_user_password<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn update_user_metadata<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn update_user_metadata(
+    state: Data<AppState>,
     caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
@@ -239,11 +218,7 @@ pub(super) fn object_of(fields: &Fields, name: &str) -> Result<Map<String, Value
     })
 }
 
-pub(crate) async fn set_administrator<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn set_administrator(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
     let flag = fields.required_flag("administrator").map_err(ApiError::admin)?;
     let service = state.service.clone();
@@ -251,30 +226,22 @@ pub(crate) async fn set_administrator<S: Store>(
     Ok(ok_true())
 }
 
-pub(crate) async fn sign_out_user<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn sign_out_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
     let service = state.service.clone();
     run(Family::Admin, async move { service.sign_out_everywhere(operator, user).await }).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn unlock_user<S: Store>(
-    state: Data<AppState<S>>,
-    caller: OperatorCall,
-    fields: Fields,
-) -> Answer {
+pub(crate) async fn unlock_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
     let service = state.service.clone();
     run(Family::Admin, async move { service.unlock_user(operator, user).await }).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn reset_second_factor<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn reset_second_factor(
+    state: Data<AppState>,
     caller: OperatorCall,
     fields: Fields,
 ) -> Answer {
@@ -285,8 +252,8 @@ pub(crate) async fn reset_second_factor<S: Store>(
 }
 
 /// The claims that a user's JWT would have now.
-pub(crate) async fn preview_claims<S: Store>(
-    state: Data<AppState<S>>,
+pub(crate) async fn preview_claims(
+    state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {

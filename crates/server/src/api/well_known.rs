@@ -5,21 +5,20 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
 use latchkey_service::{Refusal, ServiceError};
-use latchkey_storage::Store;
 use serde_json::Value;
 
 use super::{AppState, run};
 use crate::dto::{self, Discovery};
 use crate::http::{Answer, ApiError, ErrorKind, Family};
 
-pub(crate) async fn jwks<S: Store>(state: Data<AppState<S>>, id: Path<String>) -> Answer {
+pub(crate) async fn jwks(state: Data<AppState>, id: Path<String>) -> Answer {
     let id = id.parse().map_err(|_| unknown())?;
     let service = state.service.clone();
     let keys = run(Family::User, async move { service.jwks(id).await }).await.map_err(unknown_app)?;
     Ok(public(&keys, state.service.key_set_life()))
 }
 
-pub(crate) async fn discovery<S: Store>(state: Data<AppState<S>>, id: Path<String>) -> Answer {
+pub(crate) async fn discovery(state: Data<AppState>, id: Path<String>) -> Answer {
     let id = id.parse().map_err(|_| unknown())?;
     let service = state.service.clone();
     let found = run(Family::User, async move { service.discovery(id).await }).await.map_err(unknown_app)?;

@@ -8,7 +8,6 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use latchkey_domain::Scope;
 use latchkey_service::{Call, Caller, Credential, Refusal, Service};
-use latchkey_storage::Store;
 
 use super::address::source_of;
 use super::wire_error::{ApiError, Family};
@@ -24,7 +23,7 @@ pub(crate) trait Identify: Send + Sync {
     fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal>;
 }
 
-impl<S: Store> Identify for Service<S> {
+impl Identify for Service {
     fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
         Self::identify(self, credential)
     }

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 use components::Components;
 use latchkey_service::{Refusal, ServiceError};
-use latchkey_storage::Store;
 use operation::{Answers, Field};
 use serde_json::{Map, Value, json};
 
@@ -22,11 +21,11 @@ use crate::http::{ApiError, ErrorKind, family_of};
 use crate::routes::{Entry, Takes, table};
 
 /// The description of all routes.
-pub fn document<S: Store>(public_url: &str) -> Value {
+pub fn document(public_url: &str) -> Value {
     let mut components = Components::default();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut codes: BTreeMap<u16, &str> = BTreeMap::new();
-    for entry in table::<S>() {
+    for entry in table() {
         let described = describe(&entry, &mut components, &mut codes);
         paths.entry(entry.path).or_default().insert(entry.method.to_ascii_lowercase(), described);
     }

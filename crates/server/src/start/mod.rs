@@ -17,8 +17,8 @@ pub(crate) use folder::{control_socket, is_served, refuse_foreign_writers};
 use latchkey_crypto::{Engine, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, SystemEntropy};
 use latchkey_domain::{Clock, Entropy, SystemClock};
 use latchkey_service::{MasterKeyReader, Service, ServiceError, ServiceParts};
-use latchkey_storage::StorageError;
 use latchkey_storage::diesel::{Database, DatabaseLocation, DatabaseSettings};
+use latchkey_storage::{StorageError, Store};
 pub(crate) use master_key::KeyPlace;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -157,7 +157,7 @@ pub(crate) fn check_files(settings: &Settings, checked: &Checked) -> Result<(), 
 
 /// Everything that a process needs to serve or to administer.
 pub(crate) struct Opened {
-    pub(crate) service: Service<Database>,
+    pub(crate) service: Service,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) mailbox: PathBuf,
@@ -263,7 +263,7 @@ fn master_of(place: &KeyPlace, entropy: &Arc<dyn Entropy>) -> MasterKeyReader {
 
 /// Opens the server's keys. A change of the master key that was stopped after they were wrapped anew is finished.
 async fn open_keys(
-    store: &Database,
+    store: &Store,
     place: &KeyPlace,
     has_keys: bool,
     (clock, entropy): (&dyn Clock, &dyn Entropy),

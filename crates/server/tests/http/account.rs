@@ -2,7 +2,6 @@
 
 use latchkey_domain::Preset;
 use latchkey_server::routes::table;
-use latchkey_storage::Store;
 use serde_json::json;
 
 use crate::harness::{OTHER_PASSWORD, PASSWORD, TestApp, request};
@@ -17,7 +16,7 @@ on_every_store!(
     change_password_answers_602_to_whatever_is_wrong,
 );
 
-async fn get_user_tells_what_is_set<S: Store>(app: TestApp<S>) {
+async fn get_user_tells_what_is_set(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let mut user = app.get("/api/appuser/getUser", ("access-token", &access)).await.json();
@@ -26,7 +25,7 @@ async fn get_user_tells_what_is_set<S: Store>(app: TestApp<S>) {
     assert_eq!(app.get("/api/appuser/getUser", ("app-token", &shop.token)).await.error(), (400, 602));
 }
 
-async fn get_application_tells_what_clients_need_and_nothing_secret<S: Store>(app: TestApp<S>) {
+async fn get_application_tells_what_clients_need_and_nothing_secret(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let answer = app.get("/api/appuser/getApplication", ("app-token", &shop.token)).await;
@@ -38,7 +37,7 @@ async fn get_application_tells_what_clients_need_and_nothing_secret<S: Store>(ap
     assert_eq!(app.get("/api/appuser/getApplication", ("x", "y")).await.error(), (400, 602));
 }
 
-async fn check_answers_gateways_with_the_user_or_401<S: Store>(app: TestApp<S>) {
+async fn check_answers_gateways_with_the_user_or_401(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let body = json!({"handle": "50%\u{fc}@example.com", "password": PASSWORD});
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
@@ -81,10 +80,10 @@ async fn check_answers_gateways_with_the_user_or_401<S: Store>(app: TestApp<S>) 
     assert_eq!(other.error(), (400, 405), "all others stay 400");
 }
 
-async fn sec_138_no_form_of_another_page_changes_anything<S: Store>(app: TestApp<S>) {
+async fn sec_138_no_form_of_another_page_changes_anything(app: TestApp) {
     let shop = app.app("Shop").await;
     for entry in
-        table::<S>().iter().filter(|entry| entry.path.starts_with("/api/appuser/") && entry.method != "GET")
+        table().iter().filter(|entry| entry.path.starts_with("/api/appuser/") && entry.method != "GET")
     {
         let uri = format!("{}?appToken={}", entry.path, shop.token);
         let form = [
@@ -102,7 +101,7 @@ async fn sec_138_no_form_of_another_page_changes_anything<S: Store>(app: TestApp
     assert!(listed.iter().all(|entry| entry.action == "create"), "{listed:?}");
 }
 
-async fn sec_062_a_changed_password_ends_all_tokens_but_the_callers<S: Store>(app: TestApp<S>) {
+async fn sec_062_a_changed_password_ends_all_tokens_but_the_callers(app: TestApp) {
     let shop = app.app("Shop").await;
     let first = app.user(&shop, "ana@example.com").await;
     let login =
@@ -120,7 +119,7 @@ async fn sec_062_a_changed_password_ends_all_tokens_but_the_callers<S: Store>(ap
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &third)).await.error(), (400, 405));
 }
 
-async fn change_password_answers_602_to_whatever_is_wrong<S: Store>(app: TestApp<S>) {
+async fn change_password_answers_602_to_whatever_is_wrong(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     for body in [

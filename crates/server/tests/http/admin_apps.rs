@@ -1,7 +1,6 @@
 //! `/api/app`: applications as a whole, and what it is about them that never leaves.
 
-use latchkey_storage::Store;
-use latchkey_test_support::{InterleavingStore, TestDatabase};
+use latchkey_test_support::{Interleaving, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::harness::{GOOD_PASSWORD, PASSWORD, TestApp, request};
@@ -20,7 +19,7 @@ on_every_store!(
     test_mails_go_to_the_own_sender_five_an_hour,
 );
 
-async fn applications_are_listed_in_pages_and_searched_as_text<S: Store>(app: TestApp<S>) {
+async fn applications_are_listed_in_pages_and_searched_as_text(app: TestApp) {
     for name in ["Shop", "Shop (test)", "100% Bakery"] {
         app.app(name).await;
         app.clock.advance(time::Duration::seconds(1));
@@ -55,7 +54,7 @@ async fn applications_are_listed_in_pages_and_searched_as_text<S: Store>(app: Te
     }
 }
 
-async fn several_things_are_changed_at_once_or_none<S: Store>(app: TestApp<S>) {
+async fn several_things_are_changed_at_once_or_none(app: TestApp) {
     let shop = app.app("Shop").await;
     let body = json!({"appId": shop.id, "name": "Store", "type": "commercial", "signupEnabled": false,
         "passwordMinLength": 0, "userJWTExpiration": 12, "googleAppName": "Our store", "realmAppId": "realm-1",
@@ -95,7 +94,7 @@ async fn several_things_are_changed_at_once_or_none<S: Store>(app: TestApp<S>) {
     assert!(detail.contains("userJWTExpiration") && detail.contains("type"), "{detail}");
 }
 
-async fn a_name_is_free_to_its_own_application_only<S: Store>(app: TestApp<S>) {
+async fn a_name_is_free_to_its_own_application_only(app: TestApp) {
     let (shop, _) = (app.app("Shop").await, app.app("Other").await);
     let rename = async |name: &str| app.admin("update", json!({"appId": shop.id, "name": name})).await;
     assert_eq!(rename("Shop").await.status, 200);
@@ -107,7 +106,7 @@ async fn a_name_is_free_to_its_own_application_only<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin("", json!({"name": "Shop"})).await.status, 200, "the old name is free again");
 }
 
-async fn fields_are_added_and_taken_away<S: Store>(app: TestApp<S>) {
+async fn fields_are_added_and_taken_away(app: TestApp) {
     let shop = app.app("Shop").await;
     let field = |path: &str| json!([{"path": path, "fieldName": path, "required": false, "canEdit": true}]);
     // As the reference has it, the list may be a text.
@@ -144,10 +143,11 @@ async fn a_sign_up_during_the_removal_of_its_application_is_401() {
     for (database, (flow, unit)) in databases.iter().flat_map(|database| {
         [("code", "signup.send_code"), ("none", "signup.add_user")].map(|flow| (database, flow))
     }) {
-        let app = TestApp::over(InterleavingStore::new(database.store())).await;
+        let interleaving = Interleaving::new(database.store());
+        let app = TestApp::over(interleaving.store()).await;
         let shop = app.app("Shop").await;
         app.set(&shop, "signupFlow", "signupFlow", json!(flow)).await;
-        let mut paused = app.store.pause(unit, None);
+        let mut paused = interleaving.pause(unit, None);
         let remove = async {
             assert!(paused.reached().await, "{unit}");
             let secret = ("server-secret", app.server_secret.as_str());
@@ -162,7 +162,7 @@ async fn a_sign_up_during_the_removal_of_its_application_is_401() {
     }
 }
 
-async fn sec_091_a_removed_application_is_gone_with_all_that_is_its<S: Store>(app: TestApp<S>) {
+async fn sec_091_a_removed_application_is_gone_with_all_that_is_its(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     let access = app.user(&shop, "ana@example.com").await;
     app.user(&other, "ana@example.com").await;
@@ -200,7 +200,7 @@ async fn sec_091_a_removed_application_is_gone_with_all_that_is_its<S: Store>(ap
     assert!(app.audit(&shop).await.is_empty());
 }
 
-async fn a_reset_empties_and_keeps_settings_and_words<S: Store>(app: TestApp<S>) {
+async fn a_reset_empties_and_keeps_settings_and_words(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.set(&shop, "invite", "invitationEnabled", json!(false)).await;
@@ -222,7 +222,7 @@ async fn a_reset_empties_and_keeps_settings_and_words<S: Store>(app: TestApp<S>)
     app.user(&shop, "ana@example.com").await;
 }
 
-async fn what_is_not_offered_says_what_to_do<S: Store>(app: TestApp<S>) {
+async fn what_is_not_offered_says_what_to_do(app: TestApp) {
     for name in [
         "initCosyncJWT",
         "reinitCosyncJWT",
@@ -240,7 +240,7 @@ async fn what_is_not_offered_says_what_to_do<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn consoles_find_what_they_ask_for<S: Store>(app: TestApp<S>) {
+async fn consoles_find_what_they_ask_for(app: TestApp) {
     assert_eq!(app.admin_get("connection").await.text(), "true");
     let versions = app.admin_get("getCosyncVersions").await.json();
     assert_eq!((&versions[0]["name"], &versions[0]["status"]), (&json!("CosyncJWT"), &json!("active")));
@@ -248,7 +248,7 @@ async fn consoles_find_what_they_ask_for<S: Store>(app: TestApp<S>) {
 }
 
 /// One answer of every route of the administration API, with an application that has a secret of every kind.
-async fn sec_087_nothing_secret_leaves<S: Store>(app: TestApp<S>) {
+async fn sec_087_nothing_secret_leaves(app: TestApp) {
     let shop = app.app("Shop").await;
     let canaries =
         ["SG.canary-of-mail", "canary0of0twilio", PASSWORD, GOOD_PASSWORD, "argon2id", "PRIVATE KEY"];
@@ -341,7 +341,7 @@ fn collect(value: &Value, above: &str, into: &mut std::collections::BTreeSet<Str
     }
 }
 
-async fn test_mails_go_to_the_own_sender_five_an_hour<S: Store>(app: TestApp<S>) {
+async fn test_mails_go_to_the_own_sender_five_an_hour(app: TestApp) {
     let shop = app.app("Shop").await;
     let test = async || app.admin("testEmailExtension", json!({"appId": shop.id})).await;
     assert_eq!(test().await.error(), (400, 602), "there is no sender of its own");

@@ -1,6 +1,5 @@
 //! `/api/app`: sign-up attempts and invitations.
 
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -16,7 +15,7 @@ on_every_store!(
     sec_088_nothing_of_another_application_is_found,
 );
 
-async fn an_operator_invites_several_and_hears_who_is_there<S: Store>(app: TestApp<S>) {
+async fn an_operator_invites_several_and_hears_who_is_there(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.set(&shop, "invite", "invitationEnabled", json!(false)).await;
@@ -47,7 +46,7 @@ async fn an_operator_invites_several_and_hears_who_is_there<S: Store>(app: TestA
     assert_eq!(app.as_app(&shop, "register", register).await.status, 200);
 }
 
-async fn what_cannot_be_invited_invites_nobody<S: Store>(app: TestApp<S>) {
+async fn what_cannot_be_invited_invites_nobody(app: TestApp) {
     let shop = app.app("Shop").await;
     let many = (0..101).map(|n| format!("u{n}@example.com")).collect::<Vec<_>>().join(",");
     for (handle, locale, error) in [
@@ -72,7 +71,7 @@ async fn what_cannot_be_invited_invites_nobody<S: Store>(app: TestApp<S>) {
     );
 }
 
-async fn an_invitation_is_sent_again_with_a_new_code<S: Store>(app: TestApp<S>) {
+async fn an_invitation_is_sent_again_with_a_new_code(app: TestApp) {
     let shop = app.app("Shop").await;
     app.admin("createAppInvite", json!({"appId": shop.id, "handle": "bob@example.com"})).await;
     let first = app.code_for("bob@example.com").await;
@@ -96,7 +95,7 @@ async fn an_invitation_is_sent_again_with_a_new_code<S: Store>(app: TestApp<S>) 
     }
 }
 
-async fn sec_110_who_cannot_be_mailed_now_is_not_invited<S: Store>(app: TestApp<S>) {
+async fn sec_110_who_cannot_be_mailed_now_is_not_invited(app: TestApp) {
     let shop = app.app("Shop").await;
     for n in 0..10 {
         let other = app.app(&format!("App {n}")).await;
@@ -120,7 +119,7 @@ async fn sec_110_who_cannot_be_mailed_now_is_not_invited<S: Store>(app: TestApp<
     assert_eq!(told.iter().filter(|entry| entry.action == "createAppInvite").count(), 1);
 }
 
-async fn invitations_and_attempts_are_removed_with_their_codes<S: Store>(app: TestApp<S>) {
+async fn invitations_and_attempts_are_removed_with_their_codes(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     app.as_user(&access, "invite", json!({"handle": "bob@example.com", "senderUserId": "x"})).await;
@@ -155,7 +154,7 @@ async fn invitations_and_attempts_are_removed_with_their_codes<S: Store>(app: Te
     assert_eq!(app.admin("removeAppSignup", garbled).await.error(), (404, 602));
 }
 
-async fn sec_088_nothing_of_another_application_is_found<S: Store>(app: TestApp<S>) {
+async fn sec_088_nothing_of_another_application_is_found(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     app.admin("createAppInvite", json!({"appId": shop.id, "handle": "bob@example.com"})).await;
     app.as_app(&shop, "signup", json!({"handle": "cyd@example.com", "password": PASSWORD})).await;

@@ -1,6 +1,5 @@
 //! `/api/app`: the users of an application.
 
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -21,7 +20,7 @@ on_every_store!(
     sec_088_a_users_id_is_good_in_its_application_only,
 );
 
-async fn add<S: Store>(app: &TestApp<S>, shop: &Made, handle: &str) -> Value {
+async fn add(app: &TestApp, shop: &Made, handle: &str) -> Value {
     let answer =
         app.admin("addUser", json!({"appId": shop.id, "handle": handle, "password": GOOD_PASSWORD})).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -32,7 +31,7 @@ fn handles(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(|item| item["handle"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn lists_have_totals_and_pages<S: Store>(app: TestApp<S>) {
+async fn lists_have_totals_and_pages(app: TestApp) {
     let shop = app.app("Shop").await;
     for number in 0..30 {
         add(&app, &shop, &format!("user{number:02}@example.com")).await;
@@ -83,7 +82,7 @@ async fn lists_have_totals_and_pages<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin_get("stat?appId=x").await.error(), (404, 401));
 }
 
-async fn a_search_takes_its_text_as_text<S: Store>(app: TestApp<S>) {
+async fn a_search_takes_its_text_as_text(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     for handle in
         ["ana@example.com", "hannah@example.com", "a+b@example.com", "a.b@example.com", "zoe@example.org"]
@@ -120,7 +119,7 @@ async fn a_search_takes_its_text_as_text<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn an_added_user_logs_in_at_once<S: Store>(app: TestApp<S>) {
+async fn an_added_user_logs_in_at_once(app: TestApp) {
     let shop = app.app("Shop").await;
     let user = add(&app, &shop, "Ana@Example.com").await;
     assert_eq!((user["handle"].as_str(), &user["administrator"]), (Some("ana@example.com"), &json!(false)));
@@ -133,7 +132,7 @@ async fn an_added_user_logs_in_at_once<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin("addUser", raw).await.json()["administrator"], true);
 }
 
-async fn what_cannot_be_added_is_told<S: Store>(app: TestApp<S>) {
+async fn what_cannot_be_added_is_told(app: TestApp) {
     let shop = app.app("Shop").await;
     add(&app, &shop, "ana@example.com").await;
     let good = json!({"appId": shop.id, "handle": "bob@example.com", "password": GOOD_PASSWORD});
@@ -158,7 +157,7 @@ async fn what_cannot_be_added_is_told<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin("addUser", good).await.error(), (400, 407), "the application is full");
 }
 
-async fn a_removed_user_is_gone_and_told_without_secrets<S: Store>(app: TestApp<S>) {
+async fn a_removed_user_is_gone_and_told_without_secrets(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let remove =
@@ -176,7 +175,7 @@ async fn a_removed_user_is_gone_and_told_without_secrets<S: Store>(app: TestApp<
     assert_eq!(remove("ANON_x").await.status, 200);
 }
 
-async fn a_password_is_set_or_a_code_is_mailed<S: Store>(app: TestApp<S>) {
+async fn a_password_is_set_or_a_code_is_mailed(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let id = app.user_id(&shop, "ana@example.com").await;
@@ -214,7 +213,7 @@ async fn a_password_is_set_or_a_code_is_mailed<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin("resetUserPassword", nobody).await.error(), (404, 603));
 }
 
-async fn metadata_are_the_operators_to_set<S: Store>(app: TestApp<S>) {
+async fn metadata_are_the_operators_to_set(app: TestApp) {
     let shop = app.app("Shop").await;
     let fields = json!([{"path": "city", "required": true}, {"path": "age", "type": "number"},
         {"path": "role", "userSettable": false}]);
@@ -259,7 +258,7 @@ async fn metadata_are_the_operators_to_set<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin("updateAppUserMetaData", nobody).await.error(), (404, 603));
 }
 
-async fn a_locked_user_is_let_in_again<S: Store>(app: TestApp<S>) {
+async fn a_locked_user_is_let_in_again(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "maxLoginAttempts", "maxLoginAttempts", json!(3)).await;
     let id = add(&app, &shop, "ana@example.com").await["_id"].as_str().unwrap().to_owned();
@@ -274,7 +273,7 @@ async fn a_locked_user_is_let_in_again<S: Store>(app: TestApp<S>) {
     assert_eq!(login(GOOD_PASSWORD).await.status, 200);
 }
 
-async fn a_user_is_signed_out_and_previewed<S: Store>(app: TestApp<S>) {
+async fn a_user_is_signed_out_and_previewed(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let id = app.user_id(&shop, "ana@example.com").await;
@@ -285,7 +284,7 @@ async fn a_user_is_signed_out_and_previewed<S: Store>(app: TestApp<S>) {
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &access)).await.error(), (400, 405));
 }
 
-async fn super_user_tokens_are_administrators_alone<S: Store>(app: TestApp<S>) {
+async fn super_user_tokens_are_administrators_alone(app: TestApp) {
     let shop = app.app("Shop").await;
     let id = add(&app, &shop, "ana@example.com").await["_id"].as_str().unwrap().to_owned();
     let user = json!({"appId": shop.id, "userId": id});
@@ -338,7 +337,7 @@ async fn super_user_tokens_are_administrators_alone<S: Store>(app: TestApp<S>) {
     assert!(app.audit(&shop).await.iter().any(|entry| entry.action == "setAppData" && entry.result == "ok"));
 }
 
-async fn sec_088_a_users_id_is_good_in_its_application_only<S: Store>(app: TestApp<S>) {
+async fn sec_088_a_users_id_is_good_in_its_application_only(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     let id = add(&app, &shop, "ana@example.com").await["_id"].as_str().unwrap().to_owned();
     for name in [

@@ -3,7 +3,6 @@
 use latchkey_domain::{
     AppId, Factors, Handle, Phone, Preset, Provider, Sealed, SocialIdentity, User, UserId,
 };
-use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::json;
 use time::Duration;
@@ -17,7 +16,7 @@ on_every_store!(
     sec_118_unused_anonymous_users_go_in_the_recommended_preset,
 );
 
-async fn sec_132_only_users_that_were_made_anonymous_log_in_by_their_handle<S: Store>(app: TestApp<S>) {
+async fn sec_132_only_users_that_were_made_anonymous_log_in_by_their_handle(app: TestApp) {
     let shop = app.app("Shop").await;
     let id: AppId = shop.id.parse().unwrap();
     app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
@@ -54,7 +53,7 @@ async fn sec_132_only_users_that_were_made_anonymous_log_in_by_their_handle<S: S
     assert_eq!(log_in("ANON_0".to_owned()).await.status, 200);
 }
 
-async fn an_anonymous_user_is_made_and_found_again<S: Store>(app: TestApp<S>) {
+async fn an_anonymous_user_is_made_and_found_again(app: TestApp) {
     let shop = app.app("Shop").await;
     let log_in = |handle: &'static str| app.as_app(&shop, "loginAnonymous", json!({ "handle": handle }));
     let access = app.user(&shop, "ana@example.com").await;
@@ -105,7 +104,7 @@ async fn sec_118_new_anonymous_users_of_an_address_are_limited() {
     assert_eq!(log_in(20).await.status, 200);
 }
 
-async fn sec_118_unused_anonymous_users_go_in_the_recommended_preset<S: Store>(app: TestApp<S>) {
+async fn sec_118_unused_anonymous_users_go_in_the_recommended_preset(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
     app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
     let log_in = |handle: &'static str| app.as_app(&shop, "loginAnonymous", json!({ "handle": handle }));

@@ -4,7 +4,6 @@ use actix_web::test::TestRequest;
 use latchkey_domain::{App, Preset};
 use latchkey_server::routes::table;
 use latchkey_service::{Operator, Refusal};
-use latchkey_storage::Store;
 use serde_json::json;
 
 use crate::harness::{PASSWORD, TestApp, request};
@@ -18,7 +17,7 @@ on_every_store!(
     sec_088_an_unknown_application_is_a_404_on_every_route,
 );
 
-async fn an_application_is_made_found_and_listed<S: Store>(app: TestApp<S>) {
+async fn an_application_is_made_found_and_listed(app: TestApp) {
     let secret = app.server_secret.clone();
     let operator = ("server-secret", secret.as_str());
     let created = app.post("/api/app/", operator, json!({"name": "Shop", "jwtEnabled": true})).await;
@@ -47,14 +46,14 @@ async fn an_application_is_made_found_and_listed<S: Store>(app: TestApp<S>) {
     assert_eq!(names, ["Second", "Shop"]);
 }
 
-async fn a_taken_name_is_409<S: Store>(app: TestApp<S>) {
+async fn a_taken_name_is_409(app: TestApp) {
     app.app("Shop").await;
     let again = app.post("/api/app/", ("server-secret", &app.server_secret), json!({"name": " Shop "})).await;
     assert_eq!(again.error(), (409, 602));
     assert_eq!(again.json()["status"], "Fails");
 }
 
-async fn what_is_wrong_is_told<S: Store>(app: TestApp<S>) {
+async fn what_is_wrong_is_told(app: TestApp) {
     let operator = ("server-secret", app.server_secret.as_str());
     for (body, code) in [
         (json!({}), 403),
@@ -72,9 +71,9 @@ async fn what_is_wrong_is_told<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_088_an_unknown_application_is_a_404_on_every_route<S: Store>(app: TestApp<S>) {
+async fn sec_088_an_unknown_application_is_a_404_on_every_route(app: TestApp) {
     let shop = app.app("Shop").await;
-    for entry in table::<S>().into_iter().filter(|entry| entry.path.contains("{app_id}")) {
+    for entry in table().into_iter().filter(|entry| entry.path.contains("{app_id}")) {
         let ask = |id: &str| {
             let path = entry.path.replace("{app_id}", id);
             app.send(
@@ -87,7 +86,7 @@ async fn sec_088_an_unknown_application_is_a_404_on_every_route<S: Store>(app: T
     }
 }
 
-async fn an_issuer_moves_when_an_operator_says_so<S: Store>(app: TestApp<S>) {
+async fn an_issuer_moves_when_an_operator_says_so(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let moved = TestApp::with(app.store.clone(), |settings| {
         settings.server.public_url = "https://new.example/auth".to_owned();

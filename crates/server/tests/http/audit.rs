@@ -1,7 +1,6 @@
 //! The audit log: one entry per act, with who, from where, and what came of it, and no secret in it.
 
 use latchkey_domain::Actor;
-use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
 
@@ -15,7 +14,7 @@ on_every_store!(
     entries_go_when_their_time_is_over,
 );
 
-async fn sec_104_entries_of_a_provider_name_it_and_the_user<S: Store>(app: TestApp<S>) {
+async fn sec_104_entries_of_a_provider_name_it_and_the_user(app: TestApp) {
     let shop = crate::social::shop(&app).await;
     let id_token = |subject: &str| token(GOOGLE, subject, "ana@example.com");
     assert_eq!(app.social_signup(&shop, "google", &id_token("g-1"), "ana@example.com").await.status, 200);
@@ -30,7 +29,7 @@ async fn sec_104_entries_of_a_provider_name_it_and_the_user<S: Store>(app: TestA
     }
 }
 
-async fn sec_104_every_act_has_one_entry<S: Store>(app: TestApp<S>) {
+async fn sec_104_every_act_has_one_entry(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
@@ -111,7 +110,7 @@ async fn sec_104_every_act_has_one_entry<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn entries_go_when_their_time_is_over<S: Store>(app: TestApp<S>) {
+async fn entries_go_when_their_time_is_over(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     assert!(!app.audit(&shop).await.is_empty());

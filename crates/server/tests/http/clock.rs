@@ -2,7 +2,6 @@
 
 use latchkey_domain::Preset;
 use latchkey_service::Operator;
-use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
 
@@ -22,21 +21,21 @@ on_every_store!(
 const JUMP: Duration = Duration::days(91);
 
 /// An application with something old and something that would be old in 91 days.
-async fn shop<S: Store>(app: &TestApp<S>) -> Made {
+async fn shop(app: &TestApp) -> Made {
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
     app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
     app.as_app(&shop, "loginAnonymous", json!({"handle": "ANON_1"})).await;
     shop
 }
 
-async fn is_complete<S: Store>(app: &TestApp<S>, shop: &Made) -> bool {
+async fn is_complete(app: &TestApp, shop: &Made) -> bool {
     let (id, handle) = (shop.id.parse().unwrap(), latchkey_domain::Handle::from_stored("ANON_1").unwrap());
     let find = app.store.read("test", move |readers| readers.users().find_by_handle(id, &handle));
     let log = app.audit(shop).await;
     find.await.unwrap().is_some() && log.iter().any(|entry| entry.action == "create")
 }
 
-async fn sec_130_a_clock_that_is_ahead_for_a_moment_deletes_nothing<S: Store>(app: TestApp<S>) {
+async fn sec_130_a_clock_that_is_ahead_for_a_moment_deletes_nothing(app: TestApp) {
     let shop = shop(&app).await;
     let purge = async || app.service.purge_if_due().await.unwrap();
     purge().await;
@@ -53,7 +52,7 @@ async fn sec_130_a_clock_that_is_ahead_for_a_moment_deletes_nothing<S: Store>(ap
     assert!(!is_complete(&app, &shop).await);
 }
 
-async fn sec_130_a_clock_that_stays_ahead_is_believed_after_an_hour<S: Store>(app: TestApp<S>) {
+async fn sec_130_a_clock_that_stays_ahead_is_believed_after_an_hour(app: TestApp) {
     let shop = shop(&app).await;
     app.service.purge_if_due().await.unwrap();
     app.clock.jump(JUMP);
@@ -67,7 +66,7 @@ async fn sec_130_a_clock_that_stays_ahead_is_believed_after_an_hour<S: Store>(ap
     assert!(!is_complete(&app, &shop).await);
 }
 
-async fn sec_130_an_operator_can_say_that_the_clock_is_right<S: Store>(app: TestApp<S>) {
+async fn sec_130_an_operator_can_say_that_the_clock_is_right(app: TestApp) {
     let shop = shop(&app).await;
     app.service.purge_if_due().await.unwrap();
     app.clock.jump(JUMP);
@@ -76,7 +75,7 @@ async fn sec_130_an_operator_can_say_that_the_clock_is_right<S: Store>(app: Test
     assert!(!is_complete(&app, &shop).await);
 }
 
-async fn sec_130_an_hour_back_locks_nobody_out<S: Store>(app: TestApp<S>) {
+async fn sec_130_an_hour_back_locks_nobody_out(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let log_in = async |password: &str| {
@@ -101,7 +100,7 @@ async fn sec_130_an_hour_back_locks_nobody_out<S: Store>(app: TestApp<S>) {
     assert_eq!(app.mails().await.len(), before + 1);
 }
 
-async fn sec_130_tokens_of_a_clock_that_was_ahead_are_taken<S: Store>(app: TestApp<S>) {
+async fn sec_130_tokens_of_a_clock_that_was_ahead_are_taken(app: TestApp) {
     app.clock.jump(Duration::hours(1));
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let body = json!({"handle": "ana@example.com", "password": GOOD_PASSWORD});
@@ -116,7 +115,7 @@ async fn sec_130_tokens_of_a_clock_that_was_ahead_are_taken<S: Store>(app: TestA
     assert_eq!(app.get("/api/appuser/getApplication", ("app-token", &other.token)).await.status, 200);
 }
 
-async fn sec_130_mail_of_a_clock_that_was_ahead_is_sent<S: Store>(app: TestApp<S>) {
+async fn sec_130_mail_of_a_clock_that_was_ahead_is_sent(app: TestApp) {
     let shop = app.app("Shop").await;
     app.service.purge_if_due().await.unwrap();
     let sign_up = async |name: &str| {
@@ -137,7 +136,7 @@ async fn sec_130_mail_of_a_clock_that_was_ahead_is_sent<S: Store>(app: TestApp<S
     assert_eq!(app.as_app(&shop, "completeSignup", body).await.status, 200);
 }
 
-async fn instances_whose_clocks_differ_use_new_keys_at_once<S: Store>(slow: TestApp<S>) {
+async fn instances_whose_clocks_differ_use_new_keys_at_once(slow: TestApp) {
     let fast = TestApp::with(slow.store.clone(), |_| ()).await;
     fast.clock.jump(Duration::seconds(20));
     let shop = fast.app_without_code("Shop", Preset::Compatible).await;

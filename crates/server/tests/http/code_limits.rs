@@ -1,6 +1,5 @@
 //! How often codes may be guessed and asked for, and that nobody spends what is somebody else's.
 
-use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::json;
 use time::Duration;
@@ -8,8 +7,8 @@ use time::Duration;
 use crate::harness::{Made, OTHER_PASSWORD, PASSWORD, TestApp};
 
 /// What is counted of wrong codes for a handle: those of today.
-async fn wrong_codes<S: Store>(app: &TestApp<S>, shop: &Made, kind: &'static str) -> u32 {
-    let (keys, _) = TestApp::<S>::keys_of(&app.store).await;
+async fn wrong_codes(app: &TestApp, shop: &Made, kind: &'static str) -> u32 {
+    let (keys, _) = TestApp::keys_of(&app.store).await;
     let subject = keys.digests().digest(kind, &[b"mail".as_slice(), b"ana@example.com"]).unwrap();
     use latchkey_domain::Clock as _;
     let now = app.clock.now();

@@ -2,7 +2,6 @@
 
 use actix_web::test::TestRequest;
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
-use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
 
@@ -24,12 +23,12 @@ on_every_store!(
 );
 
 /// The path of the link in the newest mail, and its query's fields.
-async fn link<S: Store>(app: &TestApp<S>) -> (String, Vec<(String, String)>) {
+async fn link(app: &TestApp) -> (String, Vec<(String, String)>) {
     newest_link(app, "").await
 }
 
 /// The same of the newest such mail to this handle, as it is written in a link.
-async fn newest_link<S: Store>(app: &TestApp<S>, handle: &str) -> (String, Vec<(String, String)>) {
+async fn newest_link(app: &TestApp, handle: &str) -> (String, Vec<(String, String)>) {
     let mails = app.mails().await;
     let part = format!("&handle={handle}");
     let mail = mails.iter().rev().find(|mail| mail.text.contains(&part)).unwrap();
@@ -42,26 +41,21 @@ async fn newest_link<S: Store>(app: &TestApp<S>, handle: &str) -> (String, Vec<(
     (path.clone(), fields.map(|(name, value)| (name.to_owned(), decoded(value))).collect())
 }
 
-async fn open<S: Store>(app: &TestApp<S>, path: &str) -> Answer {
+async fn open(app: &TestApp, path: &str) -> Answer {
     app.send(TestRequest::get().uri(path)).await
 }
 
-async fn press<S: Store>(app: &TestApp<S>, fields: &[(String, String)]) -> Answer {
+async fn press(app: &TestApp, fields: &[(String, String)]) -> Answer {
     let request = TestRequest::post().uri("/api/appuser/completeSignup/confirm").set_form(fields);
     app.send(request).await
 }
 
-async fn open_from<S: Store>(app: &TestApp<S>, peer: &str, path: &str) -> Answer {
+async fn open_from(app: &TestApp, peer: &str, path: &str) -> Answer {
     app.send_from(peer, TestRequest::get().uri(path)).await
 }
 
 /// Presses the button at another address, with what was typed into the password field.
-async fn press_from<S: Store>(
-    app: &TestApp<S>,
-    peer: &str,
-    fields: &[(String, String)],
-    typed: Option<&str>,
-) -> Answer {
+async fn press_from(app: &TestApp, peer: &str, fields: &[(String, String)], typed: Option<&str>) -> Answer {
     let mut fields = fields.to_vec();
     fields.extend(typed.map(|typed| ("rawPassword".to_owned(), typed.to_owned())));
     let request = TestRequest::post().uri("/api/appuser/completeSignup/confirm").set_form(fields);
@@ -69,7 +63,7 @@ async fn press_from<S: Store>(
 }
 
 /// The application as its developer sees it.
-async fn shown<S: Store>(app: &TestApp<S>, shop: &Made) -> serde_json::Value {
+async fn shown(app: &TestApp, shop: &Made) -> serde_json::Value {
     let secret = ("server-secret", app.server_secret.as_str());
     app.get(&format!("/api/app/appId/{}", shop.id), secret).await.json()
 }
@@ -77,7 +71,7 @@ async fn shown<S: Store>(app: &TestApp<S>, shop: &Made) -> serde_json::Value {
 const RAW_PASSWORD: &str = "password123";
 const FIELD: &str = "type=\"password\"";
 
-async fn linked<S: Store>(app: &TestApp<S>, handle: &str) -> Made {
+async fn linked(app: &TestApp, handle: &str) -> Made {
     let shop = app.app("Shop").await;
     app.set(&shop, "signupFlow", "signupFlow", json!("link")).await;
     app.as_app(&shop, "signup", json!({"handle": handle, "password": PASSWORD})).await;
@@ -88,7 +82,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
     answer.headers.get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-async fn sec_034_opening_the_link_changes_nothing_and_its_button_completes<S: Store>(app: TestApp<S>) {
+async fn sec_034_opening_the_link_changes_nothing_and_its_button_completes(app: TestApp) {
     let shop = linked(&app, "a+b@example.com").await;
     assert_eq!(app.mails().await[0].subject, "Verify your account for Shop");
     let (path, fields) = link(&app).await;
@@ -126,7 +120,7 @@ async fn sec_034_opening_the_link_changes_nothing_and_its_button_completes<S: St
     assert_eq!(open(&app, &path).await.status, 200, "the link still opens");
 }
 
-async fn sec_134_from_elsewhere_a_link_takes_the_password_of_its_sign_up<S: Store>(app: TestApp<S>) {
+async fn sec_134_from_elsewhere_a_link_takes_the_password_of_its_sign_up(app: TestApp) {
     let shop = linked(&app, "ana@example.com").await;
     let (path, fields) = link(&app).await;
     let login = json!({"handle": "ana@example.com", "password": PASSWORD});
@@ -165,7 +159,7 @@ async fn sec_134_from_elsewhere_a_link_takes_the_password_of_its_sign_up<S: Stor
     assert!(again.text().contains("confirmed already"));
 }
 
-async fn sec_134_the_post_of_the_protocol_takes_what_the_page_takes<S: Store>(app: TestApp<S>) {
+async fn sec_134_the_post_of_the_protocol_takes_what_the_page_takes(app: TestApp) {
     let shop = linked(&app, "ana@example.com").await;
     let (_, fields) = link(&app).await;
     let code = &fields.iter().find(|(name, _)| name == "code").unwrap().1;
@@ -178,7 +172,7 @@ async fn sec_134_the_post_of_the_protocol_takes_what_the_page_takes<S: Store>(ap
     assert!(done.status == 200 && done.text().contains("is ready"), "{}", done.text());
 }
 
-async fn sec_134_wrong_passwords_close_a_link_for_who_typed_them_alone<S: Store>(app: TestApp<S>) {
+async fn sec_134_wrong_passwords_close_a_link_for_who_typed_them_alone(app: TestApp) {
     let shop = linked(&app, "ana@example.com").await;
     let (_, fields) = link(&app).await;
     for number in 0..10 {
@@ -205,7 +199,7 @@ async fn sec_134_wrong_passwords_close_a_link_for_who_typed_them_alone<S: Store>
     assert_eq!(done.status, 200, "{}", done.text());
 }
 
-async fn sec_134_an_owner_who_signed_up_too_is_asked_before_a_strangers_sign_up<S: Store>(app: TestApp<S>) {
+async fn sec_134_an_owner_who_signed_up_too_is_asked_before_a_strangers_sign_up(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "signupFlow", "signupFlow", json!("link")).await;
     let strangers = json!({"handle": "ana@example.com", "rawPassword": "what a stranger chose"});
@@ -225,7 +219,7 @@ async fn sec_134_an_owner_who_signed_up_too_is_asked_before_a_strangers_sign_up<
     assert!(press(&app, &own).await.text().contains("is ready"));
 }
 
-async fn sec_134_the_application_says_where_the_password_is_asked_for<S: Store>(app: TestApp<S>) {
+async fn sec_134_the_application_says_where_the_password_is_asked_for(app: TestApp) {
     let shop = linked(&app, "ana@example.com").await;
     assert_eq!(shown(&app, &shop).await["linkAsksPassword"], "elsewhere");
     let (path, fields) = link(&app).await;
@@ -254,7 +248,7 @@ async fn sec_134_the_application_says_where_the_password_is_asked_for<S: Store>(
     assert_eq!(app.admin("updateAppSetting", unknown).await.status, 400);
 }
 
-async fn every_error_is_a_page<S: Store>(app: TestApp<S>) {
+async fn every_error_is_a_page(app: TestApp) {
     let shop = linked(&app, "ana@example.com").await;
     let (path, fields) = link(&app).await;
     let with = |name: &str, value: &str| {
@@ -290,7 +284,7 @@ async fn every_error_is_a_page<S: Store>(app: TestApp<S>) {
     is_page(&german, "nicht geklappt");
 }
 
-async fn the_page_speaks_the_users_language_and_escapes_names<S: Store>(app: TestApp<S>) {
+async fn the_page_speaks_the_users_language_and_escapes_names(app: TestApp) {
     let shop = app.app("<b>Shop</b> %HANDLE%").await;
     app.set(&shop, "signupFlow", "signupFlow", json!("link")).await;
     app.admin("addRemoveAppLocale", json!({"appId": shop.id, "locales": ["FR"]})).await;
@@ -309,7 +303,7 @@ async fn the_page_speaks_the_users_language_and_escapes_names<S: Store>(app: Tes
     );
 }
 
-async fn sec_076_the_applications_own_page_is_harmless<S: Store>(app: TestApp<S>) {
+async fn sec_076_the_applications_own_page_is_harmless(app: TestApp) {
     let shop = linked(&app, "ana@example.com").await;
     let html = "<h1 onclick=\"x()\">Done %HANDLE%</h1><script>alert(1)</script><form action=\"https://evil.example\">\
                 <input></form><img src=\"https://evil.example/p.png\"><a href=\"javascript:x()\">a</a>";
@@ -323,7 +317,7 @@ async fn sec_076_the_applications_own_page_is_harmless<S: Store>(app: TestApp<S>
     }
 }
 
-async fn sec_129_a_page_that_an_older_version_took_is_shown_as_it_is_built_in<S: Store>(app: TestApp<S>) {
+async fn sec_129_a_page_that_an_older_version_took_is_shown_as_it_is_built_in(app: TestApp) {
     let shop = linked(&app, "ana@example.com").await;
     let body =
         json!({"appId": shop.id, "_id": "clickThrough-EN", "subject": "x", "htmlTemplate": "<p>mine</p>"});
@@ -341,7 +335,7 @@ async fn sec_129_a_page_that_an_older_version_took_is_shown_as_it_is_built_in<S:
     assert!(done.contains("is ready") && !done.contains("&amp; &amp;"), "{done:.500}");
 }
 
-async fn the_post_of_the_protocol_answers_with_the_page_in_flow_link<S: Store>(app: TestApp<S>) {
+async fn the_post_of_the_protocol_answers_with_the_page_in_flow_link(app: TestApp) {
     let shop = linked(&app, "ana@example.com").await;
     let (_, fields) = link(&app).await;
     let code = &fields.iter().find(|(name, _)| name == "code").unwrap().1;

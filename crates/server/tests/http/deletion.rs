@@ -1,7 +1,6 @@
 //! `deleteAccount`, and what a deleted handle leaves behind.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -15,7 +14,7 @@ on_every_store!(
     sec_091_a_removed_user_takes_waiting_messages_along,
 );
 
-async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_are_made_in_order(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     app.user(&shop, "bob@example.com").await;
@@ -48,7 +47,7 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "login", own).await.error(), (400, 600));
 }
 
-async fn sec_038_a_deleted_handle_passes_nothing_on<S: Store>(app: TestApp<S>) {
+async fn sec_038_a_deleted_handle_passes_nothing_on(app: TestApp) {
     let shop = app.app("Shop").await;
     let fields = json!([{"path": "colour", "fieldName": "c", "canEdit": true}]);
     app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await;
@@ -71,7 +70,7 @@ async fn sec_038_a_deleted_handle_passes_nothing_on<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "resetPassword", reset).await.error(), (400, 602));
 }
 
-async fn sec_038_a_deleted_handle_can_stay_taken<S: Store>(app: TestApp<S>) {
+async fn sec_038_a_deleted_handle_can_stay_taken(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "handleHoldDays", "handleHoldDays", json!(30)).await;
     let own = json!({"handle": "kiss@example.com", "password": PASSWORD});
@@ -83,7 +82,7 @@ async fn sec_038_a_deleted_handle_can_stay_taken<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "signup", own).await.status, 200);
 }
 
-async fn sec_091_a_removed_user_takes_waiting_messages_along<S: Store>(app: TestApp<S>) {
+async fn sec_091_a_removed_user_takes_waiting_messages_along(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     for handle in ["bob@example.com", "eve@example.com"] {

@@ -7,8 +7,6 @@ use std::sync::OnceLock;
 use actix_web::http::StatusCode;
 use jsonschema::Validator;
 use latchkey_server::openapi::document;
-use latchkey_storage::Store;
-use latchkey_storage::diesel::Database;
 use serde_json::{Value, json};
 
 use crate::harness::{TestApp, request};
@@ -33,7 +31,7 @@ struct Answer {
 fn described() -> &'static Described {
     static DESCRIBED: OnceLock<Described> = OnceLock::new();
     DESCRIBED.get_or_init(|| {
-        let document = document::<Database>("https://auth.example.com");
+        let document = document("https://auth.example.com");
         let mut routes = Vec::new();
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
@@ -96,9 +94,9 @@ fn header(answer: &crate::harness::Answer, name: &str) -> String {
     answer.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-async fn the_description_needs_no_token_and_no_other_server<S: Store>(app: TestApp<S>) {
+async fn the_description_needs_no_token_and_no_other_server(app: TestApp) {
     let answer = app.send(request("GET", "/openapi.json")).await;
-    assert_eq!(answer.json(), document::<S>("https://auth.example.com"));
+    assert_eq!(answer.json(), document("https://auth.example.com"));
     let answer = app.send(request("GET", "/docs")).await;
     assert_eq!((answer.status.as_u16(), header(&answer, "location")), (303, "/docs/index.html".to_owned()));
     for (file, kind) in [
@@ -130,7 +128,7 @@ async fn the_description_needs_no_token_and_no_other_server<S: Store>(app: TestA
 #[test]
 fn the_description_of_the_api() {
     let mut text = String::new();
-    print(&document::<Database>("https://auth.example.com"), 0, &mut text);
+    print(&document("https://auth.example.com"), 0, &mut text);
     insta::assert_snapshot!(text);
 }
 

@@ -2,8 +2,7 @@
 
 use actix_web::test::TestRequest;
 use latchkey_server::routes::table;
-use latchkey_storage::Store;
-use latchkey_test_support::{BrokenStore, TestDatabase};
+use latchkey_test_support::{TestDatabase, broken};
 use serde_json::{Value, json};
 
 use crate::harness::{PASSWORD, TestApp, request};
@@ -20,8 +19,8 @@ on_every_store!(
     pages_of_other_origins_may_call_the_user_api,
 );
 
-async fn every_route_answers_every_method<S: Store>(app: TestApp<S>) {
-    let all = table::<S>();
+async fn every_route_answers_every_method(app: TestApp) {
+    let all = table();
     for entry in &all {
         let path = entry.path.replace("{app_id}", &"0".repeat(32));
         let is_taken = |method: &str| all.iter().any(|e| e.path == entry.path && e.method == method);
@@ -45,7 +44,7 @@ async fn every_route_answers_every_method<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn unknown_paths_are_404<S: Store>(app: TestApp<S>) {
+async fn unknown_paths_are_404(app: TestApp) {
     for path in [
         "/",
         "/api",
@@ -62,7 +61,7 @@ async fn unknown_paths_are_404<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_078_bodies_and_headers_are_bounded<S: Store>(app: TestApp<S>) {
+async fn sec_078_bodies_and_headers_are_bounded(app: TestApp) {
     let shop = app.app("Shop").await;
     let login = |length: usize| {
         let rest = format!(r#"{{"handle":"a@example.com","password":"{PASSWORD}","x":""#).len() + 2;
@@ -98,7 +97,7 @@ async fn sec_078_bodies_and_headers_are_bounded<S: Store>(app: TestApp<S>) {
     assert_eq!(app.send(request).await.error(), (400, 602));
 }
 
-async fn sec_079_what_stands_twice_is_refused<S: Store>(app: TestApp<S>) {
+async fn sec_079_what_stands_twice_is_refused(app: TestApp) {
     let shop = app.app("Shop").await;
     let login = |kind: &'static str, body: String| {
         let request = TestRequest::post()
@@ -121,7 +120,7 @@ async fn sec_079_what_stands_twice_is_refused<S: Store>(app: TestApp<S>) {
     assert_eq!(app.send(TestRequest::get().uri(&uri)).await.error(), (400, 400));
 }
 
-async fn sec_080_forbidden_characters_are_400_in_every_field<S: Store>(app: TestApp<S>) {
+async fn sec_080_forbidden_characters_are_400_in_every_field(app: TestApp) {
     let shop = app.app("Shop").await;
     let base = json!({"handle": "a@example.com", "password": PASSWORD, "code": "123456", "metaData": "{}", "locale": "EN"});
     for name in ["signup", "completeSignup", "login"] {
@@ -149,14 +148,14 @@ async fn sec_080_forbidden_characters_are_400_in_every_field<S: Store>(app: Test
     assert!(app.mails().await.is_empty());
 }
 
-async fn sec_085_a_panic_is_a_500_and_the_next_request_works<S: Store>(app: TestApp<S>) {
+async fn sec_085_a_panic_is_a_500_and_the_next_request_works(app: TestApp) {
     let answer = app.send(TestRequest::get().uri("/panics")).await;
     assert_eq!(answer.error(), (500, 500));
     assert!(!answer.text().contains("canary"));
     assert_eq!(app.send(TestRequest::get().uri("/health/ready")).await.status, 200);
 }
 
-async fn sec_087_nothing_secret_is_in_any_answer<S: Store>(app: TestApp<S>) {
+async fn sec_087_nothing_secret_is_in_any_answer(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let operator = app.server_secret.clone();
@@ -188,7 +187,7 @@ async fn sec_087_nothing_secret_is_in_any_answer<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn pages_of_other_origins_may_call_the_user_api<S: Store>(app: TestApp<S>) {
+async fn pages_of_other_origins_may_call_the_user_api(app: TestApp) {
     let preflight = |path: &'static str| {
         request("OPTIONS", path)
             .insert_header(("origin", "https://shop.example"))
@@ -211,7 +210,7 @@ async fn sec_107_a_database_that_is_away_is_a_503_that_says_nothing_of_it() {
     let database = TestDatabase::sqlite();
     let working = TestApp::over(database.store()).await;
     let shop = working.app("Shop").await;
-    let broken = TestApp::broken(BrokenStore, &database.store()).await;
+    let broken = TestApp::broken(broken(), &database.store()).await;
     for (path, header) in [
         ("/health/ready", ("x", "y")),
         ("/api/appuser/getApplication", ("app-token", shop.token.as_str())),

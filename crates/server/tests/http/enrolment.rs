@@ -1,7 +1,6 @@
 //! `setTwoFactorGoogleVerification`, `setTwoFactorPhoneVerification`, the confirmation and recovery codes.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -29,7 +28,7 @@ const ANA: &str = "ana@example.com";
 const GOOGLE: &str = "setTwoFactorGoogleVerification";
 const PHONE_ROUTE: &str = "setTwoFactorPhoneVerification";
 
-async fn both_endpoints_do_what_the_mode_says<S: Store>(app: TestApp<S>) {
+async fn both_endpoints_do_what_the_mode_says(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     for route in [GOOGLE, PHONE_ROUTE] {
@@ -62,7 +61,7 @@ async fn both_endpoints_do_what_the_mode_says<S: Store>(app: TestApp<S>) {
     assert_eq!(answer.await.text(), "true");
 }
 
-async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_are_made_in_order(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, ANA).await;
     for route in [GOOGLE, PHONE_ROUTE, "confirmTwoFactorGoogleVerification", "newRecoveryCodes"] {
@@ -97,7 +96,7 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_user(&access, GOOGLE, json!({"twoFactor": true})).await.error(), (400, 413));
 }
 
-async fn a_new_secret_is_shown_once_and_as_the_sdks_read_it<S: Store>(app: TestApp<S>) {
+async fn a_new_secret_is_shown_once_and_as_the_sdks_read_it(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let answer = app.as_user(&access, GOOGLE, json!({"twoFactor": true})).await;
@@ -134,7 +133,7 @@ async fn a_new_secret_is_shown_once_and_as_the_sdks_read_it<S: Store>(app: TestA
     }
 }
 
-async fn sec_043_the_picture_is_mailed_where_the_application_wants_it<S: Store>(app: TestApp<S>) {
+async fn sec_043_the_picture_is_mailed_where_the_application_wants_it(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let answer = app.as_user(&access, GOOGLE, json!({"twoFactor": true})).await;
@@ -159,7 +158,7 @@ async fn sec_043_the_picture_is_mailed_where_the_application_wants_it<S: Store>(
     assert_eq!(after.iter().filter(|mail| mail.attachment.is_some()).count(), before);
 }
 
-async fn a_new_authenticator_may_have_to_prove_its_first_code<S: Store>(app: TestApp<S>) {
+async fn a_new_authenticator_may_have_to_prove_its_first_code(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(true)).await;
     let access = app.user(&shop, ANA).await;
@@ -190,7 +189,7 @@ async fn a_new_authenticator_may_have_to_prove_its_first_code<S: Store>(app: Tes
     assert_eq!(confirm(json!(app.code_now(&other))).await.error(), (400, 602));
 }
 
-async fn recommended<S: Store>(app: &TestApp<S>) -> (Made, String) {
+async fn recommended(app: &TestApp) -> (Made, String) {
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
     assert_eq!(app.set_mode(&shop, "phone").await.status, 200);
     app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(false)).await;
@@ -199,7 +198,7 @@ async fn recommended<S: Store>(app: &TestApp<S>) -> (Made, String) {
     (shop, access)
 }
 
-async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code<S: Store>(app: TestApp<S>) {
+async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code(app: TestApp) {
     let (shop, access) = recommended(&app).await;
     let enable = json!({"twoFactor": true, "factor": "google"});
     let answer = app.as_user(&access, GOOGLE, enable.clone()).await;
@@ -258,7 +257,7 @@ async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code<S: Store>(
     assert_eq!(app.as_user(&fresh, GOOGLE, off).await.text(), "true");
 }
 
-async fn sec_044_a_first_factor_needs_a_recent_log_in<S: Store>(app: TestApp<S>) {
+async fn sec_044_a_first_factor_needs_a_recent_log_in(app: TestApp) {
     let (shop, old) = recommended(&app).await;
     app.verify(&old, PHONE).await;
     app.clock.advance(Duration::minutes(16));
@@ -279,7 +278,7 @@ async fn sec_044_a_first_factor_needs_a_recent_log_in<S: Store>(app: TestApp<S>)
     assert_eq!(app.flags(&fresh).await, (false, true));
 }
 
-async fn sec_044_a_secret_that_waited_from_before_proves_nothing<S: Store>(app: TestApp<S>) {
+async fn sec_044_a_secret_that_waited_from_before_proves_nothing(app: TestApp) {
     let (shop, access) = recommended(&app).await;
     app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(true)).await;
     // A thief with a stolen token asks for a secret while nothing protects the account.
@@ -294,7 +293,7 @@ async fn sec_044_a_secret_that_waited_from_before_proves_nothing<S: Store>(app: 
     assert_eq!(app.flags(&access).await, (false, true));
 }
 
-async fn sec_044_a_secret_waits_an_hour_for_its_first_code<S: Store>(app: TestApp<S>) {
+async fn sec_044_a_secret_waits_an_hour_for_its_first_code(app: TestApp) {
     let (shop, access) = recommended(&app).await;
     app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(true)).await;
     let secret = app.enrol_authenticator(&access).await;
@@ -310,7 +309,7 @@ async fn sec_044_a_secret_waits_an_hour_for_its_first_code<S: Store>(app: TestAp
     assert_eq!(confirm(&fresh).await.text(), "true");
 }
 
-async fn sec_046_of_racing_requests_one_set_of_recovery_codes_is_left<S: Store>(app: TestApp<S>) {
+async fn sec_046_of_racing_requests_one_set_of_recovery_codes_is_left(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     app.enrol(&access).await;
@@ -327,14 +326,14 @@ async fn sec_046_of_racing_requests_one_set_of_recovery_codes_is_left<S: Store>(
     assert!(app.audit(&shop).await.iter().any(|entry| entry.detail.as_deref() == Some("recovery code")));
 }
 
-impl<S: Store> TestApp<S> {
+impl TestApp {
     async fn enrol_authenticator(&self, access: &str) -> Vec<u8> {
         let enable = json!({"twoFactor": true, "factor": "google"});
         secret_of(&self.as_user(access, GOOGLE, enable).await.field("googleSecretKey"))
     }
 }
 
-async fn sec_044_the_compatible_preset_asks_for_nothing_and_tells<S: Store>(app: TestApp<S>) {
+async fn sec_044_the_compatible_preset_asks_for_nothing_and_tells(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let changed = "Your second factor for Shop was changed";
@@ -350,7 +349,7 @@ async fn sec_044_the_compatible_preset_asks_for_nothing_and_tells<S: Store>(app:
     assert_eq!(told().await, 2, "nothing changed");
 }
 
-async fn sec_046_a_recovery_code_works_once<S: Store>(app: TestApp<S>) {
+async fn sec_046_a_recovery_code_works_once(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     app.enrol(&access).await;
@@ -391,7 +390,7 @@ async fn sec_046_a_recovery_code_works_once<S: Store>(app: TestApp<S>) {
     assert_eq!(app.complete(&shop, &login_token, codes[3].clone()).await.error(), (400, 600));
 }
 
-async fn sec_050_an_authenticator_can_be_enrolled_beside_sms<S: Store>(app: TestApp<S>) {
+async fn sec_050_an_authenticator_can_be_enrolled_beside_sms(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     app.enrol_phone(&access, PHONE).await;

@@ -1,6 +1,5 @@
 //! Many second factors at once: of 64 right ones one works, and wrong ones are counted before they are looked at.
 
-use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::json;
 use time::Duration;
@@ -10,7 +9,7 @@ use crate::harness::{Made, TestApp};
 
 const ANA: &str = "ana@example.com";
 
-async fn race<S: Store>(app: &TestApp<S>, shop: &Made, tokens: &[String], code: &str) -> usize {
+async fn race(app: &TestApp, shop: &Made, tokens: &[String], code: &str) -> usize {
     let racers = (0..64).map(|number| {
         let body = json!({"loginToken": tokens[number % tokens.len()], "code": code});
         let source = format!("198.51.100.{}", number + 1);
@@ -23,7 +22,7 @@ async fn race<S: Store>(app: &TestApp<S>, shop: &Made, tokens: &[String], code: 
     answers.iter().filter(|answer| answer.status == 200).count()
 }
 
-async fn one_of_64_right_codes_works<S: Store>(app: TestApp<S>) {
+async fn one_of_64_right_codes_works(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     app.enrol_phone(&access, PHONE).await;

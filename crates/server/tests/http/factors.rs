@@ -3,7 +3,6 @@
 
 use data_encoding::BASE32_NOPAD;
 use latchkey_domain::Clock as _;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use totp_lite::{Sha1, totp_custom};
@@ -15,7 +14,7 @@ pub(crate) const PHONE: &str = "+4915112345678";
 pub(crate) const OTHER_PHONE: &str = "+4915112345679";
 pub(crate) const SENDER: &str = "+4930123456789";
 
-impl<S: Store> TestApp<S> {
+impl TestApp {
     /// Sets the application's mode.
     pub(crate) async fn set_mode(&self, app: &Made, mode: &str) -> Answer {
         self.admin(

@@ -3,7 +3,6 @@
 use latchkey_crypto::PublicKey;
 use latchkey_domain::{AppId, AppKey, Preset};
 use latchkey_service::{ImportHead, Operator, Refusal, ServiceError};
-use latchkey_storage::Store;
 use latchkey_transfer::{KeyRecord, Record};
 use serde_json::{Value, json};
 use time::Duration;
@@ -22,7 +21,7 @@ on_every_store!(
 const ANA: &str = "ana@example.com";
 
 /// An application with one user, whose key is in the cache.
-async fn shop_of<S: Store>(app: &TestApp<S>, name: &str) -> Made {
+async fn shop_of(app: &TestApp, name: &str) -> Made {
     let shop = app.app_without_code(name, Preset::Compatible).await;
     let body = json!({"handle": ANA, "password": GOOD_PASSWORD});
     assert_eq!(app.as_app(&shop, "signup", body).await.status, 200);
@@ -30,11 +29,11 @@ async fn shop_of<S: Store>(app: &TestApp<S>, name: &str) -> Made {
     shop
 }
 
-async fn log_in<S: Store>(app: &TestApp<S>, shop: &Made) -> Answer {
+async fn log_in(app: &TestApp, shop: &Made) -> Answer {
     app.as_app(shop, "login", json!({"handle": ANA, "password": GOOD_PASSWORD})).await
 }
 
-async fn keys_of<S: Store>(app: &TestApp<S>, shop: &Made) -> Vec<AppKey> {
+async fn keys_of(app: &TestApp, shop: &Made) -> Vec<AppKey> {
     let id: AppId = shop.id.parse().unwrap();
     app.store.read("test", move |readers| readers.apps().keys(id)).await.unwrap()
 }
@@ -48,7 +47,7 @@ fn kid_of(jwt: &str) -> String {
 }
 
 /// Everything of an application, its secrets in clear.
-pub(crate) async fn archive_of<S: Store>(app: &TestApp<S>, shop: &Made) -> (ImportHead, Vec<Record>) {
+pub(crate) async fn archive_of(app: &TestApp, shop: &Made) -> (ImportHead, Vec<Record>) {
     let operator = Operator::command_line();
     let mut export = app.service.begin_clear_export(operator, shop.id.parse().unwrap(), true).await.unwrap();
     let (mut found, mut keys, mut members) = (None, Vec::new(), Vec::new());
@@ -72,8 +71,8 @@ pub(crate) async fn archive_of<S: Store>(app: &TestApp<S>, shop: &Made) -> (Impo
     (head, members)
 }
 
-pub(crate) async fn import<S: Store>(
-    app: &TestApp<S>,
+pub(crate) async fn import(
+    app: &TestApp,
     head: ImportHead,
     members: Vec<Record>,
 ) -> Result<Made, ServiceError> {
@@ -86,11 +85,11 @@ pub(crate) async fn import<S: Store>(
     Ok(Made { id: view.app.id.to_string(), token: view.app_token })
 }
 
-pub(crate) async fn remove<S: Store>(app: &TestApp<S>, shop: &Made) {
+pub(crate) async fn remove(app: &TestApp, shop: &Made) {
     app.service.remove_app(Operator::command_line(), shop.id.parse().unwrap()).await.unwrap();
 }
 
-async fn sec_127_an_archive_signs_with_no_other_applications_key<S: Store>(app: TestApp<S>) {
+async fn sec_127_an_archive_signs_with_no_other_applications_key(app: TestApp) {
     let victim = shop_of(&app, "Victim").await;
     let of_victim = keys_of(&app, &victim).await.remove(0);
     for (number, takes_old_app_tokens) in [(1, false), (2, true)] {
@@ -132,7 +131,7 @@ async fn sec_127_an_archive_signs_with_no_other_applications_key<S: Store>(app: 
     assert_eq!(kid_of(&log_in(&app, &victim).await.field("jwt")), of_victim.kid);
 }
 
-async fn sec_111_an_archive_brings_no_key_set_without_end<S: Store>(app: TestApp<S>) {
+async fn sec_111_an_archive_brings_no_key_set_without_end(app: TestApp) {
     let own = shop_of(&app, "Own").await;
     let (mut head, members) = archive_of(&app, &own).await;
     remove(&app, &own).await;
@@ -144,7 +143,7 @@ async fn sec_111_an_archive_brings_no_key_set_without_end<S: Store>(app: TestApp
     import(&app, head, members).await.unwrap();
 }
 
-async fn sec_127_an_import_takes_no_other_applications_issuer<S: Store>(app: TestApp<S>) {
+async fn sec_127_an_import_takes_no_other_applications_issuer(app: TestApp) {
     let victim = shop_of(&app, "Victim").await;
     let moved = shop_of(&app, "Moved").await;
     let (mut elsewhere, members) = archive_of(&app, &moved).await;
@@ -174,7 +173,7 @@ async fn sec_127_an_import_takes_no_other_applications_issuer<S: Store>(app: Tes
     import(&app, head, members).await.unwrap();
 }
 
-async fn sec_127_a_zip_signs_with_no_other_applications_key<S: Store>(app: TestApp<S>) {
+async fn sec_127_a_zip_signs_with_no_other_applications_key(app: TestApp) {
     let victim = shop_of(&app, "Victim").await;
     let of_victim = keys_of(&app, &victim).await.remove(0);
     let own = shop_of(&app, "Own").await;
@@ -200,7 +199,7 @@ async fn sec_127_a_zip_signs_with_no_other_applications_key<S: Store>(app: TestA
     app.claims(&forged, &answer.field("jwt")).await;
 }
 
-async fn sec_096_a_key_row_that_was_moved_signs_nothing<S: Store>(app: TestApp<S>) {
+async fn sec_096_a_key_row_that_was_moved_signs_nothing(app: TestApp) {
     let (victim, own) = (shop_of(&app, "Victim").await, shop_of(&app, "Own").await);
     let of_victim = keys_of(&app, &victim).await.remove(0);
     let of_own = keys_of(&app, &own).await.remove(0);

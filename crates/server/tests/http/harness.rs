@@ -72,9 +72,9 @@ pub(crate) struct Made {
 }
 
 /// The server under test.
-pub(crate) struct TestApp<S> {
-    pub(crate) store: S,
-    pub(crate) service: Service<S>,
+pub(crate) struct TestApp {
+    pub(crate) store: Store,
+    pub(crate) service: Service,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) server_secret: String,
     messages: Arc<MemorySender>,
@@ -82,40 +82,40 @@ pub(crate) struct TestApp<S> {
     answering: Answering,
 }
 
-impl<S: Store> TestApp<S> {
-    pub(crate) async fn over(store: S) -> Self {
+impl TestApp {
+    pub(crate) async fn over(store: Store) -> Self {
         Self::with(store, |_| {}).await
     }
 
-    pub(crate) async fn with(store: S, change: impl Fn(&mut Settings)) -> Self {
+    pub(crate) async fn with(store: Store, change: impl Fn(&mut Settings)) -> Self {
         Self::with_master(store, 42, change).await
     }
 
     /// One whose master key is made from a number.
-    pub(crate) async fn with_master(store: S, master: u64, change: impl Fn(&mut Settings)) -> Self {
+    pub(crate) async fn with_master(store: Store, master: u64, change: impl Fn(&mut Settings)) -> Self {
         let (keys, entropy) = Self::keys_under(&store, master).await;
         Self::wired(store, (keys, master), Arc::new(ManualClock::at(1_700_000_000)), entropy, change).await
     }
 
     /// The keys of any server under test, and its chance.
-    pub(crate) async fn keys_of(store: &S) -> (KeyRing, Arc<SeededEntropy>) {
+    pub(crate) async fn keys_of(store: &Store) -> (KeyRing, Arc<SeededEntropy>) {
         Self::keys_under(store, 42).await
     }
 
-    async fn keys_under(store: &S, master: u64) -> (KeyRing, Arc<SeededEntropy>) {
+    async fn keys_under(store: &Store, master: u64) -> (KeyRing, Arc<SeededEntropy>) {
         let (clock, entropy) = (ManualClock::at(1_700_000_000), Arc::new(SeededEntropy::new(master)));
         let master = MasterKey::generate(&*entropy).unwrap();
         (Service::open_keys(store, &master, &clock, &*entropy).await.unwrap(), entropy)
     }
 
     /// The same server, its keys opened from `working`, but with its database away.
-    pub(crate) async fn broken<W: Store>(store: S, working: &W) -> Self {
+    pub(crate) async fn broken(store: Store, working: &Store) -> Self {
         let (keys, entropy) = TestApp::keys_of(working).await;
         Self::wired(store, (keys, 42), Arc::new(ManualClock::at(1_700_000_000)), entropy, |_| {}).await
     }
 
     async fn wired(
-        store: S,
+        store: Store,
         (keys, master): (KeyRing, u64),
         clock: Arc<ManualClock>,
         entropy: Arc<SeededEntropy>,
@@ -180,16 +180,12 @@ impl<S: Store> TestApp<S> {
         Self { store, service, clock, server_secret: secret, messages, provider, answering }
     }
 
-    pub(crate) fn send(&self, request: TestRequest) -> impl Future<Output = Answer> + use<S> {
+    pub(crate) fn send(&self, request: TestRequest) -> impl Future<Output = Answer> + use<> {
         let peer: SocketAddr = "192.0.2.1:4000".parse().unwrap();
         (self.answering)(request.peer_addr(peer))
     }
 
-    pub(crate) fn send_from(
-        &self,
-        peer: &str,
-        request: TestRequest,
-    ) -> impl Future<Output = Answer> + use<S> {
+    pub(crate) fn send_from(&self, peer: &str, request: TestRequest) -> impl Future<Output = Answer> + use<> {
         (self.answering)(request.peer_addr(SocketAddr::new(peer.parse().unwrap(), 4_000)))
     }
 

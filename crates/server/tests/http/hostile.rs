@@ -2,7 +2,6 @@
 //! routes, so that a new endpoint is covered without anybody remembering.
 
 use latchkey_server::routes::{Entry, Takes, table};
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Made, PASSWORD, TestApp, request};
@@ -11,7 +10,7 @@ use crate::harness::{Answer, Made, PASSWORD, TestApp, request};
 const STORES: usize = 3;
 
 mod nothing_that_does_not_belong_gets_in {
-    use latchkey_test_support::{TestDatabase, TwiceStore};
+    use latchkey_test_support::{TestDatabase, twice};
 
     use crate::harness::TestApp;
 
@@ -30,7 +29,7 @@ mod nothing_that_does_not_belong_gets_in {
     #[actix_web::test]
     async fn on_sqlite_twice() {
         let database = TestDatabase::sqlite();
-        let store = TwiceStore(database.store());
+        let store = twice(database.store());
         super::nothing_that_does_not_belong_gets_in(TestApp::over(store).await, 2).await;
     }
 }
@@ -166,14 +165,14 @@ fn is_clean(answer: &Answer, what: &str) {
     assert!(!answer.text().contains("evil-canary"), "{what}: {}", answer.text());
 }
 
-async fn state<S: Store>(app: &TestApp<S>, shop: &Made, access: &str) -> (String, String, usize) {
+async fn state(app: &TestApp, shop: &Made, access: &str) -> (String, String, usize) {
     let one = app.get(&format!("/api/app/appId/{}", shop.id), ("server-secret", &app.server_secret)).await;
     let user = app.get("/api/appuser/getUser", ("access-token", access)).await;
     let apps = app.get("/api/app/allApps", ("server-secret", &app.server_secret)).await;
     (one.text(), user.text(), apps.json().as_array().unwrap().len())
 }
 
-async fn nothing_that_does_not_belong_gets_in<S: Store>(app: TestApp<S>, share: usize) {
+async fn nothing_that_does_not_belong_gets_in(app: TestApp, share: usize) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let mut tokens = Tokens {
@@ -184,7 +183,7 @@ async fn nothing_that_does_not_belong_gets_in<S: Store>(app: TestApp<S>, share: 
     };
     let before = state(&app, &shop, &access).await;
     let mails = app.mails().await.len();
-    for (route, entry) in table::<S>().into_iter().enumerate() {
+    for (route, entry) in table().into_iter().enumerate() {
         // It would rightly remove the application that all this is about.
         let id = if entry.method == "DELETE" { "f".repeat(32) } else { shop.id.clone() };
         let path = entry.path.replace("{app_id}", &id);

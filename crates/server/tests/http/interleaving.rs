@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey_domain::Preset;
 use latchkey_service::Operator;
 use latchkey_storage::Store;
-use latchkey_test_support::{InterleavingStore, TestDatabase};
+use latchkey_test_support::{Interleaving, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, GOOD_PASSWORD, Made, OTHER_PASSWORD, PASSWORD, TestApp, request};
@@ -19,8 +19,9 @@ const MOST_ACCESSES: usize = 24;
 const ANA: &str = "ana@example.com";
 
 /// A server, an application on it, and a user who signed in.
-struct Scene<S> {
-    app: TestApp<InterleavingStore<S>>,
+struct Scene {
+    app: TestApp,
+    interleaving: Interleaving,
     shop: Made,
     access: String,
     id: String,
@@ -33,9 +34,10 @@ struct Both {
     second_came_first: bool,
 }
 
-impl<S: Store> Scene<S> {
-    async fn new(store: S) -> Self {
-        let app = TestApp::over(InterleavingStore::new(store)).await;
+impl Scene {
+    async fn new(store: Store) -> Self {
+        let interleaving = Interleaving::new(store);
+        let app = TestApp::over(interleaving.store()).await;
         let shop = app.app_without_code("Shop", Preset::Compatible).await;
         app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
         let fields = json!([{"path": "colour", "canEdit": true}, {"path": "role", "userSettable": false}]);
@@ -43,7 +45,7 @@ impl<S: Store> Scene<S> {
         let body = json!({"handle": ANA, "password": GOOD_PASSWORD});
         let access = app.as_app(&shop, "signup", body).await.field("access-token");
         let id = app.user_id(&shop, ANA).await;
-        Self { app, shop, access, id }
+        Self { app, interleaving, shop, access, id }
     }
 
     /// Runs `second` while `first` is paused within its unit of work. None when the unit has no such access.
@@ -53,7 +55,7 @@ impl<S: Store> Scene<S> {
         first: impl AsyncFn(&Self) -> Answer,
         second: impl AsyncFn(&Self) -> Answer,
     ) -> Option<Both> {
-        let mut paused = self.app.store.pause(unit, access);
+        let mut paused = self.interleaving.pause(unit, access);
         let both = async {
             if !paused.reached().await {
                 return None;
@@ -153,7 +155,7 @@ at_every_point!(
 
 type Point = (&'static str, Option<usize>);
 
-async fn sec_128_a_role_that_was_revoked_stays_revoked<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_a_role_that_was_revoked_stays_revoked(scene: &Scene, at: Point) -> bool {
     let role = json!({"handle": ANA, "metaData": {"role": "admin"}});
     assert_eq!(scene.admin("updateAppUserMetaData", role).await.status, 200);
     let both = scene.race(
@@ -169,7 +171,7 @@ async fn sec_128_a_role_that_was_revoked_stays_revoked<S: Store>(scene: &Scene<S
     true
 }
 
-async fn sec_128_a_colour_survives_a_change_of_the_role<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_a_colour_survives_a_change_of_the_role(scene: &Scene, at: Point) -> bool {
     let both = scene.race(
         at,
         async |scene| {
@@ -185,7 +187,7 @@ async fn sec_128_a_colour_survives_a_change_of_the_role<S: Store>(scene: &Scene<
     true
 }
 
-async fn sec_128_two_settings_of_one_user_are_both_kept<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_two_settings_of_one_user_are_both_kept(scene: &Scene, at: Point) -> bool {
     let both = scene.race(
         at,
         async |scene| scene.set_metadata(json!({"colour": "red"})).await,
@@ -206,7 +208,7 @@ fn is_refused(both: &Both, at: Point) {
     }
 }
 
-async fn sec_128_whoever_is_suspended_takes_no_name<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_whoever_is_suspended_takes_no_name(scene: &Scene, at: Point) -> bool {
     let both = scene.race(
         at,
         async |scene| scene.app.as_user(&scene.access, "setUserName", json!({"userName": "ana"})).await,
@@ -217,7 +219,7 @@ async fn sec_128_whoever_is_suspended_takes_no_name<S: Store>(scene: &Scene<S>, 
     true
 }
 
-async fn sec_128_whoever_is_suspended_changes_no_factor<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_whoever_is_suspended_changes_no_factor(scene: &Scene, at: Point) -> bool {
     let app = &scene.app;
     app.set(&scene.shop, "twoFactorVerification", "twoFactorVerification", json!("google")).await;
     let both = scene.race(
@@ -233,7 +235,7 @@ async fn sec_128_whoever_is_suspended_changes_no_factor<S: Store>(scene: &Scene<
     true
 }
 
-async fn sec_128_whoever_is_suspended_changes_no_password<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_whoever_is_suspended_changes_no_password(scene: &Scene, at: Point) -> bool {
     let both = scene.race(
         at,
         async |scene| {
@@ -247,7 +249,7 @@ async fn sec_128_whoever_is_suspended_changes_no_password<S: Store>(scene: &Scen
     true
 }
 
-async fn sec_128_a_key_that_was_replaced_does_not_come_back<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_a_key_that_was_replaced_does_not_come_back(scene: &Scene, at: Point) -> bool {
     let kids = async || {
         let set =
             scene.app.get(&format!("/apps/{}/.well-known/jwks.json", scene.shop.id), ("x", "")).await.json();
@@ -270,10 +272,7 @@ async fn sec_128_a_key_that_was_replaced_does_not_come_back<S: Store>(scene: &Sc
     true
 }
 
-async fn sec_086_a_token_that_is_revoked_meanwhile_makes_no_other<S: Store>(
-    scene: &Scene<S>,
-    at: Point,
-) -> bool {
+async fn sec_086_a_token_that_is_revoked_meanwhile_makes_no_other(scene: &Scene, at: Point) -> bool {
     let body = json!({"name": "ci", "scopes": "everything"});
     let maker = scene.app.admin("createOperatorToken", body.clone()).await;
     let (secret, revoke) = (maker.field("secret"), json!({"tokenId": maker.field("tokenId")}));
@@ -301,15 +300,15 @@ fn one_has_it(both: &Both, at: Point) {
     assert_eq!(taken, 1, "{at:?}: {} {}", both.first.text(), both.second.text());
 }
 
-async fn take_name<S: Store>(scene: &Scene<S>) -> Answer {
+async fn take_name(scene: &Scene) -> Answer {
     scene.app.as_user(&scene.access, "setUserName", json!({"userName": "fish"})).await
 }
 
-async fn add_user<S: Store>(scene: &Scene<S>) -> Answer {
+async fn add_user(scene: &Scene) -> Answer {
     scene.admin("addUser", json!({"handle": "fish", "password": PASSWORD})).await
 }
 
-async fn sec_128_a_password_changes_while_it_is_resealed<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_a_password_changes_while_it_is_resealed(scene: &Scene, at: Point) -> bool {
     let app = &scene.app;
     app.service.rotate_server_keys(Operator::command_line(), false).await.unwrap();
     app.clock.advance(time::Duration::seconds(61));
@@ -335,7 +334,7 @@ async fn sec_128_a_password_changes_while_it_is_resealed<S: Store>(scene: &Scene
     true
 }
 
-async fn sec_128_a_name_is_no_new_users_handle<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_a_name_is_no_new_users_handle(scene: &Scene, at: Point) -> bool {
     let Some(both) =
         scene.race(at, async |scene| take_name(scene).await, async |scene| add_user(scene).await).await
     else {
@@ -345,7 +344,7 @@ async fn sec_128_a_name_is_no_new_users_handle<S: Store>(scene: &Scene<S>, at: P
     true
 }
 
-async fn sec_128_a_new_users_handle_is_no_name<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_a_new_users_handle_is_no_name(scene: &Scene, at: Point) -> bool {
     let Some(both) =
         scene.race(at, async |scene| add_user(scene).await, async |scene| take_name(scene).await).await
     else {
@@ -355,7 +354,7 @@ async fn sec_128_a_new_users_handle_is_no_name<S: Store>(scene: &Scene<S>, at: P
     true
 }
 
-async fn sec_128_a_sign_up_takes_nobodys_name<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_a_sign_up_takes_nobodys_name(scene: &Scene, at: Point) -> bool {
     let both = scene.race(
         at,
         async |scene| {
@@ -369,7 +368,7 @@ async fn sec_128_a_sign_up_takes_nobodys_name<S: Store>(scene: &Scene<S>, at: Po
     true
 }
 
-async fn sec_128_a_suspension_survives_a_change_of_role<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_a_suspension_survives_a_change_of_role(scene: &Scene, at: Point) -> bool {
     let both = scene.race(
         at,
         async |scene| {
@@ -385,7 +384,7 @@ async fn sec_128_a_suspension_survives_a_change_of_role<S: Store>(scene: &Scene<
     true
 }
 
-async fn sec_128_words_build_on_the_last_ones<S: Store>(scene: &Scene<S>, at: Point) -> bool {
+async fn sec_128_words_build_on_the_last_ones(scene: &Scene, at: Point) -> bool {
     let words = |html: &str| json!({"_id": "signUpLink-EN", "subject": "Hi", "htmlTemplate": html});
     let both = scene.race(
         at,
@@ -404,10 +403,7 @@ async fn sec_128_words_build_on_the_last_ones<S: Store>(scene: &Scene<S>, at: Po
     true
 }
 
-async fn sec_126_whoever_asked_again_meanwhile_has_the_last_word<S: Store>(
-    scene: &Scene<S>,
-    at: Point,
-) -> bool {
+async fn sec_126_whoever_asked_again_meanwhile_has_the_last_word(scene: &Scene, at: Point) -> bool {
     const BOB: &str = "bob@example.com";
     let (app, shop) = (&scene.app, &scene.shop);
     app.set(shop, "signupFlow", "signupFlow", json!("code")).await;
@@ -436,8 +432,8 @@ async fn sec_126_whoever_asked_again_meanwhile_has_the_last_word<S: Store>(
     true
 }
 
-async fn sec_128_whoever_lost_the_race_for_an_address_is_told_how_its_user_signs_in<S: Store>(
-    scene: &Scene<S>,
+async fn sec_128_whoever_lost_the_race_for_an_address_is_told_how_its_user_signs_in(
+    scene: &Scene,
     at: Point,
 ) -> bool {
     const BOB: &str = "bob@example.com";

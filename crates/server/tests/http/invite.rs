@@ -1,7 +1,6 @@
 //! `invite` and `register`.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -20,22 +19,17 @@ on_every_store!(
     sec_037_who_is_suspended_or_gone_lets_nobody_in,
 );
 
-async fn invite<S: Store>(app: &TestApp<S>, access: &str, handle: &str) {
+async fn invite(app: &TestApp, access: &str, handle: &str) {
     let body = json!({"handle": handle, "senderUserId": "me"});
     let answer = app.as_user(access, "invite", body).await;
     assert_eq!(answer.text(), "true");
 }
 
-async fn register<S: Store>(
-    app: &TestApp<S>,
-    shop: &Made,
-    handle: &str,
-    code: &str,
-) -> crate::harness::Answer {
+async fn register(app: &TestApp, shop: &Made, handle: &str, code: &str) -> crate::harness::Answer {
     app.as_app(shop, "register", json!({"handle": handle, "password": PASSWORD, "code": code})).await
 }
 
-async fn an_invited_person_becomes_a_user<S: Store>(app: TestApp<S>) {
+async fn an_invited_person_becomes_a_user(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     let fields = json!([{"path": "team.name", "fieldName": "team", "required": true}]);
@@ -78,7 +72,7 @@ async fn an_invited_person_becomes_a_user<S: Store>(app: TestApp<S>) {
     assert_eq!(user["metaData"], json!({"team": {"name": "Red"}}));
 }
 
-async fn checks_of_invite_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_of_invite_are_made_in_order(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     let fields = json!([{"path": "team", "fieldName": "team", "required": true}]);
@@ -103,7 +97,7 @@ async fn checks_of_invite_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_user(&ana, "invite", full(json!(null))).await.error(), (400, 402));
 }
 
-async fn checks_of_register_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_of_register_are_made_in_order(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     invite(&app, &ana, "bob@example.com").await;
@@ -155,7 +149,7 @@ async fn checks_of_register_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "register", body).await.error(), (400, 601));
 }
 
-async fn sec_028_one_of_20_right_invitation_codes_registers<S: Store>(app: TestApp<S>) {
+async fn sec_028_one_of_20_right_invitation_codes_registers(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     invite(&app, &ana, "bob@example.com").await;
@@ -169,7 +163,7 @@ async fn sec_028_one_of_20_right_invitation_codes_registers<S: Store>(app: TestA
     }
 }
 
-async fn an_invitation_is_good_for_a_week<S: Store>(app: TestApp<S>) {
+async fn an_invitation_is_good_for_a_week(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     for (handle, wait, expected) in [
@@ -183,7 +177,7 @@ async fn an_invitation_is_good_for_a_week<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_037_who_is_suspended_or_gone_lets_nobody_in<S: Store>(app: TestApp<S>) {
+async fn sec_037_who_is_suspended_or_gone_lets_nobody_in(app: TestApp) {
     let shop = app.app("Shop").await;
     let (ana, bo) = (app.user(&shop, "ana@example.com").await, app.user(&shop, "bo@example.com").await);
     let ana_id = app.user_id(&shop, "ana@example.com").await;
@@ -203,7 +197,7 @@ async fn sec_037_who_is_suspended_or_gone_lets_nobody_in<S: Store>(app: TestApp<
     assert_eq!(try_to_register("a2@example.com").await.status, 200);
 }
 
-async fn sec_110_a_user_sends_20_invitations_a_day<S: Store>(app: TestApp<S>) {
+async fn sec_110_a_user_sends_20_invitations_a_day(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     for number in 0..20 {
@@ -217,7 +211,7 @@ async fn sec_110_a_user_sends_20_invitations_a_day<S: Store>(app: TestApp<S>) {
 }
 
 /// The codes that were mailed to a handle, the short ones first.
-async fn codes_for<S: Store>(app: &TestApp<S>, handle: &str) -> Vec<String> {
+async fn codes_for(app: &TestApp, handle: &str) -> Vec<String> {
     let mails = app.mails().await;
     let own = mails.iter().filter(|mail| mail.to.to_string() == handle);
     let code = |text: &str| {
@@ -230,7 +224,7 @@ async fn codes_for<S: Store>(app: &TestApp<S>, handle: &str) -> Vec<String> {
 }
 
 /// How many wrong codes are compared in a day, each from another address. After so many, the right one is refused.
-async fn guesses<S: Store>(app: &TestApp<S>, shop: &Made, (handle, right): (&str, &str)) -> u32 {
+async fn guesses(app: &TestApp, shop: &Made, (handle, right): (&str, &str)) -> u32 {
     let body = |code: &str| json!({"handle": handle, "password": PASSWORD, "code": code});
     for number in 0..100_u32 {
         let peer = format!("203.0.113.{number}");
@@ -243,7 +237,7 @@ async fn guesses<S: Store>(app: &TestApp<S>, shop: &Made, (handle, right): (&str
     panic!("guessing never ends");
 }
 
-async fn sec_029_many_inviters_do_not_make_a_code_easier_to_guess<S: Store>(app: TestApp<S>) {
+async fn sec_029_many_inviters_do_not_make_a_code_easier_to_guess(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     for number in 0..10 {
         let body = json!({"handle": format!("u{number}@example.com"), "password": GOOD_PASSWORD});
@@ -269,7 +263,7 @@ async fn sec_029_many_inviters_do_not_make_a_code_easier_to_guess<S: Store>(app:
     assert_eq!(last.status, 200, "{}", last.text());
 }
 
-async fn sec_029_many_who_ask_for_codes_do_not_make_one_easier_to_guess<S: Store>(app: TestApp<S>) {
+async fn sec_029_many_who_ask_for_codes_do_not_make_one_easier_to_guess(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     for number in 0..5 {

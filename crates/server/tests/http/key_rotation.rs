@@ -3,7 +3,7 @@
 use latchkey_crypto::MasterKey;
 use latchkey_domain::{AppId, ImportMark, Sealed, SeededEntropy, ServerKeyPurpose};
 use latchkey_service::{KeyRotation, Operator, ServiceError};
-use latchkey_storage::{SealedColumn, Store};
+use latchkey_storage::SealedColumn;
 use serde_json::json;
 use time::Duration;
 
@@ -28,12 +28,12 @@ on_every_store!(
 
 const ANA: &str = "ana@example.com";
 
-async fn begin<S: Store>(app: &TestApp<S>, app_tokens: bool) {
+async fn begin(app: &TestApp, app_tokens: bool) {
     app.service.rotate_server_keys(Operator::command_line(), app_tokens).await.unwrap();
 }
 
 /// Goes on until there is something to wait for, or nothing left to do.
-pub(crate) async fn settled<S: Store>(app: &TestApp<S>) -> KeyRotation {
+pub(crate) async fn settled(app: &TestApp) -> KeyRotation {
     loop {
         match app.service.go_on_with_keys().await.unwrap() {
             KeyRotation::Resealing(_) => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
@@ -43,7 +43,7 @@ pub(crate) async fn settled<S: Store>(app: &TestApp<S>) -> KeyRotation {
 }
 
 /// Lets a change of keys come to its end.
-async fn finished<S: Store>(app: &TestApp<S>) {
+async fn finished(app: &TestApp) {
     assert!(matches!(settled(app).await, KeyRotation::Waiting(_)));
     app.clock.advance(Duration::seconds(61));
     assert!(matches!(settled(app).await, KeyRotation::Waiting(_)), "old keys are still in use elsewhere");
@@ -52,7 +52,7 @@ async fn finished<S: Store>(app: &TestApp<S>) {
 }
 
 /// The ids of the keys under which the application's values are sealed, by column.
-async fn sealed_with<S: Store>(app: &TestApp<S>, shop: &Made) -> Vec<(usize, Vec<u8>)> {
+async fn sealed_with(app: &TestApp, shop: &Made) -> Vec<(usize, Vec<u8>)> {
     let id: AppId = shop.id.parse().unwrap();
     let mut found = Vec::new();
     for (number, column) in SealedColumn::ALL.into_iter().enumerate() {
@@ -70,16 +70,16 @@ async fn sealed_with<S: Store>(app: &TestApp<S>, shop: &Made) -> Vec<(usize, Vec
     found
 }
 
-async fn generations<S: Store>(app: &TestApp<S>, purpose: ServerKeyPurpose) -> Vec<i64> {
+async fn generations(app: &TestApp, purpose: ServerKeyPurpose) -> Vec<i64> {
     let keys = app.store.read("test", |readers| readers.server_keys().list()).await.unwrap();
     keys.iter().filter(|key| key.purpose == purpose).map(|key| key.generation).collect()
 }
 
-async fn works<S: Store>(app: &TestApp<S>, access: &str) -> bool {
+async fn works(app: &TestApp, access: &str) -> bool {
     app.get("/api/appuser/getUser", ("access-token", access)).await.status == 200
 }
 
-async fn sec_135_after_new_server_keys_everything_goes_on_and_old_tokens_end<S: Store>(app: TestApp<S>) {
+async fn sec_135_after_new_server_keys_everything_goes_on_and_old_tokens_end(app: TestApp) {
     // Something in every column.
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
@@ -135,7 +135,7 @@ async fn sec_135_after_new_server_keys_everything_goes_on_and_old_tokens_end<S: 
     assert!(app.log_in(&shop, "late@example.com").await.json().get("jwt").is_some());
 }
 
-async fn sec_135_known_addresses_and_counters_stay<S: Store>(app: TestApp<S>) {
+async fn sec_135_known_addresses_and_counters_stay(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -160,7 +160,7 @@ async fn sec_135_known_addresses_and_counters_stay<S: Store>(app: TestApp<S>) {
     app.login_token(&shop, ANA).await;
 }
 
-async fn sec_135_app_tokens_end_where_the_operator_says_so<S: Store>(app: TestApp<S>) {
+async fn sec_135_app_tokens_end_where_the_operator_says_so(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, ANA).await;
     // It may be said when the change is under way.
@@ -180,7 +180,7 @@ async fn sec_135_app_tokens_end_where_the_operator_says_so<S: Store>(app: TestAp
     assert_eq!(app.log_in(&new, ANA).await.status, 200);
 }
 
-async fn sec_135_another_instance_goes_on_where_one_stopped<S: Store>(app: TestApp<S>) {
+async fn sec_135_another_instance_goes_on_where_one_stopped(app: TestApp) {
     let shop = app.app("Shop").await;
     for number in 0..3 {
         app.user(&shop, &format!("n{number}@example.com")).await;
@@ -208,7 +208,7 @@ async fn sec_135_another_instance_goes_on_where_one_stopped<S: Store>(app: TestA
     assert_eq!(app.log_in(&shop, "n1@example.com").await.status, 200);
 }
 
-async fn sec_135_what_lives_briefly_ends_with_the_old_digests<S: Store>(app: TestApp<S>) {
+async fn sec_135_what_lives_briefly_ends_with_the_old_digests(app: TestApp) {
     let shop = app.app("Shop").await;
     let sign_up = json!({"handle": ANA, "password": PASSWORD});
     app.as_app(&shop, "signup", sign_up.clone()).await;
@@ -224,7 +224,7 @@ async fn sec_135_what_lives_briefly_ends_with_the_old_digests<S: Store>(app: Tes
     assert_eq!(app.as_app(&shop, "completeSignup", complete).await.status, 200);
 }
 
-async fn sec_135_an_import_that_is_not_whole_keeps_the_old_keys<S: Store>(app: TestApp<S>) {
+async fn sec_135_an_import_that_is_not_whole_keeps_the_old_keys(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, ANA).await;
     let mut arriving = app.service.find_app(shop.id.parse().unwrap()).await.unwrap().app;
@@ -258,7 +258,7 @@ async fn sec_135_an_import_that_is_not_whole_keeps_the_old_keys<S: Store>(app: T
     assert_eq!(settled(&app).await, KeyRotation::Done);
 }
 
-async fn sec_135_a_clock_that_jumped_keeps_the_old_keys<S: Store>(app: TestApp<S>) {
+async fn sec_135_a_clock_that_jumped_keeps_the_old_keys(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, ANA).await;
     begin(&app, false).await;
@@ -271,7 +271,7 @@ async fn sec_135_a_clock_that_jumped_keeps_the_old_keys<S: Store>(app: TestApp<S
     assert_eq!(app.log_in(&shop, ANA).await.status, 200);
 }
 
-async fn sec_135_both_changes_at_once_leave_one_master_key<S: Store>(app: TestApp<S>) {
+async fn sec_135_both_changes_at_once_leave_one_master_key(app: TestApp) {
     let [old, new] = [42, 43].map(|seed| MasterKey::generate(&SeededEntropy::new(seed)).unwrap());
     let operator = Operator::command_line();
     let (master, server) = tokio::join!(
@@ -284,14 +284,14 @@ async fn sec_135_both_changes_at_once_leave_one_master_key<S: Store>(app: TestAp
 }
 
 /// Two instances over one database: the second one has the present master key, the first one only that before.
-async fn after_a_new_master_key<S: Store>(app: &TestApp<S>) -> TestApp<S> {
+async fn after_a_new_master_key(app: &TestApp) -> TestApp {
     let [old, new] = [42, 43].map(|seed| MasterKey::generate(&SeededEntropy::new(seed)).unwrap());
     app.service.rotate_master(Operator::command_line(), &old, &new).await.unwrap();
     app.service.look_for_keys().await.unwrap();
     TestApp::with_master(app.store.clone(), 43, |_| {}).await
 }
 
-async fn sec_135_an_instance_without_the_new_keys_stops<S: Store>(app: TestApp<S>) {
+async fn sec_135_an_instance_without_the_new_keys_stops(app: TestApp) {
     let other = after_a_new_master_key(&app).await;
     begin(&other, false).await;
     let early = app.service.look_for_keys().await.unwrap_err();
@@ -303,9 +303,7 @@ async fn sec_135_an_instance_without_the_new_keys_stops<S: Store>(app: TestApp<S
     finished(&other).await;
 }
 
-async fn sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_key<S: Store>(
-    app: TestApp<S>,
-) {
+async fn sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_key(app: TestApp) {
     let shop = app.app("Shop").await;
     begin(&app, false).await;
     let other = after_a_new_master_key(&app).await;
@@ -316,7 +314,7 @@ async fn sec_135_an_instance_that_knew_the_new_keys_goes_on_without_the_master_k
     assert_eq!(other.log_in(&shop, ANA).await.status, 200);
 }
 
-async fn sec_135_next_keys_that_are_gone_are_no_rotation_that_is_done<S: Store>(app: TestApp<S>) {
+async fn sec_135_next_keys_that_are_gone_are_no_rotation_that_is_done(app: TestApp) {
     begin(&app, false).await;
     let removed = app.store.transact("test", |repos| {
         let keys = repos.server_keys();
@@ -328,7 +326,7 @@ async fn sec_135_next_keys_that_are_gone_are_no_rotation_that_is_done<S: Store>(
     assert!(error.to_string().contains("gone from the database"), "{error}");
 }
 
-async fn sec_135_keys_that_open_nothing_are_known_at_the_start<S: Store>(app: TestApp<S>) {
+async fn sec_135_keys_that_open_nothing_are_known_at_the_start(app: TestApp) {
     assert!(app.service.opens_what_is_stored().await.unwrap(), "nothing is stored");
     let shop = app.app("Shop").await;
     assert!(app.service.opens_what_is_stored().await.unwrap());
@@ -345,7 +343,7 @@ async fn sec_135_keys_that_open_nothing_are_known_at_the_start<S: Store>(app: Te
     assert!(!app.service.opens_what_is_stored().await.unwrap());
 }
 
-async fn sec_135_old_keys_do_not_come_back_while_a_server_runs<S: Store>(app: TestApp<S>) {
+async fn sec_135_old_keys_do_not_come_back_while_a_server_runs(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, ANA).await;
     begin(&app, false).await;

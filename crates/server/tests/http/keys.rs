@@ -1,7 +1,6 @@
 //! Keys and app tokens of an application change while tokens are out.
 
 use latchkey_domain::Clock as _;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -17,17 +16,17 @@ on_every_store!(
     a_new_app_token_ends_the_old_one,
 );
 
-async fn kids<S: Store>(app: &TestApp<S>, shop: &Made) -> Vec<String> {
+async fn kids(app: &TestApp, shop: &Made) -> Vec<String> {
     let keys = app.get(&format!("/apps/{}/.well-known/jwks.json", shop.id), ("x", "")).await.json();
     keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn states<S: Store>(app: &TestApp<S>, shop: &Made) -> Vec<String> {
+async fn states(app: &TestApp, shop: &Made) -> Vec<String> {
     let keys = app.admin_get(&format!("appKeys?appId={}", shop.id)).await.json();
     keys["keys"].as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn jwt<S: Store>(app: &TestApp<S>, shop: &Made) -> String {
+async fn jwt(app: &TestApp, shop: &Made) -> String {
     let login = json!({"handle": "ana@example.com", "password": PASSWORD});
     app.as_app(shop, "login", login).await.field("jwt")
 }
@@ -39,7 +38,7 @@ fn kid_of(jwt: &str) -> String {
     serde_json::from_slice::<Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
 }
 
-async fn sec_066_a_key_is_published_before_it_signs_and_after<S: Store>(app: TestApp<S>) {
+async fn sec_066_a_key_is_published_before_it_signs_and_after(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let old = kids(&app, &shop).await;
@@ -73,7 +72,7 @@ async fn sec_066_a_key_is_published_before_it_signs_and_after<S: Store>(app: Tes
     assert_eq!(keys["keys"][0]["publicKey"], seen);
 }
 
-async fn a_second_rotation_waits_for_the_first<S: Store>(app: TestApp<S>) {
+async fn a_second_rotation_waits_for_the_first(app: TestApp) {
     let shop = app.app("Shop").await;
     let rotate = async || app.admin("rotateAppKey", json!({"appId": shop.id})).await;
     assert_eq!(rotate().await.status, 200);
@@ -89,7 +88,7 @@ async fn a_second_rotation_waits_for_the_first<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin_get("appKeys?appId=x").await.error(), (404, 401));
 }
 
-async fn a_leaked_key_goes_at_once<S: Store>(app: TestApp<S>) {
+async fn a_leaked_key_goes_at_once(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.admin("rotateAppKey", json!({"appId": shop.id})).await;
@@ -103,7 +102,7 @@ async fn a_leaked_key_goes_at_once<S: Store>(app: TestApp<S>) {
     app.claims(&shop, &token).await;
 }
 
-async fn a_longer_life_of_tokens_keeps_the_old_key<S: Store>(app: TestApp<S>) {
+async fn a_longer_life_of_tokens_keeps_the_old_key(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.admin("rotateAppKey", json!({"appId": shop.id})).await;
@@ -114,7 +113,7 @@ async fn a_longer_life_of_tokens_keeps_the_old_key<S: Store>(app: TestApp<S>) {
     app.claims(&shop, &token).await;
 }
 
-async fn sec_066_a_shorter_life_of_tokens_keeps_the_key_of_long_ones<S: Store>(app: TestApp<S>) {
+async fn sec_066_a_shorter_life_of_tokens_keeps_the_key_of_long_ones(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.set(&shop, "userJWTExpiration", "userJWTExpiration", json!(720)).await;
@@ -126,7 +125,7 @@ async fn sec_066_a_shorter_life_of_tokens_keeps_the_key_of_long_ones<S: Store>(a
     app.claims(&shop, &token).await;
 }
 
-async fn a_new_app_token_ends_the_old_one<S: Store>(app: TestApp<S>) {
+async fn a_new_app_token_ends_the_old_one(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let token = app.admin("regenerateAppToken", json!({"appId": shop.id})).await.field("appToken");

@@ -1,7 +1,6 @@
 //! Guessing: passwords, codes, handles, and mail as a weapon.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::{Value, json};
 use time::Duration;
@@ -27,25 +26,25 @@ on_every_store!(
     sign_ups_that_prove_nothing_are_limited,
 );
 
-async fn log_in<S: Store>(app: &TestApp<S>, peer: &str, shop: &Made, password: &str) -> Answer {
+async fn log_in(app: &TestApp, peer: &str, shop: &Made, password: &str) -> Answer {
     app.as_app_from(peer, shop, "login", json!({"handle": "ana@example.com", "password": password})).await
 }
 
-async fn fail<S: Store>(app: &TestApp<S>, shop: &Made, times: usize) {
+async fn fail(app: &TestApp, shop: &Made, times: usize) {
     for number in 0..times {
         let peer = format!("198.51.{}.{}", number / 200, number % 200);
         assert_eq!(log_in(app, &peer, shop, OTHER_PASSWORD).await.error(), (400, 600));
     }
 }
 
-async fn failures<S: Store>(app: &TestApp<S>, shop: &Made) -> (u32, u32) {
+async fn failures(app: &TestApp, shop: &Made) -> (u32, u32) {
     let (id, handle) = (shop.id.parse().unwrap(), latchkey_domain::Handle::parse("ana@example.com").unwrap());
     let find = app.store.read("test", move |readers| readers.users().find_by_handle(id, &handle));
     let login = find.await.unwrap().unwrap().login;
     (login.unknown.count, login.known.count)
 }
 
-async fn sec_011_parallel_guesses_are_counted_before_they_are_looked_at<S: Store>(app: TestApp<S>) {
+async fn sec_011_parallel_guesses_are_counted_before_they_are_looked_at(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let guesses: Vec<_> = (0..60)
@@ -64,7 +63,7 @@ async fn sec_011_parallel_guesses_are_counted_before_they_are_looked_at<S: Store
     assert_eq!(failures(&app, &shop).await, (0, 0));
 }
 
-async fn sec_012_the_owners_login_leaves_the_strangers_count<S: Store>(app: TestApp<S>) {
+async fn sec_012_the_owners_login_leaves_the_strangers_count(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     fail(&app, &shop, 9).await;
@@ -74,7 +73,7 @@ async fn sec_012_the_owners_login_leaves_the_strangers_count<S: Store>(app: Test
     assert_eq!(failures(&app, &shop).await, (9, 1));
 }
 
-async fn sec_013_a_stranger_cannot_keep_the_owner_out<S: Store>(app: TestApp<S>) {
+async fn sec_013_a_stranger_cannot_keep_the_owner_out(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     fail(&app, &shop, 30).await;
@@ -89,7 +88,7 @@ async fn sec_013_a_stranger_cannot_keep_the_owner_out<S: Store>(app: TestApp<S>)
     assert_eq!(log_in(&app, "203.0.113.9", &shop, OTHER_PASSWORD).await.status, 200);
 }
 
-async fn sec_014_after_a_hundred_failures_a_reset_lets_strangers_try_again<S: Store>(app: TestApp<S>) {
+async fn sec_014_after_a_hundred_failures_a_reset_lets_strangers_try_again(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     for number in 0..100 {
@@ -107,7 +106,7 @@ async fn sec_014_after_a_hundred_failures_a_reset_lets_strangers_try_again<S: St
     assert_eq!(log_in(&app, "203.0.113.2", &shop, OTHER_PASSWORD).await.status, 200);
 }
 
-async fn sec_019_the_owner_hears_of_a_lock_once_a_day<S: Store>(app: TestApp<S>) {
+async fn sec_019_the_owner_hears_of_a_lock_once_a_day(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let told =
@@ -128,7 +127,7 @@ async fn sec_019_the_owner_hears_of_a_lock_once_a_day<S: Store>(app: TestApp<S>)
     assert_eq!(locked, 2);
 }
 
-async fn sec_018_an_address_that_tries_many_handles_has_to_wait<S: Store>(app: TestApp<S>) {
+async fn sec_018_an_address_that_tries_many_handles_has_to_wait(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let spray = async |number: usize| {
@@ -160,7 +159,7 @@ async fn sec_018_an_address_that_tries_many_handles_has_to_wait<S: Store>(app: T
     assert_eq!(log_in(&app, "198.51.100.7", &shop, PASSWORD).await.status, 200);
 }
 
-async fn sec_021_refusals_are_alike_to_the_byte<S: Store>(app: TestApp<S>) {
+async fn sec_021_refusals_are_alike_to_the_byte(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.user(&shop, "gone@example.com").await;
@@ -186,7 +185,7 @@ async fn sec_021_refusals_are_alike_to_the_byte<S: Store>(app: TestApp<S>) {
     assert_eq!(bodies.len(), 1, "{bodies:?}");
 }
 
-async fn sec_022_what_an_account_is_takes_the_right_password<S: Store>(app: TestApp<S>) {
+async fn sec_022_what_an_account_is_takes_the_right_password(app: TestApp) {
     let shop = app.app("Shop").await;
     // Two attempts are open; exactly one digest is looked at, the one's own.
     let ask = async |peer: &str, password: &str| {
@@ -205,7 +204,7 @@ async fn sec_022_what_an_account_is_takes_the_right_password<S: Store>(app: Test
     assert!(app.mail("Verify your email for Shop").await.text.contains("another address"));
 }
 
-async fn guessing_a_pending_password_is_limited_too<S: Store>(app: TestApp<S>) {
+async fn guessing_a_pending_password_is_limited_too(app: TestApp) {
     let shop = app.app("Shop").await;
     app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
     fail(&app, &shop, 10).await;
@@ -214,9 +213,7 @@ async fn guessing_a_pending_password_is_limited_too<S: Store>(app: TestApp<S>) {
     assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.error(), (400, 608));
 }
 
-async fn sec_110_mails_to_an_address_are_bounded_and_leave_other_applications_theirs<S: Store>(
-    app: TestApp<S>,
-) {
+async fn sec_110_mails_to_an_address_are_bounded_and_leave_other_applications_theirs(app: TestApp) {
     let flood = app.app_without_code("Flood", Preset::Compatible).await;
     let to_ana = async || {
         let mails = app.mails().await;
@@ -238,7 +235,7 @@ async fn sec_110_mails_to_an_address_are_bounded_and_leave_other_applications_th
     assert_eq!(app.as_app(&flood, "signup", body).await.status, 200, "another address is not touched");
 }
 
-async fn the_applications_own_number_of_free_attempts_counts<S: Store>(app: TestApp<S>) {
+async fn the_applications_own_number_of_free_attempts_counts(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.set(&shop, "maxLoginAttempts", "maxLoginAttempts", json!("3")).await;
@@ -249,7 +246,7 @@ async fn the_applications_own_number_of_free_attempts_counts<S: Store>(app: Test
     assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
 }
 
-async fn sign_ups_that_prove_nothing_are_limited<S: Store>(app: TestApp<S>) {
+async fn sign_ups_that_prove_nothing_are_limited(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let sign_up = async |peer: &str, number: usize| {
         let body = json!({"handle": format!("u{number}@example.com"), "password": PASSWORD});
@@ -264,7 +261,7 @@ async fn sign_ups_that_prove_nothing_are_limited<S: Store>(app: TestApp<S>) {
     assert_eq!(sign_up("2001:db8:ffff::1", number).await.status, 200, "nobody else is concerned");
 }
 
-async fn failed_logins_of_an_address_are_limited<S: Store>(app: TestApp<S>) {
+async fn failed_logins_of_an_address_are_limited(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     for _ in 0..30 {
@@ -281,7 +278,7 @@ async fn failed_logins_of_an_address_are_limited<S: Store>(app: TestApp<S>) {
     assert_eq!(refused.error(), (429, 500));
 }
 
-async fn sec_013_a_neighbour_does_not_keep_out_who_is_known_at_an_address<S: Store>(app: TestApp<S>) {
+async fn sec_013_a_neighbour_does_not_keep_out_who_is_known_at_an_address(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
@@ -297,7 +294,7 @@ async fn sec_013_a_neighbour_does_not_keep_out_who_is_known_at_an_address<S: Sto
     assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
 }
 
-async fn sec_021_attempts_under_way_do_not_tell_who_is_known_at_an_address<S: Store>(app: TestApp<S>) {
+async fn sec_021_attempts_under_way_do_not_tell_who_is_known_at_an_address(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     app.user(&shop, "ana@example.com").await;
     assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);

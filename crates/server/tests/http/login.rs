@@ -1,7 +1,6 @@
 //! `login`.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use serde_json::json;
 
 use crate::harness::{OTHER_PASSWORD, PASSWORD, TestApp};
@@ -16,7 +15,7 @@ on_every_store!(
     sec_084_what_is_typed_is_text_never_a_pattern,
 );
 
-async fn the_right_password_gives_both_tokens<S: Store>(app: TestApp<S>) {
+async fn the_right_password_gives_both_tokens(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let answer =
@@ -29,7 +28,7 @@ async fn the_right_password_gives_both_tokens<S: Store>(app: TestApp<S>) {
     assert_eq!(user.field("handle"), "ana@example.com");
 }
 
-async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_are_made_in_order(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let with_access = app.post("/api/appuser/login", ("access-token", &access), json!({})).await;
@@ -56,7 +55,7 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(wrong.body, unknown.body);
 }
 
-async fn sec_005_the_plain_field_logs_in_too<S: Store>(app: TestApp<S>) {
+async fn sec_005_the_plain_field_logs_in_too(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let login = |body| app.as_app(&shop, "login", body);
@@ -67,7 +66,7 @@ async fn sec_005_the_plain_field_logs_in_too<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_022_a_pending_account_is_told_to_who_knows_its_password<S: Store>(app: TestApp<S>) {
+async fn sec_022_a_pending_account_is_told_to_who_knows_its_password(app: TestApp) {
     let shop = app.app("Shop").await;
     app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
     let login =
@@ -76,7 +75,7 @@ async fn sec_022_a_pending_account_is_told_to_who_knows_its_password<S: Store>(a
     assert_eq!(login(PASSWORD).await.error(), (400, 608));
 }
 
-async fn sec_084_what_is_typed_is_text_never_a_pattern<S: Store>(app: TestApp<S>) {
+async fn sec_084_what_is_typed_is_text_never_a_pattern(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let hostile = [
         "%@example.com",
@@ -157,7 +156,7 @@ async fn sec_004_a_right_login_replaces_an_imported_hash() {
     assert_eq!(login(PASSWORD).await.status, 200);
 }
 
-async fn sec_005_a_password_is_the_same_however_its_accents_are_typed<S: Store>(app: TestApp<S>) {
+async fn sec_005_a_password_is_the_same_however_its_accents_are_typed(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "signupFlow", "signupFlow", json!("none")).await;
     let (composed, decomposed) = ("P\u{e4}sse-partout 7", "Pa\u{308}sse-partout 7");

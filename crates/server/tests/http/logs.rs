@@ -2,7 +2,6 @@
 
 use latchkey_domain::{AuditEntry, AuditId, Preset};
 use latchkey_service::{Operator, ServiceError};
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -58,18 +57,19 @@ async fn sec_090_a_long_log_is_not_counted_at_each_page() {
 #[actix_web::test]
 async fn sec_090_a_server_secret_leaves_others_of_its_application_a_turn() {
     let database = latchkey_test_support::TestDatabase::sqlite();
-    let app = TestApp::over(latchkey_test_support::InterleavingStore::new(database.store())).await;
+    let interleaving = latchkey_test_support::Interleaving::new(database.store());
+    let app = TestApp::over(interleaving.store()).await;
     let shop = app.app("Shop").await;
     let other = app.operator_secret("other", "read").await;
     let search = format!("searchUser?appId={}&value=a", shop.id);
-    let mut first = app.store.pause("listing.beginning", None);
+    let mut first = interleaving.pause("listing.beginning", None);
     let searches = async {
         futures_util::future::join(app.admin_get(&search), app.admin_get(&search)).await;
     };
     let others = async {
         assert!(first.reached().await);
         // The second search of the same secret waits although the application has two turns.
-        let mut second = app.store.pause("listing.beginning", None);
+        let mut second = interleaving.pause("listing.beginning", None);
         let reached = tokio::time::timeout(std::time::Duration::from_millis(300), second.reached()).await;
         assert!(reached.is_err());
         let path = format!("/api/app/logs?appId={}", shop.id);
@@ -79,7 +79,7 @@ async fn sec_090_a_server_secret_leaves_others_of_its_application_a_turn() {
     futures_util::future::join(searches, others).await;
 }
 
-async fn the_log_is_filtered_and_paged<S: Store>(app: TestApp<S>) {
+async fn the_log_is_filtered_and_paged(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let id = app.user_id(&shop, "ana@example.com").await;
@@ -138,7 +138,7 @@ async fn the_log_is_filtered_and_paged<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin_get("logs?appId=x").await.error(), (404, 401));
 }
 
-async fn the_servers_own_log_is_for_who_reaches_all<S: Store>(app: TestApp<S>) {
+async fn the_servers_own_log_is_for_who_reaches_all(app: TestApp) {
     let shop = app.app("Shop").await;
     let bound = json!({"name": "bound", "scopes": "everything", "appId": shop.id});
     let bound = app.admin("createOperatorToken", bound).await.field("secret");
@@ -154,7 +154,7 @@ async fn the_servers_own_log_is_for_who_reaches_all<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin_get(&none).await.error(), (404, 401));
 }
 
-async fn the_log_leaves_as_csv_and_json_lines<S: Store>(app: TestApp<S>) {
+async fn the_log_leaves_as_csv_and_json_lines(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let before = app.audit(&shop).await.len();
@@ -181,7 +181,7 @@ async fn the_log_leaves_as_csv_and_json_lines<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn days_are_counted_and_stay_when_the_log_goes<S: Store>(app: TestApp<S>) {
+async fn days_are_counted_and_stay_when_the_log_goes(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let secret = app.operator_secret("long", "read").await;
@@ -214,7 +214,7 @@ async fn days_are_counted_and_stay_when_the_log_goes<S: Store>(app: TestApp<S>) 
     assert_eq!(app.get("/api/app/statistics", ("server-secret", &secret)).await.error(), (400, 403));
 }
 
-async fn who_comes_in_is_counted_once<S: Store>(app: TestApp<S>) {
+async fn who_comes_in_is_counted_once(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "twoFactorVerification", "twoFactorVerification", json!("google")).await;
     let ana = json!({"handle": "ana@example.com", "password": PASSWORD});
@@ -231,7 +231,7 @@ async fn who_comes_in_is_counted_once<S: Store>(app: TestApp<S>) {
     );
 }
 
-async fn days_before_a_long_absence_are_counted<S: Store>(app: TestApp<S>) {
+async fn days_before_a_long_absence_are_counted(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     // The server is off for longer than its log is kept. At its return the clock is right.
@@ -244,7 +244,7 @@ async fn days_before_a_long_absence_are_counted<S: Store>(app: TestApp<S>) {
     assert_eq!((&counted["totals"]["signups"], &counted["totals"]["completions"]), (&json!(1), &json!(1)));
 }
 
-async fn a_message_that_was_given_up_is_tried_again<S: Store>(app: TestApp<S>) {
+async fn a_message_that_was_given_up_is_tried_again(app: TestApp) {
     let shop = app.app("Shop").await;
     app.refuse_mail(true);
     app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
@@ -273,7 +273,7 @@ async fn a_message_that_was_given_up_is_tried_again<S: Store>(app: TestApp<S>) {
     assert_eq!(app.admin_get(&format!("outbox?appId={}&after=x", shop.id)).await.error(), (400, 602));
 }
 
-async fn mail_waits_for_its_server_until_it_expires<S: Store>(app: TestApp<S>) {
+async fn mail_waits_for_its_server_until_it_expires(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app_without_code("Other", Preset::Compatible).await);
     let ana = json!({"handle": "ana@example.com", "password": PASSWORD});
     let dead = async |of: &Made| {

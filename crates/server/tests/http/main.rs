@@ -78,7 +78,7 @@ macro_rules! on_every_store {
             #[actix_web::test]
             async fn $test() {
                 let database = latchkey_test_support::TestDatabase::sqlite();
-                let store = latchkey_test_support::TwiceStore(database.store());
+                let store = latchkey_test_support::twice(database.store());
                 super::$test(crate::harness::TestApp::over(store).await).await;
             }
         )+}
@@ -86,7 +86,7 @@ macro_rules! on_every_store {
             #[actix_web::test]
             async fn $test() {
                 let database = latchkey_test_support::TestDatabase::postgres();
-                let store = latchkey_test_support::TwiceStore(database.store());
+                let store = latchkey_test_support::twice(database.store());
                 super::$test(crate::harness::TestApp::over(store).await).await;
             }
         )+}

@@ -1,6 +1,5 @@
 //! Errors name the field and the rule that it breaks.
 
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{Made, PASSWORD, TestApp, request};
@@ -14,7 +13,7 @@ on_every_store!(
 
 const LATER: &str = "handle must be an e-mail address, such as ana@example.com";
 
-async fn shop<S: Store>(app: &TestApp<S>) -> Made {
+async fn shop(app: &TestApp) -> Made {
     let shop = app.app("Shop").await;
     let fields = json!([
         {"path": "name", "required": true, "userSettable": true, "canEdit": true},
@@ -27,7 +26,7 @@ async fn shop<S: Store>(app: &TestApp<S>) -> Made {
     shop
 }
 
-async fn clients_are_told_which_field_is_wrong_and_why<S: Store>(app: TestApp<S>) {
+async fn clients_are_told_which_field_is_wrong_and_why(app: TestApp) {
     let shop = shop(&app).await;
     let named =
         |metadata: Value| json!({"handle": "ana@example.com", "password": PASSWORD, "metaData": metadata});
@@ -127,7 +126,7 @@ async fn clients_are_told_which_field_is_wrong_and_why<S: Store>(app: TestApp<S>
     }
 }
 
-async fn a_body_that_cannot_be_read_is_told_why<S: Store>(app: TestApp<S>) {
+async fn a_body_that_cannot_be_read_is_told_why(app: TestApp) {
     let shop = app.app("Shop").await;
     let json_type = Some("application/json");
     let form = Some("application/x-www-form-urlencoded");
@@ -192,7 +191,7 @@ async fn a_body_that_cannot_be_read_is_told_why<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn a_misspelt_setting_is_refused_with_the_nearest_name<S: Store>(app: TestApp<S>) {
+async fn a_misspelt_setting_is_refused_with_the_nearest_name(app: TestApp) {
     let shop = app.app("Shop").await;
     for (fields, message) in [
         (

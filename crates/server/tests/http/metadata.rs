@@ -1,7 +1,6 @@
 //! Required fields, defaults, fixed claims, and the length of tokens.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, GOOD_PASSWORD, Made, PASSWORD, TestApp};
@@ -17,17 +16,15 @@ on_every_store!(
     an_invitation_outlives_its_definitions,
 );
 
-async fn declare<S: Store>(app: &TestApp<S>, shop: &Made, fields: Value, force: bool) -> Answer {
+async fn declare(app: &TestApp, shop: &Made, fields: Value, force: bool) -> Answer {
     app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields, "force": force})).await
 }
 
-async fn jwt<S: Store>(app: &TestApp<S>, shop: &Made) -> Answer {
+async fn jwt(app: &TestApp, shop: &Made) -> Answer {
     app.as_app(shop, "login", json!({"handle": "ana@example.com", "password": PASSWORD})).await
 }
 
-async fn a_required_field_that_users_lack_is_warned_of_and_in_the_recommended_preset_refused<S: Store>(
-    app: TestApp<S>,
-) {
+async fn a_required_field_that_users_lack_is_warned_of_and_in_the_recommended_preset_refused(app: TestApp) {
     let plan = || json!([{"path": "plan", "required": true, "userSettable": true}]);
     let warning = "1 user has no value for the required field plan and would get no token";
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
@@ -72,7 +69,7 @@ async fn a_required_field_that_users_lack_is_warned_of_and_in_the_recommended_pr
     assert_eq!(app.admin("addUser", body).await.status, 200);
 }
 
-async fn a_default_and_fixed_claims_stand_in_the_first_token<S: Store>(app: TestApp<S>) {
+async fn a_default_and_fixed_claims_stand_in_the_first_token(app: TestApp) {
     let shop = app.app("Shop").await;
     let fields = json!([{"path": "role", "required": true, "userSettable": false, "default": "web_user"}]);
     let declared = declare(&app, &shop, fields, false).await.json();
@@ -106,7 +103,7 @@ async fn a_default_and_fixed_claims_stand_in_the_first_token<S: Store>(app: Test
     assert_eq!(application.get("fixedClaims"), None);
 }
 
-async fn fixed_claims_are_checked<S: Store>(app: TestApp<S>) {
+async fn fixed_claims_are_checked(app: TestApp) {
     let shop = app.app("Shop").await;
     declare(&app, &shop, json!([{"path": "data.role", "userSettable": false}]), false).await;
     let text = |path: &str| json!([{"path": path, "source": "text", "value": "x"}]);
@@ -134,7 +131,7 @@ async fn fixed_claims_are_checked<S: Store>(app: TestApp<S>) {
     assert_eq!(declare(&app, &shop, json!([{"path": "role"}]), false).await.status, 200);
 }
 
-async fn nothing_that_an_operator_sends_is_dropped<S: Store>(app: TestApp<S>) {
+async fn nothing_that_an_operator_sends_is_dropped(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let fields = json!([{"path": "a.b", "userSettable": false}, {"path": "n", "type": "number", "userSettable": false}]);
@@ -163,7 +160,7 @@ async fn nothing_that_an_operator_sends_is_dropped<S: Store>(app: TestApp<S>) {
     assert_eq!(claims["n"].to_string(), "9007199254740993");
 }
 
-async fn a_long_token_is_warned_of_and_a_longer_one_refused<S: Store>(app: TestApp<S>) {
+async fn a_long_token_is_warned_of_and_a_longer_one_refused(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let fields = json!([
@@ -200,7 +197,7 @@ async fn a_long_token_is_warned_of_and_a_longer_one_refused<S: Store>(app: TestA
     assert_eq!(set(100, 3_001).await.error(), (400, 604));
 }
 
-async fn a_locked_user_is_seen_by_operators<S: Store>(app: TestApp<S>) {
+async fn a_locked_user_is_seen_by_operators(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "maxLoginAttempts", "maxLoginAttempts", json!(3)).await;
     app.user(&shop, "ana@example.com").await;
@@ -222,7 +219,7 @@ async fn a_locked_user_is_seen_by_operators<S: Store>(app: TestApp<S>) {
     assert_eq!(seen().await, (json!("active"), json!(false), Value::Null));
 }
 
-async fn an_invitation_outlives_its_definitions<S: Store>(app: TestApp<S>) {
+async fn an_invitation_outlives_its_definitions(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     let invite_fields = async |fields: Value| {

@@ -3,7 +3,6 @@
 use std::io::{Cursor, Read as _, Write as _};
 
 use actix_web::test::TestRequest;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -22,7 +21,7 @@ on_every_store!(
 );
 
 /// An application with something of every kind, all of it with a secret.
-async fn shop<S: Store>(app: &TestApp<S>) -> Made {
+async fn shop(app: &TestApp) -> Made {
     let shop = app.app("Shop").await;
     let fields = json!([{"path": "city", "canEdit": true}, {"path": "role", "userSettable": false},
         {"path": "age", "type": "number"}]);
@@ -61,7 +60,7 @@ fn unpacked(answer: &Answer) -> Vec<(String, String)> {
         .collect()
 }
 
-async fn sec_113_an_export_holds_no_private_key_unless_asked<S: Store>(app: TestApp<S>) {
+async fn sec_113_an_export_holds_no_private_key_unless_asked(app: TestApp) {
     let shop = shop(&app).await;
     let answer = app.admin_get(&format!("export?appId={}", shop.id)).await;
     for (name, value) in [
@@ -149,11 +148,11 @@ pub(crate) fn edited(zip: &[u8], name: &str, edit: impl Fn(String) -> String) ->
 }
 
 /// Uploads a zip as an application of this name.
-pub(crate) async fn upload_as<S: Store>(app: &TestApp<S>, name: &str, zip: &[u8]) -> Answer {
+pub(crate) async fn upload_as(app: &TestApp, name: &str, zip: &[u8]) -> Answer {
     upload(app, &app.server_secret, form(Some(name), Some(zip))).await
 }
 
-async fn upload<S: Store>(app: &TestApp<S>, secret: &str, body: Vec<u8>) -> Answer {
+async fn upload(app: &TestApp, secret: &str, body: Vec<u8>) -> Answer {
     let request = TestRequest::post()
         .uri("/api/app/importDatabase")
         .insert_header(("server-secret", secret))
@@ -162,7 +161,7 @@ async fn upload<S: Store>(app: &TestApp<S>, secret: &str, body: Vec<u8>) -> Answ
     app.send(request).await
 }
 
-async fn what_goes_out_as_a_zip_comes_in_again<S: Store>(app: TestApp<S>) {
+async fn what_goes_out_as_a_zip_comes_in_again(app: TestApp) {
     let shop = shop(&app).await;
     let zip = app.admin_get(&format!("export?appId={}&secrets=true", shop.id)).await.body;
     let taken = upload(&app, &app.server_secret, form(Some("Shop"), Some(&zip))).await;
@@ -215,7 +214,7 @@ async fn what_goes_out_as_a_zip_comes_in_again<S: Store>(app: TestApp<S>) {
     assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
 }
 
-async fn who_waits_goes_on_waiting_where_they_came<S: Store>(app: TestApp<S>) {
+async fn who_waits_goes_on_waiting_where_they_came(app: TestApp) {
     let shop = shop(&app).await;
     let zip = app.admin_get(&format!("export?appId={}", shop.id)).await.body;
     app.clock.advance(Duration::days(40));
@@ -235,7 +234,7 @@ async fn who_waits_goes_on_waiting_where_they_came<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&copy, "completeSignup", complete).await.status, 200);
 }
 
-async fn an_import_names_every_setting_that_the_file_cannot_hold<S: Store>(app: TestApp<S>) {
+async fn an_import_names_every_setting_that_the_file_cannot_hold(app: TestApp) {
     let shop = shop(&app).await;
     for (setting, field, value) in [
         ("anonLogin", "anonymousLoginEnabled", json!(true)),
@@ -287,7 +286,7 @@ async fn an_import_names_every_setting_that_the_file_cannot_hold<S: Store>(app: 
     assert!(lost.contains(&"the file does not contain user names".to_owned()), "{lost:?}");
 }
 
-async fn sec_062_an_app_token_that_ended_does_not_begin_again_with_a_zip<S: Store>(app: TestApp<S>) {
+async fn sec_062_an_app_token_that_ended_does_not_begin_again_with_a_zip(app: TestApp) {
     let shop = shop(&app).await;
     let zip = app.admin_get(&format!("export?appId={}", shop.id)).await.body;
     let bring = async || {
@@ -309,7 +308,7 @@ async fn sec_062_an_app_token_that_ended_does_not_begin_again_with_a_zip<S: Stor
     assert_ne!(app.as_app(&first, "login", ana()).await.status, 200);
 }
 
-async fn sec_111_an_upload_is_refused_before_it_is_read<S: Store>(app: TestApp<S>) {
+async fn sec_111_an_upload_is_refused_before_it_is_read(app: TestApp) {
     // The body is no multipart, and nobody gets far enough to see that.
     let nonsense = b"no multipart".to_vec();
     assert_eq!(upload(&app, "nonsense", nonsense.clone()).await.error(), (403, 500));
@@ -329,7 +328,7 @@ async fn sec_111_an_upload_is_refused_before_it_is_read<S: Store>(app: TestApp<S
     assert_eq!(app.send(announced).await.status, 413);
 }
 
-async fn sec_111_what_is_no_export_makes_no_application<S: Store>(app: TestApp<S>) {
+async fn sec_111_what_is_no_export_makes_no_application(app: TestApp) {
     let shop = shop(&app).await;
     let good = app.admin_get(&format!("export?appId={}&secrets=true", shop.id)).await;
     let files = unpacked(&good);
@@ -379,7 +378,7 @@ async fn sec_111_what_is_no_export_makes_no_application<S: Store>(app: TestApp<S
     assert_eq!(app.admin_get("allApps").await.json().as_array().unwrap().len(), 1, "nothing was made");
 }
 
-async fn users_and_archives_leave_as_files<S: Store>(app: TestApp<S>) {
+async fn users_and_archives_leave_as_files(app: TestApp) {
     let shop = shop(&app).await;
     let body = json!({"appId": shop.id, "handle": "zoe@example.com", "password": GOOD_PASSWORD});
     app.admin("addUser", body).await;

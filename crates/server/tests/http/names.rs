@@ -1,7 +1,6 @@
 //! `userNameAvailable`, `setUserName`, `setLocale`, `setUserMetadata`.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{PASSWORD, TestApp};
@@ -24,7 +23,7 @@ on_every_store!(
     one_of_eight_takes_a_user_name,
 );
 
-async fn a_user_name_is_set_once_and_signs_in<S: Store>(app: TestApp<S>) {
+async fn a_user_name_is_set_once_and_signs_in(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     let bob = app.user(&shop, "bob@example.com").await;
@@ -55,7 +54,7 @@ async fn a_user_name_is_set_once_and_signs_in<S: Store>(app: TestApp<S>) {
     assert_eq!(set(&bob, "x").await.error(), (400, 402));
 }
 
-async fn sec_082_a_user_name_is_never_somebodys_address<S: Store>(app: TestApp<S>) {
+async fn sec_082_a_user_name_is_never_somebodys_address(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     let ana = app.user(&shop, "ana@example.com").await;
@@ -65,7 +64,7 @@ async fn sec_082_a_user_name_is_never_somebodys_address<S: Store>(app: TestApp<S
     }
 }
 
-async fn one_of_eight_takes_a_user_name<S: Store>(app: TestApp<S>) {
+async fn one_of_eight_takes_a_user_name(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     let mut racers = Vec::new();
@@ -81,7 +80,7 @@ async fn one_of_eight_takes_a_user_name<S: Store>(app: TestApp<S>) {
     assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.error() == (400, 605)));
 }
 
-async fn sec_082_a_handle_that_looks_like_a_user_name_is_taken<S: Store>(app: TestApp<S>) {
+async fn sec_082_a_handle_that_looks_like_a_user_name_is_taken(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     let sign_up = async |handle: &str| {
@@ -96,7 +95,7 @@ async fn sec_082_a_handle_that_looks_like_a_user_name_is_taken<S: Store>(app: Te
     assert_eq!(app.as_app(&shop, "login", json!({"handle": "fish", "password": PASSWORD})).await.status, 200);
 }
 
-async fn a_locale_is_set_if_it_is_offered<S: Store>(app: TestApp<S>) {
+async fn a_locale_is_set_if_it_is_offered(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     assert_eq!(app.as_app(&shop, "setLocale", json!({"locale": "FR"})).await.error(), (400, 403));
@@ -112,7 +111,7 @@ async fn a_locale_is_set_if_it_is_offered<S: Store>(app: TestApp<S>) {
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &ana)).await.field("locale"), "FR");
 }
 
-async fn the_locale_of_a_device_is_its_language_or_english<S: Store>(app: TestApp<S>) {
+async fn the_locale_of_a_device_is_its_language_or_english(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
     app.admin("addRemoveAppLocale", json!({"appId": shop.id, "locales": ["FR", "ZH", "PT"]})).await;
@@ -145,10 +144,10 @@ async fn the_locale_of_a_device_is_its_language_or_english<S: Store>(app: TestAp
     }
 }
 
-async fn non_ascii_addresses_sign_up_where_mail_can_go_to_them<S: Store>(app: TestApp<S>) {
+async fn non_ascii_addresses_sign_up_where_mail_can_go_to_them(app: TestApp) {
     let taking = TestApp::with(app.store.clone(), |settings| settings.mail.smtp_utf8 = true).await;
     let shop = app.app("Shop").await;
-    let sign_up = async |app: &TestApp<S>, handle: &str| {
+    let sign_up = async |app: &TestApp, handle: &str| {
         app.as_app(&shop, "signup", json!({"handle": handle, "password": PASSWORD})).await
     };
     assert_eq!(sign_up(&app, "ana@b\u{fc}cher.example").await.text(), "true");
@@ -162,7 +161,7 @@ async fn non_ascii_addresses_sign_up_where_mail_can_go_to_them<S: Store>(app: Te
     assert_eq!(taking.mails().await.last().unwrap().to.to_string(), "\u{e4}nne@example.com");
 }
 
-async fn metadata_are_replaced_and_what_is_fixed_stays<S: Store>(app: TestApp<S>) {
+async fn metadata_are_replaced_and_what_is_fixed_stays(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let ana = json!({"handle": "none@example.com", "password": PASSWORD});
     let access = app.as_app(&shop, "signup", ana).await.field("access-token");
@@ -215,7 +214,7 @@ async fn metadata_are_replaced_and_what_is_fixed_stays<S: Store>(app: TestApp<S>
     assert_eq!(user["metaData"], expected, "what was not sent is gone, what is fixed stays");
 }
 
-async fn sec_060_a_role_is_not_the_users_to_set<S: Store>(app: TestApp<S>) {
+async fn sec_060_a_role_is_not_the_users_to_set(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
     let fields = json!([
         {"path": "role", "canEdit": true}, {"path": "colour", "canEdit": true, "userSettable": true},
@@ -240,7 +239,7 @@ async fn sec_060_a_role_is_not_the_users_to_set<S: Store>(app: TestApp<S>) {
     assert_eq!((claims.get("role"), &claims["colour"]), (None, &json!("red")));
 }
 
-async fn sec_060_a_required_field_says_who_sets_it<S: Store>(app: TestApp<S>) {
+async fn sec_060_a_required_field_says_who_sets_it(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
     let old = app.app_without_code("Old", Preset::Compatible).await;
     for (path, list) in [("updateAppMetaData", "metaData"), ("updateAppInviteMetaData", "metaDataInvite")] {
@@ -260,7 +259,7 @@ async fn sec_060_a_required_field_says_who_sets_it<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_060_a_compatible_application_is_warned_of_authority<S: Store>(app: TestApp<S>) {
+async fn sec_060_a_compatible_application_is_warned_of_authority(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let fields = json!([{"path": "colour"}, {"path": "hasura.x-hasura-default-role"}, {"path": "isAdmin"},
         {"path": "role", "userSettable": false}]);
@@ -272,7 +271,7 @@ async fn sec_060_a_compatible_application_is_warned_of_authority<S: Store>(app: 
     assert!(warnings[1].contains("isAdmin of metaData"), "{warnings:?}");
 }
 
-async fn sec_059_claims_with_a_meaning_are_no_field<S: Store>(app: TestApp<S>) {
+async fn sec_059_claims_with_a_meaning_are_no_field(app: TestApp) {
     for preset in [Preset::Recommended, Preset::Compatible] {
         let shop = app.app_without_code(&format!("{preset:?}"), preset).await;
         for claim in latchkey_domain::CLAIMS_OF_MEANING.into_iter().chain(["sub", "aud", "userName"]) {
@@ -289,7 +288,7 @@ async fn sec_059_claims_with_a_meaning_are_no_field<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_024_names_are_asked_for_with_an_access_token_and_not_often<S: Store>(app: TestApp<S>) {
+async fn sec_024_names_are_asked_for_with_an_access_token_and_not_often(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     let ana = app.user(&shop, "ana@example.com").await;
@@ -305,7 +304,7 @@ async fn sec_024_names_are_asked_for_with_an_access_token_and_not_often<S: Store
     assert_eq!(app.get(path, ("access-token", &ana)).await.status, 200);
 }
 
-async fn writes_of_one_user_are_limited<S: Store>(app: TestApp<S>) {
+async fn writes_of_one_user_are_limited(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     for _ in 0..60 {

@@ -2,7 +2,6 @@
 
 use latchkey_domain::Scope;
 use latchkey_server::routes::{Takes, table};
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -22,13 +21,13 @@ on_every_store!(
     an_expired_token_is_reported_as_expired,
 );
 
-async fn made<S: Store>(app: &TestApp<S>, scopes: &str, only: Option<&str>) -> (String, String) {
+async fn made(app: &TestApp, scopes: &str, only: Option<&str>) -> (String, String) {
     let body = json!({"name": "ci", "scopes": scopes, "appId": only});
     let answer = app.admin("createOperatorToken", body).await;
     (answer.field("secret"), answer.field("tokenId"))
 }
 
-async fn sent<S: Store>(app: &TestApp<S>, method: &str, path: &str, secret: &str, body: &Value) -> Answer {
+async fn sent(app: &TestApp, method: &str, path: &str, secret: &str, body: &Value) -> Answer {
     let mut sent = request(method, path).insert_header(("server-secret", secret));
     if method != "GET" {
         sent = sent.set_json(body);
@@ -36,11 +35,11 @@ async fn sent<S: Store>(app: &TestApp<S>, method: &str, path: &str, secret: &str
     app.send(sent).await
 }
 
-async fn sec_086_every_route_asks_for_its_scope<S: Store>(app: TestApp<S>) {
+async fn sec_086_every_route_asks_for_its_scope(app: TestApp) {
     let shop = app.app("Shop").await;
     for (held, name) in Scope::ALL {
         let (secret, _) = made(&app, name, None).await;
-        for entry in table::<S>() {
+        for entry in table() {
             let Takes::Operator(needed) = entry.takes else { continue };
             let path = entry.path.replace("{app_id}", "00000000000000000000000000000000");
             let answer = sent(&app, entry.method, &path, &secret, &json!({"appId": "unknown"})).await;
@@ -59,14 +58,14 @@ async fn sec_086_every_route_asks_for_its_scope<S: Store>(app: TestApp<S>) {
     );
 }
 
-async fn sec_088_a_token_of_one_app_finds_no_other<S: Store>(app: TestApp<S>) {
+async fn sec_088_a_token_of_one_app_finds_no_other(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     let (secret, _) = made(&app, "everything", Some(&shop.id)).await;
     let all = app.get("/api/app/allApps", ("server-secret", &secret)).await.json();
     let ids: Vec<_> = all.as_array().unwrap().iter().map(|app| app["appId"].as_str().unwrap()).collect();
     assert_eq!(ids, [shop.id.as_str()]);
     let absent = "0".repeat(32);
-    for entry in table::<S>() {
+    for entry in table() {
         if !matches!(entry.takes, Takes::Operator(_)) {
             continue;
         }
@@ -89,7 +88,7 @@ async fn sec_088_a_token_of_one_app_finds_no_other<S: Store>(app: TestApp<S>) {
     assert_eq!(answer.error(), (403, 400));
 }
 
-async fn sec_089_a_revoked_token_opens_nothing<S: Store>(app: TestApp<S>) {
+async fn sec_089_a_revoked_token_opens_nothing(app: TestApp) {
     let (secret, id) = made(&app, "everything", None).await;
     let revoke = json!({"tokenId": id});
     assert_eq!(app.admin("revokeOperatorToken", revoke.clone()).await.text(), "true");
@@ -99,7 +98,7 @@ async fn sec_089_a_revoked_token_opens_nothing<S: Store>(app: TestApp<S>) {
         (404, 602)
     );
     assert_eq!(app.admin("revokeOperatorToken", json!({})).await.error(), (400, 403));
-    for entry in table::<S>() {
+    for entry in table() {
         if matches!(entry.takes, Takes::Operator(_)) {
             let path = entry.path.replace("{app_id}", &"0".repeat(32));
             let answer = sent(&app, entry.method, &path, &secret, &json!({})).await;
@@ -108,7 +107,7 @@ async fn sec_089_a_revoked_token_opens_nothing<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_086_a_revoked_token_takes_along_what_it_made<S: Store>(app: TestApp<S>) {
+async fn sec_086_a_revoked_token_takes_along_what_it_made(app: TestApp) {
     let (root, root_id) = made(&app, "everything", None).await;
     let make = async |secret: &str| {
         let body = json!({"name": "ci", "scopes": "everything"});
@@ -137,7 +136,7 @@ async fn sec_086_a_revoked_token_takes_along_what_it_made<S: Store>(app: TestApp
     assert!(log.contains("and 2 made with it"), "{log}");
 }
 
-async fn a_token_is_told_once_and_shows_its_use<S: Store>(app: TestApp<S>) {
+async fn a_token_is_told_once_and_shows_its_use(app: TestApp) {
     let (secret, id) = made(&app, "read,users", None).await;
     let listed = async || {
         let list = app.get("/api/app/operatorTokens", ("server-secret", &app.server_secret)).await;
@@ -164,7 +163,7 @@ async fn a_token_is_told_once_and_shows_its_use<S: Store>(app: TestApp<S>) {
     assert!(entries.iter().all(|entry| entry.actor_name.as_deref() == Some("test")), "{entries:?}");
 }
 
-async fn a_token_makes_none_that_reaches_further<S: Store>(app: TestApp<S>) {
+async fn a_token_makes_none_that_reaches_further(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     let (secret, id) = made(&app, "everything", Some(&shop.id)).await;
     let make = async |only: Option<&str>| {
@@ -187,7 +186,7 @@ async fn a_token_makes_none_that_reaches_further<S: Store>(app: TestApp<S>) {
     assert_eq!(make(Some(&shop.id)).await.error(), (403, 500));
 }
 
-async fn sec_089_a_token_makes_none_that_outlives_it<S: Store>(app: TestApp<S>) {
+async fn sec_089_a_token_makes_none_that_outlives_it(app: TestApp) {
     let maker = json!({"name": "maker", "scopes": "everything", "days": 2});
     let maker = app.admin("createOperatorToken", maker).await.json();
     let secret = maker["secret"].as_str().unwrap();
@@ -198,7 +197,7 @@ async fn sec_089_a_token_makes_none_that_outlives_it<S: Store>(app: TestApp<S>) 
     assert_eq!(app.admin("createOperatorToken", lost).await.error(), (400, 602), "not all applications");
 }
 
-async fn tokens_that_cannot_be_are_not_made<S: Store>(app: TestApp<S>) {
+async fn tokens_that_cannot_be_are_not_made(app: TestApp) {
     for (body, error) in [
         (json!({"scopes": "read"}), (400, 403)),
         (json!({"name": "ci"}), (400, 403)),
@@ -217,7 +216,7 @@ async fn tokens_that_cannot_be_are_not_made<S: Store>(app: TestApp<S>) {
     assert_eq!(list.error(), (400, 602));
 }
 
-async fn what_an_inactive_application_does_not_do_for_operators<S: Store>(app: TestApp<S>) {
+async fn what_an_inactive_application_does_not_do_for_operators(app: TestApp) {
     let shop = app.app("Shop").await;
     let root =
         json!({"appId": shop.id, "handle": "root@example.com", "password": PASSWORD, "administrator": true});
@@ -240,7 +239,7 @@ async fn what_an_inactive_application_does_not_do_for_operators<S: Store>(app: T
     assert_eq!(tokens().await.error(), (400, 604), "no JWT lacks a required field");
 }
 
-async fn an_expired_token_is_reported_as_expired<S: Store>(app: TestApp<S>) {
+async fn an_expired_token_is_reported_as_expired(app: TestApp) {
     let secret = app.operator_secret("year", "read").await;
     let all = async || app.get("/api/app/allApps", ("server-secret", &secret)).await;
     app.clock.advance(Duration::days(364));

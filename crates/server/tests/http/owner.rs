@@ -1,7 +1,6 @@
 //! What strangers cannot do to an owner, and what bad luck must not.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::{Value, json};
 use time::Duration;
@@ -29,16 +28,16 @@ on_every_store!(
     sec_023_a_neutral_application_tells_nothing_at_log_in,
 );
 
-async fn log_in<S: Store>(app: &TestApp<S>, shop: &Made, peer: &str, password: &str) -> Answer {
+async fn log_in(app: &TestApp, shop: &Made, peer: &str, password: &str) -> Answer {
     app.as_app_from(peer, shop, "login", json!({"handle": "ana@example.com", "password": password})).await
 }
 
-async fn mails_to_ana<S: Store>(app: &TestApp<S>, subject: &str) -> usize {
+async fn mails_to_ana(app: &TestApp, subject: &str) -> usize {
     let mails = app.mails().await;
     mails.iter().filter(|mail| mail.to.to_string() == "ana@example.com" && mail.subject == subject).count()
 }
 
-async fn sec_030_mail_of_strangers_leaves_the_owner_some<S: Store>(app: TestApp<S>) {
+async fn sec_030_mail_of_strangers_leaves_the_owner_some(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     // Ten other applications fill the hour of the address.
@@ -62,7 +61,7 @@ async fn sec_030_mail_of_strangers_leaves_the_owner_some<S: Store>(app: TestApp<
     assert_eq!(mails_to_ana(&app, subject).await, 4, "the owner's, from where they log in, is not");
 }
 
-async fn sec_023_the_owner_of_an_account_hears_of_a_sign_up_once_a_day<S: Store>(app: TestApp<S>) {
+async fn sec_023_the_owner_of_an_account_hears_of_a_sign_up_once_a_day(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
@@ -75,7 +74,7 @@ async fn sec_023_the_owner_of_an_account_hears_of_a_sign_up_once_a_day<S: Store>
     assert_eq!(mails_to_ana(&app, "Reset your password for Shop").await, 1, "there is room for others");
 }
 
-async fn wrong_codes_cost_their_victim_no_mail<S: Store>(app: TestApp<S>) {
+async fn wrong_codes_cost_their_victim_no_mail(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let guesses = (0..45).map(|number| {
@@ -94,7 +93,7 @@ async fn wrong_codes_cost_their_victim_no_mail<S: Store>(app: TestApp<S>) {
     assert_eq!(mails_to_ana(&app, "Reset your password for Shop").await, 1);
 }
 
-async fn a_handle_cannot_be_somebodys_user_name<S: Store>(app: TestApp<S>) {
+async fn a_handle_cannot_be_somebodys_user_name(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     let sign_up =
@@ -111,7 +110,7 @@ async fn a_handle_cannot_be_somebodys_user_name<S: Store>(app: TestApp<S>) {
     assert_eq!(app.claims(&shop, &jwt).await["sub"], "ana@example.com");
 }
 
-async fn sec_011_a_right_password_is_no_failure_whatever_else_is_in_the_way<S: Store>(app: TestApp<S>) {
+async fn sec_011_a_right_password_is_no_failure_whatever_else_is_in_the_way(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let id = app.user_id(&shop, "ana@example.com").await;
@@ -131,7 +130,7 @@ async fn sec_011_a_right_password_is_no_failure_whatever_else_is_in_the_way<S: S
     assert_eq!(log_in(&app, &shop, "203.0.113.1", PASSWORD).await.status, 200);
 }
 
-async fn sec_029_strangers_cannot_kill_an_invitation<S: Store>(app: TestApp<S>) {
+async fn sec_029_strangers_cannot_kill_an_invitation(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     app.as_user(&ana, "invite", json!({"handle": "bob@example.com", "senderUserId": "me"})).await;
@@ -148,7 +147,7 @@ async fn sec_029_strangers_cannot_kill_an_invitation<S: Store>(app: TestApp<S>) 
     assert_eq!(register("203.0.113.1", &code).await.status, 200, "and touch nobody else");
 }
 
-async fn many_right_logins_at_once_are_no_guesses<S: Store>(app: TestApp<S>) {
+async fn many_right_logins_at_once_are_no_guesses(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
     app.set(&shop, "maxLoginAttempts", "maxLoginAttempts", json!(1)).await;
@@ -161,7 +160,7 @@ async fn many_right_logins_at_once_are_no_guesses<S: Store>(app: TestApp<S>) {
     );
 }
 
-async fn a_completed_sign_up_gets_its_tokens_or_stays_open<S: Store>(app: TestApp<S>) {
+async fn a_completed_sign_up_gets_its_tokens_or_stays_open(app: TestApp) {
     let shop = app.app("Shop").await;
     app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
     let code = app.code_for("ana@example.com").await;
@@ -174,7 +173,7 @@ async fn a_completed_sign_up_gets_its_tokens_or_stays_open<S: Store>(app: TestAp
     assert_eq!(complete().await.status, 200, "the code was not used up");
 }
 
-async fn one_anonymous_handle_twice_at_once_is_one_user<S: Store>(app: TestApp<S>) {
+async fn one_anonymous_handle_twice_at_once_is_one_user(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
     let taps: Vec<_> =
@@ -183,7 +182,7 @@ async fn one_anonymous_handle_twice_at_once_is_one_user<S: Store>(app: TestApp<S
     assert!(answers.iter().all(|answer| answer.status == 200));
 }
 
-async fn a_user_name_is_set_once_however_fast<S: Store>(app: TestApp<S>) {
+async fn a_user_name_is_set_once_however_fast(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     let ana = app.user(&shop, "ana@example.com").await;
@@ -200,7 +199,7 @@ async fn a_user_name_is_set_once_however_fast<S: Store>(app: TestApp<S>) {
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &ana)).await.status, 200);
 }
 
-async fn who_is_suspended_in_a_race_stays_out<S: Store>(app: TestApp<S>) {
+async fn who_is_suspended_in_a_race_stays_out(app: TestApp) {
     let shop = app.app("Shop").await;
     for round in 0..4 {
         let handle = format!("u{round}@example.com");
@@ -216,7 +215,7 @@ async fn who_is_suspended_in_a_race_stays_out<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_023_a_neutral_application_tells_nothing_at_log_in<S: Store>(app: TestApp<S>) {
+async fn sec_023_a_neutral_application_tells_nothing_at_log_in(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
@@ -258,7 +257,7 @@ async fn a_template_that_costs_more_than_its_length_is_refused() {
     }
 }
 
-async fn sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to<S: Store>(app: TestApp<S>) {
+async fn sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     for (owned, wanted) in [
@@ -289,7 +288,7 @@ async fn sec_081_a_code_proves_only_the_mailbox_that_it_was_sent_to<S: Store>(ap
     assert_eq!(register("carl@stra\u{df}e.example").await.status, 200);
 }
 
-async fn sec_081_mail_goes_to_no_mailbox_that_only_looks_like_the_typed_one<S: Store>(app: TestApp<S>) {
+async fn sec_081_mail_goes_to_no_mailbox_that_only_looks_like_the_typed_one(app: TestApp) {
     let app = TestApp::with(app.store.clone(), |settings| settings.mail.smtp_utf8 = true).await;
     let shop = app.app("Shop").await;
     app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
@@ -310,7 +309,7 @@ async fn sec_081_mail_goes_to_no_mailbox_that_only_looks_like_the_typed_one<S: S
     assert_eq!(forgot.error(), (400, 603));
 }
 
-async fn sec_081_no_handle_is_invisible_or_of_this_machine<S: Store>(app: TestApp<S>) {
+async fn sec_081_no_handle_is_invisible_or_of_this_machine(app: TestApp) {
     let shop = app.app("Shop").await;
     let ana = app.user(&shop, "ana@example.com").await;
     let count = app.mails().await.len();
@@ -333,7 +332,7 @@ async fn sec_081_no_handle_is_invisible_or_of_this_machine<S: Store>(app: TestAp
     assert_eq!(app.mails().await.len(), count);
 }
 
-async fn sec_008_strangers_cannot_switch_the_notice_off<S: Store>(app: TestApp<S>) {
+async fn sec_008_strangers_cannot_switch_the_notice_off(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     for number in 0..11 {
@@ -346,7 +345,7 @@ async fn sec_008_strangers_cannot_switch_the_notice_off<S: Store>(app: TestApp<S
     assert_eq!(mails_to_ana(&app, "Your password for Shop was changed").await, 1);
 }
 
-async fn a_name_is_a_handle_or_a_user_name_in_a_race_too<S: Store>(app: TestApp<S>) {
+async fn a_name_is_a_handle_or_a_user_name_in_a_race_too(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     for round in 0..5 {

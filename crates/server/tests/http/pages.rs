@@ -2,7 +2,6 @@
 
 use actix_web::test::TestRequest;
 use latchkey_domain::Handle;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Made, PASSWORD, TestApp};
@@ -22,13 +21,13 @@ const PAGE: &str = "https://evil.example";
 const ANA: &str = "ana@example.com";
 
 /// Posts as a page of this origin does in a browser at the test's default address.
-async fn by_page<S: Store>(app: &TestApp<S>, origin: &str, shop: &Made, name: &str, body: Value) -> Answer {
+async fn by_page(app: &TestApp, origin: &str, shop: &Made, name: &str, body: Value) -> Answer {
     let request = TestRequest::post().uri(&format!("/api/appuser/{name}")).set_json(body);
     app.send(request.insert_header(("app-token", shop.token.as_str())).insert_header(("origin", origin)))
         .await
 }
 
-async fn sec_139_a_page_puts_no_password_into_its_visitors_sign_up<S: Store>(app: TestApp<S>) {
+async fn sec_139_a_page_puts_no_password_into_its_visitors_sign_up(app: TestApp) {
     let shop = app.app("Shop").await;
     app.as_app(&shop, "signup", json!({"handle": ANA, "password": PASSWORD})).await;
     let code = app.code_for(ANA).await;
@@ -46,7 +45,7 @@ async fn sec_139_a_page_puts_no_password_into_its_visitors_sign_up<S: Store>(app
     assert_eq!(app.as_app(&shop, "login", own).await.status, 200);
 }
 
-async fn sec_139_a_link_asks_for_the_password_of_a_sign_up_by_a_page<S: Store>(app: TestApp<S>) {
+async fn sec_139_a_link_asks_for_the_password_of_a_sign_up_by_a_page(app: TestApp) {
     let app = TestApp::with(app.store.clone(), |settings| {
         settings.server.cors_origins = vec!["https://shop.example".to_owned()];
     })
@@ -74,7 +73,7 @@ async fn sec_139_a_link_asks_for_the_password_of_a_sign_up_by_a_page<S: Store>(a
     assert!(asked(Some("null"), "null@example.com").await);
 }
 
-async fn sec_126_who_types_a_strangers_code_gets_no_account_of_his<S: Store>(app: TestApp<S>) {
+async fn sec_126_who_types_a_strangers_code_gets_no_account_of_his(app: TestApp) {
     let shop = app.app("Shop").await;
     let sign_up = async |peer: &str, handle: &str, password: &str| {
         let body = json!({"handle": handle, "password": password});
@@ -108,7 +107,7 @@ async fn sec_126_who_types_a_strangers_code_gets_no_account_of_his<S: Store>(app
     assert_eq!(complete(way, "cyd@example.com", &code, None).await.status, 200);
 }
 
-async fn sec_139_wrong_tries_of_a_page_are_not_its_visitors<S: Store>(app: TestApp<S>) {
+async fn sec_139_wrong_tries_of_a_page_are_not_its_visitors(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, ANA).await;
     let wrong = json!({"handle": ANA, "password": OTHER_PASSWORD});
@@ -128,7 +127,7 @@ async fn sec_139_wrong_tries_of_a_page_are_not_its_visitors<S: Store>(app: TestA
 }
 
 /// After all that one address has asked for, the owner's own sign-up is still mailed.
-async fn leaves_the_owner_a_code<S: Store>(app: &TestApp<S>, shop: &Made) {
+async fn leaves_the_owner_a_code(app: &TestApp, shop: &Made) {
     let mailed = app.mails().await.len();
     assert!(mailed <= 10, "{mailed}");
     let own = json!({"handle": ANA, "password": PASSWORD});
@@ -136,7 +135,7 @@ async fn leaves_the_owner_a_code<S: Store>(app: &TestApp<S>, shop: &Made) {
     assert_eq!(app.mails().await.len(), mailed + 1, "the owner's code is mailed");
 }
 
-async fn sec_137_one_connection_with_ipv6_is_not_many_addresses<S: Store>(app: TestApp<S>) {
+async fn sec_137_one_connection_with_ipv6_is_not_many_addresses(app: TestApp) {
     let shop = app.app("Shop").await;
     let body = json!({"handle": ANA, "password": OTHER_PASSWORD});
     for number in 0..40 {
@@ -158,7 +157,7 @@ async fn sec_137_one_connection_with_ipv6_is_not_many_addresses<S: Store>(app: T
     assert_eq!(app.as_app_from("198.51.100.8", &shop, "register", register(&code)).await.status, 200);
 }
 
-async fn sec_137_many_origins_are_not_many_addresses<S: Store>(app: TestApp<S>) {
+async fn sec_137_many_origins_are_not_many_addresses(app: TestApp) {
     // A page has half of the rate of its address: here that is enough for all of these.
     let app = TestApp::with(app.store.clone(), |settings| settings.limits.sign_ups_an_hour = 100).await;
     let shop = app.app("Shop").await;

@@ -1,7 +1,6 @@
 //! `setPhone`, `verifyPhone`, the limits of text messages, and the operator's test message.
 
 use actix_web::test::TestRequest;
-use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::{Value, json};
 use time::Duration;
@@ -31,7 +30,7 @@ on_every_store!(
 
 const ANA: &str = "ana@example.com";
 
-impl<S: Store> TestApp<S> {
+impl TestApp {
     pub(crate) async fn set_phone(&self, access: &str, phone: impl Into<Value>) -> Answer {
         self.as_user(access, "setPhone", json!({"phone": phone.into()})).await
     }
@@ -46,7 +45,7 @@ impl<S: Store> TestApp<S> {
     }
 }
 
-async fn a_number_is_given_and_verified<S: Store>(app: TestApp<S>) {
+async fn a_number_is_given_and_verified(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     let user = app.get("/api/appuser/getUser", ("access-token", &access)).await.json();
@@ -75,7 +74,7 @@ async fn a_number_is_given_and_verified<S: Store>(app: TestApp<S>) {
     assert!(log.iter().any(|entry| entry.detail.as_deref() == Some("+49***78")));
 }
 
-async fn sec_044_an_old_access_token_gives_no_first_number<S: Store>(app: TestApp<S>) {
+async fn sec_044_an_old_access_token_gives_no_first_number(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     app.set(&shop, "factorChangeNeedsLogin", "factorChangeNeedsLogin", json!(true)).await;
     let access = app.user(&shop, ANA).await;
@@ -91,7 +90,7 @@ async fn sec_044_an_old_access_token_gives_no_first_number<S: Store>(app: TestAp
     assert_eq!(app.mails().await.len(), mails + 1);
 }
 
-async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_are_made_in_order(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, ANA).await;
     for route in ["setPhone", "verifyPhone"] {
@@ -131,7 +130,7 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(app.set_phone(&access, PHONE).await.error(), (400, 402));
 }
 
-async fn sec_027_a_code_verifies_the_number_that_it_was_sent_to<S: Store>(app: TestApp<S>) {
+async fn sec_027_a_code_verifies_the_number_that_it_was_sent_to(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     app.set_phone(&access, PHONE).await;
@@ -150,7 +149,7 @@ async fn sec_027_a_code_verifies_the_number_that_it_was_sent_to<S: Store>(app: T
     assert_eq!(app.verify_phone(&access, own).await.text(), "true");
 }
 
-async fn sec_030_a_repeat_within_a_minute_sends_nothing<S: Store>(app: TestApp<S>) {
+async fn sec_030_a_repeat_within_a_minute_sends_nothing(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     for _ in 0..3 {
@@ -164,7 +163,7 @@ async fn sec_030_a_repeat_within_a_minute_sends_nothing<S: Store>(app: TestApp<S
     assert_eq!(app.verify_phone(&access, first).await.text(), "true", "a slow first message still works");
 }
 
-async fn sec_031_a_code_is_good_for_five_minutes_and_not_sent_later<S: Store>(app: TestApp<S>) {
+async fn sec_031_a_code_is_good_for_five_minutes_and_not_sent_later(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     app.set_phone(&access, PHONE).await;
@@ -180,7 +179,7 @@ async fn sec_031_a_code_is_good_for_five_minutes_and_not_sent_later<S: Store>(ap
     assert!(acts.iter().any(|entry| entry.action == "sms.expired"));
 }
 
-async fn sec_029_five_wrong_codes_end_a_code<S: Store>(app: TestApp<S>) {
+async fn sec_029_five_wrong_codes_end_a_code(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     app.set_phone(&access, PHONE).await;
@@ -192,7 +191,7 @@ async fn sec_029_five_wrong_codes_end_a_code<S: Store>(app: TestApp<S>) {
     assert_eq!(app.verify_phone(&access, code).await.error(), (400, 602));
 }
 
-async fn sec_047_only_countries_that_the_application_lists<S: Store>(app: TestApp<S>) {
+async fn sec_047_only_countries_that_the_application_lists(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     // By default the country of the sender's number, and never what costs extra.
@@ -211,7 +210,7 @@ async fn sec_047_only_countries_that_the_application_lists<S: Store>(app: TestAp
     }
 }
 
-async fn a_verified_number_belongs_to_one_user<S: Store>(app: TestApp<S>) {
+async fn a_verified_number_belongs_to_one_user(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let (ana, bob) = (app.user(&shop, ANA).await, app.user(&shop, "bob@example.com").await);
     app.set_phone(&bob, PHONE).await;
@@ -237,7 +236,7 @@ async fn a_verified_number_belongs_to_one_user<S: Store>(app: TestApp<S>) {
     assert!(refused >= 30, "SEC-024: {refused}");
 }
 
-async fn an_operator_sends_a_test_message<S: Store>(app: TestApp<S>) {
+async fn an_operator_sends_a_test_message(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let test = |body: Value| app.admin("testAppTwilio", body);
     let answer = test(json!({"appId": shop.id, "phone": PHONE})).await;
@@ -266,7 +265,7 @@ async fn an_operator_sends_a_test_message<S: Store>(app: TestApp<S>) {
     assert_eq!(app.texts().await.len(), 6);
 }
 
-async fn mode_phone_needs_an_account_and_a_country<S: Store>(app: TestApp<S>) {
+async fn mode_phone_needs_an_account_and_a_country(app: TestApp) {
     let shop = app.app("Shop").await;
     let set = |body: Value| {
         let mut whole = json!({
@@ -309,7 +308,7 @@ async fn mode_phone_needs_an_account_and_a_country<S: Store>(app: TestApp<S>) {
     assert_eq!(answer.json()["hasSmsAccount"], false);
 }
 
-async fn a_user_who_is_there_may_log_in_as_often_as_they_like<S: Store>(app: TestApp<S>) {
+async fn a_user_who_is_there_may_log_in_as_often_as_they_like(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let ana = app.user(&shop, ANA).await;
     app.enrol_phone(&ana, PHONE).await;
@@ -330,7 +329,7 @@ async fn a_user_who_is_there_may_log_in_as_often_as_they_like<S: Store>(app: Tes
     assert_eq!(app.texts().await.len(), sent + 6);
 }
 
-async fn a_number_that_was_stored_stays_readable<S: Store>(app: TestApp<S>) {
+async fn a_number_that_was_stored_stays_readable(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let ana = app.user(&shop, ANA).await;
     let (app_id, id) = (shop.id.parse().unwrap(), app.user_id(&shop, ANA).await.parse().unwrap());
@@ -348,7 +347,7 @@ async fn a_number_that_was_stored_stays_readable<S: Store>(app: TestApp<S>) {
     assert_eq!(app.log_in(&shop, ANA).await.status, 200);
 }
 
-async fn sec_013_strangers_cannot_spend_the_tries_of_a_code_by_sms<S: Store>(app: TestApp<S>) {
+async fn sec_013_strangers_cannot_spend_the_tries_of_a_code_by_sms(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let ana = app.user(&shop, ANA).await;
     app.enrol_phone(&ana, PHONE).await;
@@ -368,7 +367,7 @@ async fn sec_013_strangers_cannot_spend_the_tries_of_a_code_by_sms<S: Store>(app
     assert_eq!(app.as_app_from("198.51.100.9", &shop, "loginComplete", body).await.status, 200);
 }
 
-async fn a_number_that_was_mistyped_can_be_taken_back<S: Store>(app: TestApp<S>) {
+async fn a_number_that_was_mistyped_can_be_taken_back(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let ana = app.user(&shop, ANA).await;
     app.verify(&ana, PHONE).await;
@@ -387,7 +386,7 @@ async fn a_number_that_was_mistyped_can_be_taken_back<S: Store>(app: TestApp<S>)
     assert_eq!(app.complete(&shop, &login_token, code).await.error(), (400, 600));
 }
 
-async fn what_waits_is_not_sent_for_an_application_that_no_longer_sends<S: Store>(app: TestApp<S>) {
+async fn what_waits_is_not_sent_for_an_application_that_no_longer_sends(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let ana = app.user(&shop, ANA).await;
     app.set_phone(&ana, PHONE).await;
@@ -397,7 +396,7 @@ async fn what_waits_is_not_sent_for_an_application_that_no_longer_sends<S: Store
 }
 
 /// A hundred at once, of one user: the provider sees no more than the limit.
-async fn at_once<S: Store>(app: TestApp<S>) {
+async fn at_once(app: TestApp) {
     let shop: Made = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     app.clock.advance(Duration::minutes(2));

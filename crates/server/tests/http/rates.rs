@@ -3,7 +3,6 @@
 use futures_util::future::join_all;
 use latchkey_domain::Preset;
 use latchkey_service::Operator;
-use latchkey_storage::Store;
 use latchkey_transfer::UserRecord;
 use serde_json::{Value, json};
 
@@ -23,7 +22,7 @@ on_every_store!(
 const OFFICE: &str = "198.51.100.7";
 
 /// An application with this many users, who all have one password.
-async fn crowd<S: Store>(app: &TestApp<S>, number: usize) -> Made {
+async fn crowd(app: &TestApp, number: usize) -> Made {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let body = json!({"handle": "first@example.com", "password": GOOD_PASSWORD});
     assert_eq!(app.as_app(&shop, "signup", body).await.status, 200);
@@ -41,7 +40,7 @@ async fn crowd<S: Store>(app: &TestApp<S>, number: usize) -> Made {
     shop
 }
 
-async fn log_in<S: Store>(app: &TestApp<S>, shop: &Made, name: &str, password: &str) -> Answer {
+async fn log_in(app: &TestApp, shop: &Made, name: &str, password: &str) -> Answer {
     let body = json!({"handle": format!("{name}@example.com"), "password": password});
     app.as_app_from(OFFICE, shop, "login", body).await
 }
@@ -50,9 +49,7 @@ fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }
 
-async fn sec_018_three_hundred_log_ins_at_once_fail_as_often_as_one_after_the_other<S: Store>(
-    app: TestApp<S>,
-) {
+async fn sec_018_three_hundred_log_ins_at_once_fail_as_often_as_one_after_the_other(app: TestApp) {
     let shop = app.app("Shop").await;
     let names: Vec<String> = (0..300).map(|n| format!("nobody{n}")).collect();
     let answers = join_all(names.iter().map(|name| log_in(&app, &shop, name, OTHER_PASSWORD))).await;
@@ -69,7 +66,7 @@ async fn sec_018_three_hundred_log_ins_at_once_fail_as_often_as_one_after_the_ot
     assert_eq!(failed, 30, "different handles");
 }
 
-async fn sec_018_an_office_behind_one_address_logs_in_at_once<S: Store>(app: TestApp<S>) {
+async fn sec_018_an_office_behind_one_address_logs_in_at_once(app: TestApp) {
     let shop = crowd(&app, 60).await;
     let names: Vec<String> = (0..60).map(|n| format!("u{n}")).collect();
     let answers = join_all(names.iter().map(|name| log_in(&app, &shop, name, GOOD_PASSWORD))).await;
@@ -79,7 +76,7 @@ async fn sec_018_an_office_behind_one_address_logs_in_at_once<S: Store>(app: Tes
     assert_eq!(count(&answers, 400), 20);
 }
 
-async fn sec_018_right_log_ins_wait_for_wrong_ones_and_not_for_ever<S: Store>(app: TestApp<S>) {
+async fn sec_018_right_log_ins_wait_for_wrong_ones_and_not_for_ever(app: TestApp) {
     let shop = crowd(&app, 40).await;
     let asked: Vec<(String, &str)> =
         (0..40).map(|n| (format!("u{n}"), if n % 4 == 0 { OTHER_PASSWORD } else { GOOD_PASSWORD })).collect();
@@ -87,7 +84,7 @@ async fn sec_018_right_log_ins_wait_for_wrong_ones_and_not_for_ever<S: Store>(ap
     assert_eq!((count(&answers, 200), count(&answers, 400)), (30, 10), "ten wrong ones keep nobody out");
 }
 
-async fn sec_018_second_factors_and_provider_tokens_fail_no_more_often_at_once<S: Store>(app: TestApp<S>) {
+async fn sec_018_second_factors_and_provider_tokens_fail_no_more_often_at_once(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "googleLogin", "googleLoginEnabled", json!(true)).await;
     app.set(&shop, "googleClientId", "googleClientId", json!("client.apps.googleusercontent.com")).await;
@@ -97,7 +94,7 @@ async fn sec_018_second_factors_and_provider_tokens_fail_no_more_often_at_once<S
     assert_eq!((count(&answers, 400), count(&answers, 429)), (20, 280), "{}", answers[0].text());
 }
 
-async fn sign_ups_codes_and_anonymous_users_at_once_are_as_many_as_allowed<S: Store>(app: TestApp<S>) {
+async fn sign_ups_codes_and_anonymous_users_at_once_are_as_many_as_allowed(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
     let ask = async |name: &str, body: &(dyn Fn(usize) -> Value + Sync)| {
@@ -115,7 +112,7 @@ async fn sign_ups_codes_and_anonymous_users_at_once_are_as_many_as_allowed<S: St
     assert_eq!(ask("loginAnonymous", &anonymous).await, (0, 300));
 }
 
-async fn calls_of_a_user_at_once_are_as_many_as_allowed<S: Store>(app: TestApp<S>) {
+async fn calls_of_a_user_at_once_are_as_many_as_allowed(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "userNamesEnabled", "userNamesEnabled", json!(true)).await;
     let body = json!({"handle": "ana@example.com", "password": GOOD_PASSWORD});
@@ -128,9 +125,7 @@ async fn calls_of_a_user_at_once_are_as_many_as_allowed<S: Store>(app: TestApp<S
     assert_eq!((count(&answers, 200), count(&answers, 429)), (120, 180));
 }
 
-async fn sec_120_loopback_makes_nobody_known_and_a_hidden_proxy_ends_its_exemption<S: Store>(
-    app: TestApp<S>,
-) {
+async fn sec_120_loopback_makes_nobody_known_and_a_hidden_proxy_ends_its_exemption(app: TestApp) {
     let shop = crowd(&app, 40).await;
     let log_in = async |peer: &str, name: &str, password: &str| {
         let body = json!({"handle": format!("{name}@example.com"), "password": password});

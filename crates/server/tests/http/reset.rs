@@ -1,7 +1,6 @@
 //! `forgotPassword` and `resetPassword`.
 
 use actix_web::test::TestRequest;
-use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::json;
 use time::Duration;
@@ -25,16 +24,16 @@ on_every_store!(
     kotlins_reset_works_with_its_app_token,
 );
 
-async fn forgot<S: Store>(app: &TestApp<S>, shop: &Made, handle: &str) -> Answer {
+async fn forgot(app: &TestApp, shop: &Made, handle: &str) -> Answer {
     app.as_app(shop, "forgotPassword", json!({ "handle": handle })).await
 }
 
-async fn reset<S: Store>(app: &TestApp<S>, shop: &Made, handle: &str, code: &str) -> Answer {
+async fn reset(app: &TestApp, shop: &Made, handle: &str, code: &str) -> Answer {
     let body = json!({"handle": handle, "password": OTHER_PASSWORD, "code": code});
     app.as_app(shop, "resetPassword", body).await
 }
 
-async fn sec_030_ten_requests_at_once_mail_one_code<S: Store>(app: TestApp<S>) {
+async fn sec_030_ten_requests_at_once_mail_one_code(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     let answers =
@@ -46,11 +45,11 @@ async fn sec_030_ten_requests_at_once_mail_one_code<S: Store>(app: TestApp<S>) {
     assert_eq!(reset(&app, &shop, "ana@example.com", &code).await.text(), "true");
 }
 
-async fn log_in<S: Store>(app: &TestApp<S>, shop: &Made, password: &str) -> Answer {
+async fn log_in(app: &TestApp, shop: &Made, password: &str) -> Answer {
     app.as_app(shop, "login", json!({"handle": "ana@example.com", "password": password})).await
 }
 
-async fn a_mailed_code_sets_a_new_password_once<S: Store>(app: TestApp<S>) {
+async fn a_mailed_code_sets_a_new_password_once(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     assert_eq!(forgot(&app, &shop, "Ana@Example.com").await.text(), "true");
@@ -71,7 +70,7 @@ async fn a_mailed_code_sets_a_new_password_once<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "resetPassword", body).await.text(), "true");
 }
 
-async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_are_made_in_order(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let nobody = app.post("/api/appuser/forgotPassword", ("x", "y"), json!({"handle": "a@b.c"})).await;
@@ -113,7 +112,7 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_user(&access, "resetPassword", good).await.text(), "true");
 }
 
-async fn sec_008_a_reset_ends_all_sessions_and_says_so<S: Store>(app: TestApp<S>) {
+async fn sec_008_a_reset_ends_all_sessions_and_says_so(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     forgot(&app, &shop, "ana@example.com").await;
@@ -142,7 +141,7 @@ async fn sec_008_a_reset_ends_all_sessions_and_says_so<S: Store>(app: TestApp<S>
     assert_eq!(reset(&app, &shop, "ana@example.com", &code).await.error(), (400, 602));
 }
 
-async fn sec_036_a_reset_lifts_no_suspension_and_signs_nobody_in<S: Store>(app: TestApp<S>) {
+async fn sec_036_a_reset_lifts_no_suspension_and_signs_nobody_in(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let id = app.user_id(&shop, "ana@example.com").await;
@@ -159,7 +158,7 @@ async fn sec_036_a_reset_lifts_no_suspension_and_signs_nobody_in<S: Store>(app: 
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &access)).await.error(), (400, 405));
 }
 
-async fn sec_037_who_is_suspended_meanwhile_resets_nothing<S: Store>(app: TestApp<S>) {
+async fn sec_037_who_is_suspended_meanwhile_resets_nothing(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     forgot(&app, &shop, "ana@example.com").await;
@@ -175,7 +174,7 @@ async fn sec_037_who_is_suspended_meanwhile_resets_nothing<S: Store>(app: TestAp
     assert_eq!(app.as_app(&shop, "completeSignup", complete).await.error(), (400, 407));
 }
 
-async fn sec_031_a_reset_code_is_good_for_30_minutes<S: Store>(app: TestApp<S>) {
+async fn sec_031_a_reset_code_is_good_for_30_minutes(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     for (wait, expected) in [(Duration::minutes(30), 400), (Duration::seconds(1_799), 200)] {
@@ -187,7 +186,7 @@ async fn sec_031_a_reset_code_is_good_for_30_minutes<S: Store>(app: TestApp<S>) 
     }
 }
 
-async fn sec_028_one_of_50_right_reset_codes_works<S: Store>(app: TestApp<S>) {
+async fn sec_028_one_of_50_right_reset_codes_works(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     forgot(&app, &shop, "ana@example.com").await;
@@ -198,7 +197,7 @@ async fn sec_028_one_of_50_right_reset_codes_works<S: Store>(app: TestApp<S>) {
     assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.error() == (400, 602)));
 }
 
-async fn sec_027_a_code_serves_its_own_purpose_only<S: Store>(app: TestApp<S>) {
+async fn sec_027_a_code_serves_its_own_purpose_only(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     let ana = app.user(&shop, "ana@example.com").await;
     app.user(&other, "ana@example.com").await;
@@ -218,7 +217,7 @@ async fn sec_027_a_code_serves_its_own_purpose_only<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "completeSignup", complete).await.error(), (400, 602));
 }
 
-async fn sec_030_an_attacker_cannot_use_up_the_owners_mails<S: Store>(app: TestApp<S>) {
+async fn sec_030_an_attacker_cannot_use_up_the_owners_mails(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.clock.advance(Duration::hours(2));
@@ -260,7 +259,7 @@ async fn sec_030_the_owners_code_works_while_an_attacker_asks_every_minute() {
     assert_eq!(reset(&app, &shop, "ana@example.com", &code).await.text(), "true");
 }
 
-async fn sec_023_a_neutral_application_answers_alike<S: Store>(app: TestApp<S>) {
+async fn sec_023_a_neutral_application_answers_alike(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     app.set(&shop, "neutralAnswers", "neutralAnswers", json!(true)).await;
@@ -282,7 +281,7 @@ async fn sec_023_a_neutral_application_answers_alike<S: Store>(app: TestApp<S>) 
     assert_eq!(log_in(&app, &shop, PASSWORD).await.status, 200, "and nothing has changed");
 }
 
-async fn sec_035_links_and_mails_ignore_the_requests_host<S: Store>(app: TestApp<S>) {
+async fn sec_035_links_and_mails_ignore_the_requests_host(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "signupFlow", "signupFlow", json!("link")).await;
     let request = TestRequest::post()
@@ -298,7 +297,7 @@ async fn sec_035_links_and_mails_ignore_the_requests_host<S: Store>(app: TestApp
     assert!(!mail.text.contains("evil") && !mail.html.contains("evil"));
 }
 
-async fn kotlins_reset_works_with_its_app_token<S: Store>(app: TestApp<S>) {
+async fn kotlins_reset_works_with_its_app_token(app: TestApp) {
     let shop = app.app("Shop").await;
     app.user(&shop, "ana@example.com").await;
     forgot(&app, &shop, "ana@example.com").await;

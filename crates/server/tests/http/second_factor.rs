@@ -1,7 +1,6 @@
 //! `login` and `loginComplete` with a second factor.
 
 use actix_web::test::TestRequest;
-use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
 
@@ -30,7 +29,7 @@ on_every_store!(
 
 const ANA: &str = "ana@example.com";
 
-async fn an_authenticator_completes_a_log_in<S: Store>(app: TestApp<S>) {
+async fn an_authenticator_completes_a_log_in(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     assert!(app.log_in(&shop, ANA).await.json().get("jwt").is_some(), "nothing is enrolled yet");
@@ -50,7 +49,7 @@ async fn an_authenticator_completes_a_log_in<S: Store>(app: TestApp<S>) {
     assert!(acts.contains(&("loginComplete".to_owned(), "CredentialsWrong".to_owned())));
 }
 
-async fn a_code_by_sms_completes_a_log_in<S: Store>(app: TestApp<S>) {
+async fn a_code_by_sms_completes_a_log_in(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     app.enrol_phone(&access, PHONE).await;
@@ -73,7 +72,7 @@ async fn a_code_by_sms_completes_a_log_in<S: Store>(app: TestApp<S>) {
     assert_eq!(app.complete(&shop, &login_token, code).await.error(), (400, 600));
 }
 
-async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_are_made_in_order(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -107,7 +106,7 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_user(&access, "loginComplete", body).await.status, 200);
 }
 
-async fn sec_033_a_code_that_begins_with_zero_is_right_as_text_and_as_number<S: Store>(app: TestApp<S>) {
+async fn sec_033_a_code_that_begins_with_zero_is_right_as_text_and_as_number(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -126,7 +125,7 @@ async fn sec_033_a_code_that_begins_with_zero_is_right_as_text_and_as_number<S: 
     }
 }
 
-async fn sec_040_each_step_works_once<S: Store>(app: TestApp<S>) {
+async fn sec_040_each_step_works_once(app: TestApp) {
     use latchkey_domain::Clock as _;
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
@@ -153,7 +152,7 @@ async fn sec_040_each_step_works_once<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_042_five_wrong_codes_end_a_log_in_and_twenty_a_day<S: Store>(app: TestApp<S>) {
+async fn sec_042_five_wrong_codes_end_a_log_in_and_twenty_a_day(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -177,7 +176,7 @@ async fn sec_042_five_wrong_codes_end_a_log_in_and_twenty_a_day<S: Store>(app: T
     assert_eq!(app.complete(&shop, &login_token, app.code_now(&secret)).await.status, 200);
 }
 
-async fn sec_042_a_hundred_wrong_codes_disable_the_factor_until_it_is_recovered<S: Store>(app: TestApp<S>) {
+async fn sec_042_a_hundred_wrong_codes_disable_the_factor_until_it_is_recovered(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -202,7 +201,7 @@ async fn sec_042_a_hundred_wrong_codes_disable_the_factor_until_it_is_recovered<
     assert_eq!(app.complete(&shop, &login_token, app.code_now(&secret)).await.status, 200);
 }
 
-async fn an_operator_lets_in_who_has_lost_the_factor<S: Store>(app: TestApp<S>) {
+async fn an_operator_lets_in_who_has_lost_the_factor(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -234,7 +233,7 @@ async fn an_operator_lets_in_who_has_lost_the_factor<S: Store>(app: TestApp<S>) 
 }
 
 /// Every mode, every combination of what a user may have, whether the given number is the verified one.
-async fn sec_045_nobody_with_a_factor_gets_in_without_it<S: Store>(app: TestApp<S>) {
+async fn sec_045_nobody_with_a_factor_gets_in_without_it(app: TestApp) {
     for (has_authenticator, has_phone, given_another) in [
         (false, false, false),
         (true, false, false),
@@ -277,7 +276,7 @@ async fn sec_045_nobody_with_a_factor_gets_in_without_it<S: Store>(app: TestApp<
     }
 }
 
-async fn sec_019_the_third_wrong_code_of_a_day_is_mailed_to_the_owner<S: Store>(app: TestApp<S>) {
+async fn sec_019_the_third_wrong_code_of_a_day_is_mailed_to_the_owner(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -296,7 +295,7 @@ async fn sec_019_the_third_wrong_code_of_a_day_is_mailed_to_the_owner<S: Store>(
 }
 
 /// Q11 of the reference: a reset by mail must not take the second factor away.
-async fn sec_036_a_reset_keeps_the_second_factor<S: Store>(app: TestApp<S>) {
+async fn sec_036_a_reset_keeps_the_second_factor(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -311,7 +310,7 @@ async fn sec_036_a_reset_keeps_the_second_factor<S: Store>(app: TestApp<S>) {
     assert_eq!(app.complete(&shop, &login_token, app.code_now(&secret)).await.status, 200);
 }
 
-async fn sec_037_what_is_disabled_meanwhile_ends_the_log_in<S: Store>(app: TestApp<S>) {
+async fn sec_037_what_is_disabled_meanwhile_ends_the_log_in(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -347,7 +346,7 @@ async fn sec_037_what_is_disabled_meanwhile_ends_the_log_in<S: Store>(app: TestA
 }
 
 /// Q26 of the reference: a number that was given and not verified gets no code.
-async fn sec_050_codes_go_to_the_verified_number_only<S: Store>(app: TestApp<S>) {
+async fn sec_050_codes_go_to_the_verified_number_only(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let access = app.user(&shop, ANA).await;
     app.as_user(&access, "setPhone", json!({"phone": OTHER_PHONE})).await;
@@ -373,7 +372,7 @@ async fn sec_050_codes_go_to_the_verified_number_only<S: Store>(app: TestApp<S>)
 }
 
 /// Q4 of the reference: any token of the server was taken, of any application, for ever and as often as one liked.
-async fn sec_063_a_login_token_is_nothing_but_itself<S: Store>(app: TestApp<S>) {
+async fn sec_063_a_login_token_is_nothing_but_itself(app: TestApp) {
     let (shop, other) =
         (app.app_with_mode("Shop", "google").await, app.app_with_mode("Other", "google").await);
     let access = app.user(&shop, ANA).await;
@@ -415,7 +414,7 @@ async fn sec_063_a_login_token_is_nothing_but_itself<S: Store>(app: TestApp<S>) 
     }
 }
 
-async fn a_source_that_knows_the_password_alone_becomes_no_known_one<S: Store>(app: TestApp<S>) {
+async fn a_source_that_knows_the_password_alone_becomes_no_known_one(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     let access = app.user(&shop, ANA).await;
     let secret = app.enrol(&access).await;
@@ -434,7 +433,7 @@ async fn a_source_that_knows_the_password_alone_becomes_no_known_one<S: Store>(a
     assert_ne!(sources().await, before);
 }
 
-async fn an_anonymous_user_has_no_second_factor<S: Store>(app: TestApp<S>) {
+async fn an_anonymous_user_has_no_second_factor(app: TestApp) {
     let shop = app.app_with_mode("Shop", "google").await;
     app.set(&shop, "anonLogin", "anonymousLoginEnabled", json!(true)).await;
     let login = || app.as_app(&shop, "loginAnonymous", json!({"handle": "ANON_0123456789"}));

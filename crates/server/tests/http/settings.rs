@@ -1,7 +1,6 @@
 //! `/api/app`: settings, metadata fields, locales, messages, and users' status.
 
 use latchkey_domain::Preset;
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{GOOD_PASSWORD, PASSWORD, TestApp};
@@ -21,7 +20,7 @@ on_every_store!(
     answers_never_tell_the_mail_key,
 );
 
-async fn every_setting_is_told_afterwards<S: Store>(app: TestApp<S>) {
+async fn every_setting_is_told_afterwards(app: TestApp) {
     let shop = app.app("Shop").await;
     for (setting, field, value) in [
         ("status", "status", json!("inactive")),
@@ -62,7 +61,7 @@ async fn every_setting_is_told_afterwards<S: Store>(app: TestApp<S>) {
     assert_eq!(one.json(), answer);
 }
 
-async fn what_cannot_be_is_refused_and_changes_nothing<S: Store>(app: TestApp<S>) {
+async fn what_cannot_be_is_refused_and_changes_nothing(app: TestApp) {
     let shop = app.app("Shop").await;
     let path = format!("/api/app/appId/{}", shop.id);
     let before = app.get(&path, ("server-secret", &app.server_secret)).await.text();
@@ -114,7 +113,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing<S: Store>(app: TestApp<S>
     assert_eq!(app.get(&path, ("server-secret", &app.server_secret)).await.text(), before);
 }
 
-async fn metadata_definitions_that_cannot_work_are_refused<S: Store>(app: TestApp<S>) {
+async fn metadata_definitions_that_cannot_work_are_refused(app: TestApp) {
     let shop = app.app("Shop").await;
     let define = async |fields: Value| {
         app.admin("updateAppMetaData", json!({"appId": shop.id, "metaData": fields})).await
@@ -151,7 +150,7 @@ async fn metadata_definitions_that_cannot_work_are_refused<S: Store>(app: TestAp
     assert_eq!(app.admin("updateAppInviteMetaData", beside).await.status, 200);
 }
 
-async fn messages_can_be_worded_per_locale<S: Store>(app: TestApp<S>) {
+async fn messages_can_be_worded_per_locale(app: TestApp) {
     let shop = app.app("Shop").await;
     app.admin("addRemoveAppLocale", json!({"appId": shop.id, "locales": ["DE", "PT"]})).await;
     let word = async |id: &str, subject: &str, html: &str, reply_to: &str| {
@@ -196,7 +195,7 @@ async fn messages_can_be_worded_per_locale<S: Store>(app: TestApp<S>) {
     assert_eq!(word("signUp-DE", "s", &large, "").await.status, 200);
 }
 
-async fn locales_come_and_go_with_their_messages<S: Store>(app: TestApp<S>) {
+async fn locales_come_and_go_with_their_messages(app: TestApp) {
     let shop = app.app("Shop").await;
     let set = async |locales: Value| {
         app.admin("addRemoveAppLocale", json!({"appId": shop.id, "locales": locales})).await
@@ -232,7 +231,7 @@ async fn locales_come_and_go_with_their_messages<S: Store>(app: TestApp<S>) {
     assert_eq!(set(json!(all)).await.json()["localesTemplate"].as_object().unwrap().len(), 183);
 }
 
-async fn sec_006_common_passwords_are_refused_where_the_application_says_so<S: Store>(app: TestApp<S>) {
+async fn sec_006_common_passwords_are_refused_where_the_application_says_so(app: TestApp) {
     let strict = app.app_without_code("Shop", Preset::Recommended).await;
     let lax = app.app_without_code("Lax", Preset::Compatible).await;
     let sign_up = |shop: &crate::harness::Made, body: Value| {
@@ -252,7 +251,7 @@ async fn sec_006_common_passwords_are_refused_where_the_application_says_so<S: S
     assert_eq!(app.as_user(&access, "changePassword", change).await.error(), (400, 602));
 }
 
-async fn sec_007_a_new_application_asks_for_eight_characters_and_no_classes<S: Store>(app: TestApp<S>) {
+async fn sec_007_a_new_application_asks_for_eight_characters_and_no_classes(app: TestApp) {
     for (shop, length) in [
         (app.app_without_code("New", Preset::Recommended).await, 8),
         (app.app_without_code("Old", Preset::Compatible).await, 5),
@@ -265,7 +264,7 @@ async fn sec_007_a_new_application_asks_for_eight_characters_and_no_classes<S: S
     }
 }
 
-async fn a_user_is_suspended_and_comes_back<S: Store>(app: TestApp<S>) {
+async fn a_user_is_suspended_and_comes_back(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     let access = app.user(&shop, "ana@example.com").await;
     let id = app.user_id(&shop, "ana@example.com").await;
@@ -287,7 +286,7 @@ async fn a_user_is_suspended_and_comes_back<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "login", login).await.status, 200);
 }
 
-async fn one_can_be_signed_out_everywhere<S: Store>(app: TestApp<S>) {
+async fn one_can_be_signed_out_everywhere(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let (app_id, id) =
@@ -296,7 +295,7 @@ async fn one_can_be_signed_out_everywhere<S: Store>(app: TestApp<S>) {
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &access)).await.error(), (400, 405));
 }
 
-async fn the_applications_limit_of_users_holds<S: Store>(app: TestApp<S>) {
+async fn the_applications_limit_of_users_holds(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "maxUsers", "maxUsers", json!(3)).await;
     let sign_ups: Vec<_> = (0..8)
@@ -310,7 +309,7 @@ async fn the_applications_limit_of_users_holds<S: Store>(app: TestApp<S>) {
     assert!(answers.iter().filter(|a| a.status != 200).all(|answer| answer.error() == (400, 407)));
 }
 
-async fn answers_never_tell_the_mail_key<S: Store>(app: TestApp<S>) {
+async fn answers_never_tell_the_mail_key(app: TestApp) {
     let shop = app.app("Shop").await;
     let body = json!({
         "appId": shop.id, "setting": "emailExtensionAPIKey", "emailExtensionAPIKey": "SG.canary",

@@ -27,7 +27,7 @@ on_every_store!(
     one_of_64_sign_ups_of_one_handle_makes_the_user,
 );
 
-async fn a_code_makes_a_user_once<S: Store>(app: TestApp<S>) {
+async fn a_code_makes_a_user_once(app: TestApp) {
     let shop = app.app("Shop").await;
     let body = json!({"handle": " Ana@Example.com", "password": PASSWORD});
     let answer = app.as_app(&shop, "signup", body.clone()).await;
@@ -50,7 +50,7 @@ async fn a_code_makes_a_user_once<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "signup", body).await.error(), (400, 601));
 }
 
-async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn checks_are_made_in_order(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     // A wrong scope comes before a missing field, and that before a wrong one.
@@ -88,7 +88,7 @@ async fn checks_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(nobody.error(), (400, 403));
 }
 
-async fn sec_031_a_code_expires_after_24_hours<S: Store>(app: TestApp<S>) {
+async fn sec_031_a_code_expires_after_24_hours(app: TestApp) {
     let shop = app.app("Shop").await;
     for (handle, wait, expected) in [
         ("early@example.com", Duration::hours(24) - Duration::seconds(1), None),
@@ -109,7 +109,7 @@ async fn sec_031_a_code_expires_after_24_hours<S: Store>(app: TestApp<S>) {
     assert!(app.mails().await.iter().all(|mail| mail.to.to_string() != "never@example.com"));
 }
 
-async fn sec_028_one_of_50_right_codes_succeeds<S: Store>(app: TestApp<S>) {
+async fn sec_028_one_of_50_right_codes_succeeds(app: TestApp) {
     let shop = app.app("Shop").await;
     app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
     let code = app.code_for("ana@example.com").await;
@@ -129,7 +129,7 @@ async fn sec_028_one_of_50_right_codes_succeeds<S: Store>(app: TestApp<S>) {
     assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.error() == (400, 601)));
 }
 
-async fn a_repeat_within_a_minute_sends_nothing<S: Store>(app: TestApp<S>) {
+async fn a_repeat_within_a_minute_sends_nothing(app: TestApp) {
     let shop = app.app("Shop").await;
     let ask =
         |password| app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": password}));
@@ -148,7 +148,7 @@ async fn a_repeat_within_a_minute_sends_nothing<S: Store>(app: TestApp<S>) {
     assert_eq!(login(OTHER_PASSWORD).await.status, 200);
 }
 
-async fn older_codes_of_ones_own_go_on_working<S: Store>(app: TestApp<S>) {
+async fn older_codes_of_ones_own_go_on_working(app: TestApp) {
     let shop = app.app("Shop").await;
     let body = json!({"handle": "ana@example.com", "password": PASSWORD});
     let mut codes = Vec::new();
@@ -167,7 +167,7 @@ async fn older_codes_of_ones_own_go_on_working<S: Store>(app: TestApp<S>) {
     assert_ne!(complete(&codes[2]).await.status, 200);
 }
 
-async fn sec_126_a_strangers_password_never_gets_in<S: Store>(app: TestApp<S>) {
+async fn sec_126_a_strangers_password_never_gets_in(app: TestApp) {
     let shop = app.app("Shop").await;
     let ask = |peer: &'static str, password: &'static str| {
         let request = TestRequest::post()
@@ -189,7 +189,7 @@ async fn sec_126_a_strangers_password_never_gets_in<S: Store>(app: TestApp<S>) {
     assert_eq!(login(OTHER_PASSWORD).await.error(), (400, 600));
 }
 
-async fn sec_029_wrong_codes_are_counted_before_they_are_looked_at<S: Store>(app: TestApp<S>) {
+async fn sec_029_wrong_codes_are_counted_before_they_are_looked_at(app: TestApp) {
     let shop = app.app("Shop").await;
     app.as_app(&shop, "signup", json!({"handle": "ana@example.com", "password": PASSWORD})).await;
     let code = app.code_for("ana@example.com").await;
@@ -223,7 +223,7 @@ async fn sec_029_wrong_codes_are_counted_before_they_are_looked_at<S: Store>(app
     assert_eq!(complete(code).await.status, 200);
 }
 
-async fn a_fourth_source_gets_in_however_often_the_first_three_ask<S: Store>(app: TestApp<S>) {
+async fn a_fourth_source_gets_in_however_often_the_first_three_ask(app: TestApp) {
     let shop = app.app("Shop").await;
     let ask = |peer: &'static str| {
         let request = TestRequest::post()
@@ -244,7 +244,7 @@ async fn a_fourth_source_gets_in_however_often_the_first_three_ask<S: Store>(app
     assert_eq!(app.mails().await.len(), before + 1);
 }
 
-async fn sec_137_sign_ups_that_others_began_deny_nobody_theirs<S: Store>(app: TestApp<S>) {
+async fn sec_137_sign_ups_that_others_began_deny_nobody_theirs(app: TestApp) {
     let shop = app.app("Shop").await;
     let ask = async |peer: &str| {
         let body = json!({"handle": "victim@example.com", "password": PASSWORD});
@@ -269,7 +269,7 @@ async fn sec_137_sign_ups_that_others_began_deny_nobody_theirs<S: Store>(app: Te
     assert!((10..=30).contains(&kept), "{kept}");
 }
 
-async fn the_swift_sdks_form_bodies_work<S: Store>(app: TestApp<S>) {
+async fn the_swift_sdks_form_bodies_work(app: TestApp) {
     let shop = app.app("Shop").await;
     let form = |path: &'static str, body: String| {
         let request = TestRequest::post()
@@ -287,7 +287,7 @@ async fn the_swift_sdks_form_bodies_work<S: Store>(app: TestApp<S>) {
     assert_eq!(app.claims(&shop, &done.field("jwt")).await["sub"], handle);
 }
 
-async fn sec_058_nothing_in_a_body_changes_who_one_is<S: Store>(app: TestApp<S>) {
+async fn sec_058_nothing_in_a_body_changes_who_one_is(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     let mut extra = json!({
         "owner": "server", "scope": "server", "appId": other.id, "userId": "x", "status": "suspend", "uid": "y",
@@ -315,7 +315,7 @@ async fn sec_058_nothing_in_a_body_changes_who_one_is<S: Store>(app: TestApp<S>)
     );
 }
 
-async fn without_a_code_the_account_exists_at_once<S: Store>(app: TestApp<S>) {
+async fn without_a_code_the_account_exists_at_once(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let body = json!({"handle": "ana@example.com", "password": PASSWORD});
     let answer = app.as_app(&shop, "signup", body.clone()).await;
@@ -333,7 +333,7 @@ async fn without_a_code_the_account_exists_at_once<S: Store>(app: TestApp<S>) {
     assert_eq!(app.mails().await.len(), 1);
 }
 
-async fn sec_061_the_recommended_preset_names_users_by_id<S: Store>(app: TestApp<S>) {
+async fn sec_061_the_recommended_preset_names_users_by_id(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Recommended).await;
     let weak = json!({"handle": "ana@example.com", "rawPassword": "seven77"});
     assert_eq!(app.as_app(&shop, "signup", weak).await.error(), (400, 602));
@@ -347,7 +347,7 @@ async fn sec_061_the_recommended_preset_names_users_by_id<S: Store>(app: TestApp
     assert_eq!((&served["passwordMinLength"], &served["passwordFilter"]), (&json!(8), &json!(true)));
 }
 
-async fn one_of_64_sign_ups_of_one_handle_makes_the_user<S: Store>(app: TestApp<S>) {
+async fn one_of_64_sign_ups_of_one_handle_makes_the_user(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let body = json!({"handle": "ana@example.com", "password": PASSWORD});
     let racers = (0..64).map(|_| app.as_app(&shop, "signup", body.clone()));
@@ -359,7 +359,7 @@ async fn one_of_64_sign_ups_of_one_handle_makes_the_user<S: Store>(app: TestApp<
 }
 
 /// However many come at once.
-async fn a_hosted_application_has_50_users<S: Store>(store: S) {
+async fn a_hosted_application_has_50_users(store: Store) {
     let app = TestApp::with(store, |settings| settings.server.mode = "hosted".to_owned()).await;
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     let people = (0..60).map(|number| {

@@ -1,6 +1,5 @@
 //! How many text messages go out, and that none of the applications uses up the share of another.
 
-use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
 
@@ -17,7 +16,7 @@ on_every_store!(
 
 const ANA: &str = "ana@example.com";
 
-async fn sec_048_over_a_limit_nothing_is_sent_and_the_answer_is_the_same<S: Store>(app: TestApp<S>) {
+async fn sec_048_over_a_limit_nothing_is_sent_and_the_answer_is_the_same(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     // The application's own limit of a day is where its cost ends, half of it for new numbers.
     app.set(&shop, "smsADay", "smsADay", json!(4)).await;
@@ -48,7 +47,7 @@ async fn sec_048_over_a_limit_nothing_is_sent_and_the_answer_is_the_same<S: Stor
     }
 }
 
-async fn sec_048_new_numbers_leave_log_ins_their_share<S: Store>(app: TestApp<S>) {
+async fn sec_048_new_numbers_leave_log_ins_their_share(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let ana = app.user(&shop, ANA).await;
     app.enrol_phone(&ana, PHONE).await;
@@ -75,7 +74,7 @@ async fn sec_048_new_numbers_leave_log_ins_their_share<S: Store>(app: TestApp<S>
     assert_eq!(app.complete(&shop, &login_token, code).await.status, 200);
 }
 
-async fn sec_048_one_application_closes_no_range_of_numbers_for_others<S: Store>(app: TestApp<S>) {
+async fn sec_048_one_application_closes_no_range_of_numbers_for_others(app: TestApp) {
     let other = app.app_with_mode("Other", "phone").await;
     for number in 0..30 {
         let mallory = app.user(&other, &format!("m{number}@example.com")).await;
@@ -92,7 +91,7 @@ async fn sec_048_one_application_closes_no_range_of_numbers_for_others<S: Store>
     }
 }
 
-async fn sec_048_one_account_costs_no_more_than_its_share<S: Store>(app: TestApp<S>) {
+async fn sec_048_one_account_costs_no_more_than_its_share(app: TestApp) {
     let shop = app.app_with_mode("Shop", "phone").await;
     let eve = app.user(&shop, "eve@example.com").await;
     for number in 0..30 {

@@ -2,7 +2,6 @@
 
 use actix_web::test::TestRequest;
 use latchkey_domain::{Handle, Provider, SocialIdentity};
-use latchkey_storage::Store;
 use latchkey_test_support::TestDatabase;
 use serde_json::{Value, json};
 use time::Duration;
@@ -30,21 +29,21 @@ on_every_store!(
 
 const ANA: &str = "ana@example.com";
 
-pub(crate) async fn shop<S: Store>(app: &TestApp<S>) -> Made {
+pub(crate) async fn shop(app: &TestApp) -> Made {
     let shop = app.app("Shop").await;
     take_providers(app, &shop).await;
     shop
 }
 
 /// Lets users of an application sign in with both providers.
-pub(crate) async fn take_providers<S: Store>(app: &TestApp<S>, shop: &Made) {
+pub(crate) async fn take_providers(app: &TestApp, shop: &Made) {
     app.set(shop, "googleLogin", "googleLoginEnabled", json!(true)).await;
     app.set(shop, "googleClientId", "googleClientId", json!("client-0, client-1")).await;
     app.set(shop, "appleLogin", "appleLoginEnabled", json!(true)).await;
     app.set(shop, "appleBundleId", "appleBundleId", json!("client-1")).await;
 }
 
-impl<S: Store> TestApp<S> {
+impl TestApp {
     pub(crate) async fn social_login(&self, app: &Made, provider: &str, token: &str) -> Answer {
         self.as_app(app, "socialLogin", json!({"provider": provider, "token": token})).await
     }
@@ -61,7 +60,7 @@ impl<S: Store> TestApp<S> {
     }
 }
 
-async fn a_google_user_signs_up_and_in<S: Store>(app: TestApp<S>) {
+async fn a_google_user_signs_up_and_in(app: TestApp) {
     let shop = shop(&app).await;
     let token = token(GOOGLE, "g-1", ANA);
     assert_eq!(app.social_login(&shop, "google", &token).await.error(), (400, 603));
@@ -89,7 +88,7 @@ async fn a_google_user_signs_up_and_in<S: Store>(app: TestApp<S>) {
     assert_eq!(app.claims(&shop, &answer.field("jwt")).await["sub"], "a+b@example.com");
 }
 
-async fn an_apple_user_signs_up_and_in<S: Store>(app: TestApp<S>) {
+async fn an_apple_user_signs_up_and_in(app: TestApp) {
     let shop = shop(&app).await;
     let mut apples = claims(APPLE, "001.a", ANA);
     apples["email_verified"] = json!("true");
@@ -105,7 +104,7 @@ async fn an_apple_user_signs_up_and_in<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_user(&access, "socialLogin", body).await.status, 200);
 }
 
-async fn log_in_checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn log_in_checks_are_made_in_order(app: TestApp) {
     let shop = shop(&app).await;
     let token = token(GOOGLE, "g-1", ANA);
     let right = json!({"provider": "google", "token": token});
@@ -151,7 +150,7 @@ async fn log_in_checks_are_made_in_order<S: Store>(app: TestApp<S>) {
     assert_eq!(app.social_login(&shop, "google", &eve).await.error(), (400, 402));
 }
 
-async fn sign_up_checks_are_made_in_order<S: Store>(app: TestApp<S>) {
+async fn sign_up_checks_are_made_in_order(app: TestApp) {
     let shop = shop(&app).await;
     let token = token(GOOGLE, "g-1", ANA);
     let right = json!({"provider": "google", "token": token, "handle": ANA});
@@ -202,7 +201,7 @@ async fn sign_up_checks_are_made_in_order<S: Store>(app: TestApp<S>) {
 }
 
 /// What `latchkey-crypto` tests of tokens is not repeated: that each refusal reaches the wire is.
-async fn sec_092_a_token_that_is_not_right_opens_nothing<S: Store>(app: TestApp<S>) {
+async fn sec_092_a_token_that_is_not_right_opens_nothing(app: TestApp) {
     let shop = shop(&app).await;
     let right = claims(GOOGLE, "g-1", ANA);
     assert_eq!(app.social_signup(&shop, "google", &signed(&right), ANA).await.status, 200);
@@ -239,7 +238,7 @@ async fn sec_092_a_token_that_is_not_right_opens_nothing<S: Store>(app: TestApp<
     assert_eq!(nonce(signed(&right), "n-1").await.error(), (400, 613));
 }
 
-async fn sec_093_a_user_is_provider_and_subject<S: Store>(app: TestApp<S>) {
+async fn sec_093_a_user_is_provider_and_subject(app: TestApp) {
     let shop = shop(&app).await;
     assert_eq!(app.social_signup(&shop, "google", &token(GOOGLE, "g-1", ANA), ANA).await.status, 200);
     // The address has come to somebody else at the same provider (Q31).
@@ -262,7 +261,7 @@ async fn sec_093_a_user_is_provider_and_subject<S: Store>(app: TestApp<S>) {
     assert_eq!(app.social_login(&shop, "google", &signed(&unverified)).await.error(), (400, 603));
 }
 
-async fn sec_093_a_strangers_token_deletes_nobody<S: Store>(app: TestApp<S>) {
+async fn sec_093_a_strangers_token_deletes_nobody(app: TestApp) {
     let shop = shop(&app).await;
     let (anas, bobs) = (token(GOOGLE, "g-1", ANA), token(GOOGLE, "g-2", "bob@example.com"));
     let ana = app.social_signup(&shop, "google", &anas, ANA).await.field("access-token");
@@ -288,7 +287,7 @@ async fn sec_093_a_strangers_token_deletes_nobody<S: Store>(app: TestApp<S>) {
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &ana)).await.error(), (400, 405));
 }
 
-async fn an_imported_user_without_a_subject_is_bound_by_the_verified_address<S: Store>(app: TestApp<S>) {
+async fn an_imported_user_without_a_subject_is_bound_by_the_verified_address(app: TestApp) {
     let shop = shop(&app).await;
     app.user(&shop, ANA).await;
     // As an import leaves a user of whom the old server knew the provider only.
@@ -311,7 +310,7 @@ async fn an_imported_user_without_a_subject_is_bound_by_the_verified_address<S: 
     );
 }
 
-async fn no_second_factor_is_asked<S: Store>(app: TestApp<S>) {
+async fn no_second_factor_is_asked(app: TestApp) {
     let shop = shop(&app).await;
     app.set_mode(&shop, "google").await;
     let anas = token(GOOGLE, "g-1", ANA);
@@ -321,7 +320,7 @@ async fn no_second_factor_is_asked<S: Store>(app: TestApp<S>) {
     assert!(app.social_login(&shop, "google", &again).await.json().get("jwt").is_some());
 }
 
-async fn metadata_and_limits_hold_as_at_a_sign_up<S: Store>(app: TestApp<S>) {
+async fn metadata_and_limits_hold_as_at_a_sign_up(app: TestApp) {
     let shop = shop(&app).await;
     let fields = json!([{"path": "name", "fieldName": "name", "required": true, "canEdit": true}]);
     let body = json!({"appId": shop.id, "metaData": fields});
@@ -345,7 +344,7 @@ async fn metadata_and_limits_hold_as_at_a_sign_up<S: Store>(app: TestApp<S>) {
     assert_eq!(app.as_app(&shop, "socialSignup", body).await.error(), (400, 407));
 }
 
-async fn sec_094_keys_are_fetched_as_seldom_as_possible<S: Store>(app: TestApp<S>) {
+async fn sec_094_keys_are_fetched_as_seldom_as_possible(app: TestApp) {
     let shop = shop(&app).await;
     let anas = token(GOOGLE, "g-1", ANA);
     assert_eq!(app.social_signup(&shop, "google", &anas, ANA).await.status, 200);
@@ -374,7 +373,7 @@ async fn sec_094_keys_are_fetched_as_seldom_as_possible<S: Store>(app: TestApp<S
     assert_eq!(app.provider.fetched().len(), 4);
 }
 
-async fn a_provider_that_is_away_is_a_clear_answer<S: Store>(app: TestApp<S>) {
+async fn a_provider_that_is_away_is_a_clear_answer(app: TestApp) {
     let shop = shop(&app).await;
     let anas = token(GOOGLE, "g-1", ANA);
     let huge = [vec![b' '; 2_000_000], b"{}".to_vec()].concat();
@@ -410,7 +409,7 @@ async fn a_provider_that_is_away_is_a_clear_answer<S: Store>(app: TestApp<S>) {
     assert_eq!(app.social_login(&shop, "google", &anas).await.error(), (503, 500));
 }
 
-async fn racing_sign_ups_make_one_user<S: Store>(app: TestApp<S>) {
+async fn racing_sign_ups_make_one_user(app: TestApp) {
     let shop = shop(&app).await;
     // Two identities of one address, and one identity under two addresses.
     let wanted: Vec<_> = (0..12)
@@ -443,7 +442,7 @@ async fn of_racing_sign_ups_one_makes_the_user_on_postgres() {
     racing_sign_ups_make_one_user(TestApp::over(database.store()).await).await;
 }
 
-async fn sec_095_a_token_starts_one_session<S: Store>(app: TestApp<S>) {
+async fn sec_095_a_token_starts_one_session(app: TestApp) {
     let (shop, other) = (shop(&app).await, app.app("Other").await);
     app.set(&other, "googleLogin", "googleLoginEnabled", json!(true)).await;
     app.set(&other, "googleClientId", "googleClientId", json!("client-1")).await;
@@ -477,7 +476,7 @@ async fn sec_095_a_token_starts_one_session<S: Store>(app: TestApp<S>) {
     assert_eq!(app.social_signup(&other, "google", &fourth, ANA).await.status, 200);
 }
 
-async fn sec_095_one_of_twenty_at_once_starts_a_session<S: Store>(app: TestApp<S>) {
+async fn sec_095_one_of_twenty_at_once_starts_a_session(app: TestApp) {
     let shop = shop(&app).await;
     let first = token(GOOGLE, "g-1", ANA);
     assert_eq!(app.social_signup(&shop, "google", &first, ANA).await.status, 200);

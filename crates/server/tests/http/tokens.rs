@@ -2,7 +2,6 @@
 
 use latchkey_server::openapi::document;
 use latchkey_server::routes::{Takes, table};
-use latchkey_storage::Store;
 use serde_json::json;
 use time::Duration;
 
@@ -18,13 +17,7 @@ on_every_store!(
 
 const CARRIERS: [&str; 3] = ["server-secret", "app-token", "access-token"];
 
-async fn status_of<S: Store>(
-    app: &TestApp<S>,
-    method: &str,
-    path: &str,
-    id: &str,
-    header: (&str, &str),
-) -> (u16, i64) {
+async fn status_of(app: &TestApp, method: &str, path: &str, id: &str, header: (&str, &str)) -> (u16, i64) {
     // No route is to remove the application that the others are about.
     let id = if method == "DELETE" { &"0".repeat(32) } else { id };
     let path = path.replace("{app_id}", id).replace("{file}", "index.html");
@@ -61,7 +54,7 @@ fn is_refusal_of_token(takes: Takes, answered: (u16, i64)) -> bool {
     }
 }
 
-async fn sec_054_only_the_right_kind_in_the_right_carrier_passes<S: Store>(app: TestApp<S>) {
+async fn sec_054_only_the_right_kind_in_the_right_carrier_passes(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let login = json!({"handle": "ana@example.com", "password": crate::harness::PASSWORD});
@@ -69,7 +62,7 @@ async fn sec_054_only_the_right_kind_in_the_right_carrier_passes<S: Store>(app: 
     let superuser = app.super_token(&shop, "root@example.com").await;
     let kinds =
         [app.server_secret.clone(), shop.token.clone(), access, jwt, "nonsense".to_owned(), superuser];
-    for entry in table::<S>() {
+    for entry in table() {
         for (carrier_at, carrier) in CARRIERS.iter().enumerate() {
             for (kind_at, token) in kinds.iter().enumerate() {
                 let answered = status_of(&app, entry.method, entry.path, &shop.id, (carrier, token)).await;
@@ -103,7 +96,7 @@ async fn sec_054_only_the_right_kind_in_the_right_carrier_passes<S: Store>(app: 
     }
 }
 
-async fn sec_055_tokens_of_one_app_reach_nothing_of_another<S: Store>(app: TestApp<S>) {
+async fn sec_055_tokens_of_one_app_reach_nothing_of_another(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     let access = app.user(&shop, "ana@example.com").await;
     // No route takes an application's id beside its token, so what a token reaches is its own application.
@@ -121,16 +114,16 @@ async fn sec_055_tokens_of_one_app_reach_nothing_of_another<S: Store>(app: TestA
     assert_eq!(app.as_app(&other, "completeSignup", complete).await.error(), (400, 602));
 }
 
-async fn sec_089_no_token_or_an_expired_one_is_refused_everywhere<S: Store>(app: TestApp<S>) {
+async fn sec_089_no_token_or_an_expired_one_is_refused_everywhere(app: TestApp) {
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let secret = app.server_secret.clone();
-    for entry in table::<S>().into_iter().filter(|e| !matches!(e.takes, Takes::Nothing | Takes::Page)) {
+    for entry in table().into_iter().filter(|e| !matches!(e.takes, Takes::Nothing | Takes::Page)) {
         let answered = status_of(&app, entry.method, entry.path, &shop.id, ("x-nothing", "")).await;
         assert!(is_refusal_of_token(entry.takes, answered), "{} {answered:?}", entry.path);
     }
     app.clock.advance(Duration::days(366));
-    for entry in table::<S>() {
+    for entry in table() {
         let header = match entry.takes {
             Takes::Operator(_) => ("server-secret", secret.as_str()),
             Takes::AccessToken | Takes::Either | Takes::SuperUser => ("access-token", access.as_str()),
@@ -142,7 +135,7 @@ async fn sec_089_no_token_or_an_expired_one_is_refused_everywhere<S: Store>(app:
 }
 
 /// Asks every route of the user API for what the API's description shows as its example.
-async fn who_is_not_active_is_refused_by_every_route<S: Store>(app: TestApp<S>) {
+async fn who_is_not_active_is_refused_by_every_route(app: TestApp) {
     let shop = app.app("Shop").await;
     for (setting, field) in [
         ("anonLogin", "anonymousLoginEnabled"),
@@ -154,9 +147,9 @@ async fn who_is_not_active_is_refused_by_every_route<S: Store>(app: TestApp<S>) 
     }
     let access = app.user(&shop, "ana@example.com").await;
     let superuser = app.super_token(&shop, "root@example.com").await;
-    let described = document::<S>("https://auth.example.com");
+    let described = document("https://auth.example.com");
     let codes = async |wanted: i64, as_user: bool| {
-        for entry in table::<S>().iter().filter(|entry| entry.path.starts_with("/api/appuser/")) {
+        for entry in table().iter().filter(|entry| entry.path.starts_with("/api/appuser/")) {
             let header = match entry.takes {
                 Takes::AppToken | Takes::Either if !as_user => ("app-token", &shop.token),
                 Takes::AccessToken | Takes::Either => ("access-token", &access),

@@ -1,7 +1,6 @@
 //! The claim `email_verified`, by the way in which a user was made.
 
 use latchkey_domain::{Handle, Provider, SocialIdentity, User};
-use latchkey_storage::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{Made, OTHER_PASSWORD, PASSWORD, TestApp};
@@ -15,16 +14,16 @@ on_every_store!(
     sec_140_a_provider_verifies_the_address_of_an_imported_user,
 );
 
-async fn verified<S: Store>(app: &TestApp<S>, shop: &Made, jwt: &str) -> [Value; 2] {
+async fn verified(app: &TestApp, shop: &Made, jwt: &str) -> [Value; 2] {
     let claims = app.claims(shop, jwt).await;
     ["email", "email_verified"].map(|name| claims.get(name).cloned().unwrap_or_default())
 }
 
-async fn log_in<S: Store>(app: &TestApp<S>, shop: &Made, handle: &str, password: &str) -> String {
+async fn log_in(app: &TestApp, shop: &Made, handle: &str, password: &str) -> String {
     app.as_app(shop, "login", json!({"handle": handle, "password": password})).await.field("jwt")
 }
 
-async fn sec_140_what_proves_an_address_verifies_it<S: Store>(app: TestApp<S>) {
+async fn sec_140_what_proves_an_address_verifies_it(app: TestApp) {
     let shop = shop(&app).await;
     let ana = app.user(&shop, "ana@example.com").await;
     let jwt = log_in(&app, &shop, "ana@example.com", PASSWORD).await;
@@ -45,7 +44,7 @@ async fn sec_140_what_proves_an_address_verifies_it<S: Store>(app: TestApp<S>) {
     assert_eq!(told, vec![json!(true); 3]);
 }
 
-async fn sec_140_a_sign_up_without_proof_is_not_verified_until_a_reset<S: Store>(app: TestApp<S>) {
+async fn sec_140_a_sign_up_without_proof_is_not_verified_until_a_reset(app: TestApp) {
     let shop = app.app("Shop").await;
     app.set(&shop, "signupFlow", "signupFlow", json!("none")).await;
     let body = json!({"handle": "ana@example.com", "password": PASSWORD});
@@ -82,7 +81,7 @@ async fn sec_140_a_sign_up_without_proof_is_not_verified_until_a_reset<S: Store>
     assert_eq!(verified(&app, &shop, &jwt).await, [Value::Null, Value::Null]);
 }
 
-async fn sec_140_a_provider_verifies_the_address_of_an_imported_user<S: Store>(app: TestApp<S>) {
+async fn sec_140_a_provider_verifies_the_address_of_an_imported_user(app: TestApp) {
     let shop = shop(&app).await;
     app.user(&shop, "ana@example.com").await;
     let (id, handle) = (shop.id.parse().unwrap(), Handle::parse("ana@example.com").unwrap());

@@ -1,7 +1,6 @@
 //! `/apps/{appId}/.well-known/`.
 
 use actix_web::test::TestRequest;
-use latchkey_storage::Store;
 use serde_json::json;
 
 use crate::harness::{PASSWORD, TestApp};
@@ -13,7 +12,7 @@ on_every_store!(
     everything_follows_the_path_of_the_public_url,
 );
 
-async fn sec_065_keys_are_public_members_only<S: Store>(app: TestApp<S>) {
+async fn sec_065_keys_are_public_members_only(app: TestApp) {
     let shop = app.app("Shop").await;
     let answer = app.send(TestRequest::get().uri(&format!("/apps/{}/.well-known/jwks.json", shop.id))).await;
     assert_eq!(answer.headers.get("cache-control").unwrap(), "public, max-age=900");
@@ -28,7 +27,7 @@ async fn sec_065_keys_are_public_members_only<S: Store>(app: TestApp<S>) {
     }
 }
 
-async fn sec_035_addresses_come_from_the_settings<S: Store>(app: TestApp<S>) {
+async fn sec_035_addresses_come_from_the_settings(app: TestApp) {
     let shop = app.app("Shop").await;
     let uri = format!("/apps/{}/.well-known/openid-configuration", shop.id);
     let hostile = TestRequest::get()
@@ -46,7 +45,7 @@ async fn sec_035_addresses_come_from_the_settings<S: Store>(app: TestApp<S>) {
     assert!(!answer.text().contains("evil"));
 }
 
-async fn everything_follows_the_path_of_the_public_url<S: Store>(app: TestApp<S>) {
+async fn everything_follows_the_path_of_the_public_url(app: TestApp) {
     const BASE: &str = "https://gateway.example/Auth/v1";
     let app = TestApp::with(app.store.clone(), |settings| settings.server.public_url = BASE.to_owned()).await;
     let shop = app.app("Shop").await;

@@ -3,7 +3,7 @@
 use latchkey_crypto::TotpSecret;
 use latchkey_domain::{App, AppId, Code, CodePurpose, Factor, Sealed, User};
 use latchkey_notifiers::MessageKind;
-use latchkey_storage::{QuotaKey, Repositories, Store};
+use latchkey_storage::{QuotaKey, Repositories};
 use time::{Duration, OffsetDateTime};
 
 use super::{FactorCode, authenticator_of};
@@ -49,7 +49,7 @@ pub(crate) enum FactorTried {
 
 const WRONG: FactorTried = FactorTried::Wrong { tells: false, disables: false };
 
-impl<S: Store> Service<S> {
+impl Service {
     /// A code for a user. `login` counts the tries of one log-in.
     pub(crate) fn factor_try(
         &self,

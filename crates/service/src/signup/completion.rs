@@ -7,7 +7,7 @@ use latchkey_domain::{
     SignupFlow, Source, TemplateName, User,
 };
 use latchkey_notifiers::{MessageKind, check_html, cleaned};
-use latchkey_storage::{Repositories, Store};
+use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 
 use super::{is_open, is_rival};
@@ -78,7 +78,7 @@ impl FoundAttempt {
     }
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Completes a sign-up with the code that was mailed. In flow `link` it takes what the page behind the link takes.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use latchkey_crypto::OLD_GENERATION;
 use latchkey_domain::{
     App, AppId, AppKey, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, User, UserIdFormat,
 };
-use latchkey_storage::{Brought, QuotaKey, Repositories, Store};
+use latchkey_storage::{Brought, QuotaKey, Repositories};
 use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord};
 use serde::{Deserialize, Serialize};
 use time::Duration;
@@ -65,7 +65,7 @@ enum Arrival {
     Nothing,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Looks whether an application could be brought in, and changes nothing.
     ///
     /// # Errors

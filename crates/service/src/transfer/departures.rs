@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use latchkey_crypto::PassphraseKey;
 use latchkey_domain::{AppId, Invite, Signup, User};
-use latchkey_storage::{PageStart, Position, Store};
+use latchkey_storage::{PageStart, Position};
 use latchkey_transfer::Record;
 
 use super::records::{invite_record, template_record};
@@ -34,7 +34,7 @@ enum Stage {
     Done,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Begins to export an application: with what must stay secret, sealed to a passphrase, or without.
     ///
     /// # Errors

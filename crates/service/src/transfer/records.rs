@@ -4,7 +4,7 @@ use latchkey_crypto::{OVER_RAW, SealContext, TotpSecret};
 use latchkey_domain::{
     App, AppKey, EmailTemplate, Invite, InviteState, Signup, SignupState, User, UserStatus,
 };
-use latchkey_storage::{Store, settings_to_json};
+use latchkey_storage::settings_to_json;
 use latchkey_transfer::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, SignupRecord, TemplateRecord, UserRecord,
 };
@@ -21,7 +21,7 @@ fn name_of<T: PartialEq>(names: &[(T, &str)], value: &T) -> String {
     names.iter().find(|(known, _)| known == value).map_or_else(String::new, |(_, name)| (*name).to_owned())
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// The record of an application.
     pub(super) fn app_record(&self, app: &App, secrets: &SecretForm) -> Result<AppRecord, ServiceError> {
         let mut settings = app.settings.clone();

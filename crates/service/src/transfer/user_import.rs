@@ -1,7 +1,7 @@
 //! Users that are imported into an application that exists.
 
 use latchkey_domain::{App, AppId, AuditEntry, SocialIdentity, User, max_users};
-use latchkey_storage::{Brought, Readers, Repositories, Store};
+use latchkey_storage::{Brought, Readers, Repositories};
 use latchkey_transfer::UserRecord;
 
 use super::arrivals::{Taken, TakenIn};
@@ -9,7 +9,7 @@ use crate::audit::Act;
 use crate::new_user::subject_owner;
 use crate::{Operator, Refusal, Service, ServiceError};
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Looks whether users could be brought into an application, and changes nothing: what is wrong with each, or that
     /// its handle or id is taken.
     ///

@@ -8,7 +8,7 @@ use latchkey_domain::{
     SocialIdentity, TemplateName, User, UserId, UserName, UserStatus, has_forbidden_characters,
 };
 use latchkey_notifiers::check_secrets;
-use latchkey_storage::{Store, settings_from_json};
+use latchkey_storage::settings_from_json;
 use latchkey_transfer::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, Record, SignupRecord, TemplateRecord, UserRecord,
 };
@@ -177,7 +177,7 @@ fn locale_of(text: Option<&str>) -> Result<Locale, String> {
     text.map_or(Ok(Locale::EN), |text| Locale::parse(text).map_err(|_| format!("{text:?} is no locale")))
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// A user from a record, for an application. Whether handle and names are free is seen when the row is written.
     pub(super) fn user_of(
         &self,

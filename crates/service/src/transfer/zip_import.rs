@@ -2,7 +2,6 @@
 
 use latchkey_crypto::sha256;
 use latchkey_domain::{AppId, AppName};
-use latchkey_storage::Store;
 use latchkey_transfer::cosync::{Collection, Document, Documents, Export, file_name};
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use time::OffsetDateTime;
@@ -81,7 +80,7 @@ pub struct FromZip {
     pub lost: Vec<String>,
 }
 
-impl<S: Store> Service<S> {
+impl Service {
     /// Makes an application from the export of an old server. All of it is looked at before anything goes in, and nobody
     /// sees it until it is whole.
     ///

@@ -13,7 +13,7 @@ use super::data::{at, stored_app, user, write};
 use crate::Store;
 
 /// Whoever writes an old revision has lost.
-pub async fn an_app_changes_once_per_revision(store: impl Store) {
+pub async fn an_app_changes_once_per_revision(store: Store) {
     let mut app = stored_app(&store, 1).await;
     app.revision = 2;
     app.settings.signup_flow = SignupFlow::Link;
@@ -25,7 +25,7 @@ pub async fn an_app_changes_once_per_revision(store: impl Store) {
 }
 
 /// Of many who have read the same number, one may count on.
-pub async fn failures_are_counted_by_one_racer_each(store: impl Store) {
+pub async fn failures_are_counted_by_one_racer_each(store: Store) {
     let app = stored_app(&store, 1).await;
     let user = user(app.id, 1, "ana@example.com");
     let added = user.clone();
@@ -63,7 +63,7 @@ pub async fn failures_are_counted_by_one_racer_each(store: impl Store) {
 }
 
 /// A reset ends all sessions and all waiting, unless the sessions have changed.
-pub async fn a_reset_forgets_failures(store: impl Store) {
+pub async fn a_reset_forgets_failures(store: Store) {
     let app = stored_app(&store, 1).await;
     let mut user = user(app.id, 1, "ana@example.com");
     user.login.unknown = Failures { count: 100, last_at: Some(at(5)) };
@@ -84,7 +84,7 @@ pub async fn a_reset_forgets_failures(store: impl Store) {
 }
 
 /// Two users cannot take one name, however fast they are.
-pub async fn a_user_name_is_taken_once(store: impl Store) {
+pub async fn a_user_name_is_taken_once(store: Store) {
     let app = stored_app(&store, 1).await;
     for number in 1..=2 {
         let user = user(app.id, number, &format!("u{number}@example.com"));
@@ -136,7 +136,7 @@ pub async fn a_user_name_is_taken_once(store: impl Store) {
 }
 
 /// Who is removed is gone, and the handle is held in every spelling until its time is over.
-pub async fn a_removed_handle_can_be_held(store: impl Store) {
+pub async fn a_removed_handle_can_be_held(store: Store) {
     let app = stored_app(&store, 1).await;
     let user = user(app.id, 1, "kiss@example.com");
     let app_id = app.id;
@@ -158,7 +158,7 @@ pub async fn a_removed_handle_can_be_held(store: impl Store) {
 }
 
 /// The owner hears of a lock once in the given time.
-pub async fn a_lock_is_told_once_a_day(store: impl Store) {
+pub async fn a_lock_is_told_once_a_day(store: Store) {
     let app = stored_app(&store, 1).await;
     let user = user(app.id, 1, "ana@example.com");
     let (app_id, id) = (app.id, user.id);
@@ -173,7 +173,7 @@ pub async fn a_lock_is_told_once_a_day(store: impl Store) {
 }
 
 /// An invitation is repeated in place and used once.
-pub async fn an_invite_is_verified_once(store: impl Store) {
+pub async fn an_invite_is_verified_once(store: Store) {
     let app = stored_app(&store, 1).await;
     let app_id = app.id;
     let invite = Invite {
@@ -206,7 +206,7 @@ pub async fn an_invite_is_verified_once(store: impl Store) {
 }
 
 /// A message is worded per locale, anew in place, and goes with its locale.
-pub async fn templates_are_worded_per_locale(store: impl Store) {
+pub async fn templates_are_worded_per_locale(store: Store) {
     let app = stored_app(&store, 1).await;
     let app_id = app.id;
     let template = |locale: &str, subject: &str| EmailTemplate {
@@ -239,7 +239,7 @@ pub async fn templates_are_worded_per_locale(store: impl Store) {
 }
 
 /// The log of one application, newest first, whole.
-pub async fn audit_entries_come_back_newest_first(store: impl Store) {
+pub async fn audit_entries_come_back_newest_first(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let entry = |number: u8| AuditEntry {
         app_id,

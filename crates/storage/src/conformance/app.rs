@@ -6,7 +6,7 @@ use super::data::{app, at, stored_app, user, write};
 use crate::{StorageError, Store};
 
 /// Every member survives storage.
-pub async fn comes_back_as_it_was(store: impl Store) {
+pub async fn comes_back_as_it_was(store: Store) {
     let added = stored_app(&store, 1).await;
     let id = added.id;
     let (found, keys) = store
@@ -29,7 +29,7 @@ pub async fn comes_back_as_it_was(store: impl Store) {
 }
 
 /// One developer cannot have two applications of one name, and the same unit run again is no conflict.
-pub async fn a_taken_name_adds_nothing(store: impl Store) {
+pub async fn a_taken_name_adds_nothing(store: Store) {
     let first = stored_app(&store, 1).await;
     let (mut second, key) = app(2);
     second.name = first.name.clone();
@@ -41,7 +41,7 @@ pub async fn a_taken_name_adds_nothing(store: impl Store) {
 }
 
 /// Lists page backwards in time.
-pub async fn are_listed_newest_first(store: impl Store) {
+pub async fn are_listed_newest_first(store: Store) {
     for number in [2, 3, 1] {
         stored_app(&store, number).await;
     }
@@ -53,7 +53,7 @@ pub async fn are_listed_newest_first(store: impl Store) {
 }
 
 /// A key takes new times, goes by its name, and the application is found by its own.
-pub async fn keys_take_new_times_and_go(store: impl Store) {
+pub async fn keys_take_new_times_and_go(store: Store) {
     let made = stored_app(&store, 1).await;
     let (mut next, id, name) = (app(1).1, made.id, made.name);
     (next.kid, next.private) = ("next".to_owned(), None);
@@ -81,7 +81,7 @@ pub async fn keys_take_new_times_and_go(store: impl Store) {
 }
 
 /// Everything of one application goes; nothing of another.
-pub async fn a_removed_application_takes_its_own_with_it(store: impl Store) {
+pub async fn a_removed_application_takes_its_own_with_it(store: Store) {
     let (shop, other) = (stored_app(&store, 1).await, stored_app(&store, 2).await);
     for app in [shop.id, other.id] {
         write(&store, move |repos| repos.users().add(&user(app, 1, "ana@example.com"))).await;

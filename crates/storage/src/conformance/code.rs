@@ -5,7 +5,7 @@ use latchkey_domain::{AppId, CodePurpose, StoredCode};
 use super::data::{at, code, stored_app, write};
 use crate::Store;
 
-async fn codes(store: &impl Store, app_id: AppId) -> Vec<StoredCode> {
+async fn codes(store: &Store, app_id: AppId) -> Vec<StoredCode> {
     store
         .read("test", move |readers| readers.codes().list(app_id, CodePurpose::SignUp, &[9; 16]))
         .await
@@ -13,7 +13,7 @@ async fn codes(store: &impl Store, app_id: AppId) -> Vec<StoredCode> {
 }
 
 /// A code serves one of those who bring it, however many they are.
-pub async fn is_consumed_by_one_of_32_racers(store: impl Store) {
+pub async fn is_consumed_by_one_of_32_racers(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let added = code(app_id, 1);
     let id = added.id;
@@ -35,7 +35,7 @@ pub async fn is_consumed_by_one_of_32_racers(store: impl Store) {
 }
 
 /// The newest code comes first, with its digest.
-pub async fn are_listed_newest_first(store: impl Store) {
+pub async fn are_listed_newest_first(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     for number in [2, 3, 1] {
         let added = code(app_id, number);
@@ -50,7 +50,7 @@ pub async fn are_listed_newest_first(store: impl Store) {
 }
 
 /// At success the other codes of a subject die.
-pub async fn are_removed_unless_consumed(store: impl Store) {
+pub async fn are_removed_unless_consumed(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     for number in 1..=3 {
         let added = code(app_id, number);

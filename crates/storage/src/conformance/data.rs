@@ -46,7 +46,7 @@ pub(super) fn app(number: u8) -> (App, AppKey) {
 }
 
 /// An application that is in the store.
-pub(super) async fn stored_app(store: &impl Store, number: u8) -> App {
+pub(super) async fn stored_app(store: &Store, number: u8) -> App {
     let (app, key) = app(number);
     let added = app.clone();
     assert!(write(store, move |repos| repos.apps().add(&added, &key)).await);
@@ -126,7 +126,7 @@ pub(super) fn message(app_id: AppId, number: u8) -> OutboxMessage {
 /// Runs a unit of work that must succeed. On a machine that is busy, one may lose its races to the end: nothing was done
 /// then, and it is asked for again, as a client would.
 pub(super) async fn write<T: Send + 'static>(
-    store: &impl Store,
+    store: &Store,
     work: impl Fn(&mut dyn Repositories) -> Result<T, StorageError> + Send + Sync + 'static,
 ) -> T {
     let work = std::sync::Arc::new(work);

@@ -7,18 +7,18 @@ use latchkey_domain::{
 use super::data::{at, stored_app, user, write};
 use crate::{StorageError, Store};
 
-async fn stored_user(store: &impl Store, app_id: AppId, number: u8) -> User {
+async fn stored_user(store: &Store, app_id: AppId, number: u8) -> User {
     let added = user(app_id, number, &format!("u{number}@example.com"));
     let stored = added.clone();
     assert!(write(store, move |repos| repos.users().add(&stored)).await);
     added
 }
 
-async fn found(store: &impl Store, app_id: AppId, id: UserId) -> User {
+async fn found(store: &Store, app_id: AppId, id: UserId) -> User {
     store.read("test", move |readers| readers.users().find(app_id, id)).await.unwrap().unwrap()
 }
 
-async fn factors_of(store: &impl Store, app_id: AppId, id: UserId) -> Factors {
+async fn factors_of(store: &Store, app_id: AppId, id: UserId) -> Factors {
     found(store, app_id, id).await.factors
 }
 
@@ -28,7 +28,7 @@ fn enrolled(from: &Factors, secret: u8) -> Factors {
 }
 
 /// Of two who read the same factors, one changes them; an accepted step stays.
-pub async fn change_once_per_revision(store: impl Store) {
+pub async fn change_once_per_revision(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let id = stored_user(&store, app_id, 1).await.id;
     let from = factors_of(&store, app_id, id).await;
@@ -59,7 +59,7 @@ pub async fn change_once_per_revision(store: impl Store) {
 }
 
 /// Each step once, however many come at the same time; older ones never.
-pub async fn a_step_is_accepted_by_one_of_64_racers(store: impl Store) {
+pub async fn a_step_is_accepted_by_one_of_64_racers(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let id = stored_user(&store, app_id, 1).await.id;
     let user = found(&store, app_id, id).await;
@@ -87,7 +87,7 @@ pub async fn a_step_is_accepted_by_one_of_64_racers(store: impl Store) {
 }
 
 /// Once each, and only their owner's.
-pub async fn a_recovery_code_works_once(store: impl Store) {
+pub async fn a_recovery_code_works_once(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let (id, other) = (stored_user(&store, app_id, 1).await.id, stored_user(&store, app_id, 2).await.id);
     for round in [1_u8, 11] {
@@ -104,7 +104,7 @@ pub async fn a_recovery_code_works_once(store: impl Store) {
 }
 
 /// A second user with it is no user.
-pub async fn a_verified_phone_is_one_users(store: impl Store) {
+pub async fn a_verified_phone_is_one_users(store: Store) {
     let (app_id, elsewhere) = (stored_app(&store, 1).await.id, stored_app(&store, 2).await.id);
     let phone = Phone::parse("+4915112345678").unwrap();
     let mut results = Vec::new();
@@ -123,7 +123,7 @@ pub async fn a_verified_phone_is_one_users(store: impl Store) {
 }
 
 /// Provider and subject name one user of an application.
-pub async fn a_subject_is_found_and_set_once(store: impl Store) {
+pub async fn a_subject_is_found_and_set_once(store: Store) {
     let (app_id, elsewhere) = (stored_app(&store, 1).await.id, stored_app(&store, 2).await.id);
     let mut added = user(app_id, 1, "ana@example.com");
     added.social = Some(SocialIdentity { provider: Provider::Google, subject: None });

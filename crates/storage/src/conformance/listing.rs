@@ -12,7 +12,7 @@ fn handles(users: &[User]) -> Vec<&str> {
     users.iter().map(|user| user.handle.as_str()).collect()
 }
 
-async fn users(store: &impl Store) -> AppId {
+async fn users(store: &Store) -> AppId {
     let (app, other) = (stored_app(store, 1).await.id, stored_app(store, 2).await.id);
     write(store, move |repos| {
         let mut named = user(app, 1, "ana@example.com");
@@ -36,7 +36,7 @@ async fn users(store: &impl Store) -> AppId {
 }
 
 /// Newest first, by number of rows passed over or by the last one seen, with or without the anonymous.
-pub async fn pages_are_newest_first(store: impl Store) {
+pub async fn pages_are_newest_first(store: Store) {
     let app = users(&store).await;
     let page = async |start, limit, without| {
         store.read("test", move |readers| readers.users().page(app, start, limit, without)).await.unwrap()
@@ -54,7 +54,7 @@ pub async fn pages_are_newest_first(store: impl Store) {
 }
 
 /// By the beginning of a handle or user name, in any case; a pattern is a text like any other.
-pub async fn a_beginning_finds_handles_and_names(store: impl Store) {
+pub async fn a_beginning_finds_handles_and_names(store: Store) {
     let app = users(&store).await;
     let find = async |text: &str| {
         let key = search_key(text);
@@ -74,7 +74,7 @@ fn bounds(rows: u32, found: usize) -> ScanBounds {
 }
 
 /// Anywhere in the handle, step by step, and every row is looked at once.
-pub async fn a_scan_looks_at_every_row_once(store: impl Store) {
+pub async fn a_scan_looks_at_every_row_once(store: Store) {
     let app = users(&store).await;
     for (text, expected) in [
         ("example.com", vec!["anabel@example.com", "bob@example.com", "ana@example.com"]),
@@ -98,7 +98,7 @@ pub async fn a_scan_looks_at_every_row_once(store: impl Store) {
 }
 
 /// One that has found enough goes on behind the last that it found.
-pub async fn a_scan_ends_when_it_has_found_enough(store: impl Store) {
+pub async fn a_scan_ends_when_it_has_found_enough(store: Store) {
     let app = users(&store).await;
     let first = store
         .read("test", move |readers| readers.users().scan(app, None, bounds(10, 1), "ana"))
@@ -114,7 +114,7 @@ pub async fn a_scan_ends_when_it_has_found_enough(store: impl Store) {
 }
 
 /// Attempts have ids that say nothing of their age: their times order them.
-pub async fn sign_ups_are_ordered_by_time(store: impl Store) {
+pub async fn sign_ups_are_ordered_by_time(store: Store) {
     let app = stored_app(&store, 1).await.id;
     write(&store, move |repos| {
         for (number, age) in [(9, 1), (3, 3), (5, 2), (4, 2)] {
@@ -144,7 +144,7 @@ pub async fn sign_ups_are_ordered_by_time(store: impl Store) {
 }
 
 /// Filters of the log narrow, its pages meet, and its days add up.
-pub async fn the_log_is_filtered_and_counted(store: impl Store) {
+pub async fn the_log_is_filtered_and_counted(store: Store) {
     let app = stored_app(&store, 1).await.id;
     let entry = move |number: u8, action: &str, result: &str, actor| {
         let created_at = at(i64::from(number) * 10);

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::data::{app, at, message, stored_app, write};
 use crate::Store;
 
-async fn due(store: &impl Store, now: OffsetDateTime) -> Vec<OutboxMessage> {
+async fn due(store: &Store, now: OffsetDateTime) -> Vec<OutboxMessage> {
     store
         .read("test", move |readers| {
             readers.outbox().list_due(Channel::Mail, (now, time::Duration::hours(1)), None, 10)
@@ -15,7 +15,7 @@ async fn due(store: &impl Store, now: OffsetDateTime) -> Vec<OutboxMessage> {
         .unwrap()
 }
 
-async fn stored(store: &impl Store, number: u8) -> OutboxMessage {
+async fn stored(store: &Store, number: u8) -> OutboxMessage {
     let message = message(app(1).0.id, number);
     let added = message.clone();
     write(store, move |repos| repos.outbox().add(&added)).await;
@@ -23,7 +23,7 @@ async fn stored(store: &impl Store, number: u8) -> OutboxMessage {
 }
 
 /// Workers on many machines may see one message; one of them gets it.
-pub async fn is_claimed_by_one_worker(store: impl Store) {
+pub async fn is_claimed_by_one_worker(store: Store) {
     let message = stored(&store, 1).await;
     // One that was never tried does not wait, whatever the clock was when it was promised.
     assert_eq!((due(&store, at(0)).await.len(), due(&store, at(1)).await.len()), (1, 1));
@@ -48,7 +48,7 @@ pub async fn is_claimed_by_one_worker(store: impl Store) {
 }
 
 /// Who comes back after the lease finds another's claim and leaves it.
-pub async fn a_lost_claim_changes_nothing(store: impl Store) {
+pub async fn a_lost_claim_changes_nothing(store: Store) {
     let message = stored(&store, 1).await;
     let (app_id, id) = (message.app_id, message.id);
     write(&store, move |repos| repos.outbox().claim(&message, at(60))).await;
@@ -61,7 +61,7 @@ pub async fn a_lost_claim_changes_nothing(store: impl Store) {
 }
 
 /// A failure puts a message back for later, the last one for good.
-pub async fn the_dead_are_not_due(store: impl Store) {
+pub async fn the_dead_are_not_due(store: Store) {
     let message = stored(&store, 1).await;
     let (app_id, id) = (message.app_id, message.id);
     write(&store, move |repos| repos.outbox().claim(&message, at(60))).await;
@@ -74,7 +74,7 @@ pub async fn the_dead_are_not_due(store: impl Store) {
 }
 
 /// An operator sees the messages of one application, and makes a dead one due again.
-pub async fn the_dead_can_be_revived(store: impl Store) {
+pub async fn the_dead_can_be_revived(store: Store) {
     let (first, second) = (stored(&store, 1).await, stored(&store, 2).await);
     let (app_id, id) = (first.app_id, first.id);
     let list = async |before, limit| {
@@ -106,7 +106,7 @@ pub async fn the_dead_can_be_revived(store: impl Store) {
 }
 
 /// Who is removed takes their messages along, of this application, and nobody else's.
-pub async fn goes_with_its_recipient(store: impl Store) {
+pub async fn goes_with_its_recipient(store: Store) {
     let (first, second) = (stored(&store, 1).await, stored(&store, 2).await);
     let mut elsewhere = message(app(2).0.id, 1);
     elsewhere.due_at = at(3);
@@ -119,7 +119,7 @@ pub async fn goes_with_its_recipient(store: impl Store) {
 }
 
 /// However many messages one application has, the others have as many of the next ones; and all have their turn.
-pub async fn sec_136_applications_take_turns(store: impl Store) {
+pub async fn sec_136_applications_take_turns(store: Store) {
     let apps = [1, 2, 3].map(|number| stored_app(&store, number));
     let mut ids = Vec::new();
     for app in apps {

@@ -15,12 +15,12 @@ fn key(kind: &'static str, subject: u8, period: i64) -> QuotaKey {
     }
 }
 
-async fn reserve(store: &impl Store, key: QuotaKey, limit: u32) -> bool {
+async fn reserve(store: &Store, key: QuotaKey, limit: u32) -> bool {
     write(store, move |repos| repos.quotas().reserve(&key, limit)).await
 }
 
 /// However many come at once, no more than the limit get through.
-pub async fn racers_take_no_more_than_the_limit(store: impl Store) {
+pub async fn racers_take_no_more_than_the_limit(store: Store) {
     let racers: Vec<_> = (0..32)
         .map(|_| {
             let store = store.clone();
@@ -37,7 +37,7 @@ pub async fn racers_take_no_more_than_the_limit(store: impl Store) {
 }
 
 /// Counters share nothing.
-pub async fn kinds_subjects_and_periods_are_apart(store: impl Store) {
+pub async fn kinds_subjects_and_periods_are_apart(store: Store) {
     assert!(!reserve(&store, key("a", 1, 0), 0).await);
     for key in [key("a", 1, 0), key("b", 1, 0), key("a", 2, 0), key("a", 1, 1)] {
         assert!(reserve(&store, key.clone(), 1).await);

@@ -8,7 +8,7 @@ use super::data::{at, stored_app, user, write};
 use crate::{SealedCell, SealedColumn, Store};
 
 /// Of several instances that start at once, one makes the first keys.
-pub async fn keys_of_one_generation_are_added_once(store: impl Store) {
+pub async fn keys_of_one_generation_are_added_once(store: Store) {
     let key = |number: u8, generation| ServerKey {
         id: ServerKeyId::from_bytes([number; 16]),
         purpose: ServerKeyPurpose::Data,
@@ -38,7 +38,7 @@ pub async fn keys_of_one_generation_are_added_once(store: impl Store) {
 }
 
 /// Sealed values are listed column by column, and replaced only if they have not changed since.
-pub async fn what_is_sealed_is_replaced_unless_it_changed(store: impl Store) {
+pub async fn what_is_sealed_is_replaced_unless_it_changed(store: Store) {
     let (app_id, elsewhere) = (stored_app(&store, 1).await.id, stored_app(&store, 2).await.id);
     for number in 1..=5 {
         let mut added = user(app_id, number, &format!("n{number}@example.com"));
@@ -69,7 +69,7 @@ pub async fn what_is_sealed_is_replaced_unless_it_changed(store: impl Store) {
 }
 
 /// Every member survives storage.
-pub async fn an_operator_token_comes_back(store: impl Store) {
+pub async fn an_operator_token_comes_back(store: Store) {
     let token = OperatorToken {
         id: TokenId::from_bytes([1; 16]),
         name: TokenName::parse("ci").unwrap(),
@@ -92,7 +92,7 @@ pub async fn an_operator_token_comes_back(store: impl Store) {
 }
 
 /// A revoked token stays revoked at its first time, a use is noted, and lists are newest first.
-pub async fn operator_tokens_are_listed_used_and_revoked(store: impl Store) {
+pub async fn operator_tokens_are_listed_used_and_revoked(store: Store) {
     let token = |number: u8, only_app: Option<AppId>| OperatorToken {
         id: TokenId::from_bytes([number; 16]),
         name: TokenName::parse("ci").unwrap(),
@@ -143,7 +143,7 @@ pub async fn operator_tokens_are_listed_used_and_revoked(store: impl Store) {
 }
 
 /// A key is wrapped anew by whoever knows how it was wrapped.
-pub async fn a_key_is_wrapped_anew_once(store: impl Store) {
+pub async fn a_key_is_wrapped_anew_once(store: Store) {
     let key = ServerKey {
         id: ServerKeyId::from_bytes([1; 16]),
         purpose: ServerKeyPurpose::Data,
@@ -166,7 +166,7 @@ pub async fn a_key_is_wrapped_anew_once(store: impl Store) {
 }
 
 /// An old server's key is trusted once.
-pub async fn an_old_servers_key_is_trusted_once(store: impl Store) {
+pub async fn an_old_servers_key_is_trusted_once(store: Store) {
     let trust = async || write(&store, |repos| repos.server_keys().trust_old("kid", "pem", at(0))).await;
     assert!(trust().await && !trust().await);
     let found = store.read("test", |readers| readers.server_keys().old_public_keys()).await.unwrap();

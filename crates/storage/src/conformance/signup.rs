@@ -5,13 +5,13 @@ use latchkey_domain::{AppId, Handle, Signup, SignupState};
 use super::data::{at, signup, stored_app, write};
 use crate::Store;
 
-async fn attempts(store: &impl Store, app_id: AppId) -> Vec<Signup> {
+async fn attempts(store: &Store, app_id: AppId) -> Vec<Signup> {
     let handle = Handle::parse("ana@example.com").unwrap();
     store.read("test", move |readers| readers.signups().list(app_id, &handle)).await.unwrap()
 }
 
 /// A repeat takes the newer values and the first place.
-pub async fn a_repeat_replaces_its_attempt(store: impl Store) {
+pub async fn a_repeat_replaces_its_attempt(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let (first, other) = (signup(app_id, 1, "ana@example.com", 1), signup(app_id, 2, "ana@example.com", 2));
     for attempt in [first.clone(), other] {
@@ -29,7 +29,7 @@ pub async fn a_repeat_replaces_its_attempt(store: impl Store) {
 }
 
 /// Of two who complete one attempt, one does.
-pub async fn is_verified_once(store: impl Store) {
+pub async fn is_verified_once(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let attempt = signup(app_id, 1, "ana@example.com", 1);
     let id = attempt.id;

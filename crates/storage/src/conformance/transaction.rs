@@ -21,13 +21,13 @@ impl From<StorageError> for Refused {
     }
 }
 
-async fn exists(store: &impl Store, app_id: AppId, number: u8) -> bool {
+async fn exists(store: &Store, app_id: AppId, number: u8) -> bool {
     let id = UserId::from_bytes([number; 16]);
     store.read("test", move |readers| readers.users().find(app_id, id)).await.unwrap().is_some()
 }
 
 /// What a unit did before it refused is gone.
-pub async fn an_error_keeps_nothing(store: impl Store) {
+pub async fn an_error_keeps_nothing(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let result: Result<(), Refused> = store
         .transact("test", move |repos| {
@@ -44,7 +44,7 @@ pub async fn an_error_keeps_nothing(store: impl Store) {
 }
 
 /// A unit that panics answers with an error, keeps nothing, and the next one works.
-pub async fn a_panic_keeps_nothing_and_harms_nobody(store: impl Store) {
+pub async fn a_panic_keeps_nothing_and_harms_nobody(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let result: Result<(), StorageError> = store
         .transact("test", move |repos| {
@@ -61,7 +61,7 @@ pub async fn a_panic_keeps_nothing_and_harms_nobody(store: impl Store) {
 }
 
 /// A unit that has begun ends, though its caller went away in the middle.
-pub async fn a_dropped_caller_stops_nothing(store: impl Store) {
+pub async fn a_dropped_caller_stops_nothing(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let begun = Arc::new(AtomicBool::new(false));
     let (seen, target) = (Arc::clone(&begun), store.clone());
@@ -87,7 +87,7 @@ pub async fn a_dropped_caller_stops_nothing(store: impl Store) {
 }
 
 /// Units that are committed together fail apart.
-pub async fn an_error_leaves_its_neighbours(store: impl Store) {
+pub async fn an_error_leaves_its_neighbours(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let units: Vec<_> = (1..=60)
         .map(|number: u8| {
@@ -115,7 +115,7 @@ pub async fn an_error_leaves_its_neighbours(store: impl Store) {
 }
 
 /// Whatever was answered before a read began is there.
-pub async fn a_reader_sees_what_was_answered(store: impl Store) {
+pub async fn a_reader_sees_what_was_answered(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     for number in 1..=50 {
         let added = user(app_id, number, &format!("u{number}@example.com"));

@@ -7,7 +7,7 @@ use super::data::{at, code, message, signup, stored_app, user, write};
 use crate::{Expired, QuotaKey, Store};
 
 /// However many instances want a job, one does it, until it is due again.
-pub async fn a_job_is_claimed_by_one_worker(store: impl Store) {
+pub async fn a_job_is_claimed_by_one_worker(store: Store) {
     for (now, expected) in [(at(0), 1), (at(59), 0), (at(60), 1)] {
         let racers: Vec<_> = (0..8)
             .map(|_| {
@@ -36,7 +36,7 @@ pub async fn a_job_is_claimed_by_one_worker(store: impl Store) {
 }
 
 /// Rows go when their time is over, in batches, and no others.
-pub async fn what_is_over_goes(store: impl Store) {
+pub async fn what_is_over_goes(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     for number in 1..=3 {
         let over = at(i64::from(number));
@@ -91,7 +91,7 @@ pub async fn what_is_over_goes(store: impl Store) {
 }
 
 /// Who signed in again stays, and so does everybody who is not anonymous.
-pub async fn unused_anonymous_users_go(store: impl Store) {
+pub async fn unused_anonymous_users_go(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     for (number, handle, came_back) in
         [(1, "ANON_1", false), (2, "ANON_2", true), (3, "ana@example.com", false)]

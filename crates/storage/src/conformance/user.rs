@@ -8,7 +8,7 @@ use super::data::{at, stored_app, user, write};
 use crate::Store;
 
 /// A handle is one handle in all spellings that look alike.
-pub async fn is_found_in_every_spelling(store: impl Store) {
+pub async fn is_found_in_every_spelling(store: Store) {
     let app = stored_app(&store, 1).await;
     let mut added = user(app.id, 1, "kiss@example.com");
     added.user_name = Some(UserName::parse("kiss").unwrap());
@@ -27,7 +27,7 @@ pub async fn is_found_in_every_spelling(store: impl Store) {
 }
 
 /// 64 sign-ups of one handle make one user.
-pub async fn one_of_64_racers_gets_the_handle(store: impl Store) {
+pub async fn one_of_64_racers_gets_the_handle(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let racers: Vec<_> = (1..=64)
         .map(|number| {
@@ -46,7 +46,7 @@ pub async fn one_of_64_racers_gets_the_handle(store: impl Store) {
 }
 
 /// Nobody reaches across applications.
-pub async fn of_another_app_is_not_found(store: impl Store) {
+pub async fn of_another_app_is_not_found(store: Store) {
     let (app, other) = (stored_app(&store, 1).await, stored_app(&store, 2).await);
     let added = user(app.id, 1, "ana@example.com");
     assert!(write(&store, move |repos| repos.users().add(&added)).await);
@@ -60,7 +60,7 @@ pub async fn of_another_app_is_not_found(store: impl Store) {
 }
 
 /// Of two who read the same epoch, one moves it.
-pub async fn sessions_change_once(store: impl Store) {
+pub async fn sessions_change_once(store: Store) {
     let app = stored_app(&store, 1).await;
     let added = user(app.id, 1, "ana@example.com");
     let (id, from) = (added.id, added.sessions);
@@ -74,7 +74,7 @@ pub async fn sessions_change_once(store: impl Store) {
 }
 
 /// A digest that is no longer the verified one is not overwritten.
-pub async fn a_password_is_replaced_once(store: impl Store) {
+pub async fn a_password_is_replaced_once(store: Store) {
     let app = stored_app(&store, 1).await;
     let added = user(app.id, 1, "ana@example.com");
     let (id, old) = (added.id, added.password.clone().unwrap());
@@ -88,7 +88,7 @@ pub async fn a_password_is_replaced_once(store: impl Store) {
 }
 
 /// Plan limits ask for no more than they need to know.
-pub async fn are_counted_up_to_a_limit(store: impl Store) {
+pub async fn are_counted_up_to_a_limit(store: Store) {
     let app = stored_app(&store, 1).await;
     for number in 1..=3 {
         let added = user(app.id, number, &format!("u{number}@example.com"));
@@ -102,7 +102,7 @@ pub async fn are_counted_up_to_a_limit(store: impl Store) {
 }
 
 /// Every member survives storage, to the microsecond.
-pub async fn what_is_sealed_and_stored_comes_back(store: impl Store) {
+pub async fn what_is_sealed_and_stored_comes_back(store: Store) {
     let app = stored_app(&store, 1).await;
     let mut added = user(app.id, 1, "ana@example.com");
     added.factors = Factors {

@@ -37,7 +37,8 @@ use connection::DiskFault;
 use latchkey_domain::{AppId, KeyedDigest};
 use time::OffsetDateTime;
 
-use crate::{QuotaKey, Readers, Repositories, StorageError, Store};
+use crate::ports::{Answer, ReadUnit, WriteUnit};
+use crate::{Engine, QuotaKey, StorageError, Store};
 
 /// Which database, and how it is used.
 #[derive(Debug, Clone)]
@@ -78,7 +79,7 @@ impl std::fmt::Debug for DatabaseLocation {
     }
 }
 
-/// A database that implements [`Store`].
+/// SQLite or PostgreSQL.
 #[derive(Clone)]
 pub struct Database {
     backend: Backend,
@@ -98,7 +99,7 @@ impl Database {
     ///
     /// # Errors
     /// [`StorageError::Unavailable`] when it does not answer.
-    pub fn open(location: &DatabaseLocation, settings: &DatabaseSettings) -> Result<Self, StorageError> {
+    pub fn open(location: &DatabaseLocation, settings: &DatabaseSettings) -> Result<Store, StorageError> {
         let disk = DiskFault::default();
         let backend = match location {
             #[cfg(feature = "sqlite")]
@@ -111,7 +112,7 @@ impl Database {
                 Backend::Postgres(postgres::PostgresStore::new(url.clone(), settings, disk.clone()))
             }
         };
-        Ok(Self { backend, disk })
+        Ok(Store::new(Self { backend, disk }))
     }
 
     /// Brings the schema up to date, and says how many migrations were applied. Blocks. Several instances
@@ -141,57 +142,43 @@ impl Database {
     }
 }
 
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.backend {
+impl Engine for Database {
+    fn write(&self, name: &'static str, mut unit: WriteUnit) -> Answer<'_> {
+        let span = tracing::debug_span!("db", unit = name);
+        let unit: WriteUnit = Box::new(move |repositories| span.in_scope(|| unit(repositories)));
+        match &self.backend {
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite(_) => "Database(SQLite)",
+            Backend::Sqlite(store) => Box::pin(store.write(unit)),
             #[cfg(feature = "postgres")]
-            Backend::Postgres(_) => "Database(PostgreSQL)",
-        })
+            Backend::Postgres(store) => Box::pin(store.write(unit)),
+        }
+    }
+
+    fn read(&self, name: &'static str, mut unit: ReadUnit) -> Answer<'_> {
+        let span = tracing::debug_span!("db", unit = name);
+        let unit: ReadUnit = Box::new(move |readers| span.in_scope(|| unit(readers)));
+        match &self.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(store) => Box::pin(store.read(unit)),
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(store) => Box::pin(store.read(unit)),
+        }
+    }
+
+    fn probe(&self) -> Answer<'_> {
+        Box::pin(self.probe_disk())
     }
 }
 
-impl Store for Database {
-    async fn transact<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
-    {
-        let span = tracing::debug_span!("db", unit = name);
-        let work = move |repositories: &mut dyn Repositories| span.in_scope(|| work(repositories));
-        match &self.backend {
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite(store) => store.transact(work).await,
-            #[cfg(feature = "postgres")]
-            Backend::Postgres(store) => store.transact(work).await,
-        }
-    }
-
-    async fn read<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
-    {
-        let span = tracing::debug_span!("db", unit = name);
-        let work = move |readers: &mut dyn Readers| span.in_scope(|| work(readers));
-        match &self.backend {
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite(store) => store.read(work).await,
-            #[cfg(feature = "postgres")]
-            Backend::Postgres(store) => store.read(work).await,
-        }
-    }
-
-    async fn probe(&self) -> Result<(), StorageError> {
-        self.read("health", |readers| readers.server_keys().list().map(|_| ())).await?;
+impl Database {
+    async fn probe_disk(&self) -> Result<(), StorageError> {
+        let store = Store::new(self.clone());
+        store.read("health", |readers| readers.server_keys().list().map(|_| ())).await?;
         if !self.disk.is_there() {
             return Ok(());
         }
         // Reading works on a full disk. Only a write shows that there is room again.
-        self.transact("health.write", |repositories| {
+        let written = store.transact("health.write", |repositories| {
             let counter = QuotaKey {
                 app_id: AppId::NONE,
                 kind: "health",
@@ -200,20 +187,20 @@ impl Store for Database {
                 expires_at: OffsetDateTime::UNIX_EPOCH,
             };
             repositories.quotas().reserve(&counter, u32::MAX)
-        })
-        .await?;
+        });
+        written.await?;
         self.disk.clear();
         Ok(())
     }
 }
 
 /// Runs blocking work to its end, whatever becomes of the caller.
-async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StorageError> + Send + 'static,
-{
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(StorageError::Backend("a unit of work panicked".into()).into()))
+async fn blocking(
+    work: impl FnOnce() -> Result<(), StorageError> + Send + 'static,
+) -> Result<(), StorageError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> StorageError {
+    StorageError::Backend("a unit of work panicked".into())
 }

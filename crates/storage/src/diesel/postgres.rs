@@ -12,8 +12,9 @@ use diesel::result::Error;
 use super::connection::{Connection, DiskFault, Failure, Unit, backend};
 use super::network::with_network_bounds;
 use super::pool::{Lease, Pool};
-use super::{DatabaseSettings, blocking};
-use crate::{Readers, Repositories, StorageError};
+use super::{DatabaseSettings, blocking, panicked};
+use crate::StorageError;
+use crate::ports::{ReadUnit, WriteUnit};
 
 /// The longest waits before the second, third and fourth try.
 const WAITS: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
@@ -32,43 +33,33 @@ impl PostgresStore {
         Self { pool, jitter: Arc::new(AtomicU64::new(0)), disk }
     }
 
-    pub(super) async fn transact<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
-    {
+    pub(super) async fn write(&self, mut unit: WriteUnit) -> Result<(), StorageError> {
         let mut lease = self.pool.lease().await?;
         let (jitter, disk) = (Arc::clone(&self.jitter), self.disk.clone());
         blocking(move || {
             for wait in WAITS {
-                match attempt(&mut lease, &disk, |unit| work(unit)) {
+                match attempt(&mut lease, &disk, &mut unit) {
                     Attempt::Done(result) => return result,
                     Attempt::Again(_) => std::thread::sleep(random_part_of(wait, &jitter)),
                 }
             }
-            match attempt(&mut lease, &disk, |unit| work(unit)) {
+            match attempt(&mut lease, &disk, &mut unit) {
                 Attempt::Done(result) | Attempt::Again(Some(result)) => result,
                 Attempt::Again(None) => {
-                    Err(StorageError::Unavailable("a race was lost four times".to_owned()).into())
+                    Err(StorageError::Unavailable("a race was lost four times".to_owned()))
                 }
             }
         })
         .await
     }
 
-    pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
-    {
+    pub(super) async fn read(&self, mut read: ReadUnit) -> Result<(), StorageError> {
         let mut lease = self.pool.lease().await?;
         blocking(move || {
             // The second try is for a connection that died while it was idle.
             for last in [false, true] {
                 let mut unit = Unit::on(lease.connection()?);
-                let result = work(&mut unit);
+                read(&mut unit);
                 match unit.failure() {
                     Some(Failure::Gone) if last => lease.discard_all(),
                     Some(Failure::Gone) => {
@@ -81,48 +72,44 @@ impl PostgresStore {
                     )
                     | None => {}
                 }
-                return result;
+                return Ok(());
             }
-            Err(StorageError::Unavailable("the connection was lost twice".to_owned()).into())
+            Err(StorageError::Unavailable("the connection was lost twice".to_owned()))
         })
         .await
     }
 }
 
-enum Attempt<T> {
-    Done(T),
+enum Attempt {
+    Done(Result<(), StorageError>),
     /// Retry. Holds the result to return if no retries are left; `None` after a lost race.
-    Again(Option<T>),
+    Again(Option<Result<(), StorageError>>),
 }
 
-fn attempt<T, E: From<StorageError>>(
-    lease: &mut Lease,
-    disk: &DiskFault,
-    work: impl Fn(&mut Unit<'_>) -> Result<T, E>,
-) -> Attempt<Result<T, E>> {
+fn attempt(lease: &mut Lease, disk: &DiskFault, work: &mut WriteUnit) -> Attempt {
     let connection = match lease.connection() {
         Ok(connection) => connection,
-        Err(error) => return Attempt::Done(Err(error.into())),
+        Err(error) => return Attempt::Done(Err(error)),
     };
     if let Err(error) = connection.begin() {
-        return after(lease, Failure::of(&error), Err(backend(error).into()));
+        return after(lease, Failure::of(&error), Err(backend(error)));
     }
     let mut unit = Unit::on(connection);
-    let result = catch_unwind(AssertUnwindSafe(|| work(&mut unit)));
+    let keep = catch_unwind(AssertUnwindSafe(|| work(&mut unit)));
     let failure = unit.failure();
     disk.note(failure);
-    let Ok(result) = result else {
+    let Ok(keep) = keep else {
         lease.discard();
-        return Attempt::Done(Err(StorageError::Backend("a unit of work panicked".into()).into()));
+        return Attempt::Done(Err(panicked()));
     };
     // A transaction in which a statement failed cannot commit, whatever the closure made of the error.
-    if result.is_err() || failure.is_some() {
+    if !keep || failure.is_some() {
         if connection.roll_back().is_err() {
             lease.discard();
         }
-        let result = match (result, failure) {
-            (Ok(_), Some(_)) => Err(StorageError::Backend("a failed statement was ignored".into()).into()),
-            (result, _) => result,
+        let result = match failure {
+            Some(_) if keep => Err(StorageError::Backend("a failed statement was ignored".into())),
+            _ => Ok(()),
         };
         return match failure {
             Some(failure) => after(lease, failure, result),
@@ -130,11 +117,11 @@ fn attempt<T, E: From<StorageError>>(
         };
     }
     match connection.commit() {
-        Ok(()) => Attempt::Done(result),
+        Ok(()) => Attempt::Done(Ok(())),
         Err(error) => {
             let failure = Failure::of(&error);
             disk.note(Some(failure));
-            let failed = Err(backend(error).into());
+            let failed = Err(backend(error));
             if failure == Failure::Gone {
                 // Nobody knows whether it was committed: not tried again.
                 lease.discard_all();
@@ -148,7 +135,7 @@ fn attempt<T, E: From<StorageError>>(
     }
 }
 
-fn after<T>(lease: &mut Lease, failure: Failure, result: T) -> Attempt<T> {
+fn after(lease: &mut Lease, failure: Failure, result: Result<(), StorageError>) -> Attempt {
     match failure {
         Failure::Race => Attempt::Again(None),
         Failure::AppGone => Attempt::Again(Some(result)),

@@ -13,8 +13,9 @@ use tokio::sync::{Semaphore, oneshot};
 use super::connection::{Connection, DiskFault, Failure, Unit, backend};
 use super::database_file::DatabaseFile;
 use super::pool::Pool;
-use super::{DatabaseSettings, blocking};
-use crate::{Readers, Repositories, StorageError};
+use super::{DatabaseSettings, blocking, panicked};
+use crate::StorageError;
+use crate::ports::{ReadUnit, WriteUnit};
 
 /// The most units that one commit carries.
 const BATCH: usize = 64;
@@ -52,84 +53,75 @@ impl SqliteStore {
         Ok(Self { file, readers, writer: Arc::new(Writer::start(thread, settings)?) })
     }
 
-    pub(super) async fn transact<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static,
-    {
+    pub(super) async fn write(&self, unit: WriteUnit) -> Result<(), StorageError> {
         let waiting = Arc::clone(&self.writer.places).acquire_owned();
         let Ok(Ok(place)) = tokio::time::timeout(self.writer.wait, waiting).await else {
-            return Err(StorageError::Unavailable("too many writes wait".to_owned()).into());
+            return Err(StorageError::Unavailable("too many writes wait".to_owned()));
         };
         let (answer, answered) = oneshot::channel();
-        self.writer.send(Box::new(Task { work, outcome: None, answer, _place: place }))?;
-        answered.await.unwrap_or_else(|_| Err(StorageError::Backend("a unit of work panicked".into()).into()))
+        self.writer.send(Task { unit, ran: Ran::Panicked, answer, _place: place })?;
+        answered.await.unwrap_or_else(|_| Err(panicked()))
     }
 
-    pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static,
-    {
+    pub(super) async fn read(&self, mut unit: ReadUnit) -> Result<(), StorageError> {
         let mut lease = self.readers.lease().await?;
         let file = Arc::clone(&self.file);
         blocking(move || {
             file.check()?;
             let connection = lease.connection()?;
             connection.begin_inner().map_err(backend)?;
-            let result = work(&mut Unit::on(connection));
+            unit(&mut Unit::on(connection));
             if connection.roll_back().is_err() {
                 lease.discard();
             }
-            result
+            Ok(())
         })
         .await
     }
 }
 
 /// A unit of work on its way through the writer.
-trait Job: Send {
-    /// Runs it; whether its changes are to be kept.
-    fn run(&mut self, unit: &mut Unit<'_>) -> bool;
-    /// Answers it: its own result if the commit held, else why it did not.
-    fn answer(self: Box<Self>, committed: Result<(), &NotKept>);
-}
-
-struct Task<T, E, F> {
-    work: F,
-    outcome: Option<Result<T, E>>,
-    answer: oneshot::Sender<Result<T, E>>,
+struct Task {
+    unit: WriteUnit,
+    ran: Ran,
+    answer: oneshot::Sender<Result<(), StorageError>>,
     _place: tokio::sync::OwnedSemaphorePermit,
 }
 
-impl<T, E, F> Job for Task<T, E, F>
-where
-    T: Send,
-    E: From<StorageError> + Send,
-    F: Fn(&mut dyn Repositories) -> Result<T, E> + Send,
-{
+/// How the last run of a unit ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    /// Its changes are to be kept.
+    Keep,
+    /// It refused: nothing of it is to be kept.
+    Discard,
+    /// It panicked, or has not run yet.
+    Panicked,
+}
+
+impl Task {
+    /// Runs the unit. Returns whether its changes are to be kept.
     fn run(&mut self, unit: &mut Unit<'_>) -> bool {
-        let run = std::panic::AssertUnwindSafe(|| (self.work)(unit));
-        // A unit that panics leaves no outcome: dropping its sender answers it.
-        self.outcome = std::panic::catch_unwind(run).ok();
-        matches!(self.outcome, Some(Ok(_)))
+        let run = std::panic::AssertUnwindSafe(|| (self.unit)(unit));
+        self.ran = match std::panic::catch_unwind(run) {
+            Ok(true) => Ran::Keep,
+            Ok(false) => Ran::Discard,
+            Err(_) => Ran::Panicked,
+        };
+        self.ran == Ran::Keep
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), &NotKept>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Ok(_)), Err(NotKept::Failed(reason))) => {
-                Some(Err(StorageError::Backend(reason.as_str().into()).into()))
+    /// Answers the caller. A unit that refused is answered so even where the commit of its neighbours failed.
+    fn answer(self, committed: Result<(), &NotKept>) {
+        let answer = match (self.ran, committed) {
+            (_, Err(NotKept::NeverBegun(reason))) | (Ran::Keep, Err(NotKept::Disk(reason))) => {
+                Err(StorageError::Unavailable(reason.clone()))
             }
-            (_, Err(NotKept::NeverBegun(reason))) | (Some(Ok(_)), Err(NotKept::Disk(reason))) => {
-                Some(Err(StorageError::Unavailable(reason.clone()).into()))
-            }
-            (outcome, _) => outcome,
+            (Ran::Keep, Err(NotKept::Failed(reason))) => Err(StorageError::Backend(reason.as_str().into())),
+            (Ran::Panicked, _) => Err(panicked()),
+            (Ran::Keep | Ran::Discard, _) => Ok(()),
         };
-        if let Some(outcome) = outcome {
-            let _ = self.answer.send(outcome);
-        }
+        let _ = self.answer.send(answer);
     }
 }
 
@@ -160,7 +152,7 @@ type Reopen = Box<dyn Fn() -> Result<Connection, StorageError> + Send>;
 struct Writer {
     places: Arc<Semaphore>,
     wait: std::time::Duration,
-    queue: Mutex<Option<Sender<Box<dyn Job>>>>,
+    queue: Mutex<Option<Sender<Task>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -179,7 +171,7 @@ impl Writer {
         })
     }
 
-    fn send(&self, job: Box<dyn Job>) -> Result<(), StorageError> {
+    fn send(&self, job: Task) -> Result<(), StorageError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = queue.as_ref().is_some_and(|queue| queue.send(job).is_ok());
         if sent { Ok(()) } else { Err(StorageError::Unavailable("the writer has stopped".to_owned())) }
@@ -204,7 +196,7 @@ struct Writing {
 }
 
 impl Writing {
-    fn work_off(mut self, jobs: &Receiver<Box<dyn Job>>) {
+    fn work_off(mut self, jobs: &Receiver<Task>) {
         while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
             match self.together(&mut batch, jobs) {
@@ -225,16 +217,12 @@ impl Writing {
 
     /// Runs the units that wait in one transaction, each in a savepoint, and commits. After an error nothing
     /// of it is kept, and nobody has been answered.
-    fn together(
-        &mut self,
-        batch: &mut Vec<Box<dyn Job>>,
-        jobs: &Receiver<Box<dyn Job>>,
-    ) -> Result<(), NotKept> {
+    fn together(&mut self, batch: &mut Vec<Task>, jobs: &Receiver<Task>) -> Result<(), NotKept> {
         let (disk, file) = (self.disk.clone(), Arc::clone(&self.file));
         let connection = self.begun()?;
         let mut at = 0;
         while let Some(job) = batch.get_mut(at) {
-            in_savepoint(connection, &disk, job.as_mut())?;
+            in_savepoint(connection, &disk, job)?;
             at += 1;
             if at < BATCH {
                 batch.extend(jobs.try_recv());
@@ -244,10 +232,10 @@ impl Writing {
     }
 
     /// Runs one unit in a transaction of its own, and answers it.
-    fn alone(&mut self, mut job: Box<dyn Job>) {
+    fn alone(&mut self, mut job: Task) {
         let (disk, file) = (self.disk.clone(), Arc::clone(&self.file));
         let committed = self.begun().and_then(|connection| {
-            in_savepoint(connection, &disk, job.as_mut())?;
+            in_savepoint(connection, &disk, &mut job)?;
             commit(connection, &disk, &file)
         });
         if committed.is_err() {
@@ -273,7 +261,7 @@ impl Writing {
     }
 }
 
-fn in_savepoint(connection: &mut Connection, disk: &DiskFault, job: &mut dyn Job) -> Result<(), NotKept> {
+fn in_savepoint(connection: &mut Connection, disk: &DiskFault, job: &mut Task) -> Result<(), NotKept> {
     let failed = |error| NotKept::failed(disk, &error);
     connection.begin_inner().map_err(failed)?;
     let mut unit = Unit::on(connection);

@@ -32,6 +32,6 @@ pub use quota::{QuotaKey, QuotaRepository};
 pub use sealed::{SealedCell, SealedColumn, SealedReader, SealedRepository};
 pub use server_key::{ServerKeyReader, ServerKeyRepository};
 pub use signup::{SignupReader, SignupRepository};
-pub use store::{Readers, Repositories, Store};
+pub use store::{Answer, Engine, ReadUnit, Readers, Repositories, Store, WriteUnit};
 pub use upkeep::{Expired, UpkeepRepository};
 pub use user::{UserReader, UserRepository};

@@ -1,6 +1,8 @@
 //! Units of work: the one way into the database.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
@@ -11,43 +13,136 @@ use super::{
 };
 use crate::StorageError;
 
-/// A database.
+/// A unit of work that writes. Returns whether its changes are to be kept.
+pub type WriteUnit = Box<dyn FnMut(&mut dyn Repositories) -> bool + Send>;
+
+/// A unit of work that reads.
+pub type ReadUnit = Box<dyn FnMut(&mut dyn Readers) + Send>;
+
+/// What an [`Engine`] answers, later.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), StorageError>> + Send + 'a>>;
+
+/// Runs units of work on one kind of database. Use cases call it through [`Store`].
 ///
-/// Both methods run the closure off the asynchronous threads, to its end, whatever becomes of the caller.
-/// The closure **may run more than once**: it must be a function of what it borrows and of the rows it
-/// reads. Ids, codes, times and digests are made before; nothing in it hashes, waits or calls the network.
-pub trait Store: Clone + Send + Sync + 'static {
-    /// Runs a unit of work that writes: all of it is kept when the closure gives `Ok`, nothing when it gives
+/// Units run off the asynchronous threads, to their end, whatever becomes of the caller, and possibly more than once:
+/// the last run counts.
+///
+/// # Errors
+/// Every method fails with [`StorageError`] when the database did: then no run of the unit counts.
+pub trait Engine: Send + Sync {
+    /// Runs a unit and commits its changes if it wants them kept. A unit that panics keeps nothing. Lost races are
+    /// tried again a few times. `name` says what the unit is for.
+    fn write(&self, name: &'static str, unit: WriteUnit) -> Answer<'_>;
+
+    /// Runs a unit that sees everything that was answered before it began, and never waits for a writer.
+    fn read(&self, name: &'static str, unit: ReadUnit) -> Answer<'_>;
+
+    /// Makes sure that the database answers, and that it writes if its last write failed.
+    fn probe(&self) -> Answer<'_>;
+}
+
+/// A database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<dyn Engine>);
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Wraps an engine.
+    pub fn new(engine: impl Engine + 'static) -> Self {
+        Self(Arc::new(engine))
+    }
+
+    /// The engine, for one that wraps it.
+    #[must_use]
+    pub fn engine(&self) -> &dyn Engine {
+        &*self.0
+    }
+
+    /// Runs a unit of work that writes: all of it is kept when the closure returns `Ok`, nothing when it returns
     /// `Err` or panics. Lost races are tried again a few times.
     ///
-    /// Rows are touched in the order app, user, sign-up, invite, code, quota, outbox,
-    /// audit, so that units do not deadlock.
+    /// The closure **may run more than once**: it must be a function of what it borrows and of the rows it reads.
+    /// Ids, codes, times and digests are made before; nothing in it hashes, waits or calls the network.
+    ///
+    /// Rows are touched in the order app, user, sign-up, invite, code, quota, outbox, audit, so that units do not
+    /// deadlock.
     ///
     /// # Errors
     /// The closure's own, or [`StorageError`] as `E` when the database failed.
-    fn transact<T, E, F>(&self, name: &'static str, work: F) -> impl Future<Output = Result<T, E>> + Send
+    pub async fn transact<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + Sync + 'static;
+        F: Fn(&mut dyn Repositories) -> Result<T, E> + Send + 'static,
+    {
+        let outcome = Outcome::default();
+        let last = outcome.clone();
+        let unit = Box::new(move |repositories: &mut dyn Repositories| last.replace(work(repositories)));
+        self.0.write(name, unit).await?;
+        outcome.take()
+    }
 
-    /// Runs a unit of work that only reads. It sees everything that was answered before it began, and
-    /// never waits for a writer. What it read is never the sole ground of a later write.
+    /// Runs a unit of work that only reads. It sees everything that was answered before it began, and never waits
+    /// for a writer. What it read is never the sole ground of a later write. The closure may run more than once.
     ///
     /// # Errors
     /// The closure's own, or [`StorageError`] as `E` when the database failed.
-    fn read<T, E, F>(&self, name: &'static str, work: F) -> impl Future<Output = Result<T, E>> + Send
+    pub async fn read<T, E, F>(&self, name: &'static str, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
-        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + Sync + 'static;
+        F: Fn(&mut dyn Readers) -> Result<T, E> + Send + 'static,
+    {
+        let outcome = Outcome::default();
+        let last = outcome.clone();
+        let unit = Box::new(move |readers: &mut dyn Readers| {
+            last.replace(work(readers));
+        });
+        self.0.read(name, unit).await?;
+        outcome.take()
+    }
 
     /// Makes sure that the database answers, and that it writes if its last write failed.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn probe(&self) -> impl Future<Output = Result<(), StorageError>> + Send {
-        self.read("health", |readers| readers.server_keys().list().map(|_| ()))
+    pub async fn probe(&self) -> Result<(), StorageError> {
+        self.0.probe().await
+    }
+}
+
+/// What the last run of a unit's closure returned. It passes by the engine, which knows no types of results: so
+/// that everything that calls a store compiles once, for all engines.
+struct Outcome<T, E>(Arc<Mutex<Option<Result<T, E>>>>);
+
+impl<T, E> Default for Outcome<T, E> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T, E> Clone for Outcome<T, E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T, E: From<StorageError>> Outcome<T, E> {
+    /// Remembers a run, and returns whether it succeeded.
+    fn replace(&self, result: Result<T, E>) -> bool {
+        let keep = result.is_ok();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        keep
+    }
+
+    fn take(&self) -> Result<T, E> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        last.unwrap_or_else(|| Err(StorageError::Backend("a unit of work never ran".into()).into()))
     }
 }
 
