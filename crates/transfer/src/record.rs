@@ -1,4 +1,4 @@
-//! What an application is made of, as it moves: plain values, in the names that are documented in `docs/moving.md`.
+//! What an application is made of, as it moves: plain values, in the names that are documented in `docs/import-export.md`.
 //! Whether they are good is for whoever takes them in.
 
 use serde::{Deserialize, Serialize};
