@@ -1,11 +1,13 @@
 //! `cargo xtask mutants`: changes the code in small ways, one at a time, and sees whether a test notices (cargo-mutants).
-//! It takes hours, and goes on where it was stopped. The result is `xtask/mutants.txt`; what no test notices stands there
-//! with the reason in `xtask/survivors.txt`.
+//! It takes hours, and resumes where it was stopped, also on another machine: `xtask/mutants.settled` lists the mutants
+//! that need no further run (delete a line, or the file, to run them again). The result is `xtask/mutants.txt`; a missed
+//! mutant needs a reason in `xtask/survivors.txt`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::bail;
 use xshell::Shell;
@@ -15,21 +17,34 @@ use crate::run::{has, say, shown};
 /// Of the mutants of a part, so many in a hundred must be noticed.
 const BAR: usize = 90;
 
+/// Runs at the same time, each with a build of its own.
+const AT_ONCE: usize = 2;
+
 /// What is changed, and which tests look.
 struct Part {
     name: &'static str,
     /// What of the code is changed.
     chosen: &'static [&'static str],
-    /// What `cargo test` is told, in turn: what the first tests miss is tried with the next ones.
-    tests: &'static [&'static [&'static str]],
+    runs: &'static [Run],
+    /// The arguments of `cargo test`, in turn, for what the first tests of a run miss.
+    then: &'static [&'static [&'static str]],
 }
 
+/// A share of a part's mutants.
+struct Run {
+    /// The only file whose code is changed; empty for all of the part.
+    file: &'static str,
+    /// The arguments of `cargo test` for the tests that most often notice a change there.
+    tests: &'static [&'static str],
+}
+
+const WHOLE: [Run; 1] = [Run { file: "", tests: &["--lib", "--tests"] }];
+
 const PARTS: [Part; 3] = [
-    Part { name: "domain", chosen: &["-p", "latchkey-domain"], tests: &[&["--lib", "--tests"]] },
-    Part { name: "crypto", chosen: &["-p", "latchkey-crypto"], tests: &[&["--lib", "--tests"]] },
+    Part { name: "domain", chosen: &["-p", "latchkey-domain"], runs: &WHOLE, then: &[] },
+    Part { name: "crypto", chosen: &["-p", "latchkey-crypto"], runs: &WHOLE, then: &[] },
     Part {
         name: "service",
-        // The files of the functions below: a choice by name alone takes the fields of all structures as well.
         chosen: &[
             "-p",
             "latchkey-service",
@@ -44,29 +59,34 @@ const PARTS: [Part; 3] = [
             "600",
             "--build-timeout",
             "900",
-            "-f",
-            "crates/service/src/caller.rs",
-            "-f",
-            "crates/service/src/codes.rs",
-            "-f",
-            "crates/service/src/enrolment.rs",
-            "-f",
-            "crates/service/src/limits/failures.rs",
-            "-f",
-            "crates/service/src/login.rs",
-            "-f",
-            "crates/service/src/password.rs",
-            "-f",
-            "crates/service/src/second_factor/tries.rs",
-            "-f",
-            "crates/service/src/signup/completion.rs",
-            "-f",
-            "crates/service/src/social.rs",
-            "-f",
-            "crates/service/src/throttle.rs",
         ],
-        tests: &[&LIKELY, &["--", "::sqlite::"]],
+        runs: &SERVICE,
+        then: &[&LIKELY, &["--", "::sqlite::"]],
     },
+];
+
+/// The files of the [`CRITICAL`] functions, those with the most mutants first. A choice by function alone would take the
+/// fields of all structures as well.
+const SERVICE: [Run; 10] = [
+    Run { file: "crates/service/src/codes.rs", tests: &LIKELY },
+    Run {
+        file: "crates/service/src/signup/completion.rs",
+        tests: &["--", "signup::sqlite::", "confirmation::sqlite::"],
+    },
+    Run {
+        file: "crates/service/src/social.rs",
+        tests: &["--", "social::sqlite::", "verified_email::sqlite::"],
+    },
+    Run { file: "crates/service/src/login.rs", tests: &["--", "login::sqlite::", "owner::sqlite::"] },
+    Run {
+        file: "crates/service/src/limits/failures.rs",
+        tests: &["--", "limits::sqlite::", "owner::sqlite::"],
+    },
+    Run { file: "crates/service/src/throttle.rs", tests: &["--", "owner::sqlite::", "limits::sqlite::"] },
+    Run { file: "crates/service/src/password.rs", tests: &["--", "reset::sqlite::", "owner::sqlite::"] },
+    Run { file: "crates/service/src/enrolment.rs", tests: &["--", "enrolment::sqlite::"] },
+    Run { file: "crates/service/src/second_factor/tries.rs", tests: &["--", "second_factor::sqlite::"] },
+    Run { file: "crates/service/src/caller.rs", tests: &["--", "tokens::sqlite::", "login::sqlite::"] },
 ];
 
 /// The tests of the service that most often notice a change: a third of all.
@@ -126,40 +146,83 @@ pub(crate) fn run(shell: &Shell, wanted: Option<&str>) -> anyhow::Result<()> {
     }
     let mut mistakes = Vec::new();
     for part in parts {
-        let folder = root.join("target/mutants").join(part.name);
-        std::fs::create_dir_all(&folder)?;
-        remember_unviable(&folder)?;
-        for tests in part.tests {
-            let mut command = Command::new("cargo");
-            command.current_dir(&root).args(["mutants", "--iterate", "--no-shuffle", "--colors", "never"]);
-            // A machine that is busy with something else must not look like a loop without end.
-            command.args(["--minimum-test-timeout", "60"]).arg("--output").arg(&folder).args(selection(part));
-            // It stops at the first test that fails, where all of them take minutes.
-            if part.name == "service" && has("cargo-nextest") {
-                command.args(["--test-tool", "nextest"]);
+        let queue = Mutex::new(part.runs.iter());
+        let work = |builder: usize| -> anyhow::Result<()> {
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(run) = next else { return Ok(()) };
+                test_run(&root, part, run, builder)?;
             }
-            // Nobody debugs a mutant, and programs without that are linked in half the time.
-            command.env("INSTA_UPDATE", "no").env("CARGO_PROFILE_DEV_DEBUG", "0");
-            // The next run finds the dependencies built.
-            command.env("CARGO_TARGET_DIR", folder.join("build")).arg("--").args(*tests);
-            shown(&mut command)?;
-            remember_unviable(&folder)?;
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..AT_ONCE).map(|builder| scope.spawn(move || work(builder))).collect();
+            workers.into_iter().try_for_each(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(_) => bail!("a run panicked"),
+            })
+        })?;
+        let mut found = Found::default();
+        for run in part.runs {
+            let mut list = Command::new("cargo");
+            list.current_dir(&root)
+                .args(["mutants", "--list", "--colors", "never"])
+                .args(selection(part, run));
+            let list = String::from_utf8(list.output()?.stdout)?;
+            found.add(Found::in_folder(&folder_of(&root, part, run), &list)?);
         }
-        let mut list = Command::new("cargo");
-        list.current_dir(&root).args(["mutants", "--list", "--colors", "never"]).args(selection(part));
-        let list = String::from_utf8(list.output()?.stdout)?;
-        let found = Found::in_folder(&folder, &list)?;
         write_result(&root, part.name, &found)?;
+        if part.name == "service" {
+            let settled: String = found.settled.iter().map(|line| format!("{line}\n")).collect();
+            std::fs::write(root.join(SETTLED), settled)?;
+        }
         say(&format!("{}: {}", part.name, found.told()));
         mistakes.extend(found.mistakes(part.name, &reasons));
     }
     if mistakes.is_empty() { Ok(()) } else { bail!("{}", mistakes.join("\n")) }
 }
 
-/// Which mutants a part has.
-fn selection(part: &Part) -> Vec<String> {
+/// Where cargo-mutants keeps the state of a run.
+fn folder_of(root: &Path, part: &Part, run: &Run) -> PathBuf {
+    root.join("target/mutants").join(part.name).join(run.file.replace(['/', '.'], "_"))
+}
+
+/// Tests the mutants of a run that no earlier one has settled.
+fn test_run(root: &Path, part: &Part, run: &Run, builder: usize) -> anyhow::Result<()> {
+    let folder = folder_of(root, part, run);
+    std::fs::create_dir_all(&folder)?;
+    if !folder.join("mutants.out").exists() {
+        settle_from(&lines_of(&root.join(SETTLED)), run.file, &folder)?;
+    }
+    remember_unviable(&folder)?;
+    for tests in std::iter::once(&run.tests).chain(part.then) {
+        let mut command = Command::new("cargo");
+        command.current_dir(root).args(["mutants", "--iterate", "--no-shuffle", "--colors", "never"]);
+        // A machine that is busy with something else must not look like a loop without end.
+        command
+            .args(["--minimum-test-timeout", "60"])
+            .arg("--output")
+            .arg(&folder)
+            .args(selection(part, run));
+        // It stops at the first test that fails, where all of them take minutes.
+        if part.name == "service" && has("cargo-nextest") {
+            command.args(["--test-tool", "nextest"]);
+        }
+        // Nobody debugs a mutant, and programs without that are linked in half the time.
+        command.env("INSTA_UPDATE", "no").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        // The next run finds the dependencies built.
+        let build = root.join(format!("target/mutants/build-{builder}"));
+        command.env("CARGO_TARGET_DIR", build).arg("--").args(*tests);
+        shown(&mut command)?;
+        remember_unviable(&folder)?;
+    }
+    Ok(())
+}
+
+/// Which mutants a run has.
+fn selection(part: &Part, run: &Run) -> Vec<String> {
     let mut chosen: Vec<String> = part.chosen.iter().map(|argument| (*argument).to_owned()).collect();
-    if part.name == "service" {
+    if !run.file.is_empty() {
+        chosen.extend(["-f".to_owned(), run.file.to_owned()]);
         chosen.extend(["--re".to_owned(), format!(r"\b({})\b", CRITICAL.join("|"))]);
     }
     chosen
@@ -171,6 +234,8 @@ struct Found {
     caught: BTreeSet<String>,
     missed: BTreeSet<String>,
     unviable: usize,
+    /// Lines of [`SETTLED`].
+    settled: BTreeSet<String>,
 }
 
 impl Found {
@@ -191,9 +256,18 @@ impl Found {
         caught.extend(lines("previously_caught.txt").difference(&unviable).cloned());
         let missed = lines("missed.txt");
         if caught.is_empty() && missed.is_empty() {
-            bail!("{} tells of no mutant: see its log", folder.display());
+            bail!("{} has no results: see its log", folder.display());
         }
-        Ok(Self { caught, missed, unviable: unviable.len() })
+        let caught_lines = caught.iter().map(|name| format!("caught {name}"));
+        let settled = caught_lines.chain(unviable.iter().map(|name| format!("unviable {name}"))).collect();
+        Ok(Self { caught, missed, unviable: unviable.len(), settled })
+    }
+
+    fn add(&mut self, other: Self) {
+        self.caught.extend(other.caught);
+        self.missed.extend(other.missed);
+        self.unviable += other.unviable;
+        self.settled.extend(other.settled);
     }
 
     fn told(&self) -> String {
@@ -216,6 +290,27 @@ impl Found {
         mistakes.extend(silent.map(|name| format!("{part}: no reason in xtask/survivors.txt for {name}")));
         mistakes
     }
+}
+
+/// The mutants of the service that earlier runs settled, with their places: `caught NAME` or `unviable NAME`. Only names
+/// that the code still has count.
+const SETTLED: &str = "xtask/mutants.settled";
+
+/// Gives cargo-mutants the settled mutants of a file, as if it had run before.
+fn settle_from(settled: &BTreeSet<String>, file: &str, folder: &Path) -> anyhow::Result<()> {
+    let of = |kind: &str| -> String {
+        let names = settled.iter().filter_map(|line| line.strip_prefix(kind)?.strip_prefix(' '));
+        names.filter(|name| name.starts_with(&format!("{file}:"))).map(|name| format!("{name}\n")).collect()
+    };
+    let (caught, unviable) = (of("caught"), of("unviable"));
+    if caught.is_empty() && unviable.is_empty() {
+        return Ok(());
+    }
+    let out = folder.join("mutants.out");
+    std::fs::create_dir_all(&out)?;
+    std::fs::write(out.join("caught.txt"), caught)?;
+    std::fs::write(out.join("unviable.txt"), unviable)?;
+    Ok(())
 }
 
 /// The mutants that did not compile in any run, which cargo-mutants forgets.
@@ -290,11 +385,26 @@ mod tests {
     }
 
     #[test]
+    fn settled_mutants_are_not_run_again_on_another_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let settled =
+            ["caught a.rs:1:2: x", "unviable a.rs:3:4: y", "caught b.rs:1:2: z"].map(str::to_owned).into();
+        settle_from(&settled, "a.rs", folder.path()).unwrap();
+        remember_unviable(folder.path()).unwrap();
+        let found = Found::in_folder(folder.path(), "a.rs:1:2: x\na.rs:3:4: y\nb.rs:1:2: z\n").unwrap();
+        assert_eq!(found.told(), "1 of 1 mutants noticed (100 %), 1 do not compile");
+        assert_eq!(found.settled, ["caught a.rs:1:2: x", "unviable a.rs:3:4: y"].map(str::to_owned).into());
+        // Those of another file only.
+        settle_from(&settled, "c.rs", &folder.path().join("c")).unwrap();
+        assert!(!folder.path().join("c").exists());
+    }
+
+    #[test]
     fn a_survivor_needs_a_reason_that_moves_with_the_code() {
         let name = "crates/domain/src/code.rs:83:5: replace cost_of_guess -> u32 with 1";
         assert_eq!(without_place(name), "crates/domain/src/code.rs: replace cost_of_guess -> u32 with 1");
         let caught = (0..10).map(|number| number.to_string()).collect();
-        let found = Found { caught, missed: [name.to_owned()].into(), unviable: 2 };
+        let found = Found { caught, missed: [name.to_owned()].into(), unviable: 2, ..Found::default() };
         assert_eq!(found.told(), "10 of 11 mutants noticed (90 %), 2 do not compile");
         assert_eq!(found.mistakes("domain", &BTreeMap::new()).len(), 1);
         let why =
