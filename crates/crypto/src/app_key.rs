@@ -253,7 +253,7 @@ pub fn jwks<'a>(keys: impl IntoIterator<Item = &'a PublicKey>) -> Value {
 /// neither expired nor from the future (30 s of leeway).
 ///
 /// # Errors
-/// [`TokenError`] says why not.
+/// [`TokenError`] with the reason.
 pub fn verify_user_jwt(
     token: &str,
     keys: &[PublicKey],

@@ -1,5 +1,5 @@
-//! Keyed digests of what is only ever compared: codes and address prefixes.
-//! Digests without a key, of texts that are no secret, are the callers' own business.
+//! Keyed digests of values that are only compared: codes and address prefixes. Callers compute digests without a key,
+//! of texts that are not secret.
 
 use latchkey_domain::KeyedDigest;
 use ring::{hkdf, hmac};
@@ -41,7 +41,7 @@ impl std::fmt::Debug for DigestRoot {
     }
 }
 
-/// SHA-256, for names that follow from a text and are no secret.
+/// SHA-256, for names derived from a text that is not secret.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut found = [0; 32];

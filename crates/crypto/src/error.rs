@@ -1,5 +1,4 @@
-//! What can go wrong with keys, seals and hashes. Wrong passwords and forged tokens are no errors here:
-//! they are answers.
+//! Errors of keys, seals and hashes. Wrong passwords and forged tokens are not errors but results.
 
 use latchkey_domain::EntropyError;
 

@@ -25,9 +25,9 @@ const MAX_SUBJECT: usize = 255;
 pub fn is_subject(text: &str) -> bool {
     (1..=MAX_SUBJECT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
-/// What the header's `typ` may be.
+/// Accepted values of the header's `typ`.
 const ID_TOKEN_TYPES: [Option<&str>; 2] = [Some("JWT"), None];
-/// More keys than this are no provider's.
+/// No provider has more keys than this.
 const MAX_KEYS: usize = 100;
 
 /// A provider's keys, each with the one algorithm that it may be used with: RS256, or ES256 over P-256.
@@ -105,7 +105,7 @@ fn verifying_key(jwk: &Value) -> Option<VerifyingKey> {
     }
 }
 
-/// What an ID token must say.
+/// The requirements on an ID token.
 #[derive(Debug, Clone, Copy)]
 pub struct IdTokenRules<'a> {
     /// The provider's names in `iss`.
@@ -116,7 +116,7 @@ pub struct IdTokenRules<'a> {
     pub nonce: Option<&'a str>,
 }
 
-/// Who a verified ID token says that somebody is.
+/// The identity in a verified ID token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdToken {
     /// The claim `sub`: the provider's name for them, never reused.
@@ -133,7 +133,7 @@ pub struct IdToken {
 /// (60 s of leeway), and `nonce` where one is wanted.
 ///
 /// # Errors
-/// [`TokenError`] says why not; [`TokenError::UnknownKey`] may mean that the provider has newer keys.
+/// [`TokenError`] with the reason. After [`TokenError::UnknownKey`] the provider may have newer keys.
 pub fn verify_id_token(
     token: &str,
     keys: &ProviderKeys,
@@ -176,7 +176,7 @@ pub fn verify_id_token(
     })
 }
 
-/// One audience; a list only where it has one member, since a token for several is for somebody else as well.
+/// One audience, or a list of exactly one: a token for several audiences could be used by another one.
 fn audience(claims: &Map<String, Value>) -> Option<&str> {
     match claims.get("aud")? {
         Value::Array(list) => match list.as_slice() {

@@ -1,9 +1,8 @@
-//! Compact JWS (RFC 7515 section 7.1): strict parsing, verification that pins algorithm, key and type,
-//! and joining of the three parts. The only user of `jsonwebtoken`; which claims a token has is known to
-//! `app_key` and `server_token`.
+//! Compact JWS (RFC 7515 section 7.1): strict parsing, verification that pins algorithm, key and type, and
+//! serialization. The only user of `jsonwebtoken`; `app_key` and `server_token` define the claims.
 //!
-//! Never used, whatever a token says: `jku jwk x5u x5c`. Refused: every header member but `alg`, `typ` and
-//! `kid`, the JSON serialisations, text that is not canonical base64url.
+//! Never used: the header members `jku jwk x5u x5c`. Refused: every header member except `alg`, `typ` and `kid`, the
+//! JSON serializations, text that is not canonical base64url.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,10 +13,10 @@ use time::OffsetDateTime;
 
 use crate::error::CryptoError;
 
-/// The longest token that is looked at, in bytes.
+/// The maximum length of a token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// Why a token is refused. For logs; clients are told no more than that it is.
+/// Why a token is refused. For logs: clients are not given the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Not a compact JWS in canonical form, or with header members that are not allowed.
@@ -35,7 +34,7 @@ pub enum TokenError {
     /// It has expired.
     #[error("expired")]
     Expired,
-    /// It says that it was made, or becomes good, in the future.
+    /// It was issued, or becomes valid, in the future.
     #[error("not good yet")]
     NotYet,
     /// A claim is absent or has not the type or value that it must have.
@@ -64,7 +63,7 @@ impl VerifyingKey {
         Self { kid, algorithm: Algorithm::RS256, key }
     }
 
-    /// Coordinates as base64url (RFC 7518 section 6.2.1); none if they are no such text.
+    /// Coordinates as base64url (RFC 7518 section 6.2.1). `None` if the text is malformed.
     pub(crate) fn es256(kid: String, x: &str, y: &str) -> Option<Self> {
         let key = DecodingKey::from_ec_components(x, y).ok()?;
         Some(Self { kid, algorithm: Algorithm::ES256, key })
@@ -152,7 +151,7 @@ fn parse(token: &str) -> Result<Header, TokenError> {
 /// `future` seconds ahead.
 ///
 /// # Errors
-/// [`TokenError::Claims`] when one is no integer or `exp` is absent though it is demanded, else
+/// [`TokenError::Claims`] when one is not an integer or a required `exp` is missing, else
 /// [`TokenError::Expired`] or [`TokenError::NotYet`].
 pub(crate) fn check_times(
     claims: &Map<String, Value>,
@@ -261,7 +260,7 @@ mod tests {
         let padding = |claims: usize| format!("e30.{}.AAAA", "A".repeat(claims));
         let longest = padding(MAX_TOKEN_BYTES - "e30..AAAA".len());
         assert_eq!(longest.len(), 8_192);
-        // It has no algorithm, so it is malformed all the same: only its parts are looked at here.
+        // It has no algorithm, so it is malformed anyway: only its parts matter here.
         let parsed = |token: &str| parse(&token.replacen("e30", "eyJhbGciOiJ4In0", 1)).is_ok();
         let room = "eyJhbGciOiJ4In0".len() - "e30".len();
         assert!(parsed(&padding(MAX_TOKEN_BYTES - "e30..AAAA".len() - room)));

@@ -47,7 +47,7 @@ pub struct KeyRing {
 
 type Secret = Zeroizing<[u8; 32]>;
 
-/// What a key is there for at a moment.
+/// The use of a key at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
     /// It serves what is new.
@@ -93,8 +93,8 @@ impl KeyRing {
         PURPOSES.into_iter().map(make).collect()
     }
 
-    /// Makes the next key of each purpose. They serve what is new from `used_from` on; until then, every instance of the
-    /// server can learn of them.
+    /// Makes the next key of each purpose. They serve what is new from `used_from` on; until then, every instance of
+    /// the server can learn of them.
     ///
     /// # Errors
     /// [`KeyRingError::WrongMasterKey`] when another master key wrapped the present ones.
@@ -244,14 +244,14 @@ impl KeyRing {
         self.data.iter().find(|key| *key.id() == id).ok_or(CryptoError::Unsealable)?.open(context, sealed)
     }
 
-    /// The root of the keyed digests, of what lives for days at most and of what few bits would give away.
+    /// The root of keyed digests of values that last for days at most, or that have few bits.
     #[must_use]
     pub fn digests(&self) -> &DigestRoot {
         &self.digest
     }
 
-    /// The root of digests that must stay what they are: it is never replaced. They are of what nobody can guess even with
-    /// this root, or of what stands in the database beside them (handles, addresses).
+    /// The root of permanent digests; it is never replaced. Their values cannot be guessed even with this root, or are
+    /// stored in the database beside them (handles, addresses).
     #[must_use]
     pub fn lasting_digests(&self) -> &DigestRoot {
         &self.lasting
@@ -270,8 +270,8 @@ impl std::fmt::Debug for KeyRing {
     }
 }
 
-/// What each key that has not ended is there for: of a purpose, the newest serves whose time has come, or the oldest where
-/// no time has.
+/// What each key that has not ended is there for: of a purpose, the newest serves whose time has come, or the oldest
+/// where no time has.
 fn state_of(keys: &[ServerKey], now: OffsetDateTime) -> Vec<(ServerKeyId, Use)> {
     let has_come = |key: &&ServerKey| key.used_from.is_none_or(|from| from <= now);
     let serving = |purpose| {
@@ -299,7 +299,7 @@ fn newest(keys: &[ServerKey]) -> Result<i64, KeyRingError> {
     }
 }
 
-/// What a wrapped key is bound to: changed by hand in the database, it does not open.
+/// The context that a wrapped key is bound to: a key that was moved in the database cannot be opened.
 fn bound_to(key: &ServerKey) -> (&'static str, Vec<u8>) {
     let purpose = match key.purpose {
         ServerKeyPurpose::Data => "server-key/data",

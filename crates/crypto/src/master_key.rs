@@ -40,7 +40,7 @@ impl MasterKey {
         Zeroizing::new(hex(self.0.expose_secret()))
     }
 
-    /// What may be shown of the key: 8 hexadecimal digits that tell it from another.
+    /// A printable fingerprint of the key: 8 hexadecimal digits.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.wrapping_key().map_or_else(|_| String::new(), |key| fingerprint(key.id()))
@@ -71,7 +71,7 @@ impl std::fmt::Debug for MasterKey {
     }
 }
 
-/// What may be shown of a key's id.
+/// A printable fingerprint of the key's id.
 pub(crate) fn fingerprint(id: &[u8; 16]) -> String {
     hex(id).chars().take(8).collect()
 }

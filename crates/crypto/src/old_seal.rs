@@ -1,6 +1,6 @@
-//! What a Cosync JWT server keeps under its `encryptKey`, to be read once, when it moves in: base64 of an IV and
-//! AES-256-CTR (NIST SP 800-38A section 6.5) under SHA-256 of the key. It is not authenticated: a wrong key gives
-//! nonsense, and whoever reads looks whether it makes sense.
+//! Values encrypted by a Cosync JWT server under its `encryptKey`, read once during an import: base64 of an IV and
+//! AES-256-CTR (NIST SP 800-38A section 6.5) under SHA-256 of the key. They are not authenticated: a wrong key gives
+//! nonsense, which the caller must detect.
 
 use aws_lc_rs::cipher::{AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
@@ -15,7 +15,7 @@ use crate::error::CryptoError;
 pub struct OldSeal(Option<DecryptingKey>);
 
 impl OldSeal {
-    /// The key that an `encryptKey` stands for. The empty one stands for none: everything is in clear.
+    /// The key derived from an `encryptKey`. An empty one means no encryption.
     ///
     /// # Errors
     /// [`CryptoError::Library`].
@@ -30,10 +30,10 @@ impl OldSeal {
         Ok(Self(Some(DecryptingKey::ctr(key).map_err(failed)?)))
     }
 
-    /// What was stored; none where there is nothing, or what is too short to be anything.
+    /// The stored value. `None` if there is none, or it is too short.
     ///
     /// # Errors
-    /// [`CryptoError::Unsealable`] when it comes out as no text: the key is another one.
+    /// [`CryptoError::Unsealable`] when the result is not text: the key is wrong.
     pub fn open(&self, stored: &str) -> Result<Option<String>, CryptoError> {
         let Some(key) = &self.0 else { return Ok(Some(stored.to_owned()).filter(|text| !text.is_empty())) };
         let blob = STANDARD.decode(stored).map_err(|_| CryptoError::Unsealable)?;

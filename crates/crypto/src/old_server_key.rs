@@ -1,5 +1,5 @@
-//! Keys of Cosync JWT servers that moved in. App tokens are compiled into clients that shipped, so they go on being
-//! taken; nothing else that such a server signed ever is.
+//! Keys of imported Cosync JWT servers. App tokens are compiled into shipped clients, so they stay valid; no other
+//! token of such a server is accepted.
 
 use latchkey_domain::AppId;
 use serde_json::Value;
@@ -19,7 +19,7 @@ const SAMPLES: [&str; 2] =
 /// Reads the public key of an old server (PEM).
 ///
 /// # Errors
-/// [`CryptoError::Key`] when it is none, or one that everybody has the private half of.
+/// [`CryptoError::Key`] when it is not a key, or its private half is public.
 pub fn old_server_key(pem: &str) -> Result<PublicKey, CryptoError> {
     let key = PublicKey::from_pem(pem)?;
     if SAMPLES.contains(&key.kid()) {
@@ -47,7 +47,7 @@ impl OldServerKeys {
     /// [`OLD_GENERATION`], so that a new app token ends it.
     ///
     /// # Errors
-    /// [`TokenError`] says why not.
+    /// [`TokenError`] with the reason.
     pub fn verify(&self, token: &str, now: OffsetDateTime) -> Result<AppToken, TokenError> {
         let claims = jwt::verify_unnamed(token, &self.0, &[Some("JWT"), None])?;
         jwt::check_times(&claims, now, LEEWAY_SECONDS, (false, LEEWAY_SECONDS))?;

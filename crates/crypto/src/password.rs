@@ -16,7 +16,7 @@ pub use engine::Engine;
 use crate::error::CryptoError;
 use phc::Phc;
 
-/// What a hash costs: argon2id with one lane (RFC 9106 section 4).
+/// The cost of a hash: argon2id with one lane (RFC 9106 section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashCost {
     memory_kib: u32,
@@ -73,8 +73,8 @@ enum Costliest {
     Argon2id { passes: u32 },
 }
 
-/// How many bytes of a password bcrypt looks at. Where so many agree, what was typed may be another password, so it must
-/// not take the place of the one that was hashed.
+/// The number of bytes of a password that bcrypt compares. A longer input that matches may be a different password, so
+/// it must not replace the hashed one.
 const BCRYPT_BYTES: usize = 72;
 
 /// Whether a password is the right one.
@@ -84,7 +84,7 @@ pub enum Verdict {
     Wrong,
     /// It is.
     Right,
-    /// It is, and the hash should be replaced by a new one: its algorithm or cost is no longer used.
+    /// It matches, and should be replaced: its algorithm or cost is outdated.
     RightButOutdated,
 }
 
@@ -128,7 +128,7 @@ impl PasswordHasher {
     /// the password itself ([`OVER_RAW`]) is compared where the client sent that.
     ///
     /// # Errors
-    /// [`CryptoError::Hash`] when the stored text is no hash, or one that would cost too much;
+    /// [`CryptoError::Hash`] when the stored text is not a hash, or too costly;
     /// [`CryptoError::OutOfMemory`].
     pub fn verify(&self, password: &ClientPassword, stored: &str) -> Result<Verdict, CryptoError> {
         let Some(stored) = stored.strip_prefix(OVER_RAW) else {
@@ -171,10 +171,10 @@ impl PasswordHasher {
         }
     }
 
-    /// What verifying a stored hash costs. It is looked at only.
+    /// The cost of verifying a stored hash, which is only parsed.
     ///
     /// # Errors
-    /// [`CryptoError::Hash`] when the text is no hash that can be verified.
+    /// [`CryptoError::Hash`] when the text is not a supported hash.
     pub fn stored_cost(&self, stored: &str) -> Result<StoredCost, CryptoError> {
         let own = self.own_work();
         let (work, is_importable) = match Phc::parse(stored.strip_prefix(OVER_RAW).unwrap_or(stored))? {
@@ -219,7 +219,7 @@ impl PasswordHasher {
         u64::from(self.cost.memory_kib) * u64::from(self.cost.passes)
     }
 
-    /// Does the work of [`PasswordHasher::verify`] for a handle that nobody has.
+    /// Does the same work as [`PasswordHasher::verify`], for an unknown handle.
     ///
     /// # Errors
     /// [`CryptoError::OutOfMemory`].
@@ -231,8 +231,8 @@ impl PasswordHasher {
 /// How a stored hash begins that was computed over the password itself, not over the digits that clients send.
 pub const OVER_RAW: &str = "raw:";
 
-/// The digits that a client sends for this password: the MD5 of its normalized text (RFC 8265 section 4.2.2). Where the text
-/// was typed in another form, that form's digits are [`ClientPassword::as_typed`].
+/// The digits that a client sends for this password: the MD5 of its normalized text (RFC 8265 section 4.2.2). Where the
+/// text was typed in another form, that form's digits are [`ClientPassword::as_typed`].
 ///
 /// # Errors
 /// [`CryptoError::Library`], which cannot happen.

@@ -17,8 +17,8 @@ pub struct PoolFull;
 /// Whose a job is: an application's id, or all zeros for the server itself.
 pub type Tenant = [u8; 16];
 
-/// The jobs of one tenant, and when its next one has its turn, in virtual time: the sum of what its jobs cost, but never
-/// before the job that runs now.
+/// The jobs of one tenant, and when its next one has its turn, in virtual time: the sum of what its jobs cost, but
+/// never before the job that runs now.
 #[derive(Default)]
 struct Line {
     jobs: VecDeque<(u64, Job)>,
@@ -54,18 +54,18 @@ impl Queue {
         line.turn = line.turn.saturating_add(cost.max(1));
         self.waiting -= 1;
         let now = self.now;
-        // Whoever has used more than others is remembered until they have caught up.
+        // Tenants that used more than others are remembered until the others have caught up.
         self.lines.retain(|_, line| !line.jobs.is_empty() || line.turn > now);
         Some(job)
     }
 
-    /// Makes room for a tenant that has fewer jobs waiting than another one, by dropping the last job of the longest
-    /// line. `false` when there is no such line.
+    /// Makes room for a tenant that has fewer waiting jobs than another one, by dropping the last job of the longest
+    /// queue. Returns `false` if there is no such queue.
     fn make_room(&mut self, tenant: Tenant) -> bool {
         let own = self.lines.get(&tenant).map_or(0, |line| line.jobs.len());
         let longest = self.lines.values_mut().max_by_key(|line| line.jobs.len());
         let Some(longest) = longest.filter(|line| line.jobs.len() > own + 1) else { return false };
-        // Whoever waits for the job sees its answer dropped, and is told that the pool is full.
+        // The caller of the dropped job gets `PoolFull`.
         drop(longest.jobs.pop_back());
         self.waiting -= 1;
         true
@@ -115,7 +115,7 @@ impl HashPool {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || {
                     while let Some(job) = shared.next() {
-                        // A job that panics has dropped its answer; the thread lives on for the others.
+                        // A job that panics has dropped its answer; the thread continues with the next one.
                         let _ = catch_unwind(AssertUnwindSafe(job));
                     }
                 })
@@ -124,12 +124,12 @@ impl HashPool {
         Ok(Self { shared, threads })
     }
 
-    /// Puts a job of a tenant into the queue; `cost` is relative to that of other jobs. It is run even if nobody waits for
-    /// its answer any more, and is dropped without being run when the queue is full and a tenant that waits for less
-    /// needs its place.
+    /// Queues a job of a tenant; `cost` is relative to that of other jobs. The job runs even if its caller stopped
+    /// waiting. It is dropped without running when the queue is full and a tenant with fewer waiting jobs needs its
+    /// place.
     ///
     /// # Errors
-    /// [`PoolFull`] at once when the queue is full and nobody waits for more than this tenant.
+    /// [`PoolFull`] at once when the queue is full and no other tenant waits for more than this one.
     pub fn submit(
         &self,
         tenant: Tenant,

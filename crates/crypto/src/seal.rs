@@ -12,10 +12,10 @@ use crate::error::CryptoError;
 
 const VERSION: u8 = 1;
 
-/// What a sealed value is and whose: it opens nowhere else.
+/// The kind and owner of a sealed value, without which it cannot be opened.
 #[derive(Debug, Clone, Copy)]
 pub struct SealContext<'a> {
-    /// What the value is, for instance `password`.
+    /// The kind of value, for instance `password`.
     pub purpose: &'a str,
     /// The application whose row holds it; all zeros for the server's own.
     pub app_id: AppId,

@@ -14,7 +14,7 @@ use crate::error::CryptoError;
 use crate::jwt::{self, TokenError, VerifyingKey};
 use crate::{FUTURE_SECONDS, LEEWAY_SECONDS};
 
-/// Names the application that a client belongs to. It ships in clients and is no secret.
+/// Identifies the application of a client. It ships in clients and is not secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppToken {
     /// The application.
@@ -99,7 +99,7 @@ pub trait ServerToken: Sized {
     const SCOPE: &'static str;
     /// Whether it must have an `exp`.
     const MUST_EXPIRE: bool;
-    /// Whether it stays good when its key is replaced: it ships in clients and is no secret.
+    /// Whether it stays valid when its key is replaced: it ships in clients and is not secret.
     const OUTLIVES_ITS_KEY: bool = false;
     #[doc(hidden)]
     fn to_claims(&self) -> Value;
@@ -283,13 +283,13 @@ impl TokenKeys {
     /// Verifies a token of this kind: type, key, algorithm, signature, audience, scope, times (30 s of leeway).
     ///
     /// # Errors
-    /// [`TokenError`] says why not.
+    /// [`TokenError`] with the reason.
     pub fn verify<T: ServerToken>(&self, token: &str, now: OffsetDateTime) -> Result<T, TokenError> {
         let claims = jwt::verify(token, &self.verifiers, &[Some(T::TYP)]).or_else(|error| {
             let older = if T::OUTLIVES_ITS_KEY { self.older.as_slice() } else { &[] };
             jwt::verify(token, older, &[Some(T::TYP)]).map_err(|_| error)
         })?;
-        // What has no end is told apart by its generation, not by its time.
+        // Tokens without an expiry are revoked by their generation.
         let future = if T::MUST_EXPIRE { FUTURE_SECONDS } else { i64::MAX };
         jwt::check_times(&claims, now, LEEWAY_SECONDS, (T::MUST_EXPIRE, future))?;
         if text(&claims, "scope") != Some(T::SCOPE) || text(&claims, "aud") != Some(&audience::<T>()) {
@@ -461,7 +461,7 @@ mod tests {
         let text = keys.sign(&token).unwrap();
         assert_eq!(keys.verify::<AccessToken>(&text, at(9 * day)), Ok(token));
         assert_eq!(keys.verify::<AccessToken>(&text, at(9 * day - 1)), Err(TokenError::NotYet));
-        // Whether an app token is good, its generation says.
+        // An app token is valid by its generation.
         let token = AppToken { issued_at: made, ..app() };
         assert_eq!(keys.verify::<AppToken>(&keys.sign(&token).unwrap(), at(0)), Ok(token));
     }

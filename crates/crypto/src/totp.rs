@@ -61,14 +61,13 @@ impl TotpSecret {
         Zeroizing::new(BASE32_NOPAD.encode(&self.0))
     }
 
-    /// The step of which this is the code: the present one, the one before, or one of those after it, of which
-    /// `ahead` are looked at. `None` for every other text. Whether the step was used before is for the caller
-    /// to say.
+    /// The step of this code: the current one, the one before, or one of `ahead` steps after it. `None` for every other
+    /// text. The caller checks whether the step was used before.
     #[must_use]
     pub fn step_of(&self, code: &str, now: OffsetDateTime, ahead: u64) -> Option<u64> {
         let now = u64::try_from(now.unix_timestamp()).ok()? / STEP_SECONDS;
         let mut found = None;
-        // All are looked at, so that the time says nothing of which it was.
+        // All steps are computed, so that the time does not reveal the matching one.
         for step in now.saturating_sub(1)..=now + ahead.min(1) {
             if self.code(step).as_bytes().ct_eq(code.as_bytes()).into() {
                 found = Some(step);

@@ -35,7 +35,7 @@ impl AppName {
     }
 }
 
-/// What an application is for; plans treat the two differently.
+/// What an application is for. Plans treat the two differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppType {
     /// Being built.

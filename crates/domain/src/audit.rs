@@ -11,7 +11,7 @@ use crate::id::{AppId, AuditId, UserId};
 /// Who acted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// A client of the application: nobody had signed in.
+    /// A client of the application, before any user signed in.
     Client,
     /// A user with an access token.
     User,
@@ -28,7 +28,7 @@ pub struct AuditEntry {
     pub app_id: AppId,
     /// Its id, ordered by time.
     pub id: AuditId,
-    /// What was done, by the name of its endpoint, or such as `mail.sent`.
+    /// The action: the name of its endpoint, or a name such as `mail.sent`.
     pub action: String,
     /// `ok`, or the name of the refusal.
     pub result: String,
@@ -42,13 +42,13 @@ pub struct AuditEntry {
     pub handle: Option<String>,
     /// From which address.
     pub address: Option<IpAddr>,
-    /// What else is worth knowing and no secret.
+    /// Further details, never secret.
     pub detail: Option<String>,
     /// When.
     pub created_at: OffsetDateTime,
 }
 
-/// Which entries of an application are looked for. What is none or empty does not narrow.
+/// A filter for entries of an application. `None` and empty members do not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct AuditFilter {
     /// By clients and users (`Some(false)`), or by operators and the server (`Some(true)`).

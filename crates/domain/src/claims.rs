@@ -23,14 +23,14 @@ pub fn jwt_bytes(claims: &Map<String, Value>, signature_bytes: usize) -> usize {
     HEADER + 1 + base64(claims) + 1 + base64(signature_bytes)
 }
 
-/// A field that the application requires has no value, so there is no token.
+/// A required field has no value, so there is no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the required field {0} has no value")]
 pub struct MissingField(pub String);
 
-/// The claims of a user's JWT (RFC 7519 section 4): `iss sub aud iat exp`, then the e-mail address (with `email_verified`
-/// where it stands at the top level) and user name if the application says so, then fixed claims and metadata at their
-/// paths, or the defaults of fields without a value. What Latchkey sets always wins.
+/// The claims of a user's JWT (RFC 7519 section 4): `iss sub aud iat exp`, then the e-mail address (with
+/// `email_verified` if it is at the top level) and user name if the application has them, then fixed claims and
+/// metadata at their paths, or the defaults of fields without a value. Latchkey's own claims always win.
 ///
 /// # Errors
 /// [`MissingField`] when a required metadata field has no value.
@@ -76,9 +76,9 @@ pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<St
     Ok(claims)
 }
 
-/// Metadata as claims. Where users may set only what a definition says, only what a definition says is a claim: what they
-/// set before a field was taken away ends with it. Elsewhere everything is, but for what has a meaning of its own that no
-/// field sets. What Latchkey sets is left out in any case, since imported values never met a definition.
+/// Metadata as claims. If users may set only what a definition allows, only defined values are claims: values of a
+/// removed field disappear. Otherwise all values are, except registered claims that no field sets. Latchkey's own
+/// claims are always left out, since imported values were never checked against a definition.
 fn metadata_claims(settings: &AppSettings, user: &User) -> Result<Map<String, Value>, MissingField> {
     let fields = &settings.metadata;
     let mut claims = Map::new();
@@ -261,7 +261,7 @@ mod tests {
         let claimed = User { metadata, ..ana(false) };
         app.settings.metadata = MetadataFields::existing(vec![field("email_verified", "v", false)]).unwrap();
         assert_eq!(of(&app, &claimed), [email(), false.into()]);
-        // What is not an address is not given out as one.
+        // Only addresses are claimed as `email`.
         let others =
             ["ana", "ana@", "ana@localhost", "@example.com"].map(|text| Handle::parse(text).unwrap());
         app.settings.metadata = MetadataFields::default();
@@ -344,7 +344,7 @@ mod tests {
             found["who"],
             serde_json::json!({"handle": "ana@example.com", "name": "ana", "locale": "EN"})
         );
-        // What a user without a name has stored there is not the claim.
+        // A value that a user without a user name stored at that path is not the claim.
         let stored = serde_json::json!({"who": {"name": "root", "x": 1}});
         let nameless = User { user_name: None, ..user(stored) };
         let who = serde_json::json!({"handle": "ana@example.com", "locale": "EN", "x": 1});

@@ -4,12 +4,12 @@ use std::time::Duration as Elapsed;
 
 use time::{Duration, OffsetDateTime};
 
-/// Differences between the clock and the time that has passed which are no jump: slow drift, a leap second, NTP at work.
+/// Differences between the clock and the elapsed time that are not a jump: slow drift, a leap second, NTP at work.
 const DRIFT: Duration = Duration::minutes(5);
 /// How long a clock must have kept its new time before it is believed.
 const CONFIRMED_AFTER: Elapsed = Elapsed::from_secs(3_600);
 
-/// What a look at the clock shows.
+/// The result of a check of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockState {
     /// It runs as time passes.
@@ -39,8 +39,8 @@ pub struct ClockGuard {
 
 impl ClockGuard {
     /// Begins at a start: `newest` is the time of the newest row, `elapsed` counts from any fixed moment. A server that
-    /// was stopped for long finds its newest row in the past, and believes the clock; a clock that is behind that row was
-    /// ahead once, or is wrong now.
+    /// was stopped for long finds its newest row in the past, and believes the clock; a clock that is behind that row
+    /// was ahead once, or is wrong now.
     #[must_use]
     pub fn new(now: OffsetDateTime, elapsed: Elapsed, newest: Option<OffsetDateTime>) -> Self {
         match newest.filter(|newest| *newest - now > DRIFT) {

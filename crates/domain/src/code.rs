@@ -1,4 +1,4 @@
-//! One-time codes: six digits that prove that somebody reads a mailbox, or has a telephone.
+//! One-time codes: six digits that prove access to a mailbox or a phone.
 //! Only keyed digests of them are stored; making those is `latchkey-crypto`'s business.
 
 use secrecy::{ExposeSecret, SecretString};
@@ -9,12 +9,12 @@ use crate::id::{AppId, CodeId};
 use crate::secret::KeyedDigest;
 use crate::text::typed_code;
 
-/// The value is no code.
+/// The value is not a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a code is 6 to 8 digits")]
 pub struct InvalidCode;
 
-/// What a code is for. A code for one purpose never serves another.
+/// The purpose of a code. A code for one purpose is never accepted for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CodePurpose {
     /// Completes a sign-up.
@@ -55,7 +55,7 @@ impl CodePurpose {
 pub enum CodeLength {
     /// Six: what people type without a thought.
     Six,
-    /// Eight, where other codes are live beside it: a hundred times as hard to guess.
+    /// Eight, if other codes are valid at the same time: a hundred times as hard to guess.
     Eight,
 }
 
@@ -76,9 +76,9 @@ impl CodeLength {
     }
 }
 
-/// What one guess costs of a day's wrong tries, in hundredths: one for each code of six digits that it is compared with,
-/// a hundredth for each of eight. So the sum of all guesses' chances stays that of as many guesses at one code of six
-/// digits, however many are live.
+/// The cost of one guess in a day's wrong attempts, in hundredths: one attempt for each six-digit code that it is
+/// compared with, a hundredth for each eight-digit code. So the total chance of all guesses equals that of as many
+/// guesses at one six-digit code, however many codes are valid.
 #[must_use]
 pub fn cost_of_guess(guess: &Code, live: &[CodeLength]) -> u32 {
     let of_length = |length: CodeLength| {
@@ -136,7 +136,7 @@ impl Code {
     }
 }
 
-/// A code that was sent and not yet used, as it is stored.
+/// A code that was sent and not used yet, as it is stored.
 #[derive(Debug, Clone)]
 pub struct StoredCode {
     /// Its id.
@@ -155,16 +155,16 @@ pub struct StoredCode {
     pub expires_at: OffsetDateTime,
     /// When it was used up, if it was.
     pub consumed_at: Option<OffsetDateTime>,
-    /// Keyed digest of the address prefix that asked for it. `None` in rows of older versions, and
-    /// [`KeyedDigest::NONE`] if an operator asked for it on a user's behalf.
+    /// Keyed digest of the address prefix that requested it. `None` in rows of older versions, and
+    /// [`KeyedDigest::NONE`] if an operator requested it for a user.
     pub source: Option<KeyedDigest>,
     /// How many digits it has.
     pub length: CodeLength,
 }
 
 impl StoredCode {
-    /// Whether it may be used from any address, because one person asks for it and another uses it: invitations, and reset
-    /// codes that an operator sends.
+    /// Whether it may be used from any address, because one person requests it and another uses it: invitations, and
+    /// reset codes that an operator sends.
     #[must_use]
     pub fn is_for_anywhere(&self) -> bool {
         self.purpose == CodePurpose::Invite || self.source.as_ref().is_none_or(KeyedDigest::is_none)
@@ -177,7 +177,7 @@ impl StoredCode {
     }
 }
 
-/// How codes live and die. The defaults are those of docs/security.md.
+/// Lifetimes and limits of codes. The defaults are those of docs/security.md.
 #[derive(Debug, Clone, Copy)]
 pub struct CodeRules {
     /// How long a sign-up code is good.
@@ -192,21 +192,21 @@ pub struct CodeRules {
     pub sms_life: Duration,
     /// A repeated request within this time sends nothing and keeps the code.
     pub resend_after: Duration,
-    /// How many codes of one subject and source may be live at once; the oldest goes first.
+    /// The number of codes of one subject and source that may be valid at once; the oldest is removed first.
     pub live_per_subject: usize,
-    /// Wrong tries at one code: for the source that asked, and for all other sources together. If the code may be used from
-    /// any address, for each source.
+    /// Wrong attempts at one code: from the source that requested it, and from all other sources together. If the code
+    /// may be used from any address, from each source.
     pub wrong_tries: u32,
-    /// The limit for one handle and day. All of a day's guesses together have no better chance than this many guesses at
-    /// one six-digit code.
+    /// The limit for one handle and day. All of a day's guesses together have no better chance than this many guesses
+    /// at one six-digit code.
     pub wrong_a_day: u32,
     /// How many more known sources have.
     pub wrong_a_day_known: u32,
-    /// How often codes may be asked for.
+    /// How often codes may be requested.
     pub requests: RequestLimits,
 }
 
-/// How often codes for one subject may be asked for.
+/// How often codes for one subject may be requested.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestLimits {
     /// In an hour, from one source.
@@ -215,7 +215,7 @@ pub struct RequestLimits {
     pub a_day: u32,
     /// In a day, from anywhere.
     pub subject_a_day: u32,
-    /// In a day from each known source, whatever others asked for.
+    /// Per day from each known source, whatever other sources requested.
     pub known_a_day: u32,
 }
 
@@ -252,9 +252,9 @@ impl CodeRules {
         80 * self.wrong_a_day
     }
 
-    /// The daily budget for guesses at mailed eight-digit codes, in hundredths of a guess at a six-digit one. Codes that may be
-    /// used from any address have a second budget of the same size. With the default settings, strangers cannot exhaust the
-    /// first budget, because [`Self::wrong_tries`] and [`RequestLimits`] stop them earlier.
+    /// The daily budget for guesses at mailed eight-digit codes, in hundredths of a guess at a six-digit one. Codes
+    /// that may be used from any address have a second budget of the same size. With the default settings, strangers
+    /// cannot exhaust the first budget, because [`Self::wrong_tries`] and [`RequestLimits`] stop them earlier.
     #[must_use]
     pub const fn long_budget(&self) -> u32 {
         10 * self.wrong_a_day

@@ -113,7 +113,7 @@ impl ClaimSource {
 /// One fixed claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixedClaim {
-    /// Where the value stands in tokens.
+    /// The path of the value in tokens.
     pub path: MetadataPath,
     /// Where it comes from.
     pub source: ClaimSource,
@@ -179,7 +179,7 @@ impl FixedClaims {
         for claim in &self.0 {
             match claim.source.value_for(user) {
                 Some(value) => claim.path.put(claims, value),
-                // What a user stored there before the claim was fixed is not the claim.
+                // A value that a user stored at the path before the claim was fixed is not the claim.
                 None => claim.path.remove(claims),
             }
         }

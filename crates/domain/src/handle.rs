@@ -1,4 +1,4 @@
-//! Handles and user names: what a person types to say who they are.
+//! Handles and user names: the names that users log in with.
 //! Whether a handle is free is the storage's business.
 
 use std::borrow::Cow;
@@ -47,7 +47,7 @@ impl Handle {
     /// characters.
     ///
     /// # Errors
-    /// [`InvalidHandle`] says what is wrong.
+    /// [`InvalidHandle`] names the broken rule.
     pub fn parse(typed: &str) -> Result<Self, InvalidHandle> {
         let text: String = typed.trim().chars().flat_map(char::to_lowercase).collect();
         if is_partly_invisible(&text) {
@@ -56,10 +56,10 @@ impl Handle {
         Self::checked(text)
     }
 
-    /// Parses an anonymous user's handle, which is kept as it was sent and begins with `ANON_`.
+    /// Parses an anonymous user's handle, which is kept unchanged and starts with `ANON_`.
     ///
     /// # Errors
-    /// [`InvalidHandle`] says what is wrong.
+    /// [`InvalidHandle`] names the broken rule.
     pub fn parse_anonymous(sent: &str) -> Result<Self, InvalidHandle> {
         if is_partly_invisible(sent) {
             return Err(InvalidHandle::Character);
@@ -105,14 +105,14 @@ impl Handle {
         Ok(Self { key: sent.to_owned(), text: sent.to_owned(), mailbox: None })
     }
 
-    /// The handle as it is stored and shown.
+    /// The handle as stored and shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What makes the handle unique in its application: all spellings of a name that look alike share it. Domains that
-    /// look alike are different domains; two spellings of one domain share it.
+    /// The key that makes the handle unique in its application: look-alike spellings of a name share it. Look-alike
+    /// domains are different domains; two spellings of one domain share it.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -130,8 +130,8 @@ impl Handle {
         self.text.starts_with(ANONYMOUS_PREFIX)
     }
 
-    /// The address to which mail for this handle goes: its domain is a host on the internet, as an A-label (RFC 5890
-    /// section 2.3.2.1). None for a handle that is no address, or one of this machine or of a bare IP address.
+    /// The mail address of this handle: its domain is an internet host, as an A-label (RFC 5890 section 2.3.2.1).
+    /// `None` for a handle that is not an address, or one of this machine or of a bare IP address.
     #[must_use]
     pub fn mailbox(&self) -> Option<&str> {
         self.mailbox.as_deref()
@@ -170,8 +170,8 @@ fn handle_key(text: &str) -> String {
     }
 }
 
-/// A domain in one spelling (UTS 46 section 4.3, non-transitional). The A-labels of two domains are equal where these
-/// are; what is no domain stays as it is.
+/// A domain in one spelling (UTS 46 section 4.3, non-transitional). The A-labels of two domains are equal if these are;
+/// a text that is not a domain stays unchanged.
 fn unicode_domain(domain: &str) -> String {
     match Uts46::new().to_unicode(domain.as_bytes(), AsciiDenyList::URL, Hyphens::Allow) {
         (unicode, Ok(())) => unicode.into_owned(),
@@ -197,8 +197,8 @@ fn mailbox(text: &str) -> Option<String> {
     (is_host && is_name).then(|| format!("{local}@{domain}"))
 }
 
-/// Whether a character stands in local parts without quotation marks (RFC 5321 section 4.1.2, RFC 6531 section 3.3): with
-/// them, the part could hold another address.
+/// Whether a character may be in a local part without quotation marks (RFC 5321 section 4.1.2, RFC 6531 section 3.3): a
+/// quoted part could contain another address.
 fn is_of_local_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c) || (!c.is_ascii() && !c.is_whitespace())
 }
@@ -208,11 +208,11 @@ fn is_partly_invisible(text: &str) -> bool {
     text.chars().any(is_invisible)
 }
 
-/// The NFKC case fold (Unicode section 3.13) as far as upper and lower casing reach it.
+/// The NFKC case fold (Unicode section 3.13), as far as upper and lower case mappings cover it.
 fn fold(text: &str) -> String {
     let compatible: String = text.nfkc().collect();
     let folded = compatible.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-    // Dotted capital I folds to an i with a combining dot; without the dot it is the i it looks like.
+    // Dotted capital I folds to an i with a combining dot; without the dot it is the i that it resembles.
     folded.filter(|c| *c != '\u{0307}').nfkc().collect()
 }
 
@@ -300,7 +300,7 @@ mod tests {
         ] {
             assert_eq!(key(one), key(other), "{one}");
         }
-        // What is no domain has no second spelling.
+        // A text that is not a domain has no second spelling.
         assert_ne!(key("ana@\u{FF41} b"), key("ana@a b"));
         assert_ne!(key("ana@xn--\u{FF41}"), key("ana@xn--a"));
     }

@@ -1,4 +1,4 @@
-//! An application that is being brought in: from where, and how far.
+//! The progress of an import of an application.
 
 use time::OffsetDateTime;
 

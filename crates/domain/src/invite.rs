@@ -1,5 +1,4 @@
-//! Invitations: one user asks somebody to become another. A code that is mailed to the invited person
-//! registers them.
+//! Invitations: a user invites another person, who registers with a mailed code.
 
 use time::OffsetDateTime;
 
@@ -30,13 +29,13 @@ pub struct Invite {
     pub sender_id: UserId,
     /// The sender's handle when they invited.
     pub sender_handle: Handle,
-    /// What the sender's client calls the sender; kept and never looked at.
+    /// The client's own reference to the sender, stored and never interpreted.
     pub sender_reference: String,
     /// Where it stands.
     pub state: InviteState,
     /// The language of its mail.
     pub locale: Locale,
-    /// What the sender sets for the invited person.
+    /// Metadata that the sender sets for the invited user.
     pub metadata: Metadata,
     /// When it was made.
     pub created_at: OffsetDateTime,

@@ -11,14 +11,14 @@ pub const KEY_LEAD: i32 = 4;
 /// How long a key stays published beyond the end of the last token that it signed, for consumers whose clocks are slow.
 pub const KEY_TAIL: Duration = Duration::hours(1);
 
-/// Where an application's key stands in its life.
+/// The state of an application's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
     /// It is published and does not sign yet.
     Next,
     /// It signs.
     Current,
-    /// It signs no more, and is published for as long as its last tokens live.
+    /// No longer signs, and is published until its last tokens expire.
     Retiring,
     /// It is not published any more.
     Retired,
@@ -42,7 +42,7 @@ pub struct AppKey {
     pub signs_from: OffsetDateTime,
     /// Until when it is published; none while no successor is known.
     pub published_until: Option<OffsetDateTime>,
-    /// Until when tokens may live that it signed while they lived longer than they do now.
+    /// The latest expiry of tokens that it signed while tokens lived longer than now.
     pub tokens_until: Option<OffsetDateTime>,
 }
 
@@ -53,15 +53,15 @@ impl AppKey {
         self.private.is_some() && self.signs_from > now
     }
 
-    /// Whether consumers are told of it.
+    /// Whether the key is published.
     #[must_use]
     pub fn is_published(&self, now: OffsetDateTime) -> bool {
         self.published_until.is_none_or(|until| now < until)
     }
 }
 
-/// The key that signs at this moment: of those with a private half whose time has come, the one that came last. Where no
-/// time has come, since the clock was set back after the application was made, it is the first one.
+/// The key that signs at this moment: of those with a private half whose time has come, the one that came last. Where
+/// no time has come, since the clock was set back after the application was made, it is the first one.
 #[must_use]
 pub fn signing_key(keys: &[AppKey], now: OffsetDateTime) -> Option<&AppKey> {
     let can_sign = || keys.iter().filter(|key| key.private.is_some());
@@ -83,7 +83,7 @@ pub fn key_state(keys: &[AppKey], key: &AppKey, now: OffsetDateTime) -> KeyState
     }
 }
 
-/// What a key of the server is for.
+/// The purpose of a key of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ServerKeyPurpose {
     /// Seals what must be read back.

@@ -1,5 +1,5 @@
-//! Failed log-ins: how long one waits after them, and the sources that a user is known to log in from.
-//! Sources that the user knows are counted apart, so that strangers cannot keep the owner out.
+//! Failed log-ins: the delays after them, and the sources from which a user is known to log in. Known sources are
+//! counted separately, so that strangers cannot lock the owner out.
 
 use time::{Duration, OffsetDateTime};
 
@@ -32,13 +32,13 @@ impl Default for LadderRules {
 /// Consecutive failures of one kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Failures {
-    /// How many, attempts under way included: an attempt counts before its password is looked at.
+    /// The count, attempts in progress included: an attempt is counted before its password is verified.
     pub count: u32,
     /// When the last one was.
     pub last_at: Option<OffsetDateTime>,
 }
 
-/// Who tries: somebody at an address from which the user has logged in, or anybody else.
+/// The source of an attempt: an address from which the user has logged in, or any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Familiarity {
     /// The user logged in from there within 90 days.
@@ -91,12 +91,12 @@ impl LadderRules {
             return false;
         }
         let wait = self.wait_after(failures.count);
-        // Where nobody waits, clocks that disagree mean nothing.
+        // Without a delay, clocks that disagree have no effect.
         wait.is_zero() || failures.last_at.is_none_or(|last| has_passed(wait, last, now))
     }
 }
 
-/// How many sources a user is known by.
+/// The number of known sources kept per user.
 const KEPT_SOURCES: usize = 5;
 /// How many days a source is known without a log-in from it.
 const KNOWN_DAYS: u32 = 90;
@@ -144,14 +144,14 @@ impl KnownSources {
     }
 }
 
-/// What is remembered of a user's log-ins.
+/// The state of a user's log-ins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoginRecord {
     /// Failures from anywhere else.
     pub unknown: Failures,
     /// Failures from known sources.
     pub known: Failures,
-    /// When the owner was last told by mail that waiting has begun.
+    /// When the owner was last notified by mail that log-ins are delayed.
     pub lock_mailed_at: Option<OffsetDateTime>,
     /// Where the user logs in from.
     pub sources: KnownSources,

@@ -111,7 +111,7 @@ impl MetadataKind {
         Self::NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
     }
 
-    /// The value as it is kept; none if it counts as not sent.
+    /// The value as stored. `None` if it counts as not sent.
     fn take(self, value: &Value) -> Result<Option<Value>, ()> {
         let is_plain = |item: &Value| matches!(item, Value::String(_) | Value::Number(_) | Value::Bool(_));
         match (self, value) {
@@ -144,9 +144,9 @@ impl std::fmt::Display for MetadataKind {
 pub struct MetadataField {
     /// Where the value stands.
     pub path: MetadataPath,
-    /// What the consumer's user object calls it.
+    /// The display name of the field in the consumer's user object.
     pub field_name: String,
-    /// Whether nobody becomes a user without it.
+    /// Whether every user needs a value.
     pub required: bool,
     /// Whether the user may change it later.
     pub can_edit: bool,
@@ -170,7 +170,7 @@ impl MetadataField {
         self.required && self.default.is_none()
     }
 
-    /// The default as it is kept.
+    /// The default as stored.
     fn checked_default(&self) -> Result<Option<Value>, InvalidFields> {
         let invalid = || InvalidFields::Default(self.path.to_string(), self.kind);
         let Some(value) = &self.default else { return Ok(None) };
@@ -186,7 +186,7 @@ impl MetadataField {
         error(self.path.to_string())
     }
 
-    /// Whether this is the normal way to say that the handle is the e-mail address: its value is the handle.
+    /// Whether this is the usual field for an e-mail address that is the handle.
     #[must_use]
     pub fn is_email(&self) -> bool {
         self.field_name == "email"
@@ -206,7 +206,7 @@ impl MetadataFields {
         Self::default().replaced_by(fields)
     }
 
-    /// Other fields in the place of these. A path that these have may stay, though no new field may set its claim.
+    /// Replaces the fields. A path of the old fields may stay, even if no new field may set its claim.
     ///
     /// # Errors
     /// [`InvalidFields`] names the path.
@@ -277,7 +277,7 @@ impl MetadataFields {
             match field.sent(&sent)? {
                 Some(_) if !field.user_settable => return Err(field.named(InvalidMetadata::NotSettable)),
                 Some(value) => field.path.put(&mut accepted, value),
-                // What the user may not set is the developer's to provide.
+                // The developer provides what users may not set.
                 None if field.is_demanded() && field.user_settable => {
                     return Err(field.named(InvalidMetadata::Missing));
                 }
@@ -287,8 +287,8 @@ impl MetadataFields {
         Metadata(accepted).within_bounds()
     }
 
-    /// As [`MetadataFields::accept`], for somebody who becomes a user by this alone: a required field that users may not set
-    /// has no value then, and without one there is no token.
+    /// Like [`MetadataFields::accept`], for sign-ups without a further step: a required field that users may not set
+    /// would have no value then, and without one there is no token.
     ///
     /// # Errors
     /// [`InvalidMetadata`] names the field.
@@ -337,8 +337,8 @@ impl MetadataFields {
     }
 
     /// The metadata after an operator replaced them: every field of the user's own and of invitations is theirs to set,
-    /// and none is demanded. Values that no field declares stay as they are, at every depth, until `null` takes them away;
-    /// new ones of that kind are refused.
+    /// and none is demanded. Values that no field declares stay as they are, at every depth, until `null` takes them
+    /// away; new ones of that kind are refused.
     ///
     /// # Errors
     /// [`InvalidMetadata`] names the field.
@@ -375,8 +375,8 @@ impl MetadataFields {
         Metadata(replaced).within_bounds()
     }
 
-    /// Keeps the values that the user may set under the present definitions. The values were accepted earlier, maybe under
-    /// other definitions.
+    /// Keeps the values that the user may set under the present definitions. The values were accepted earlier, maybe
+    /// under other definitions.
     #[must_use]
     pub fn still_settable(&self, values: &Metadata) -> Metadata {
         let mut kept = Map::new();
@@ -417,7 +417,7 @@ impl Metadata {
         self.within_bounds()
     }
 
-    /// What is kept is as long at most as what may be sent: numbers may have grown, and values may have been added.
+    /// Stored metadata are at most as long as accepted ones: numbers may have grown, and values may have been added.
     fn within_bounds(self) -> Result<Self, InvalidMetadata> {
         let length = serde_json::to_string(&self.0).map_or(usize::MAX, |text| text.len());
         if length > MAX_METADATA_BYTES { Err(InvalidMetadata::too_long()) } else { Ok(self) }

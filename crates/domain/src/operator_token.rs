@@ -7,7 +7,7 @@ use crate::text::has_forbidden_characters;
 
 /// The longest life of an operator token.
 pub const MAX_LIFE: Duration = Duration::days(365);
-/// The life of an operator token when nothing else is asked for.
+/// The default lifetime of an operator token.
 pub const DEFAULT_LIFE: Duration = Duration::days(90);
 
 /// The text cannot name an operator token.
@@ -39,7 +39,7 @@ impl TokenName {
     }
 }
 
-/// What an operator token may open. None includes another, but for [`Scope::Everything`].
+/// A permission of an operator token. None includes another, except [`Scope::Everything`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Looks at applications, users and logs.
@@ -126,7 +126,7 @@ impl std::fmt::Display for Scopes {
     }
 }
 
-/// What is stored of an operator token: never its text.
+/// The stored part of an operator token, without its text.
 #[derive(Debug, Clone)]
 pub struct OperatorToken {
     /// The token's `jti`.

@@ -32,13 +32,14 @@ pub struct OutboxMessage {
     pub id: MessageId,
     /// How it travels.
     pub channel: Channel,
-    /// Whose it is: a digest of their handle, so that it goes when they do. None if it was written before there were any.
+    /// Whose it is: a digest of their handle, so that it goes when they do. None if it was written before there were
+    /// any.
     pub recipient: Option<KeyedDigest>,
-    /// What to send to whom, sealed, since it may carry a code.
+    /// Recipient and content, sealed, since they may contain a code.
     pub payload: Sealed,
     /// How often it was claimed.
     pub attempts: i64,
-    /// Lease, back-off and schedule in one: nobody touches it before.
+    /// Lease, backoff and schedule in one: no worker claims the message before this time.
     pub due_at: OffsetDateTime,
     /// From when on it is worth nothing and is not sent.
     pub expires_at: Option<OffsetDateTime>,

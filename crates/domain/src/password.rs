@@ -4,7 +4,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-/// The text is no password of the form that is wanted.
+/// The text is not a password in the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
     /// Not the 32 lower-case hexadecimal digits that clients send.
@@ -51,13 +51,13 @@ impl ClientPassword {
         Self { raw: Some(raw), ..self }
     }
 
-    /// The same, with the digits of the text as it was typed, which normalization changed.
+    /// The same, with the digest of the text as typed, if normalization changed it.
     #[must_use]
     pub fn with_typed(self, as_typed: Self) -> Self {
         Self { as_typed: Some(Box::new(as_typed)), ..self }
     }
 
-    /// The password as it was typed, where normalization changed the text.
+    /// The password as typed, if normalization changed it.
     #[must_use]
     pub fn as_typed(&self) -> Option<&Self> {
         self.as_typed.as_deref()
@@ -93,8 +93,8 @@ impl RawPassword {
         self.0.expose_secret()
     }
 
-    /// The text in Unicode normalization form C, where that is another one (RFC 8265 section 4.2.2): keyboards and systems
-    /// differ in how they write letters with accents.
+    /// The text in Unicode normalization form C, where that is another one (RFC 8265 section 4.2.2): keyboards and
+    /// systems differ in how they write letters with accents.
     #[must_use]
     pub fn normalized(&self) -> Option<Self> {
         let text = self.expose();
@@ -105,8 +105,8 @@ impl RawPassword {
 /// The characters that the filter counts as special.
 pub const SPECIAL_CHARACTERS: &str = "@%+\\/'!#$^?:()[]~`-_.,";
 
-/// What an application demands of a password. Clients are served these numbers and enforce them;
-/// the server can, and does, where it is sent the password itself.
+/// An application's password filter. Clients get these numbers and enforce them; the server enforces them when it
+/// receives the password itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PasswordPolicy {
     /// Whether the minima apply.

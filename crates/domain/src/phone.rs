@@ -1,20 +1,20 @@
 //! Telephone numbers in the one form of ITU-T E.164, and the calling codes to which messages may go.
-//! Whether somebody answers at a number is not known here.
+//! Whether a number is in service is not known here.
 
 use std::fmt;
 
-/// The text is no international telephone number.
+/// The text is not an international phone number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a telephone number is written with + and the code of its country")]
 pub struct InvalidPhone;
 
-/// The text is no calling code.
+/// The text is not a country code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such calling code")]
 pub struct InvalidCallingCode;
 
-/// The code of a country or territory, without `+`. Members of the North American plan outside of the United
-/// States and Canada are told apart by their area codes, such as `1876`: calls there cost many times as much.
+/// The code of a country or territory, without `+`. Members of the North American plan outside of the United States and
+/// Canada are identified by their area codes, such as `1876`: calls there cost many times as much.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CallingCode(&'static str);
 
@@ -46,8 +46,8 @@ impl fmt::Debug for CallingCode {
 pub struct Phone(String);
 
 impl Phone {
-    /// Parses a number with its calling code and without the zero that is dialled before it at home. Blanks, hyphens, dots, slashes, brackets and the `(0)` of some
-    /// countries' writing mean nothing.
+    /// Parses a number with its calling code and without the zero that is dialled before it at home. Blanks, hyphens,
+    /// dots, slashes, brackets and the `(0)` of some countries' writing mean nothing.
     ///
     /// # Errors
     /// [`InvalidPhone`].
@@ -73,7 +73,7 @@ impl Phone {
         if is_right && (8..=15).contains(&phone.digits().len()) { Ok(phone) } else { Err(InvalidPhone) }
     }
 
-    /// A number as it was stored, whatever is refused since: `+` and 8 to 15 digits.
+    /// A stored number, even if it would be refused now: `+` and 8 to 15 digits.
     ///
     /// # Errors
     /// [`InvalidPhone`].
@@ -101,7 +101,7 @@ impl Phone {
         CALLING_CODES.iter().filter(begins).max_by_key(|code| code.len()).map(|code| CallingCode(code))
     }
 
-    /// Whether the number belongs to one of these countries and is no number that its owner earns on.
+    /// Whether the number belongs to one of these countries and is not premium-rate.
     #[must_use]
     pub fn is_allowed(&self, countries: &[CallingCode]) -> bool {
         !self.is_premium() && self.calling_code().is_some_and(|code| countries.contains(&code))
@@ -168,7 +168,7 @@ const CALLING_CODES: &[&str] = &[
 /// spelling of the number.
 const KEEPS_ZERO: &[&str] = &["225", "226", "229", "241", "242", "378", "39", "76", "77"];
 
-/// Ranges whose owners earn on calls, or that are no subscriber's: by calling code, then national prefix.
+/// Ranges that are premium-rate or not of subscribers: by country code, then national prefix.
 const PREMIUM: &[&str] = &[
     "1500", "1521", "1522", "1523", "1524", "1525", "1526", "1527", "1528", "1529", "1532", "1533", "1535",
     "1538", "1542", "1543", "1544", "1545", "1546", "1547", "1549", "1550", "1552", "1553", "1554", "1556",
@@ -230,7 +230,7 @@ mod tests {
         assert!(number("+12025550123").is_allowed(&codes(&["1"])));
         assert!(!number("+12025550123").is_allowed(&codes(&["49"])));
         assert!(!number("+12025550123").is_allowed(&[]));
-        // Islands share the 1, and are asked for by their own code.
+        // Islands share the country code 1, and are listed by their area codes.
         assert!(!number("+18765550123").is_allowed(&codes(&["1"])));
         assert!(number("+18765550123").is_allowed(&codes(&["1876"])));
         for premium in [

@@ -51,7 +51,7 @@ impl KeyedDigest {
         Self(bytes)
     }
 
-    /// The digest, as it is stored.
+    /// The digest as stored.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

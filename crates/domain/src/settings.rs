@@ -13,7 +13,7 @@ use crate::secret::Sealed;
 /// The most SMS of a new application in a day.
 pub const SMS_A_DAY: u32 = 200;
 
-/// How a person who signs up shows that the handle is theirs.
+/// How a new user proves that the handle is theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignupFlow {
     /// Not at all: the account exists at once.
@@ -35,10 +35,10 @@ pub enum TwoFactorMode {
     Phone,
 }
 
-/// What the claim `sub` of a user's JWT holds (RFC 7519 section 4.1.2).
+/// The claim `sub` of a user's JWT (RFC 7519 section 4.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserIdFormat {
-    /// The handle as it is.
+    /// The handle unchanged.
     Handle,
     /// The handle with `@` replaced by `_`.
     HandleUnderscore,
@@ -88,11 +88,11 @@ pub struct AppSettings {
     pub signup_enabled: bool,
     /// How they prove their handle.
     pub signup_flow: SignupFlow,
-    /// Whether the page behind a mailed link asks for the password of the sign-up.
+    /// When the page behind a mailed link requires the sign-up's password.
     pub link_asks_password: LinkAsksPassword,
     /// Which second factor may be enrolled.
     pub two_factor: TwoFactorMode,
-    /// Whether a new authenticator must prove its first code before it is asked for.
+    /// Whether a new authenticator must be confirmed by its first code before it is required.
     pub two_factor_confirm: bool,
     /// Whether the picture of a new authenticator secret is mailed too.
     pub qr_code_mail: bool,
@@ -100,7 +100,7 @@ pub struct AppSettings {
     pub factor_change_needs_login: bool,
     /// Its account at the SMS provider, sealed.
     pub sms_account: Option<Sealed>,
-    /// To which countries SMS go; the one of the sender's number if there are none.
+    /// The countries to which SMS are sent; if empty, the country of the sender's number.
     pub sms_countries: Vec<CallingCode>,
     /// The most SMS in a day: where they end, so does their cost.
     pub sms_a_day: u32,
@@ -108,7 +108,7 @@ pub struct AppSettings {
     pub max_users: u32,
     /// Failed logins before waiting begins.
     pub max_login_attempts: Option<u32>,
-    /// What is demanded of passwords.
+    /// The password filter.
     pub password: PasswordPolicy,
     /// Life of a user's JWT in hours.
     pub user_jwt_hours: u32,
@@ -120,7 +120,7 @@ pub struct AppSettings {
     pub user_id_format: UserIdFormat,
     /// Fields of users' metadata.
     pub metadata: MetadataFields,
-    /// Fields that whoever invites sets for the invited.
+    /// The fields that a user who invites sets for the invited user.
     pub invite_metadata: MetadataFields,
     /// Whether the JWT carries the handle as claim `email`.
     pub metadata_email: bool,
@@ -138,8 +138,8 @@ pub struct AppSettings {
     pub handle_hold_days: u32,
     /// After how many days anonymous users go who never came back; 0 for never.
     pub anonymous_purge_days: u32,
-    /// Whether users may set a new field of metadata whose definition does not say. Where they may not, values that no
-    /// definition is of are no claims either.
+    /// Whether users may set a new metadata field whose definition does not say. If not, undeclared values are not
+    /// claims either.
     pub fields_user_settable: bool,
     /// Whether sign-up and reset answer alike for known and unknown handles.
     pub neutral_answers: bool,
@@ -149,8 +149,8 @@ pub struct AppSettings {
     pub unknown: Map<String, Value>,
 }
 
-/// Whether the page behind a mailed link asks for the password that was chosen at the sign-up. Some mail scanners open a
-/// link and submit the form behind it, but know no password.
+/// When the page behind a mailed link requires the password of the sign-up. Some mail scanners open a link and submit
+/// the form behind it, but know no password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkAsksPassword {
     /// Wherever it is opened.
@@ -180,7 +180,7 @@ pub enum Audience {
     None,
     /// The application's id.
     AppId,
-    /// What the consumer wants to see.
+    /// The expected audience.
     Fixed(String),
 }
 
@@ -248,7 +248,7 @@ impl AppSettings {
         }
     }
 
-    /// What the developer should know about these settings. Each is a sentence.
+    /// Warnings about these settings for the developer, a sentence each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.field_warnings();
@@ -260,8 +260,8 @@ impl AppSettings {
         warnings
     }
 
-    /// What the developer should know about the fields of metadata: which of them let users grant themselves rights, and
-    /// which set a claim that no new field may. Each is a sentence.
+    /// Warnings about metadata fields for the developer, a sentence each: fields that let users grant themselves
+    /// rights, and fields that set a claim that no new field may set.
     #[must_use]
     pub fn field_warnings(&self) -> Vec<String> {
         let lists = [("metaData", &self.metadata), ("metaDataInvite", &self.invite_metadata)];

@@ -1,7 +1,7 @@
-//! Sign-up attempts: what somebody asked for, until its code comes back.
+//! Pending sign-ups: requested, and waiting for their code.
 //!
-//! An attempt belongs to a handle *and* to the address prefix that asked (and to the web page, if it is somebody else's),
-//! so that nobody elsewhere can put his password into an attempt and let the owner of the mailbox confirm it. Behind one
+//! A sign-up belongs to a handle *and* to the address prefix of the request (and to the web page, if it is another
+//! site's), so that nobody elsewhere can replace its password and let the owner of the mailbox confirm it. Behind one
 //! address, the newest password counts.
 
 use time::OffsetDateTime;
@@ -28,9 +28,9 @@ pub struct Signup {
     pub app_id: AppId,
     /// Its id, which follows from application, handle and source: a repeat is the same attempt.
     pub id: SignupId,
-    /// The handle that somebody claims.
+    /// The handle to be verified.
     pub handle: Handle,
-    /// Keyed digest of the source that asked.
+    /// Keyed digest of the source of the request.
     pub source: KeyedDigest,
     /// The id that the user will have: the password digest is bound to it.
     pub user_id: UserId,
@@ -38,12 +38,12 @@ pub struct Signup {
     pub state: SignupState,
     /// The password digest, sealed for `user_id`.
     pub password: Sealed,
-    /// The locale that was asked for.
+    /// The requested locale.
     pub locale: Locale,
     /// The metadata that was sent.
     pub metadata: Metadata,
     /// When it was opened.
     pub created_at: OffsetDateTime,
-    /// When it was last asked for.
+    /// When it was last requested.
     pub updated_at: OffsetDateTime,
 }

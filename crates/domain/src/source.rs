@@ -1,4 +1,4 @@
-//! Where a request comes from, as far as limits and codes care: an address prefix.
+//! The source of a request for limits and codes: an address prefix.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -23,15 +23,15 @@ impl Source {
         Self { is_proxys: true, ..Self::at(proxy) }
     }
 
-    /// Requests from this address that come from untrusted web pages. All such pages count as one source, because a client
-    /// that is not a browser can claim any origin.
+    /// Requests from this address that come from untrusted web pages. All such pages count as one source, because a
+    /// client that is not a browser can claim any origin.
     #[must_use]
     pub fn of_page(self) -> Self {
         Self { is_page: true, ..self }
     }
 
-    /// The canonical form for digests: the 16 bytes of the address prefix, and one more byte for untrusted web pages. Codes,
-    /// sign-ups and known sources are stored under it. Rate limits use [`Source::prefix`] instead.
+    /// The canonical form for digests: the 16 bytes of the address prefix, and one more byte for untrusted web pages.
+    /// Codes, sign-ups and known sources are stored under it. Rate limits use [`Source::prefix`] instead.
     #[must_use]
     pub fn to_canonical_bytes(self) -> Vec<u8> {
         let mut bytes = self.prefix().to_canonical_bytes().to_vec();
@@ -39,7 +39,7 @@ impl Source {
         bytes
     }
 
-    /// Whether an untrusted web page asks.
+    /// Whether an untrusted web page sent the request.
     #[must_use]
     pub fn is_page(self) -> bool {
         self.is_page
@@ -63,7 +63,7 @@ impl Source {
         SourcePrefix::of(self.address)
     }
 
-    /// The same source, as far as one customer may reach: all of the first 48 bits of an IPv6 address are one.
+    /// The network of one customer: the first 48 bits of an IPv6 address.
     #[must_use]
     pub fn widened(self) -> Self {
         self.site().map_or(self, |SourcePrefix(address)| Self { address, ..self })
@@ -82,8 +82,8 @@ impl Source {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for: written as IPv6 (RFC 4291, 2.5.5.2), translated (RFC 6052, the prefix
-/// 64:ff9b::/96), or holding a network of its own (6to4, RFC 3056). Any other address is itself.
+/// The IPv4 address within an IPv6 address: mapped (RFC 4291, 2.5.5.2), translated (RFC 6052, the prefix 64:ff9b::/96),
+/// or with a network of its own (6to4, RFC 3056). Any other address is returned unchanged.
 fn plain(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let v4 = |high: u16, low: u16| {

@@ -76,7 +76,7 @@ pub struct EmailTemplate {
     pub reply_to: String,
     /// The message as HTML, with its marks; of an SMS, its text.
     pub html: String,
-    /// What the link is called, where there is one.
+    /// The text of the link, if there is one.
     pub link_text: String,
     /// When it was first worded.
     pub created_at: OffsetDateTime,

@@ -10,17 +10,17 @@ pub fn has_forbidden_characters(text: &str) -> bool {
     text.chars().any(is_forbidden_character)
 }
 
-/// Whether a character shows nothing (Unicode section 5.21). The blank Braille pattern is not among Unicode's, and shows
-/// nothing either.
+/// Whether a character shows nothing (Unicode section 5.21). The blank Braille pattern is not among Unicode's, and
+/// shows nothing either.
 pub(crate) fn is_invisible(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c) || c == '\u{2800}'
 }
 
-/// A code as a person typed or pasted it, in the form in which it is compared: full-width characters become ASCII; blanks,
-/// dashes and invisible characters, which mails and keyboards add, are dropped. Digits of other scripts stay.
+/// A code as a person typed or pasted it, in the form in which it is compared: full-width characters become ASCII;
+/// blanks, dashes and invisible characters, which mails and keyboards add, are dropped. Digits of other scripts stay.
 pub(crate) fn typed_code(text: &str) -> String {
     let narrow = |c: char| match c {
-        // Full-width forms stand in the order of ASCII (Unicode, block Halfwidth and Fullwidth Forms).
+        // Full-width forms are in the order of ASCII (Unicode, block Halfwidth and Fullwidth Forms).
         '\u{FF01}'..='\u{FF5E}' => u8::try_from(u32::from(c) - 0xFF01 + 0x21).map_or(c, char::from),
         _ => c,
     };

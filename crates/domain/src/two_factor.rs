@@ -1,5 +1,5 @@
-//! Second factors of a user: which are enrolled, and which one a log-in asks for. Verifying a code is the
-//! business of `latchkey-crypto`; counting tries is the service's.
+//! Second factors of a user: which are enrolled, and which one a log-in requires. `latchkey-crypto` verifies codes; the
+//! service counts attempts.
 
 use time::Duration;
 
@@ -28,13 +28,13 @@ pub struct Authenticator {
 /// The second factors of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Factors {
-    /// The number that was given last. It is no factor before it is verified.
+    /// The number that was set last. It is not a factor before it is verified.
     pub given_phone: Option<Phone>,
     /// The number that was verified.
     pub verified_phone: Option<Phone>,
     /// Whether the user wants a code by SMS at log-in.
     pub wants_sms: bool,
-    /// The authenticator app that is asked at log-in.
+    /// The authenticator app that is required at log-in.
     pub authenticator: Option<Authenticator>,
     /// The secret of one that has not proven its first code.
     pub pending_authenticator: Option<Sealed>,
@@ -55,8 +55,8 @@ impl Factors {
         self.verified_phone.is_some() && self.verified_phone == self.given_phone
     }
 
-    /// The factor that a log-in asks for: one that the user has, and where there are two, the one of the
-    /// application's mode. In mode [`TwoFactorMode::None`] none is asked for.
+    /// The factor that a log-in requires: the one that the user has, or with two, the one of the application's mode. In
+    /// mode [`TwoFactorMode::None`] none is required.
     #[must_use]
     pub fn asked(&self, mode: TwoFactorMode) -> Option<Factor> {
         let preferred = match mode {

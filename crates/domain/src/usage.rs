@@ -1,11 +1,11 @@
-//! What happened in an application in a day, as numbers.
+//! Numbers of an application per day.
 
 use time::OffsetDateTime;
 
-/// What is counted.
+/// A counted event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UsageKind {
-    /// People who asked to sign up.
+    /// Requested sign-ups.
     SignUps,
     /// People who became users, by whatever way.
     Completions,
@@ -27,8 +27,8 @@ impl UsageKind {
         (Self::Failures, "failures"),
     ];
 
-    /// What an entry of the audit log counts as; most count as nothing. A sign-up that needs no code is its own
-    /// completion. A log-in that asks for a second factor (`login.asked`) is none yet.
+    /// The statistic that an audit entry counts for; most count for none. A sign-up that needs no code is its own
+    /// completion. A log-in that requires a second factor (`login.asked`) is not a log-in yet.
     #[must_use]
     pub fn of(action: &str, result: &str) -> &'static [Self] {
         let is_ok = result == "ok";

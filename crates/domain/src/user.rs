@@ -50,8 +50,8 @@ pub struct User {
     pub last_login_at: Option<OffsetDateTime>,
     /// Their failed log-ins, and where they log in from.
     pub login: LoginRecord,
-    /// Whether they have shown that the handle is a mailbox of theirs: with a code or link mailed to it, or by a provider's
-    /// verified address.
+    /// Whether they have shown that the handle is a mailbox of theirs: with a code or link mailed to it, or by a
+    /// provider's verified address.
     pub email_verified: bool,
     /// Their second factors.
     pub factors: Factors,
@@ -65,8 +65,8 @@ pub struct User {
 }
 
 impl User {
-    /// Whether the handle is all that this user logs in with, as those do whom an anonymous log-in made. A user of such a
-    /// handle that came with an import, and brought a password, a right or an account elsewhere, is none of them.
+    /// Whether this user logs in with nothing but the handle, like those created by an anonymous log-in. An imported
+    /// user with such a handle and a password, a right or a provider's account does not count.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.handle.is_anonymous()
@@ -83,7 +83,7 @@ impl User {
     }
 }
 
-/// What of a user is to be changed; what is none stays.
+/// Changes of a user. `None` changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
     /// The language of their mails.

@@ -21,14 +21,16 @@ pub(crate) const MARKS: [&str; 4] = ["APP_NAME", "CODE", "HANDLE", "LINK"];
 /// Replaces the percent signs of placeholders during the conversion to text.
 const MARK: char = '\u{F8FE}';
 
-/// The plain text of an HTML message, for programs that show no HTML. Only placeholders that are written literally in the
-/// HTML are placeholders in the text: removing tags and decoding character references creates none. Takes linear time.
+/// The plain text of an HTML message, for programs that show no HTML. Only placeholders that are written literally in
+/// the HTML are placeholders in the text: removing tags and decoding character references creates none. Takes linear
+/// time.
 #[must_use]
 pub fn text_of(html: &str) -> String {
     text_with(html, ' ')
 }
 
-/// The same text for the search for addresses: a reference that HTML does not treat as a space joins the words around it.
+/// The same text for the search for addresses: a reference that HTML does not treat as a space joins the words around
+/// it.
 pub(crate) fn shown_text_of(html: &str) -> String {
     text_with(html, 'x')
 }
@@ -81,8 +83,8 @@ fn marked_text_of(html: &str, odd: char) -> String {
     format!("{}\n", lines.join("\n").trim_end())
 }
 
-/// A text without its character references: the numeric ones, and those named ones that texts and addresses are made of.
-/// Each is decoded once: what it stands for begins no other.
+/// Decodes the character references of a text: the numeric ones, and the named ones that texts and addresses use. Each
+/// is decoded once: results start no further reference.
 fn decoded(text: &str, odd: char) -> String {
     const NAMED: [(&str, char); 10] = [
         ("nbsp", ' '),
@@ -157,7 +159,7 @@ const MOST_ATTRIBUTES: usize = 50;
 const MOST_PIECES: usize = 10_000;
 const MOST_PLACEHOLDERS: usize = 100;
 
-/// Checks that a developer's HTML costs whoever reads it what its length says.
+/// Checks that parsing a developer's HTML costs no more than its length suggests.
 ///
 /// # Errors
 /// [`UnusableHtml`].

@@ -1,15 +1,15 @@
-//! A scanner of HTML: which characters are text, where tags begin and end, and in which attribute a place lies.
+//! A scanner of HTML: which characters are text, where tags start and end, and which attribute a position is in.
 //!
-//! It follows the tokenizer of the HTML standard (WHATWG HTML, section 13.2.5) as far as tags, attributes, comments and
-//! raw text go, and looks at each character once: whatever the input, it costs what its length says.
+//! It follows the tokenizer of the HTML standard (WHATWG HTML, section 13.2.5) for tags, attributes, comments and raw
+//! text, in one pass: its cost is linear in the length of the input.
 
-/// Names and values are remembered up to this length, in bytes.
+/// Names and values are kept up to this length, in bytes.
 const LONGEST_NAME: usize = 32;
 
 /// Elements whose content is not markup and is not shown as text.
 const RAW: [&str; 8] = ["style", "script", "xmp", "iframe", "noembed", "noframes", "title", "textarea"];
 
-/// What the scanner has found.
+/// A token of the scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     /// A character of text.

@@ -1,4 +1,4 @@
-//! What is sent, and the port through which it leaves.
+//! Messages, and the port that sends them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use lettre::message::{Attachment as Part, Mailbox, MultiPart};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-/// The text is no address to which mail can go.
+/// The text is not a deliverable mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a mail address")]
 pub struct InvalidAddress;
@@ -30,7 +30,7 @@ impl MailAddress {
         text.parse().map(Self).map_err(|_| InvalidAddress)
     }
 
-    /// An address with the name of whoever sends under it.
+    /// A sender's address and name.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
         Self(Mailbox::new(Some(name.to_owned()), self.0.email.clone()))
@@ -172,16 +172,16 @@ fn part(kind: ContentType, body: &str) -> lettre::message::SinglePart {
 /// Why a message did not leave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotifyError {
-    /// It will never leave as it is.
+    /// It can never be sent.
     #[error("refused: {0}")]
     Refused(String),
     /// The account or its server sends nothing now; the message may be sent later.
     #[error("not now: {0}")]
     Unavailable(String),
-    /// This message may be sent later: its mailbox is full, say. Others can be sent meanwhile.
+    /// This message may be sent later, for example because the mailbox is full. Others can be sent meanwhile.
     #[error("not now: {0}")]
     Deferred(String),
-    /// Nobody said whether it has left.
+    /// It is unknown whether it was sent.
     #[error("{before}: {0}", before = Self::NO_ANSWER)]
     Unanswered(String),
 }
@@ -196,10 +196,10 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), NotifyError>> + Se
 
 /// Sends mail.
 pub trait EmailSender: Send + Sync {
-    /// Hands one message over. `Ok` means that somebody else is responsible for it now.
+    /// Sends one message. `Ok` means that another server is responsible for it now.
     fn send<'a>(&'a self, email: &'a Email) -> Sending<'a>;
 
-    /// What the audit log calls it: a host, or what else takes the mail.
+    /// The sender's name in the audit log, such as the host.
     fn name(&self) -> &str;
 }
 

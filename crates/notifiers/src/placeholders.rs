@@ -4,10 +4,10 @@
 use crate::html::shown_text_of;
 use crate::html_scanner::{Found, Place, Scanner};
 
-/// Anyone who reads one of these values can take over the account.
+/// Placeholders whose values give access to the account.
 const SECRETS: [&str; 2] = ["%CODE%", "%LINK%"];
 
-/// Elements whose content mail programs parse in different ways, and those that send what stands in them.
+/// Elements that mail programs parse differently, and elements that send their content.
 const UNSUITABLE: [&str; 23] = [
     "svg",
     "math",
@@ -37,7 +37,7 @@ const UNSUITABLE: [&str; 23] = [
 /// Attributes of a link that report where it leads.
 const REPORTING: [&str; 2] = ["ping", "attributionsrc"];
 
-/// Why a message would hand its secret to somebody else.
+/// Why a template would reveal its secret to others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MisplacedSecret {
     /// In an attribute that loads, sends or links to another host.
@@ -60,12 +60,13 @@ pub enum MisplacedSecret {
          them"
     )]
     InAddress,
-    /// In a message with a style sheet that loads a resource: selectors can make the loaded address depend on the secret.
+    /// In a message with a style sheet that loads a resource: selectors can make the loaded address depend on the
+    /// secret.
     #[error(
         "a message with %CODE% or %LINK% must hold no <link>, and no url(), @import, @font-face or \\ in <style>"
     )]
     LoadingStyle,
-    /// Next to an element that mail programs read in different ways, or that sends what stands in it.
+    /// Next to an element that mail programs parse differently, or that sends its content.
     #[error(
         "a message with %CODE% or %LINK% must not hold <{0}>, which mail programs read in different ways or which may send \
          them elsewhere"
@@ -76,9 +77,8 @@ pub enum MisplacedSecret {
     Reporting(&'static str),
 }
 
-/// Checks that the code and the link of a message stay between it and its reader: they stand in text, in attributes that
-/// are only shown, or in a link to this server (`own`, its address without a final slash) or to an app on the reader's
-/// device.
+/// Checks that a template reveals its code and link only to its reader: they are in text, in attributes that are only
+/// shown, or in a link to this server (`own`, its address without a final slash) or to an app on the reader's device.
 ///
 /// # Errors
 /// [`MisplacedSecret`].
@@ -146,7 +146,8 @@ fn check_markup(html: &str, own: &str) -> Result<(), MisplacedSecret> {
     if held.is_some() { Err(MisplacedSecret::Hidden) } else { Ok(()) }
 }
 
-/// Whether a style sheet may load a resource. Attribute selectors can reveal attribute values, and fonts can reveal text.
+/// Whether a style sheet may load a resource. Attribute selectors can reveal attribute values, and fonts can reveal
+/// text.
 fn loads(style: Option<&str>) -> bool {
     let style = style.unwrap_or_default().to_ascii_lowercase();
     ["url(", "src(", "image(", "image-set(", "@import", "@font-face", "\\"]
@@ -193,9 +194,9 @@ const OPENING: [&str; 13] = [
     "messenger",
 ];
 
-/// Whether an address opens an app on the reader's device: its scheme (RFC 3986 section 3.1) is a reversed domain name, as
-/// RFC 8252 section 7.1 demands of apps' own schemes. Single words are not taken: any program may answer to one, and some
-/// send what follows to somebody.
+/// Whether a URL opens an app on the reader's device: its scheme (RFC 3986 section 3.1) is a reversed domain name, as
+/// RFC 8252 section 7.1 requires of apps' schemes. Single words are refused: any program may register one, and some
+/// send the rest of the URL elsewhere.
 fn has_apps_scheme(address: &str) -> bool {
     let Some((scheme, _)) = address.split_once(':') else { return false };
     let scheme = scheme.to_ascii_lowercase();
@@ -208,19 +209,19 @@ fn has_apps_scheme(address: &str) -> bool {
         && !OPENING.iter().any(|part| scheme.contains(part))
 }
 
-/// Mail programs make a link of whatever looks like an address, and some load it for a preview.
+/// Mail programs turn everything that looks like a URL into a link, and some load it for a preview.
 fn check_text(text: &str, own: &str) -> Result<(), MisplacedSecret> {
     let mut is_after_host = false;
-    // U+0085 is no blank for programs that look for addresses.
+    // U+0085 is not a space for programs that detect URLs.
     for word in text.split(|c: char| c.is_whitespace() && c != '\u{85}') {
         let secrets = SECRETS.iter().filter_map(|secret| Some((word.find(secret)?, secret.len())));
         for (at, length) in secrets {
             let before = word.get(..at).unwrap_or_default();
             let after = word.get(at + length..).unwrap_or_default();
-            // What an application or a user is called may be an address.
+            // The name of an application or user may be a URL.
             let is_named =
                 ["%APP_NAME%", "%HANDLE%"].iter().any(|name| before.contains(name) || after.contains(name));
-            // Telephones offer the code of a message that says `@host #code` to the pages of that host.
+            // Phones offer the code of a message that contains `@host #code` to the pages of that host.
             let is_for_host = is_after_host && before.contains('#');
             if is_named || is_for_host || joins_before(before, own) || joins_after(after) {
                 return Err(MisplacedSecret::InAddress);

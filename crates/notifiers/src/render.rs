@@ -39,7 +39,7 @@ pub struct Link<'a> {
     pub text: &'a str,
 }
 
-/// What is filled in.
+/// The values of placeholders.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Values<'a> {
     /// The application's name.
@@ -113,7 +113,7 @@ pub fn render_html(html: &str, values: &Values<'_>) -> String {
                 }
                 _ => put(into, value_of(values, name), escape),
             };
-            // Whatever the value is, it leaves the place that it stands in no other way than a letter would.
+            // No value can leave its place: it has the same effect as a letter.
             if is_put && place != Place::Text {
                 scanner.push('x', &mut ignore);
             }
@@ -122,7 +122,7 @@ pub fn render_html(html: &str, values: &Values<'_>) -> String {
     })
 }
 
-/// Escapes a value that stands in an attribute without quotation marks: a blank would end it.
+/// Escapes a value in an attribute without quotation marks, where a space would end it.
 fn escape_unquoted(value: &str, into: &mut String) {
     let mut escaped = String::with_capacity(value.len());
     escape(value, &mut escaped);
@@ -174,11 +174,11 @@ fn plain(value: &str, into: &mut String) {
 /// A piece of a template.
 enum Piece<'t> {
     Text(&'t str),
-    /// What stands between two percent signs.
+    /// The name between two percent signs.
     Mark(&'t str),
 }
 
-/// Replaces marks from left to right. What a value brings in is never looked at again.
+/// Replaces placeholders from left to right. Replaced values are never scanned again.
 fn fill(template: &str, replace: impl Fn(&str, &mut String) -> bool) -> String {
     fill_scanned(template, |piece, into| match piece {
         Piece::Text(text) => {

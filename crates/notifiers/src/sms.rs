@@ -34,7 +34,7 @@ pub struct Sms {
     pub id: String,
     /// Where it goes.
     pub to: Phone,
-    /// What it says.
+    /// The text.
     pub text: String,
     /// Who pays for it.
     pub account: SmsAccount,
@@ -44,9 +44,9 @@ pub struct Sms {
 
 /// Sends text messages.
 pub trait SmsSender: Send + Sync {
-    /// Hands one message over. `Ok` means that somebody else is responsible for it now.
+    /// Sends one message. `Ok` means that the provider is responsible for it now.
     fn send_sms<'a>(&'a self, sms: &'a Sms) -> Sending<'a>;
 
-    /// What the audit log calls it.
+    /// The sender's name in the audit log.
     fn name(&self) -> &str;
 }

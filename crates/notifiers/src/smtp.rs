@@ -1,5 +1,5 @@
-//! A sender that speaks SMTP (RFC 5321): with TLS from the first byte, with STARTTLS (RFC 3207) or without, with
-//! a log-in or without. Connections are kept and used again. How often a message is tried is not decided here.
+//! An SMTP sender (RFC 5321): with implicit TLS, STARTTLS (RFC 3207) or none, with or without a log-in. Connections are
+//! reused. Retries are decided elsewhere.
 
 use std::collections::HashMap;
 use std::future::Future;

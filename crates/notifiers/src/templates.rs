@@ -24,11 +24,11 @@ pub enum MessageKind {
     PasswordChanged,
     /// Waiting has begun after wrong passwords.
     LoginLocked,
-    /// Somebody wanted to sign up with a handle that has an account.
+    /// A sign-up was requested for a handle that has an account.
     AccountExists,
     /// A second factor was enrolled, replaced or removed.
     FactorChanged,
-    /// Somebody who knows the password sent wrong codes.
+    /// Wrong codes were sent with the right password.
     FactorFailed,
     /// A recovery code was used.
     RecoveryUsed,
@@ -72,7 +72,7 @@ struct Message {
 pub struct Notes {
     /// Another address has an open attempt of the same handle.
     pub rival_attempt: String,
-    /// What a link is called where an application does not say.
+    /// The default text of a link.
     pub link_text: String,
 }
 
@@ -84,7 +84,7 @@ pub struct PageTexts {
     pub title: String,
     /// The question, with marks.
     pub question: String,
-    /// What it says above the password field, where it has one.
+    /// The text above the password field, if the page has one.
     pub password_question: String,
     /// The name of the password field.
     pub password: String,

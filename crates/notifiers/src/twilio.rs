@@ -76,7 +76,7 @@ impl TwilioSender {
     }
 }
 
-/// What went wrong on the way, without addresses. Twilio has no way to say a second time what it has taken.
+/// The failure of a request, without addresses. Twilio has no way to ask again whether it accepted a message.
 fn unsent(error: &reqwest::Error) -> NotifyError {
     if error.is_connect() {
         NotifyError::Unavailable("Twilio cannot be reached".to_owned())

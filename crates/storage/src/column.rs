@@ -1,8 +1,8 @@
-//! Where a stored value stands, for the error that says that it is wrong; and stored names.
+//! The column of a stored value, for errors about it; and stored names.
 
 use crate::StorageError;
 
-/// Where a value stands, for the error that says that it is wrong.
+/// The column of a stored value, for errors about it.
 #[derive(Clone, Copy)]
 pub(crate) struct Column(pub(crate) &'static str, pub(crate) &'static str);
 

@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// The database is away, overloaded, or went on losing races: try again later.
+    /// The database is unavailable, overloaded, or kept losing races: try again later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// A row holds something that this program would never have written.

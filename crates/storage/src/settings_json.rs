@@ -1,5 +1,5 @@
-//! The settings of an application as they are stored, and as archives hold them: one versioned JSON value. Members that this version
-//! does not know are kept, so that a newer version finds them again.
+//! The settings of an application as they are stored, and as archives hold them: one versioned JSON value. Members that
+//! this version does not know are kept, so that a newer version finds them again.
 
 use latchkey_domain::{
     AppSettings, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, LinkAsksPassword, Locale,
@@ -208,10 +208,10 @@ pub fn settings_to_json(settings: &AppSettings) -> Result<Value, StorageError> {
     serde_json::to_value(stored).map_err(|error| StorageError::Backend(error.into()))
 }
 
-/// Settings from the JSON value that they are stored as.
+/// Parses settings from their stored JSON value.
 ///
 /// # Errors
-/// [`StorageError::Inconsistent`] when it is none.
+/// [`StorageError::Inconsistent`] if it is invalid.
 pub fn settings_from_json(value: Value) -> Result<AppSettings, StorageError> {
     let stored: Stored = COLUMN.parsed(serde_json::from_value(value))?;
     let social = |login: Social| SocialLogin { enabled: login.enabled, audiences: login.audiences };

@@ -1,4 +1,4 @@
-//! The archive: everything of one application as JSON lines. The first says what it is, the last how many there were.
+//! The archive: everything of one application as JSON lines, with a header and a final count.
 
 use std::io::{self, BufRead, Write};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::lines::{Lines, Numbered, WrongLine, told};
 use crate::record::{Record, Secrets};
 
-/// What an archive calls itself.
+/// The name of the format.
 pub const FORMAT: &str = "latchkey";
 /// The version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
@@ -43,7 +43,7 @@ impl<W: Write> ArchiveWriter<W> {
     /// Begins an archive.
     ///
     /// # Errors
-    /// What `to` says.
+    /// The writer's errors.
     pub fn new(to: W, secrets: Secrets) -> io::Result<Self> {
         let head = Head { format: FORMAT.to_owned(), version: VERSION, secrets: secrets == Secrets::Sealed };
         let mut writer = Self { to, records: 0 };
@@ -54,7 +54,7 @@ impl<W: Write> ArchiveWriter<W> {
     /// Adds a record.
     ///
     /// # Errors
-    /// What `to` says.
+    /// The writer's errors.
     pub fn add(&mut self, record: &Record) -> io::Result<()> {
         self.records += 1;
         self.line(record)
@@ -63,7 +63,7 @@ impl<W: Write> ArchiveWriter<W> {
     /// Ends the archive: without this, it counts as cut off.
     ///
     /// # Errors
-    /// What `to` says.
+    /// The writer's errors.
     pub fn end(mut self) -> io::Result<W> {
         let records = self.records;
         self.line(&Frame::End(End { records }))?;
@@ -71,7 +71,7 @@ impl<W: Write> ArchiveWriter<W> {
         Ok(self.to)
     }
 
-    /// What was written so far, for whoever hands it on piece by piece.
+    /// The output so far, for callers that stream it.
     pub fn inner(&mut self) -> &mut W {
         &mut self.to
     }
@@ -94,7 +94,7 @@ impl<R: BufRead> ArchiveReader<R> {
     /// Begins to read.
     ///
     /// # Errors
-    /// [`WrongLine`] when it is no archive, or one of a newer version.
+    /// [`WrongLine`] if it is not an archive, or has a newer version.
     pub fn new(from: R) -> Result<Self, WrongLine> {
         let mut lines = Lines::new(from);
         let first = lines.next().transpose()?.ok_or_else(|| WrongLine::new(1, "the file is empty"))?;

@@ -5,36 +5,36 @@ use std::io::{BufRead, ErrorKind, Read as _};
 /// The longest line that is taken, in bytes: far more than the longest record.
 pub const LONGEST_LINE: u64 = 1024 * 1024;
 
-/// What is wrong with a file, and where.
+/// A problem in a file, with its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct WrongLine {
     /// The line, from 1 on.
     pub line: u64,
-    /// What is wrong with it.
+    /// The problem.
     pub reason: String,
 }
 
 impl WrongLine {
-    /// What is wrong with a line.
+    /// A problem with a line.
     pub fn new(line: u64, reason: impl Into<String>) -> Self {
         Self { line, reason: reason.into() }
     }
 }
 
-/// What the parser says of a line, without the number of the one that it sees.
+/// The parser's message, without its own line number.
 pub(crate) fn told(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", ", column ")
 }
 
-/// Something with the line that it stands in.
+/// A value with the line that it is in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbered<T> {
     /// The line, from 1 on.
     pub line: u64,
     /// How long it is, in bytes.
     pub size: usize,
-    /// What stands there.
+    /// The value.
     pub record: T,
 }
 

@@ -1,5 +1,5 @@
-//! What an application is made of, as it moves: plain values, in the names that are documented in `docs/import-export.md`.
-//! Whether they are good is for whoever takes them in.
+//! The records of an application in imports and exports: plain values, named as in `docs/import-export.md`.
+//! Importers validate them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,7 +24,7 @@ mod stamp {
             .ok_or_else(|| de::Error::custom(format!("{text:?} is no time such as 2026-11-25T10:00:00Z")))
     }
 
-    /// Whoever stores it keeps microseconds.
+    /// Databases store microseconds.
     pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
         let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
         let whole = time.replace_nanosecond(time.microsecond() * 1_000).ok()?;
@@ -69,9 +69,9 @@ pub enum Record {
     Template(TemplateRecord),
     /// One of its users.
     User(UserRecord),
-    /// Somebody who has begun to sign up.
+    /// A pending sign-up.
     Signup(SignupRecord),
-    /// Somebody who is invited.
+    /// A pending invitation.
     Invite(InviteRecord),
 }
 
@@ -137,7 +137,7 @@ pub struct AppRecord {
 pub struct KeyRecord {
     /// The public half: PEM (SPKI).
     pub public_key: String,
-    /// The private half (PKCS#8), sealed to the passphrase; none if it was not asked for.
+    /// The private half (PKCS#8), encrypted with the passphrase. `None` if secrets were not requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key: Option<String>,
     /// When it was made.
@@ -149,7 +149,7 @@ pub struct KeyRecord {
     /// Until when it is published.
     #[serde(with = "stamp::maybe", default, skip_serializing_if = "Option::is_none")]
     pub published_until: Option<OffsetDateTime>,
-    /// Until when tokens may live that it signed while they lived longer than they do now.
+    /// The latest expiry of tokens that it signed while tokens lived longer than now.
     #[serde(with = "stamp::maybe", default, skip_serializing_if = "Option::is_none")]
     pub tokens_until: Option<OffsetDateTime>,
 }
@@ -180,7 +180,7 @@ pub struct TemplateRecord {
     pub updated_at: OffsetDateTime,
 }
 
-/// What a password digest was computed over.
+/// The input of a password hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DigestOver {
@@ -215,7 +215,7 @@ pub struct UserRecord {
     /// The digest of their password: argon2id (PHC) or bcrypt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
-    /// What the digest was computed over.
+    /// The input of the hash.
     #[serde(default, skip_serializing_if = "DigestOver::is_md5")]
     pub password_over: DigestOver,
     /// Their locale.
@@ -236,7 +236,7 @@ pub struct UserRecord {
     /// Whether an authenticator app is their second factor.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub authenticator: bool,
-    /// Its secret, sealed to the passphrase; none if it was not asked for.
+    /// Its secret, encrypted with the passphrase. `None` if secrets were not requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authenticator_secret: Option<String>,
     /// `apple` or `google`, for those who sign in with its tokens.
@@ -262,7 +262,7 @@ pub struct UserRecord {
     pub last_login_at: Option<OffsetDateTime>,
 }
 
-/// Somebody who has begun to sign up. The code does not move: they ask for another.
+/// A pending sign-up. Its code is not moved: the user requests another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignupRecord {
@@ -284,12 +284,12 @@ pub struct SignupRecord {
     /// When they began.
     #[serde(with = "stamp")]
     pub created_at: OffsetDateTime,
-    /// When they last asked; none is when they came here.
+    /// The time of the last request. `None` means the time of the import.
     #[serde(with = "stamp::maybe", default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<OffsetDateTime>,
 }
 
-/// Somebody who is invited. The code does not move: whoever invited sends another.
+/// A pending invitation. Its code is not moved: the sender sends another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InviteRecord {
@@ -297,7 +297,7 @@ pub struct InviteRecord {
     pub handle: String,
     /// Its id.
     pub id: String,
-    /// The id of whoever invited.
+    /// The sender's id.
     pub sender_id: String,
     /// Their handle.
     pub sender_handle: String,
@@ -308,7 +308,7 @@ pub struct InviteRecord {
     pub status: String,
     /// The language of its mail.
     pub locale: String,
-    /// What the sender sets for the invited person.
+    /// Metadata that the sender sets for the invited user.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub meta_data: Map<String, Value>,
     /// When it was made.

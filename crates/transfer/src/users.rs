@@ -173,7 +173,7 @@ impl<R: Read> Iterator for CsvUsers<R> {
                     return Some(Err(wrong(&error)));
                 }
             }
-            // A blank line of Excel's is none either.
+            // Excel's empty lines are skipped too.
             if row.len() == 1 && row.get(0) == Some("\r") {
                 continue;
             }
@@ -184,7 +184,7 @@ impl<R: Read> Iterator for CsvUsers<R> {
             let record = match (row.len(), self.columns.len()) {
                 (found, expected) if found == expected => self.user(&row),
                 (found, expected) if breaks == 0 => Err(unequal(found, expected)),
-                // What was swallowed may be many users: nobody skips it.
+                // An unclosed quote may have swallowed many users, so it is never skipped.
                 (found, expected) => {
                     self.is_over = true;
                     let text =
@@ -228,13 +228,12 @@ pub(crate) fn next_row<R: Read>(
     found
 }
 
-/// A cell as it was before [`csv_cell`].
+/// Reverses [`csv_cell`].
 pub(crate) fn unguarded(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|rest| is_guarded(rest)).unwrap_or(cell)
 }
 
-/// A reader that gives up where a row has no end: a quote that is never closed, or a file that is no text.
-/// Its last line ends.
+/// A reader that ends with an error if a row does not end: an unclosed quote, or a file that is not text.
 pub(crate) struct Bounded<R> {
     from: R,
     since_row: usize,
@@ -283,10 +282,10 @@ pub fn csv_cell(cell: &str) -> String {
     if is_guarded(cell) { format!("'{cell}") } else { cell.to_owned() }
 }
 
-/// Writes users as CSV: the header first if that is asked for.
+/// Writes users as CSV, with the header first if requested.
 ///
 /// # Errors
-/// What `to` says.
+/// The writer's errors.
 pub fn write_users_csv<W: Write>(to: W, users: &[UserRecord], with_header: bool) -> io::Result<W> {
     let mut rows = csv::WriterBuilder::new().from_writer(to);
     if with_header {

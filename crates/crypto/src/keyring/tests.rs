@@ -1,4 +1,4 @@
-//! What the server's keys open, and when.
+//! Which of the server's keys are accepted, and when.
 
 use latchkey_domain::SeededEntropy;
 
@@ -110,7 +110,7 @@ fn sec_135_what_an_old_token_key_signed_ends_but_for_app_tokens() {
     assert!(is_app(&after, &new.0) && is_access(&after, &new.1));
     assert!(is_app(&before, &new.0) && is_access(&before, &new.1), "another instance is ahead");
     assert!(is_app(&before, &old.0) && is_access(&before, &old.1));
-    // App tokens end as well where the operator says so.
+    // App tokens become invalid too if the operator chose so.
     for key in keys.iter_mut().filter(|key| key.generation == 1) {
         key.ends_at = Some(at(60));
     }
@@ -130,7 +130,7 @@ fn sec_135_a_ring_says_whether_it_is_still_the_one() {
     assert!(!ring(&both, 60).is_older_than(&ring(&both, 0)));
     assert!(ring(&first, 0).is_older_than(&ring(&both, 0)), "the next keys are gone");
     assert!(!ring(&both, 0).is_older_than(&ring(&first, 0)));
-    // What was opened once needs no master key for another moment.
+    // Opened keys need no master key again.
     let later = ring(&both, 0).at(&both, at(60)).unwrap().unwrap();
     assert!(later.is_of(&both, at(60)));
     let digest = |ring: &KeyRing| ring.digests().digest("x", &[b"y"]).unwrap();

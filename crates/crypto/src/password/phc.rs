@@ -7,9 +7,9 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, STANDARD_NO_PAD};
 
 use crate::error::CryptoError;
 
-/// The most memory that a stored hash may ask for: 256 MiB.
+/// The maximum memory of a stored hash: 256 MiB.
 pub(super) const MAX_MEMORY_KIB: u32 = 262_144;
-/// The most passes that a stored hash may ask for.
+/// The maximum passes of a stored hash.
 pub(super) const MAX_PASSES: u32 = 10;
 const MAX_LANES: u32 = 8;
 
@@ -71,7 +71,7 @@ fn bcrypt<'a>(mut parts: impl Iterator<Item = &'a str>) -> Result<Phc, CryptoErr
     let (Some(cost), Some(rest), None) = (parts.next(), parts.next(), parts.next()) else {
         return Err(CryptoError::Hash("not a bcrypt hash"));
     };
-    // As strictly as it is read at a log-in: 16 bytes of salt, 23 of output, each in an alphabet of its own.
+    // As strict as at a log-in: 16 bytes of salt, 23 of output, each in its own alphabet.
     let decoder = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
     let is_whole = |text: Option<&str>| text.is_some_and(|text| decoder.decode(text).is_ok());
     let is_number = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());

@@ -83,7 +83,7 @@ proptest! {
         let stored = hasher.hash(&client, &[5; 16]).unwrap();
         let normalized = raw.normalized().unwrap_or(raw);
         prop_assert_eq!(hasher.verify(&password(&md5(normalized.expose())), &stored).unwrap(), Verdict::Right);
-        // What an SDK sends for a text that is not normalized.
+        // The value that an SDK sends for a text that is not normalized.
         prop_assert_eq!(client.as_typed().unwrap_or(&client).expose(), md5(&text));
     }
 
@@ -135,7 +135,7 @@ fn sec_003_hashes_that_cost_too_much_are_refused_before_any_work() {
         String::new(),
         "a".repeat(513),
     ] {
-        // Only parsing decides: no memory is asked for, no round is run.
+        // Parsing alone decides: no memory is allocated, no round is run.
         assert!(Phc::parse(&stored).is_err(), "{stored}");
         let verdict = hasher(Engine::Sodium).verify(&password(MD5_OF_PASSWORD123), &stored);
         assert!(matches!(verdict, Err(CryptoError::Hash(_))), "{stored}");
@@ -192,7 +192,7 @@ fn a_hash_over_the_password_itself_needs_the_password_itself() {
     assert_eq!(hasher.verify(&digits_alone, &stored).unwrap(), Verdict::Wrong);
     let other = client_password(&RawPassword::parse("password124").unwrap()).unwrap();
     assert_eq!(hasher.verify(&other, &stored).unwrap(), Verdict::Wrong);
-    // The digits are not the password: a hash over the one is none over the other.
+    // The digits are not the password: a hash of one never matches the other.
     let over_digits = format!("{OVER_RAW}{}", bcrypt::hash(with_raw.expose(), 4).unwrap());
     assert_eq!(hasher.verify(&with_raw, &over_digits).unwrap(), Verdict::Wrong);
 }

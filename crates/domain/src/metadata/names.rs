@@ -2,8 +2,8 @@
 
 use super::MetadataPath;
 
-/// Claims that every JWT of Latchkey sets itself, or leaves out on purpose (RFC 7519 section 4.1): no metadata reaches
-/// them, whoever declared it.
+/// Claims that every JWT of Latchkey sets itself, or leaves out on purpose (RFC 7519 section 4.1). Metadata never set
+/// them.
 pub const OWN_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "userName", "email"];
 
 /// Further claims that consumers act on: `OpenID` Connect Core 1.0 sections 2 and 5.1, RFC 7800 section 3.1, RFC 8693
@@ -25,7 +25,7 @@ pub const CLAIMS_OF_MEANING: [&str; 14] = [
     "client_id",
 ];
 
-/// Words that stand for rights, or for a fact that rights are given for.
+/// Words for rights, or for facts that rights depend on.
 const WORDS: [&str; 25] = [
     "access",
     "acl",
@@ -54,7 +54,7 @@ const WORDS: [&str; 25] = [
     "trusted",
 ];
 
-/// Parts of a name that stand for rights in whatever way the name is written: `isAdmin`, `ISADMIN`, `is_admin`.
+/// Parts of a name that mean rights in any spelling: `isAdmin`, `ISADMIN`, `is_admin`.
 const STEMS: [&str; 15] = [
     "admin",
     "appmetadata",
@@ -88,7 +88,7 @@ impl MetadataPath {
     }
 }
 
-/// The words of a name: `tenantId`, `tenant_id` and `tenant-id` have the same two.
+/// Splits a name into words: `tenantId`, `tenant_id` and `tenant-id` have the same two.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;

@@ -6,17 +6,18 @@ use super::json::remove_at;
 use super::{CLAIMS_OF_MEANING, InvalidFields, MAX_DEPTH, MAX_NAME_BYTES};
 use crate::text::has_forbidden_characters;
 
-/// Where a value stands in the metadata, and in the token: names joined by dots. A dot within a name is written `\\.`, and a
+/// The path of a value in the metadata and in the token: names joined by dots. A dot within a name is written `\\.`, a
 /// backslash `\\\\`, as in `https://hasura\\.io/jwt/claims.x-hasura-default-role`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MetadataPath(Vec<String>);
 
 impl MetadataPath {
-    /// Parses a dotted path. `email` alone is reserved too; see [`MetadataFields::new`](super::MetadataFields::new) for its
-    /// exception.
+    /// Parses a dotted path. `email` alone is reserved too; see [`MetadataFields::new`](super::MetadataFields::new) for
+    /// its exception.
     ///
     /// # Errors
-    /// [`InvalidFields::Path`]; [`InvalidFields::Url`] for a URL with dots that are not escaped, with the right spelling.
+    /// [`InvalidFields::Path`]; [`InvalidFields::Url`] for a URL with dots that are not escaped, with the right
+    /// spelling.
     pub fn parse(text: &str) -> Result<Self, InvalidFields> {
         let path = Self::from_stored(text)?;
         let is_escape = |next: Option<char>| matches!(next, Some('.' | '\\'));
@@ -70,13 +71,13 @@ impl MetadataPath {
         &self.0
     }
 
-    /// The claim that the value stands in.
+    /// The top-level claim that contains the value.
     #[must_use]
     pub fn root(&self) -> &str {
         self.0.first().map_or("", String::as_str)
     }
 
-    /// Whether the value stands in one of the [`CLAIMS_OF_MEANING`].
+    /// Whether the value is in one of the [`CLAIMS_OF_MEANING`].
     #[must_use]
     pub fn has_a_meaning(&self) -> bool {
         CLAIMS_OF_MEANING.contains(&self.root())
@@ -104,7 +105,7 @@ impl MetadataPath {
         remove_at(values, &self.0);
     }
 
-    /// Puts the value at this path; a value on the way that is no object gives way to one.
+    /// Sets the value at this path. A value on the way that is not an object is replaced by one.
     pub fn put(&self, values: &mut Map<String, Value>, value: Value) {
         let Some((last, parents)) = self.0.split_last() else { return };
         let mut at = values;

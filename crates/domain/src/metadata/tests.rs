@@ -238,7 +238,7 @@ fn replacing_drops_editable_fields_and_keeps_all_others() {
     assert_eq!(Value::Object(replaced.0), serde_json::json!({"fixed":"f","b":{"c":"3"},"team":"t"}));
     let error = |sent| fields.replace(&current, &invite, sent).unwrap_err();
     assert_eq!(error(r#"{"fixed":"x","b":{"c":"3"}}"#), InvalidMetadata::NotEditable("fixed".to_owned()));
-    // What users may not set at all is told apart from what they may not change.
+    // Fields that users may not set at all differ from fields that they may not change.
     let tier = MetadataField { user_settable: false, ..field("tier", false) };
     let refused = MetadataFields::new(vec![tier]).unwrap().replace(
         &Metadata::default(),
@@ -294,7 +294,7 @@ fn an_operator_sets_what_is_declared_and_loses_nothing() {
         set(json!({"profile": {"city": "Basel"}})).unwrap(),
         json!({"profile": {"city": "Basel", "imported": {"a": 1}}, "other": [1]})
     );
-    // What is read can be sent back.
+    // Values that are read can be sent back.
     let all = Value::Object(current.values().clone());
     assert_eq!(set(all.clone()).unwrap(), all);
     assert_eq!(

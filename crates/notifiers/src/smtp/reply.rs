@@ -1,11 +1,11 @@
-//! What the replies of mail servers mean (RFC 5321 section 4.2, RFC 3463) and how they are reported.
+//! The meaning of mail servers' replies (RFC 5321 section 4.2, RFC 3463) and how they are reported.
 
 use lettre::Address;
 use lettre::transport::smtp::Error;
 
 use crate::message::NotifyError;
 
-/// What a step of a conversation is about.
+/// The subject of a step of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// `RCPT TO`.
@@ -14,8 +14,8 @@ pub(super) enum Stage {
     Content,
 }
 
-/// Words of replies that concern the sender's side: its account, address or allowance. Servers send such replies with the
-/// codes of unknown recipients.
+/// Words of replies that concern the sender's side: its account, address or allowance. Servers send such replies with
+/// the codes of unknown recipients.
 const ABOUT_US: [&str; 14] = [
     "relay",
     "authenticat",
@@ -50,8 +50,8 @@ const CERTIFICATE_PROBLEMS: [(&str, &str); 7] = [
     ("BadSignature", "the certificate's signature is wrong"),
 ];
 
-/// The outcome for the message. Only a permanent refusal of this recipient or of this content is final: everything else may
-/// change while the message waits.
+/// The outcome for the message. Only a permanent refusal of this recipient or of this content is final: everything else
+/// may change while the message waits.
 pub(super) fn outcome_of(stage: Stage, error: &Error, recipients: &[Address]) -> NotifyError {
     let text = error.to_string();
     match error.status().map(u16::from) {
@@ -103,8 +103,8 @@ fn reply(code: u16, enhanced: Option<[u16; 3]>, words: &str) -> String {
     format!("the mail server answered {}", parts.join(" "))
 }
 
-/// One line for the operator: the server's reply in its own words, without addresses, or what went wrong before there was
-/// one.
+/// One line for the operator: the server's reply in its own words, without addresses, or what went wrong before there
+/// was one.
 pub(super) fn describe(error: &Error, recipients: &[Address]) -> String {
     let Some(code) = error.status().map(u16::from) else { return describe_failure(error) };
     let text = error.to_string();

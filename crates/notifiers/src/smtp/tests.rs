@@ -7,10 +7,10 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::message::MailAddress;
 
-/// What the server answers in place of its usual reply: `greeting`, a command, or `content`, with a reply.
+/// The server's replies that differ from the usual: to `greeting`, a command, or `content`.
 type Script = &'static [(&'static str, &'static str)];
 
-/// Starts a server and returns its port and what clients say to it.
+/// Starts a server and returns its port and what clients send to it.
 async fn serve(script: Script) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -22,7 +22,7 @@ const STATUSES: [(AppStatus, &str); 5] = [
     (AppStatus::Blocked, "blocked"),
     (AppStatus::Migrated, "migrated"),
 ];
-/// The status of a row that holds the place of an application which is being brought in.
+/// The status of a row of an application that is being imported.
 pub(super) const IMPORTING: &str = "importing";
 
 #[derive(Queryable, Selectable, Insertable)]

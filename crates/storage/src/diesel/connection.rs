@@ -83,7 +83,7 @@ impl Connection {
     }
 }
 
-/// How a database failed, as far as anybody can act on it.
+/// A failure of the database, as far as callers can act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
     /// A race was lost: the whole unit may run again.
@@ -104,8 +104,8 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn of(error: &Error) -> Self {
         match error {
-            // Inserts say what happens when a row is there; only an update that lost a race for a unique value
-            // ends here, and sees the winner when it runs again.
+            // Inserts handle existing rows themselves; only an update that lost a race for a unique value ends here,
+            // and finds the winner when it runs again.
             Error::DatabaseError(
                 DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation,
                 _,
@@ -162,8 +162,8 @@ impl DiskFault {
     }
 }
 
-/// A unit of work on a connection. It remembers the first failure of the database, so that whoever runs the
-/// unit can decide on a retry without asking the use case's error.
+/// A unit of work on a connection. It keeps the first failure of the database, so that its caller can decide on a retry
+/// without inspecting the use case's error.
 pub(super) struct Unit<'c> {
     pub(super) connection: &'c mut Connection,
     failure: Option<Failure>,

@@ -115,8 +115,8 @@ impl Database {
         Ok(Store::new(Self { backend, disk }))
     }
 
-    /// Brings the schema up to date, and says how many migrations were applied. Blocks. Several instances
-    /// may do it at once: one works, the others wait.
+    /// Migrates the schema, and returns the number of applied migrations. Blocks. Several instances may call it at
+    /// once: one migrates, the others wait.
     ///
     /// # Errors
     /// [`StorageError::NewerSchema`] when the data was written by a newer version.
@@ -132,10 +132,10 @@ impl Database {
         migrations::pending(location)
     }
 
-    /// Takes the newest migration back, applied ones only. For tests of migrations.
+    /// Reverts the newest applied migration. For tests of migrations.
     ///
     /// # Errors
-    /// [`StorageError`] when there is none, or it fails.
+    /// [`StorageError`] if there is none, or it fails.
     #[cfg(feature = "conformance")]
     pub fn revert_last_migration(location: &DatabaseLocation) -> Result<String, StorageError> {
         migrations::revert_last(location)

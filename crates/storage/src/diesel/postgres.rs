@@ -123,7 +123,7 @@ fn attempt(lease: &mut Lease, disk: &DiskFault, work: &mut WriteUnit) -> Attempt
             disk.note(Some(failure));
             let failed = Err(backend(error));
             if failure == Failure::Gone {
-                // Nobody knows whether it was committed: not tried again.
+                // It may have been committed: not tried again.
                 lease.discard_all();
                 return Attempt::Done(failed);
             }
@@ -155,7 +155,7 @@ fn random_part_of(wait: Duration, jitter: &AtomicU64) -> Duration {
     wait * thousandths / 1_000
 }
 
-/// Deadlocks are known by their English text, which a server may translate. Says so in the log.
+/// Deadlocks are recognized by their English text, which a server may translate. Logs a warning then.
 pub(super) fn check_language(url: &str) -> Result<(), StorageError> {
     #[derive(diesel::QueryableByName)]
     struct Language {

@@ -50,7 +50,7 @@ impl QuotaRepository for Unit<'_> {
 
     fn give_many_back(&mut self, key: &QuotaKey, number: u32) -> Result<(), StorageError> {
         let number = i64::from(number);
-        // What was reset meanwhile does not become less than nothing.
+        // A counter that was reset meanwhile does not become negative.
         let some = on_backend!(self, conn => diesel::update(quotas::table)
             .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
             .filter(quotas::kind.eq(key.kind))

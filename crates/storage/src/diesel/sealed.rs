@@ -84,7 +84,7 @@ impl SealedRepository for Unit<'_> {
         value: &Sealed,
     ) -> Result<bool, StorageError> {
         let (row, old, new) = (cell.row.as_slice(), cell.value.as_bytes(), value.as_bytes());
-        // Whoever has read the factors and writes them back finds another revision, and reads them again.
+        // A use case that has read the factors and writes them back finds another revision, and reads them again.
         let next = users::factor_revision.eq(users::factor_revision + 1);
         let changed = match column {
             SealedColumn::Password => {

@@ -215,8 +215,8 @@ impl Writing {
         }
     }
 
-    /// Runs the units that wait in one transaction, each in a savepoint, and commits. After an error nothing
-    /// of it is kept, and nobody has been answered.
+    /// Runs the waiting units in one transaction, each in a savepoint, and commits. After an error none of it is kept,
+    /// and no caller has been answered.
     fn together(&mut self, batch: &mut Vec<Task>, jobs: &Receiver<Task>) -> Result<(), NotKept> {
         let (disk, file) = (self.disk.clone(), Arc::clone(&self.file));
         let connection = self.begun()?;

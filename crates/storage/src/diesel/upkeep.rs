@@ -44,7 +44,7 @@ impl UpkeepRepository for Unit<'_> {
         }
         let taken = on_backend!(self, conn => diesel::update(jobs::table)
             .filter(jobs::name.eq(name))
-            // Nobody waits longer than one turn: what is due later was claimed by a clock that was ahead.
+            // No message waits longer than one lease: a later time was set by a clock that was ahead.
             .filter(jobs::due_at.le(now).or(jobs::due_at.gt(next)))
             .set(jobs::due_at.eq(next))
             .execute(conn))?;

@@ -123,7 +123,7 @@ impl UserRow {
     }
 }
 
-/// What is none stays as it is.
+/// `None` changes nothing.
 #[derive(AsChangeset)]
 #[diesel(table_name = users)]
 struct ChangeRow {
@@ -145,7 +145,7 @@ pub(super) fn metadata(column: Column, stored: Value) -> Result<Metadata, Storag
     }
 }
 
-// Users' ids say when they were made.
+// Users' ids contain their creation time.
 listing!(
     users, UserRow => User, UserRow::into_user,
     newest: users::id.desc(),

@@ -50,14 +50,14 @@ pub trait AppRepository: AppReader {
     /// [`StorageError`].
     fn add(&mut self, app: &App, key: &AppKey) -> Result<bool, StorageError>;
 
-    /// Gives an application new values, unless its revision is no longer `from_revision`. `false` then.
+    /// Updates an application, unless its revision is no longer `from_revision`. Returns `false` then.
     ///
     /// # Errors
     /// [`StorageError`].
     fn update(&mut self, app: &App, from_revision: i64) -> Result<bool, StorageError>;
 
-    /// Locks the application's row until the unit of work ends, increments its revision, and returns the application. `None`
-    /// if there is none.
+    /// Locks the application's row until the unit of work ends, increments its revision, and returns the application.
+    /// `None` if there is none.
     ///
     /// # Errors
     /// [`StorageError`].

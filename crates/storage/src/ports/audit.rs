@@ -40,13 +40,13 @@ pub trait AuditReader {
     /// [`StorageError`].
     fn count(&mut self, app_id: AppId, filter: &AuditFilter) -> Result<u64, StorageError>;
 
-    /// What happened on days that were counted: `from` and later, before `until`.
+    /// The statistics of counted days: `from` and later, before `until`.
     ///
     /// # Errors
     /// [`StorageError`].
     fn usage(&mut self, app_id: AppId, from: i64, until: i64) -> Result<Vec<UsageDay>, StorageError>;
 
-    /// Counts what the log says of a time: `from` and later, before `until`.
+    /// Counts the entries of a time: `from` and later, before `until`.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -66,7 +66,7 @@ pub trait AuditRepository: AuditReader {
     /// [`StorageError`].
     fn add(&mut self, entry: &AuditEntry) -> Result<(), StorageError>;
 
-    /// Keeps what a day came to, in the place of what was kept of it.
+    /// Stores the statistics of a day, replacing earlier ones.
     ///
     /// # Errors
     /// [`StorageError`].

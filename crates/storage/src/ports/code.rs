@@ -27,7 +27,7 @@ pub trait CodeRepository: CodeReader {
     /// [`StorageError`].
     fn add(&mut self, code: &StoredCode) -> Result<(), StorageError>;
 
-    /// Uses a code up. `false` when somebody else did.
+    /// Marks a code as used. Returns `false` if it was used already.
     ///
     /// # Errors
     /// [`StorageError`].

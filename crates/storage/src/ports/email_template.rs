@@ -1,4 +1,4 @@
-//! Messages as applications word them. What an application has not worded is not here.
+//! Applications' own templates. Built-in templates are not stored.
 
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
 
@@ -32,7 +32,7 @@ pub trait EmailTemplateReader {
 
 /// Changes messages.
 pub trait EmailTemplateRepository: EmailTemplateReader {
-    /// Adds a message, or words it anew.
+    /// Adds or replaces a template.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -7,9 +7,9 @@ use crate::StorageError;
 
 /// Changes second factors, and what ties a user to another service.
 pub trait FactorRepository {
-    /// Replaces a user's factors, unless they or the user's epoch have changed since `user` was read: whoever was
-    /// suspended or signed out meanwhile changes nothing. `false` then. The last step of an authenticator that stays is
-    /// not touched.
+    /// Replaces a user's factors, unless they or the user's epoch have changed since `user` was read: a user who was
+    /// suspended or signed out meanwhile changes nothing. Returns `false` then. The last step of a remaining
+    /// authenticator stays.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -39,7 +39,7 @@ pub trait FactorRepository {
         digests: &[KeyedDigest],
     ) -> Result<(), StorageError>;
 
-    /// Uses a recovery code up. `false` when there is none of this digest.
+    /// Uses a recovery code up. Returns `false` if none has this digest.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -50,7 +50,8 @@ pub trait FactorRepository {
         digest: &KeyedDigest,
     ) -> Result<bool, StorageError>;
 
-    /// Gives a user whose provider's `sub` is not known the one that was shown with their address, which is verified by that.
+    /// Gives a user whose provider's `sub` is not known the one that was shown with their address, which is verified by
+    /// that.
     /// `false` when they have one.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
-//! Applications that are being brought in. They are in no list and found by nobody until they are whole.
+//! Applications that are being imported. No list or query finds them until they are complete.
 
 use latchkey_domain::{App, AppId, ImportMark, User};
 use time::OffsetDateTime;
 
 use crate::StorageError;
 
-/// What became of a row that was brought in.
+/// The outcome of an imported row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Brought {
     /// It is there now.
@@ -37,7 +37,7 @@ pub trait ImportRepository {
     /// [`StorageError`].
     fn begin(&mut self, app: &App, mark: &ImportMark) -> Result<bool, StorageError>;
 
-    /// Notes how far an import is, unless it is no longer where it was. `false` then.
+    /// Records the progress of an import, unless it has changed meanwhile. Returns `false` then.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -49,7 +49,7 @@ pub trait ImportRepository {
         now: OffsetDateTime,
     ) -> Result<bool, StorageError>;
 
-    /// Lets everybody see the application: it is whole. `false` when there is no such import.
+    /// Makes a completely imported application visible. Returns `false` when there is no such import.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -22,7 +22,8 @@ pub trait InviteRepository: InviteReader {
     /// [`StorageError`].
     fn put(&mut self, invite: &Invite) -> Result<(), StorageError>;
 
-    /// Marks a pending invitation as verified. `false` when it is no longer pending, or was sent again since it was read.
+    /// Marks a pending invitation as verified. Returns `false` if it is not pending any more, or was sent again since
+    /// it was read.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -1,11 +1,11 @@
-//! Collections of an application that people look through: newest first, by their beginning, by any part.
+//! Lists of an application's members: newest first, by a prefix, by any part.
 
 use latchkey_domain::AppId;
 use time::OffsetDateTime;
 
 use crate::StorageError;
 
-/// Where a row stands in its list.
+/// The position of a row in its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// When it was made.
@@ -26,7 +26,7 @@ pub enum PageStart {
 /// How far one step of a search goes.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanBounds {
-    /// How many members it looks at.
+    /// The maximum number of rows to scan.
     pub rows: u32,
     /// How many it finds.
     pub found: usize,
@@ -37,17 +37,17 @@ pub struct ScanBounds {
 /// One step of a search through a collection.
 #[derive(Debug, Clone)]
 pub struct Scan<T> {
-    /// What was found.
+    /// The matches.
     pub found: Vec<T>,
     /// Where the next step begins; none at the end.
     pub next: Option<Position>,
-    /// How many members it looked at.
+    /// The number of scanned rows.
     pub looked_at: u32,
 }
 
 /// A collection whose members have handles. Searched text is folded as `Handle::search_key` does.
 pub trait Listing<T> {
-    /// At most `limit` members, newest first. Anonymous ones are passed over if that is asked for.
+    /// At most `limit` members, newest first, optionally without anonymous ones.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -8,9 +8,9 @@ use crate::StorageError;
 /// Looks messages up.
 pub trait OutboxReader {
     /// At most `limit` messages of a channel that are due, shared fairly: the applications that have some take turns,
-    /// beginning with the first one whose id is above `after`, and each has as many as the others, its longest due first.
-    /// `at` is now, and the longest that a message waits: one that is due later than that is due now, since the clock was
-    /// ahead when it was written.
+    /// beginning with the first one whose id is above `after`, and each has as many as the others, its longest due
+    /// first. `at` is now, and the longest that a message waits: one that is due later than that is due now, since the
+    /// clock was ahead when it was written.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -34,7 +34,7 @@ pub trait OutboxReader {
     ) -> Result<Vec<OutboxMessage>, StorageError>;
 }
 
-/// Changes messages. A claim is known by its `due_at`: whoever finds another value there has lost it.
+/// Changes messages. A claim is identified by its `due_at`: a worker that finds another value has lost it.
 pub trait OutboxRepository: OutboxReader {
     /// Adds a message.
     ///
@@ -77,8 +77,8 @@ pub trait OutboxRepository: OutboxReader {
         now: OffsetDateTime,
     ) -> Result<usize, StorageError>;
 
-    /// Notes a failure: the message is due again at `retry_at`, or dead if there is none. `false` when the
-    /// claim was lost.
+    /// Records a failure: the message is due again at `retry_at`, or dead without one. Returns `false` if the claim was
+    /// lost.
     ///
     /// # Errors
     /// [`StorageError`].

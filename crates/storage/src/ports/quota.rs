@@ -5,12 +5,12 @@ use time::OffsetDateTime;
 
 use crate::StorageError;
 
-/// What is counted.
+/// Identifies a counter.
 #[derive(Debug, Clone)]
 pub struct QuotaKey {
     /// The application; all zeros for what is counted over all.
     pub app_id: AppId,
-    /// What is counted, for instance `sign_up.wrong`.
+    /// The kind of event, for instance `sign_up.wrong`.
     pub kind: &'static str,
     /// Whose.
     pub subject: KeyedDigest,

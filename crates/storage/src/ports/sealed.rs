@@ -39,7 +39,7 @@ impl SealedColumn {
 pub struct SealedCell {
     /// Names its row within the application.
     pub row: Vec<u8>,
-    /// What the value is bound to.
+    /// The context that the value is bound to.
     pub bound_to: Vec<u8>,
     /// The value.
     pub value: Sealed,
@@ -47,8 +47,8 @@ pub struct SealedCell {
 
 /// Reads what is sealed.
 pub trait SealedReader {
-    /// At most `limit` applications in the order of their ids, those after `after`: all of them, one that is being brought
-    /// in or cannot be read included.
+    /// At most `limit` applications in the order of their ids, those after `after`: all of them, one that is being
+    /// brought in or cannot be read included.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -68,9 +68,9 @@ pub trait SealedReader {
     ) -> Result<Vec<SealedCell>, StorageError>;
 }
 
-/// Seals it anew.
+/// Replaces sealed values.
 pub trait SealedRepository: SealedReader {
-    /// Replaces a value, unless it is no longer what was read. `false` then.
+    /// Replaces a value, unless it has changed since it was read. Returns `false` then.
     ///
     /// # Errors
     /// [`StorageError`].

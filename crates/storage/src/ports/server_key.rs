@@ -46,7 +46,7 @@ pub trait ServerKeyRepository: ServerKeyReader {
     /// [`StorageError`].
     fn trust_old(&mut self, kid: &str, public_pem: &str, now: OffsetDateTime) -> Result<bool, StorageError>;
 
-    /// Keeps a key as it is wrapped now, unless it is no longer wrapped as it was. `false` then.
+    /// Stores a rewrapped key, unless its wrapping has changed meanwhile. Returns `false` then.
     ///
     /// # Errors
     /// [`StorageError`].

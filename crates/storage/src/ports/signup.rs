@@ -7,7 +7,7 @@ use crate::{Listing, StorageError};
 
 /// Looks sign-up attempts up.
 pub trait SignupReader: Listing<Signup> {
-    /// The attempts of a handle, in any of its spellings: the one that was last asked for first.
+    /// The sign-ups of a handle, in any of its spellings, the most recently requested first.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -22,7 +22,8 @@ pub trait SignupRepository: SignupReader {
     /// [`StorageError`].
     fn put(&mut self, signup: &Signup) -> Result<(), StorageError>;
 
-    /// Marks a pending attempt as verified. `false` when it is no longer pending, or was replaced since it was read.
+    /// Marks a pending sign-up as verified. Returns `false` if it is not pending any more, or was replaced since it was
+    /// read.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -19,7 +19,7 @@ pub type WriteUnit = Box<dyn FnMut(&mut dyn Repositories) -> bool + Send>;
 /// A unit of work that reads.
 pub type ReadUnit = Box<dyn FnMut(&mut dyn Readers) + Send>;
 
-/// What an [`Engine`] answers, later.
+/// The future result of an [`Engine`].
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), StorageError>> + Send + 'a>>;
 
 /// Runs units of work on one kind of database. Use cases call it through [`Store`].
@@ -31,7 +31,7 @@ pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), StorageError>> + Se
 /// Every method fails with [`StorageError`] when the database did: then no run of the unit counts.
 pub trait Engine: Send + Sync {
     /// Runs a unit and commits its changes if it wants them kept. A unit that panics keeps nothing. Lost races are
-    /// tried again a few times. `name` says what the unit is for.
+    /// retried a few times. `name` identifies the unit in logs.
     fn write(&self, name: &'static str, unit: WriteUnit) -> Answer<'_>;
 
     /// Runs a unit that sees everything that was answered before it began, and never waits for a writer.
@@ -116,8 +116,8 @@ impl Store {
     }
 }
 
-/// What the last run of a unit's closure returned. It passes by the engine, which knows no types of results: so
-/// that everything that calls a store compiles once, for all engines.
+/// The result of the last run of a unit's closure. Engines do not know its type, so everything that calls a store
+/// compiles once, for all engines.
 struct Outcome<T, E>(Arc<Mutex<Option<Result<T, E>>>>);
 
 impl<T, E> Default for Outcome<T, E> {
@@ -146,7 +146,7 @@ impl<T, E: From<StorageError>> Outcome<T, E> {
     }
 }
 
-/// What a unit of work that writes may use, one repository at a time.
+/// The repositories of a unit of work that writes, one at a time.
 pub trait Repositories {
     /// Applications and their keys.
     fn apps(&mut self) -> &mut dyn AppRepository;
@@ -174,13 +174,13 @@ pub trait Repositories {
     fn email_templates(&mut self) -> &mut dyn EmailTemplateRepository;
     /// The audit log.
     fn audit(&mut self) -> &mut dyn AuditRepository;
-    /// What is being brought in.
+    /// Imports in progress.
     fn imports(&mut self) -> &mut dyn ImportRepository;
     /// Periodic work.
     fn upkeep(&mut self) -> &mut dyn UpkeepRepository;
 }
 
-/// What a unit of work that reads may use.
+/// The repositories of a unit of work that reads.
 pub trait Readers {
     /// Applications and their keys.
     fn apps(&mut self) -> &mut dyn AppReader;

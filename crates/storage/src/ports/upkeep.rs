@@ -12,7 +12,7 @@ pub enum Expired {
     Codes,
     /// Counters by the end of their period.
     Quotas,
-    /// Sign-up attempts by when they were last asked for.
+    /// Sign-ups, by the time of their last request.
     Signups,
     /// Invitations by when they were last repeated.
     Invites,
@@ -49,7 +49,7 @@ pub trait UpkeepRepository {
     /// [`StorageError`].
     fn newest_time(&mut self) -> Result<Option<OffsetDateTime>, StorageError>;
 
-    /// Removes at most `limit` rows whose time was over before `before`, and says how many they were.
+    /// Removes at most `limit` rows that expired before `before`, and returns their number.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -60,8 +60,8 @@ pub trait UpkeepRepository {
         limit: u32,
     ) -> Result<usize, StorageError>;
 
-    /// Removes at most `limit` anonymous users of an application who were made before `before`, changed
-    /// nothing and never came back, and says how many they were.
+    /// Removes at most `limit` anonymous users of an application who were created before `before`, changed nothing and
+    /// never came back. Returns their number.
     ///
     /// # Errors
     /// [`StorageError`].

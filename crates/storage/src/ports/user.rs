@@ -46,7 +46,7 @@ pub trait UserReader: Listing<User> {
     /// [`StorageError`].
     fn find_by_verified_phone(&mut self, app_id: AppId, phone: &Phone) -> Result<Option<User>, StorageError>;
 
-    /// The user who is this to a provider.
+    /// The user with this identity at a provider.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -72,14 +72,14 @@ pub trait UserReader: Listing<User> {
 
 /// Changes users.
 pub trait UserRepository: UserReader {
-    /// Adds a user. `false`, and nothing is added, when the handle or user name is taken. Adding the same
-    /// user again is no conflict: a repeated unit of work finds its own row.
+    /// Adds a user. Returns `false`, and adds nothing, if the handle or user name is taken. Adding the same user again
+    /// is not a conflict: a repeated unit of work finds its own row.
     ///
     /// # Errors
     /// [`StorageError`].
     fn add(&mut self, user: &User) -> Result<bool, StorageError>;
 
-    /// Replaces a password digest, unless it is no longer the one that was verified. `false` then.
+    /// Replaces a password hash, unless it has changed since it was verified. Returns `false` then.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -118,7 +118,7 @@ pub trait UserRepository: UserReader {
         to: Failures,
     ) -> Result<bool, StorageError>;
 
-    /// Replaces where the user is known to log in from, unless that has changed since it was read. `false` then.
+    /// Replaces the known sources of a user, unless they have changed since they were read. Returns `false` then.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -129,7 +129,7 @@ pub trait UserRepository: UserReader {
         sources: (&KnownSources, &KnownSources),
     ) -> Result<bool, StorageError>;
 
-    /// Notes that the owner was told of a lock, unless they were told since `before`. `false` then.
+    /// Records that the owner was notified of a lock, unless that happened since `before`. Returns `false` then.
     ///
     /// # Errors
     /// [`StorageError`].
@@ -169,7 +169,7 @@ pub trait UserRepository: UserReader {
     fn change(&mut self, user: &User, change: &UserChange, now: OffsetDateTime)
     -> Result<bool, StorageError>;
 
-    /// Removes a user. `false` when there is none.
+    /// Removes a user. Returns `false` if there is none.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -32,7 +32,7 @@ pub(super) fn next(from: &mut impl Read) -> Result<Option<Measured>, String> {
     if !(5..=LARGEST).contains(&size) {
         return Err("this is no BSON: a document has no such length".to_owned());
     }
-    // Not taken at once: a file may say that it is longer than it is.
+    // Not allocated at once: the announced length may be wrong.
     let mut bytes = length.to_vec();
     let rest = u64::try_from(size - 4).unwrap_or(0);
     from.take(rest).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -79,7 +79,7 @@ fn value_of(value: RawBsonRef<'_>, depth: usize) -> Result<Value, String> {
         }
         RawBsonRef::ObjectId(id) => json!({"$oid": id.to_hex()}),
         RawBsonRef::DateTime(time) => json!({"$date": time.timestamp_millis()}),
-        // Kinds that JSON has no value for: whoever asks for such a member hears of it.
+        // Types without a JSON value: a reader that asks for such a member reports it.
         RawBsonRef::Binary(_) => json!({"$binary": null}),
         other => json!({format!("${:?}", other.element_type()): null}),
     })

@@ -1,4 +1,4 @@
-//! A document, asked field by field. Values have the forms of MongoDB's extended JSON, old and new.
+//! Reads a document field by field. Values have the forms of MongoDB's extended JSON, old and new.
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -56,7 +56,7 @@ impl Document {
         self.flag_or(name, false)
     }
 
-    /// A flag, with what none stands for.
+    /// A flag, with the value of an absent one.
     ///
     /// # Errors
     /// When it is something else.
@@ -104,7 +104,7 @@ impl Document {
         OffsetDateTime::from_unix_timestamp(i64::from_str_radix(seconds, 16).ok()?).ok()
     }
 
-    /// An object, its values plain; empty where there is none. `lost` hears of values that JSON has no place for.
+    /// An object with plain values; empty if absent. `lost` receives values without a JSON form.
     ///
     /// # Errors
     /// When it is something else.
@@ -116,7 +116,7 @@ impl Document {
         }
     }
 
-    /// A list of documents; empty where there is none.
+    /// A list of documents; empty if absent.
     ///
     /// # Errors
     /// When it is something else.
@@ -131,7 +131,7 @@ impl Document {
         }
     }
 
-    /// A list of texts; empty where there is none.
+    /// A list of texts; empty if absent.
     ///
     /// # Errors
     /// When it is something else.
@@ -201,8 +201,9 @@ fn of_javascript(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text.split(" (").next()?.trim(), form).ok()
 }
 
-/// A value without MongoDB's own forms. Decimals stay exact as texts; what JSON has no form for becomes nothing, and
-/// `lost` hears of it.
+/// A value without MongoDB's own forms. Decimals become exact texts; values without a JSON form are dropped and passed
+/// to
+/// `lost`.
 fn plain(value: &Value, path: &str, lost: &mut Vec<String>) -> Value {
     match value {
         Value::Array(items) => items.iter().map(|item| plain(item, path, lost)).collect(),
@@ -225,7 +226,7 @@ fn plain_members(members: &Map<String, Value>, path: &str, lost: &mut Vec<String
     members.iter().map(plain).collect()
 }
 
-/// The value that one of MongoDB's own forms stands for, if JSON has one.
+/// The value of one of MongoDB's own forms, if JSON has one.
 fn own_form(value: &Value, name: &str, inner: &Value) -> Option<Value> {
     match name {
         "$oid" | "$numberDecimal" => inner.as_str().map(Value::from),

@@ -55,7 +55,7 @@ impl Dump {
     /// Looks for the files in a folder, or in the one folder in it, as `mongodump` makes it.
     ///
     /// # Errors
-    /// What is missing.
+    /// The missing file.
     pub fn find(folder: &Path) -> Result<Self, String> {
         let has_apps = |folder: &Path| file_of(folder, Collection::Apps).is_some();
         if has_apps(folder) {

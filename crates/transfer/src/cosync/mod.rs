@@ -1,5 +1,5 @@
-//! The database of a Cosync JWT server, as its owners dump it: a folder of `mongodump` (BSON) or `mongoexport` (JSON
-//! lines), or the zip file of its export. What the documents mean is for whoever takes them in.
+//! The database of a Cosync JWT server: a folder of `mongodump` (BSON) or `mongoexport` (JSON lines), or its zip
+//! export. Importers interpret the documents.
 
 mod bson;
 mod document;

@@ -66,7 +66,7 @@ struct Entry {
     is_deflated: bool,
 }
 
-/// An export that was looked at: its entries are the ones that are known, and unpack to what they say.
+/// A validated export: it has the known entries, with the announced sizes.
 #[derive(Debug, Clone)]
 pub struct Export {
     bytes: ZipBytes,
@@ -86,11 +86,10 @@ pub fn file_name(collection: Collection) -> &'static str {
 }
 
 impl Export {
-    /// Looks at a zip file: nothing in it but the five files, all of them there, none larger than it says, their check
-    /// sums right.
+    /// Validates a zip file: it contains exactly the five files, none larger than announced, with valid checksums.
     ///
     /// # Errors
-    /// What is wrong, with the entry's name.
+    /// The problem, with the entry's name.
     pub fn open(bytes: ZipBytes) -> Result<Self, String> {
         Self::open_within(bytes, MOST_UNPACKED)
     }
@@ -201,9 +200,9 @@ fn value_of(name: &str, cell: &str) -> Value {
     cell.into()
 }
 
-/// Refuses a zip file with many entries, before anything makes room for them. Its end record is the last thing in it and
-/// says where the list of entries begins; the list is there, and ends where the record begins (APPNOTE 4.3.16). Readers go
-/// on to other records only where one of this is not so.
+/// Refuses a zip file with many entries before memory is allocated for them. The end record must be the last thing in
+/// the file and give the position of the list of entries, which ends where the record starts (APPNOTE 4.3.16).
+/// Otherwise readers would look for other records.
 fn look_at_end(reader: &mut (impl Read + Seek + ?Sized)) -> Result<(), String> {
     let failed = |error: io::Error| format!("this is no zip file: {error}");
     let length = reader.seek(SeekFrom::End(0)).map_err(failed)?;
@@ -230,7 +229,7 @@ fn look_at_end(reader: &mut (impl Read + Seek + ?Sized)) -> Result<(), String> {
     {
         return Err(format!("the zip file has more than {MOST_ENTRIES} entries"));
     }
-    // All ones would mean that a larger form of the record says it (APPNOTE 4.4.1.4).
+    // All ones would refer to a larger form of the record (APPNOTE 4.4.1.4).
     let is_filled = number > 0 && size >= 46 * u64::from(number);
     if !is_filled
         || offset + size != start
@@ -314,10 +313,10 @@ mod tests {
         assert!(wrong(packed(&many)).contains("more than 16 entries"));
         let end = good.len() - 22;
         for (what, other) in [
-            // The list of entries elsewhere, where another end record or a larger form of one would be asked.
+            // The list of entries elsewhere, where readers would find another end record or a larger form of one.
             ("not where it says", [&good[..end + 16], [255; 4].as_slice(), &good[end + 20..]].concat()),
             ("not where it says", [good.as_slice(), &good[end..]].concat()),
-            // Records that no reader stays at: of an empty list, and of one that is none.
+            // Records that readers skip: with an empty list, and an invalid one.
             ("not where it says", record_behind(&good, 1, b"")),
             ("not where it says", record_behind(&good, 1, &[b'x'; 46])),
             ("something follows", [good.as_slice(), b"x"].concat()),
@@ -335,7 +334,7 @@ mod tests {
         assert!(wrong(link.finish().unwrap().into_inner()).contains("has no place"));
     }
 
-    /// Another end record behind a file, with what it says is its list.
+    /// Another end record behind a file, with a list of its own.
     fn record_behind(file: &[u8], number: u8, list: &[u8]) -> Vec<u8> {
         let (size, offset) = (u32::try_from(list.len()).unwrap(), u32::try_from(file.len()).unwrap());
         let mut bytes = [file, list, b"PK\x05\x06\0\0\0\0", &[number, 0, number, 0]].concat();
