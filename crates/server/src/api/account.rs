@@ -6,30 +6,28 @@ use actix_web::web::Data;
 use latchkey_domain::UserName;
 use latchkey_service::{Caller, DeleteAccount, Refusal};
 
+use super::AppState;
 use super::login::{name_of, password_or_none};
-use super::{AppState, run};
 use crate::dto::{Available, CheckedToken, application_json, own_user_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
+use crate::http::{Answer, Fields, Identity, WrongField, json, ok_true};
 
 pub(crate) async fn get_user(state: Data<AppState>, identity: Identity) -> Answer {
-    let service = state.service.clone();
-    let view = run(Family::User, async move { service.current_user(identity.0).await }).await?;
+    let view = state.service.current_user(identity.0).await?;
     Ok(json(&own_user_json(&view.user)))
 }
 
 /// Validates an access token for a gateway. Returns its user in headers that the gateway can forward.
 pub(crate) async fn check(state: Data<AppState>, identity: Identity, request: HttpRequest) -> Answer {
-    let invalid = || ApiError::of(Family::Gateway, Refusal::AccessTokenInvalid);
+    let invalid = || Refusal::AccessTokenInvalid;
     let query = Fields::of_query(&request).map_err(|_| invalid())?;
     let wanted = query.owned("appId").map_err(|_| invalid())?;
     // A gateway protects the service of one application; users of another one are strangers there.
     let is_wanted = |app: &str| wanted.as_deref().is_none_or(|wanted| wanted == app);
     match &identity.0.caller {
         Caller::User(token) if is_wanted(&token.app_id.to_string()) => {}
-        _ => return Err(invalid()),
+        _ => return Err(invalid().into()),
     }
-    let service = state.service.clone();
-    let view = run(Family::Gateway, async move { service.current_user(identity.0).await }).await?;
+    let view = state.service.current_user(identity.0).await?;
     let user = view.user;
     let mut answer = json(&CheckedToken {
         app_id: user.app_id.to_string(),
@@ -66,9 +64,8 @@ fn header_text(text: &str) -> String {
 }
 
 pub(crate) async fn get_application(state: Data<AppState>, identity: Identity) -> Answer {
-    identity.0.caller.clone().app_or_user(Refusal::InvalidData).map_err(ApiError::user)?;
-    let service = state.service.clone();
-    let app = run(Family::User, async move { service.application_of(identity.0).await }).await?;
+    identity.0.caller.clone().app_or_user(Refusal::InvalidData)?;
+    let app = state.service.application_of(identity.0).await?;
     Ok(json(&application_json(&app)))
 }
 
@@ -77,67 +74,61 @@ pub(crate) async fn user_name_available(
     identity: Identity,
     request: HttpRequest,
 ) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
-    let query = Fields::of_query(&request).map_err(ApiError::user)?;
+    identity.0.caller.clone().user(Refusal::MissingParameter)?;
+    let query = Fields::of_query(&request)?;
     let name = user_name_of(&query)?;
-    let service = state.service.clone();
-    let is_free = run(Family::User, async move { service.is_user_name_free(identity.0, name).await }).await?;
+    let is_free = state.service.is_user_name_free(identity.0, name).await?;
     Ok(json(&Available { available: is_free }))
 }
 
 pub(crate) async fn set_user_name(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    identity.0.caller.clone().user(Refusal::MissingParameter)?;
     let name = user_name_of(&fields)?;
-    let service = state.service.clone();
-    run(Family::User, async move { service.set_user_name(identity.0, name).await }).await?;
+    state.service.set_user_name(identity.0, name).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn set_locale(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
-    let locale = fields.required("locale").map_err(ApiError::user)?.to_owned();
-    let service = state.service.clone();
-    run(Family::User, async move { service.set_locale(identity.0, locale).await }).await?;
+    identity.0.caller.clone().user(Refusal::MissingParameter)?;
+    let locale = fields.required("locale")?.to_owned();
+    state.service.set_locale(identity.0, locale).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn set_user_metadata(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
+    identity.0.caller.clone().user(Refusal::MissingParameter)?;
     let sent = fields
         .json_text("metaData")
-        .ok_or_else(|| ApiError::user(WrongField::invalid("metaData", "must be a JSON object")))?;
-    let service = state.service.clone();
-    run(Family::User, async move { service.set_metadata(identity.0, sent).await }).await?;
+        .ok_or_else(|| WrongField::invalid("metaData", "must be a JSON object"))?;
+    state.service.set_metadata(identity.0, sent).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn delete_account(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter).map_err(ApiError::user)?;
-    let present = |name| fields.text(name).map(|text| text.is_some()).map_err(ApiError::user);
+    identity.0.caller.clone().user(Refusal::MissingParameter)?;
+    let present = |name| fields.text(name).map(|text| text.is_some());
     let has_password = fields.has("password") || fields.has("rawPassword");
     if !present("handle")? && !has_password && !present("token")? {
-        return Err(ApiError::user(Refusal::MissingParameter));
+        return Err(Refusal::MissingParameter.into());
     }
-    let service = state.service.clone();
     if !present("handle")? || !has_password {
         // Half of the password way, or a provider's token.
-        let token = fields.owned("token").map_err(ApiError::user)?;
+        let token = fields.owned("token")?;
         let absent = if present("handle")? { "password" } else { "token" };
-        let token = token.ok_or_else(|| ApiError::user(WrongField::invalid(absent, "is required here")))?;
-        let nonce = fields.owned("nonce").map_err(ApiError::user)?;
-        let deleting = async move { service.delete_account_with_provider(identity.0, token, nonce).await };
-        run(Family::User, deleting).await?;
+        let token = token.ok_or_else(|| WrongField::invalid(absent, "is required here"))?;
+        let nonce = fields.owned("nonce")?;
+        state.service.delete_account_with_provider(identity.0, token, nonce).await?;
         return Ok(ok_true());
     }
     let request = DeleteAccount { name: name_of(&fields)?, password: password_or_none(&fields)? };
-    run(Family::User, async move { service.delete_account(identity.0, request).await }).await?;
+    state.service.delete_account(identity.0, request).await?;
     Ok(ok_true())
 }
 
-fn user_name_of(fields: &Fields) -> Result<UserName, ApiError> {
-    let name = fields.required("userName").map_err(ApiError::user)?;
+fn user_name_of(fields: &Fields) -> Result<UserName, WrongField> {
+    let name = fields.required("userName")?;
     UserName::parse(name).map_err(|_| {
         let rule = "must be a letter followed by letters and digits, at most 64 characters";
-        ApiError::user(WrongField::invalid("userName", rule))
+        WrongField::invalid("userName", rule)
     })
 }

@@ -6,12 +6,12 @@ use latchkey_domain::{AppName, AppType, Preset, SignupFlow};
 use latchkey_service::{AppFilter, AppUpdate, FieldList, NewApp, Operator, Refusal, ServiceError};
 use serde_json::Value;
 
+use super::AppState;
 use super::app_settings::changes_of;
 use super::metadata_fields::more_fields;
 use super::operator::{app_within, authorize, one_of, operator_and_app, page_of, paged};
-use super::{AppState, run};
 use crate::dto::{Version, admin_app_json, created_app_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
+use crate::http::{Answer, ApiError, Fields, OperatorCall, json, ok_true};
 
 /// How many applications an answer lists where nobody says how many: consoles that know no pages see all of most
 /// servers.
@@ -19,13 +19,11 @@ const APPS_ON_A_PAGE: u32 = 200;
 
 pub(crate) async fn create(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let operator = authorize(&state, caller).await?;
-    let name = fields.required("name").map_err(ApiError::admin)?;
-    let name =
-        AppName::parse(name).map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))?;
-    let jwt_enabled = fields.flag("jwtEnabled").map_err(ApiError::admin)?.unwrap_or(false);
+    let name = fields.required("name")?;
+    let name = AppName::parse(name).map_err(|error| ServiceError::invalid(error.to_string()))?;
+    let jwt_enabled = fields.flag("jwtEnabled")?.unwrap_or(false);
     let new = NewApp { name, preset: Preset::Compatible, jwt_enabled, signup_flow: SignupFlow::Code };
-    let service = state.service.clone();
-    let view = run(Family::Admin, async move { service.create_app(operator, new).await }).await?;
+    let view = state.service.create_app(operator, new).await?;
     Ok(json(&created_app_json(&view)))
 }
 
@@ -37,14 +35,14 @@ pub(crate) async fn connection(state: Data<AppState>, caller: OperatorCall) -> A
 
 pub(crate) async fn all(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let operator = authorize(&state, caller).await?;
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     listed(&state, operator, AppFilter::All, &query).await
 }
 
 pub(crate) async fn search(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let operator = authorize(&state, caller).await?;
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let name = query.owned("name").map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
+    let name = query.owned("name")?;
     let filter = match name {
         None => AppFilter::All,
         Some(name) if query.is_true("case") => AppFilter::Named(name),
@@ -55,12 +53,10 @@ pub(crate) async fn search(state: Data<AppState>, caller: OperatorCall, request:
 
 async fn listed(state: &AppState, operator: Operator, filter: AppFilter, query: &Fields) -> Answer {
     if query.is_sent("after") {
-        return Err(ApiError::admin(ServiceError::invalid("applications are paged by offset")));
+        return Err(ServiceError::invalid("applications are paged by offset").into());
     }
-    let page = page_of(query, APPS_ON_A_PAGE, 1).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let listing = async move { service.list_apps(operator, filter, page).await };
-    let listed = run(Family::Admin, listing).await?;
+    let page = page_of(query, APPS_ON_A_PAGE, 1)?;
+    let listed = state.service.list_apps(operator, filter, page).await?;
     let apps = listed.items.iter().map(admin_app_json).collect();
     Ok(paged(json(&Value::Array(apps)), listed.total, None))
 }
@@ -68,55 +64,44 @@ async fn listed(state: &AppState, operator: Operator, filter: AppFilter, query: 
 pub(crate) async fn one(state: Data<AppState>, caller: OperatorCall, id: Path<String>) -> Answer {
     let operator = authorize(&state, caller).await?;
     let id = app_within(&operator, &id)?;
-    let service = state.service.clone();
-    let view = run(Family::Admin, async move { service.find_app(id).await }).await?;
+    let view = state.service.find_app(id).await?;
     Ok(json(&admin_app_json(&view)))
 }
 
 pub(crate) async fn update(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let name = fields.text("name").map_err(ApiError::admin)?.map(AppName::parse).transpose();
+    let name = fields.text("name")?.map(AppName::parse).transpose();
     let kinds = [("development", AppType::Development), ("commercial", AppType::Commercial)];
     let update = AppUpdate {
-        name: name.map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))?,
-        kind: fields
-            .has("type")
-            .then(|| one_of(&fields, "type", &kinds))
-            .transpose()
-            .map_err(ApiError::admin)?,
-        settings: changes_of(id, &fields).map_err(ApiError::admin)?,
+        name: name.map_err(|error| ServiceError::invalid(error.to_string()))?,
+        kind: fields.has("type").then(|| one_of(&fields, "type", &kinds)).transpose()?,
+        settings: changes_of(id, &fields)?,
         more_fields: more_fields(&state, id, &fields, "metaData").await?,
         more_invite_fields: more_fields(&state, id, &fields, "metaDataInvite").await?,
-        force: fields.flag("force").map_err(ApiError::admin)?.unwrap_or(false),
+        force: fields.flag("force")?.unwrap_or(false),
     };
-    let service = state.service.clone();
-    let updating = async move { service.update_app_at_once(operator, id, update).await };
-    Ok(json(&admin_app_json(&run(Family::Admin, updating).await?)))
+    Ok(json(&admin_app_json(&state.service.update_app_at_once(operator, id, update).await?)))
 }
 
 pub(crate) async fn delete_metadata(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let lists = [("metaData", FieldList::Own), ("metaDataInvite", FieldList::Invited)];
-    let list = one_of(&fields, "type", &lists).map_err(ApiError::admin)?;
-    let index = fields.required_number("index").map_err(ApiError::admin)?;
+    let list = one_of(&fields, "type", &lists)?;
+    let index = fields.required_number("index")?;
     let index = usize::try_from(index).unwrap_or(usize::MAX);
-    let service = state.service.clone();
-    let removing = async move { service.remove_field(operator, id, (list, index)).await };
-    Ok(json(&admin_app_json(&run(Family::Admin, removing).await?)))
+    Ok(json(&admin_app_json(&state.service.remove_field(operator, id, (list, index)).await?)))
 }
 
 pub(crate) async fn remove(state: Data<AppState>, caller: OperatorCall, id: Path<String>) -> Answer {
     let operator = authorize(&state, caller).await?;
     let id = app_within(&operator, &id)?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.remove_app(operator, id).await }).await?;
+    state.service.remove_app(operator, id).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn reset(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.reset_app(operator, id).await }).await?;
+    state.service.reset_app(operator, id).await?;
     Ok(ok_true())
 }
 
@@ -154,5 +139,5 @@ pub(crate) async fn push(state: Data<AppState>, caller: OperatorCall) -> Answer 
 }
 
 fn not_offered(text: &str) -> ApiError {
-    ApiError::admin(ServiceError::Explained(Refusal::NotOffered, text.to_owned()))
+    ServiceError::Explained(Refusal::NotOffered, text.to_owned()).into()
 }

@@ -10,8 +10,8 @@ use latchkey_service::{
     Call, CompleteSignUp, Credential, LinkPressed, NewPassword, PressLink, Refusal, SignUpCompleted,
 };
 
-use super::{AppState, run};
-use crate::http::{ApiError, ErrorKind, Family, Fields, WrongField, page, source_of};
+use super::AppState;
+use crate::http::{ApiError, Family, Fields, WrongField, page, source_of};
 
 /// Of the question: its form goes back to us.
 const OWN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -74,18 +74,17 @@ async fn question(
     (fields, locale): (&Fields, Locale),
     asks: Asks,
 ) -> Result<String, ApiError> {
-    let link = LinkFields::of(fields).map_err(ApiError::user)?;
-    let handle = Handle::parse(&link.handle).map_err(|_| ApiError::user(Refusal::InvalidData))?;
-    Code::parse(&link.code).map_err(|_| ApiError::user(Refusal::InvalidData))?;
+    let link = LinkFields::of(fields)?;
+    let handle = Handle::parse(&link.handle).map_err(|_| Refusal::InvalidData)?;
+    Code::parse(&link.code).map_err(|_| Refusal::InvalidData)?;
     let call = call_of(state, request, &link)?;
-    let (service, source) = (state.service.clone(), call.source);
-    let app = run(Family::User, async move { service.application_of(call).await }).await?;
+    let source = call.source;
+    let app = state.service.application_of(call).await?;
     if !app.settings.signup_enabled {
-        return Err(ApiError::user(Refusal::SignupOff));
+        return Err(Refusal::SignupOff.into());
     }
     let of_link = (&handle, link.attempt.as_str());
-    let asks_password = asks != Asks::Elsewhere
-        || state.service.link_asks_password(&app, of_link, source).map_err(ApiError::user)?;
+    let asks_password = asks != Asks::Elsewhere || state.service.link_asks_password(&app, of_link, source)?;
     let texts = texts(locale)?;
     let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
     let hidden = |name: &str, value: &str| {
@@ -135,7 +134,7 @@ pub(crate) async fn confirm(
     let (status, asks) = match press(&state, &request, &fields).await {
         Ok((LinkPressed::Completed(completed), handle)) => return done_page(&completed, &handle),
         Ok((LinkPressed::AsksPassword, _)) => (StatusCode::OK, Asks::Password),
-        Err(error) if is_wrong_password(&error) => (error.wire().status, Asks::PasswordAgain),
+        Err(error) if is_wrong_password(&error) => (error.wire(Family::User).status, Asks::PasswordAgain),
         Err(error) => return failed(&error, locale),
     };
     match question(&state, &request, (&fields, locale), asks).await {
@@ -149,29 +148,26 @@ async fn press(
     request: &HttpRequest,
     fields: &Fields,
 ) -> Result<(LinkPressed, String), ApiError> {
-    let link = LinkFields::of(fields).map_err(ApiError::user)?;
-    let handle = Handle::parse(&link.handle).map_err(|_| ApiError::user(Refusal::InvalidData))?;
-    let code = Code::parse(&link.code).map_err(|_| ApiError::user(Refusal::InvalidData))?;
+    let link = LinkFields::of(fields)?;
+    let handle = Handle::parse(&link.handle).map_err(|_| Refusal::InvalidData)?;
+    let code = Code::parse(&link.code).map_err(|_| Refusal::InvalidData)?;
     // An empty field is no try. What cannot be a password is a wrong one.
-    let typed = fields.text("rawPassword").map_err(ApiError::user)?;
+    let typed = fields.text("rawPassword")?;
     let password = typed.map(|typed| NewPassword::parse(None, Some(typed)).map(NewPassword::into_client));
-    let password = password.transpose().map_err(|_| ApiError::user(Refusal::CredentialsWrong))?;
+    let password = password.transpose().map_err(|_| Refusal::CredentialsWrong)?;
     let call = call_of(state, request, &link)?;
-    let (service, shown) = (state.service.clone(), handle.as_str().to_owned());
+    let shown = handle.as_str().to_owned();
     let press = PressLink { link: CompleteSignUp { handle, code }, password };
-    let pressed = run(Family::User, async move { service.press_link(call, press).await }).await?;
+    let pressed = state.service.press_link(call, press).await?;
     Ok((pressed, shown))
 }
 
 fn is_wrong_password(error: &ApiError) -> bool {
-    match &error.kind {
-        ErrorKind::Service(error) => error.refusal() == Some(Refusal::CredentialsWrong),
-        _ => false,
-    }
+    matches!(error, ApiError::Service(error) if error.refusal() == Some(Refusal::CredentialsWrong))
 }
 
 fn call_of(state: &AppState, request: &HttpRequest, link: &LinkFields) -> Result<Call, ApiError> {
-    let caller = state.service.identify(Credential::AppToken(&link.app_token)).map_err(ApiError::user)?;
+    let caller = state.service.identify(Credential::AppToken(&link.app_token))?;
     Ok(Call { caller, source: source_of(request) })
 }
 
@@ -185,10 +181,10 @@ pub(super) fn done_page(completed: &SignUpCompleted, handle: &str) -> HttpRespon
 
 /// An error as a page, in words that help.
 fn failed(error: &ApiError, locale: Locale) -> HttpResponse {
-    let status = error.wire().status;
-    let Ok(texts) = texts(locale) else { return error.response(None) };
-    let reason = match &error.kind {
-        ErrorKind::Service(error) => match error.refusal() {
+    let status = error.wire(Family::User).status;
+    let Ok(texts) = texts(locale) else { return error.response(Family::User, None) };
+    let reason = match error {
+        ApiError::Service(error) => match error.refusal() {
             Some(Refusal::CodeExpired) => &texts.expired,
             Some(Refusal::HandleTaken) => &texts.used,
             Some(Refusal::SignupOff | Refusal::AppGone | Refusal::AppSuspended | Refusal::AppMigrated) => {
@@ -197,16 +193,15 @@ fn failed(error: &ApiError, locale: Locale) -> HttpResponse {
             Some(_) => &texts.wrong,
             None => &texts.busy,
         },
-        ErrorKind::TooSlow | ErrorKind::TooManyConnections | ErrorKind::Panicked => &texts.busy,
-        ErrorKind::UnknownPath
-        | ErrorKind::WrongMethod
-        | ErrorKind::TooLarge
-        | ErrorKind::UnsupportedBody => &texts.wrong,
+        ApiError::TooSlow | ApiError::TooManyConnections | ApiError::Panicked => &texts.busy,
+        ApiError::UnknownPath | ApiError::WrongMethod | ApiError::TooLarge | ApiError::UnsupportedBody => {
+            &texts.wrong
+        }
     };
     let title = if reason == &texts.used { &texts.used_title } else { &texts.failed_title };
     let body = format!("<h1>{}</h1>\n<p>{}</p>", escaped(title), escaped(reason));
     let mut response = page(status, OWN_POLICY, document(locale, title, &body));
-    if let Some(seconds) = error.retry_after() {
+    if let Some(seconds) = error.retry_after(Family::User) {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
@@ -218,7 +213,7 @@ fn locale_of(fields: &Fields) -> Locale {
 
 fn texts(locale: Locale) -> Result<&'static PageTexts, ApiError> {
     let language = Language::or_english(locale);
-    language.map(|language| &language.page).ok_or_else(|| ApiError::internal(Family::User, "no English"))
+    language.map(|language| &language.page).ok_or_else(|| ApiError::internal("no English"))
 }
 
 fn document(locale: Locale, title: &str, body: &str) -> String {

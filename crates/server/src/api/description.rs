@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::Config;
 
-use super::{AppState, unknown_path};
-use crate::http::Answer;
+use super::AppState;
+use crate::http::{Answer, ApiError};
 use crate::openapi;
 
-/// Scripts and pictures of its own; no other server is asked for anything.
+/// Scripts and pictures from this server only.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -31,12 +31,12 @@ pub(crate) async fn page(state: Data<AppState>) -> HttpResponse {
 }
 
 /// `GET /docs/{file}`.
-pub(crate) async fn page_file(state: Data<AppState>, request: HttpRequest, file: Path<String>) -> Answer {
+pub(crate) async fn page_file(state: Data<AppState>, file: Path<String>) -> Answer {
     // Without a validator: the badge would be fetched from somewhere else.
     let config =
         Config::new([format!("{}/openapi.json", state.base_path)]).validator_url("none").use_base_layout();
     let found = utoipa_swagger_ui::serve(&file, Arc::new(config)).ok().flatten();
-    let Some(found) = found.filter(|_| !file.ends_with(".map")) else { return unknown_path(request).await };
+    let Some(found) = found.filter(|_| !file.ends_with(".map")) else { return Err(ApiError::UnknownPath) };
     let mut bytes = found.bytes.into_owned();
     if found.content_type.starts_with("text/html") {
         bytes = String::from_utf8_lossy(&bytes)

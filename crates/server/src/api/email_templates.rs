@@ -10,20 +10,19 @@ use latchkey_domain::{AppId, Locale, TemplateName};
 use latchkey_service::{NewWords, Reader, ServiceError};
 use serde_json::Value;
 
+use super::AppState;
 use super::operator::operator_and_app;
-use super::{AppState, run};
 use crate::dto::{self, Locales, template_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, WrongField, json};
+use crate::http::{Answer, ApiError, Fields, OperatorCall, WrongField, json};
 
 pub(crate) async fn email_templates(
     state: Data<AppState>,
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (operator, id) = operator_and_app(&state, caller, &query).await?;
-    let service = state.service.clone();
-    let view = run(Family::Admin, async move { service.find_app(id).await }).await?;
+    let view = state.service.find_app(id).await?;
     Ok(Messages::of(state, (operator.reader(), id), view.app.settings.locales).answer(String::new(), ""))
 }
 
@@ -33,9 +32,8 @@ pub(crate) async fn update_email_template(
     fields: Fields,
 ) -> Answer {
     let (operator, app_id) = operator_and_app(&state, caller, &fields).await?;
-    let words = words_of(app_id, &fields).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let template = run(Family::Admin, async move { service.word_anew(operator, words).await }).await?;
+    let words = words_of(app_id, &fields)?;
+    let template = state.service.word_anew(operator, words).await?;
     Ok(json(&template_json(&template)))
 }
 
@@ -58,15 +56,14 @@ fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, ServiceError> {
 pub(crate) async fn set_locales(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let reader = operator.reader();
-    let sent = fields.list("locales").map_err(ApiError::admin)?;
+    let sent = fields.list("locales")?;
     let locales = sent.iter().map(|item| {
         let text =
             item.as_str().ok_or_else(|| WrongField::invalid("locales", "must be an array of strings"))?;
         Locale::parse(text).map_err(|_| ServiceError::invalid(format!("{text:?} is no permitted locale")))
     });
-    let locales = locales.collect::<Result<Vec<_>, ServiceError>>().map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let view = run(Family::Admin, async move { service.set_locales(operator, id, locales).await }).await?;
+    let locales = locales.collect::<Result<Vec<_>, ServiceError>>()?;
+    let view = state.service.set_locales(operator, id, locales).await?;
     let locales = view.app.settings.locales;
     let names = locales.iter().map(|locale| locale.as_str().to_owned()).collect();
     let head = Locales { app_id: id.to_string(), locales: names, locales_template: Value::Null };
@@ -108,15 +105,14 @@ impl Messages {
         let Some(locale) = self.left.pop_front() else {
             return Some((Ok(Bytes::from(text + "}" + self.end)), self));
         };
-        let (service, reader, id) = (self.state.service.clone(), self.reader, self.id);
-        match run(Family::Admin, async move { service.email_templates(reader, id, locale).await }).await {
+        match self.state.service.email_templates(self.reader, self.id, locale).await {
             Ok(templates) => {
                 let messages = Value::Array(templates.iter().map(template_json).collect());
                 text += &format!("\"{}\":{messages}", locale.as_str());
                 self.before = Some(if self.left.is_empty() { String::new() } else { ",".to_owned() });
                 Some((Ok(Bytes::from(text)), self))
             }
-            Err(error) => Some((Err(error), self)),
+            Err(error) => Some((Err(error.into()), self)),
         }
     }
 }

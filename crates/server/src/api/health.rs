@@ -3,16 +3,15 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::{AppState, run};
+use super::AppState;
 use crate::dto::Health;
-use crate::http::{Answer, Family, json};
+use crate::http::{Answer, json};
 
 pub(crate) async fn live() -> HttpResponse {
     json(&Health { status: "live" })
 }
 
 pub(crate) async fn ready(state: Data<AppState>) -> Answer {
-    let service = state.service.clone();
-    run(Family::User, async move { service.check_database().await }).await?;
+    state.service.check_database().await?;
     Ok(json(&Health { status: "ready" }))
 }

@@ -4,35 +4,30 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use latchkey_service::{KeyView, Refusal};
 
+use super::AppState;
 use super::operator::{operator_and_app, operator_and_user};
 use super::users::object_of;
-use super::{AppState, run};
 use crate::dto::{Keys, SuperTokens, admin_app_json, key_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, OperatorCall, iso, json, ok_true};
+use crate::http::{Answer, Fields, Identity, OperatorCall, iso, json, ok_true};
 
 fn keys_body(keys: &[KeyView]) -> Keys {
     Keys { keys: keys.iter().map(key_json).collect() }
 }
 
 pub(crate) async fn list(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (_, id) = operator_and_app(&state, caller, &query).await?;
-    let service = state.service.clone();
-    Ok(json(&keys_body(&run(Family::Admin, async move { service.list_keys(id).await }).await?)))
+    Ok(json(&keys_body(&state.service.list_keys(id).await?)))
 }
 
 pub(crate) async fn rotate(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    let rotating = async move { service.rotate_key(operator, id).await };
-    Ok(json(&keys_body(&run(Family::Admin, rotating).await?)))
+    Ok(json(&keys_body(&state.service.rotate_key(operator, id).await?)))
 }
 
 pub(crate) async fn regenerate(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    let regenerating = async move { service.regenerate_key(operator, id).await };
-    Ok(json(&keys_body(&run(Family::Admin, regenerating).await?)))
+    Ok(json(&keys_body(&state.service.regenerate_key(operator, id).await?)))
 }
 
 pub(crate) async fn regenerate_app_token(
@@ -41,15 +36,12 @@ pub(crate) async fn regenerate_app_token(
     fields: Fields,
 ) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    let regenerating = async move { service.regenerate_app_token(operator, id).await };
-    Ok(json(&admin_app_json(&run(Family::Admin, regenerating).await?)))
+    Ok(json(&admin_app_json(&state.service.regenerate_app_token(operator, id).await?)))
 }
 
 pub(crate) async fn super_user_token(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    let tokens = run(Family::Admin, async move { service.make_super_tokens(operator, user).await }).await?;
+    let tokens = state.service.make_super_tokens(operator, user).await?;
     Ok(json(&SuperTokens {
         jwt: tokens.jwt,
         access_token: tokens.access_token,
@@ -60,10 +52,9 @@ pub(crate) async fn super_user_token(state: Data<AppState>, caller: OperatorCall
 /// `POST /api/appuser/setAppData`.
 pub(crate) async fn set_app_data(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     if !matches!(identity.0.caller, latchkey_service::Caller::SuperUser(_)) {
-        return Err(ApiError::user(Refusal::AccessTokenInvalid));
+        return Err(Refusal::AccessTokenInvalid.into());
     }
-    let data = object_of(&fields, "appData").map_err(ApiError::user)?;
-    let service = state.service.clone();
-    run(Family::User, async move { service.set_app_data(identity.0, data).await }).await?;
+    let data = object_of(&fields, "appData")?;
+    state.service.set_app_data(identity.0, data).await?;
     Ok(ok_true())
 }

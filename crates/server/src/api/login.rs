@@ -2,18 +2,17 @@
 
 use actix_web::web::Data;
 use latchkey_domain::Handle;
-use latchkey_service::{AnonymousLogIn, LogIn, LoggedIn, LoginName, Refusal};
+use latchkey_service::{AnonymousLogIn, LogIn, LoggedIn, LoginName, Refusal, ServiceError};
 
-use super::{AppState, run, tokens_json};
+use super::{AppState, tokens_json};
 use crate::dto::{self, LoginToken};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json};
+use crate::http::{Answer, Fields, Identity, WrongField, json};
 
 pub(crate) async fn login(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app().map_err(ApiError::user)?;
+    identity.0.caller.clone().app()?;
     let name = name_of(&fields)?;
     let login = LogIn { name, password: password_or_none(&fields)? };
-    let service = state.service.clone();
-    let logged_in = run(Family::User, async move { service.log_in(identity.0, login).await }).await?;
+    let logged_in = state.service.log_in(identity.0, login).await?;
     Ok(json(&match logged_in {
         LoggedIn::Tokens(tokens) => tokens_json(&tokens),
         LoggedIn::SecondFactor(login_token) => dto::value(&LoginToken { login_token }),
@@ -21,29 +20,28 @@ pub(crate) async fn login(state: Data<AppState>, identity: Identity, fields: Fie
 }
 
 pub(crate) async fn login_anonymous(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app().map_err(ApiError::user)?;
+    identity.0.caller.clone().app()?;
     // Whatever is wrong with the handle is a wrong log-in; the protocol knows no other answer here.
-    let wrong = || ApiError::user(Refusal::CredentialsWrong);
-    let handle = fields.required("handle").map_err(|_| wrong())?;
-    let handle = Handle::parse_anonymous(handle).map_err(|_| wrong())?;
-    let locale = fields.owned("locale").map_err(ApiError::user)?;
+    let handle = fields.required("handle").map_err(|_| Refusal::CredentialsWrong)?;
+    let handle = Handle::parse_anonymous(handle).map_err(|_| Refusal::CredentialsWrong)?;
+    let locale = fields.owned("locale")?;
     let login = AnonymousLogIn { handle, locale };
-    let service = state.service.clone();
-    let tokens =
-        run(Family::User, async move { service.log_in_anonymously(identity.0, login).await }).await?;
+    let tokens = state.service.log_in_anonymously(identity.0, login).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 
 /// The handle or user name that was typed.
-pub(super) fn name_of(fields: &Fields) -> Result<LoginName, ApiError> {
-    let name = fields.required("handle").map_err(ApiError::user)?;
-    LoginName::parse(name).map_err(|error| ApiError::user(WrongField::invalid("handle", error)))
+pub(super) fn name_of(fields: &Fields) -> Result<LoginName, WrongField> {
+    let name = fields.required("handle")?;
+    LoginName::parse(name).map_err(|error| WrongField::invalid("handle", error))
 }
 
 /// A password that cannot be one is a wrong one; that it is missing is told.
-pub(super) fn password_or_none(fields: &Fields) -> Result<Option<latchkey_domain::ClientPassword>, ApiError> {
+pub(super) fn password_or_none(
+    fields: &Fields,
+) -> Result<Option<latchkey_domain::ClientPassword>, ServiceError> {
     match fields.password("password", "rawPassword") {
         Err(error) if error.refusal() == Some(Refusal::InvalidData) => Ok(None),
-        other => other.map(|password| Some(password.into_client())).map_err(ApiError::user),
+        other => other.map(|password| Some(password.into_client())),
     }
 }

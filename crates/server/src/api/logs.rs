@@ -14,10 +14,10 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
+use super::AppState;
 use super::operator::{authorize, operator_and_app};
-use super::{AppState, run};
 use crate::dto::{Day, LogPage, Outbox, Retried, Statistics, entry_json, waiting_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, csv_row, json, ok_true};
+use crate::http::{Answer, ApiError, Fields, OperatorCall, csv_row, json, ok_true};
 
 /// The least and the usual number of entries on a page, as at the reference.
 const LOG_PAGE: u32 = 25;
@@ -29,17 +29,11 @@ const EXPORTED_AT_ONCE: u32 = 1_000;
 const USUAL_DAYS: i64 = 30;
 
 pub(crate) async fn logs(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (operator, id) = operator_and_log(&state, caller, &query).await?;
-    let filter = filter_of(&query).map_err(ApiError::admin)?;
-    let (start, limit) = page_of_log(&query).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let (entries, total) =
-        run(
-            Family::Admin,
-            async move { service.search_log(operator.reader(), id, filter, start, limit).await },
-        )
-        .await?;
+    let filter = filter_of(&query)?;
+    let (start, limit) = page_of_log(&query)?;
+    let (entries, total) = state.service.search_log(operator.reader(), id, filter, start, limit).await?;
     let is_full = entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = entries.last().filter(|_| is_full).map(|last| last.id.to_string());
     let logs = entries.iter().map(entry_json).collect();
@@ -52,11 +46,11 @@ async fn operator_and_log(
     caller: OperatorCall,
     query: &Fields,
 ) -> Result<(Operator, AppId), ApiError> {
-    if query.text("appId").map_err(ApiError::admin)? != Some(OF_THE_SERVER) {
+    if query.text("appId")? != Some(OF_THE_SERVER) {
         return operator_and_app(state, caller, query).await;
     }
     let operator = authorize(state, caller).await?;
-    operator.reaches_all().map_err(ApiError::admin)?;
+    operator.reaches_all()?;
     Ok((operator, AppId::NONE))
 }
 
@@ -128,16 +122,16 @@ fn parsed_day(text: &str) -> Result<Date, time::error::Parse> {
 
 /// All entries that a filter lets through, newest first, as CSV or JSON lines, while they are read.
 pub(crate) async fn export(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (operator, id) = operator_and_log(&state, caller, &query).await?;
-    let filter = filter_of(&query).map_err(ApiError::admin)?;
-    let format = match query.text("format").map_err(ApiError::admin)? {
+    let filter = filter_of(&query)?;
+    let format = match query.text("format")? {
         None | Some("csv") => LogFormat::Csv,
         Some("jsonl") => LogFormat::JsonLines,
-        Some(_) => return Err(ApiError::admin(ServiceError::invalid("format is one of csv, jsonl"))),
+        Some(_) => return Err(ServiceError::invalid("format is one of csv, jsonl").into()),
     };
-    let (service, reader) = (state.service.clone(), operator.reader());
-    run(Family::Admin, async move { service.note_log_export(operator, id).await }).await?;
+    let reader = operator.reader();
+    state.service.note_log_export(operator, id).await?;
     let (content_type, name) = match format {
         LogFormat::Csv => ("text/csv; charset=utf-8", "logs.csv"),
         LogFormat::JsonLines => ("application/jsonl; charset=utf-8", "logs.jsonl"),
@@ -186,14 +180,13 @@ impl LogExport {
         if self.is_done {
             return None;
         }
-        let (service, reader, id) = (self.state.service.clone(), self.reader, self.id);
-        let (filter, after) = (self.filter.clone(), self.after);
-        let reading = async move { service.next_of_log(reader, id, filter, after, EXPORTED_AT_ONCE).await };
-        let entries = match run(Family::Admin, reading).await {
+        let (reader, filter) = (self.reader, self.filter.clone());
+        let next = self.state.service.next_of_log(reader, self.id, filter, self.after, EXPORTED_AT_ONCE);
+        let entries = match next.await {
             Ok(entries) => entries,
             Err(error) => {
                 self.is_done = true;
-                return Some((Err(error), self));
+                return Some((Err(error.into()), self));
             }
         };
         self.is_done = entries.len() < usize::try_from(EXPORTED_AT_ONCE).unwrap_or(usize::MAX);
@@ -227,17 +220,14 @@ impl LogExport {
 
 /// What happened day by day.
 pub(crate) async fn statistics(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (operator, id) = operator_and_app(&state, caller, &query).await?;
-    let service = state.service.clone();
-    let today = day_of(service.now());
+    let today = day_of(state.service.now());
     let day =
         |name| -> Result<Option<i64>, ServiceError> { Ok(moment(&query, name, Duration::ZERO)?.map(day_of)) };
-    let last = day("toDate").map_err(ApiError::admin)?.unwrap_or(today);
-    let first = day("fromDate").map_err(ApiError::admin)?.unwrap_or(last - USUAL_DAYS + 1);
-    let days =
-        run(Family::Admin, async move { service.statistics(operator.reader(), id, (first, last)).await })
-            .await?;
+    let last = day("toDate")?.unwrap_or(today);
+    let first = day("fromDate")?.unwrap_or(last - USUAL_DAYS + 1);
+    let days = state.service.statistics(operator.reader(), id, (first, last)).await?;
     let mut answer = Statistics { days: Vec::new(), totals: BTreeMap::new() };
     for (day, usage) in days {
         let mut numbers = BTreeMap::new();
@@ -259,13 +249,11 @@ fn day_text(day: i64) -> String {
 }
 
 pub(crate) async fn outbox(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (_, id) = operator_and_app(&state, caller, &query).await?;
-    let after = query.text("after").map_err(ApiError::admin)?.map(str::parse).transpose();
-    let after = after.map_err(|_| ApiError::admin(ServiceError::invalid("after is the id of a message")))?;
-    let service = state.service.clone();
-    let listing = async move { service.list_outbox(id, after, MOST_ON_A_PAGE).await };
-    let waiting = run(Family::Admin, listing).await?;
+    let after = query.text("after")?.map(str::parse).transpose();
+    let after = after.map_err(|_| ServiceError::invalid("after is the id of a message"))?;
+    let waiting = state.service.list_outbox(id, after, MOST_ON_A_PAGE).await?;
     let is_full = waiting.len() >= usize::try_from(MOST_ON_A_PAGE).unwrap_or(usize::MAX);
     let next = waiting.last().filter(|_| is_full).map(|last| last.id.to_string());
     let messages = waiting.iter().map(waiting_json).collect();
@@ -274,16 +262,14 @@ pub(crate) async fn outbox(state: Data<AppState>, caller: OperatorCall, request:
 
 pub(crate) async fn retry_message(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let message = fields.required("messageId").map_err(ApiError::admin)?;
-    let message = message.parse().map_err(|_| ApiError::admin(Refusal::Unknown))?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.retry_messages(operator, id, Some(message)).await }).await?;
+    let message = fields.required("messageId")?;
+    let message = message.parse().map_err(|_| Refusal::Unknown)?;
+    state.service.retry_messages(operator, id, Some(message)).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn retry_messages(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    let retried = run(Family::Admin, async move { service.retry_messages(operator, id, None).await }).await?;
+    let retried = state.service.retry_messages(operator, id, None).await?;
     Ok(json(&Retried { retried }))
 }

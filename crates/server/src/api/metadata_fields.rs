@@ -5,20 +5,17 @@ use latchkey_domain::{AppId, AppSettings, MetadataField, MetadataKind, MetadataP
 use latchkey_service::ServiceError;
 use serde_json::Value;
 
+use super::AppState;
 use super::operator::operator_and_app;
-use super::{AppState, run};
 use crate::dto::admin_app_json;
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json};
+use crate::http::{Answer, Fields, OperatorCall, json};
 use crate::settings::nearest;
 
 pub(crate) async fn update_metadata(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let declared = declared(&state, id, &fields, "metaData").await?;
-    let force = fields.flag("force").map_err(ApiError::admin)?.unwrap_or(false);
-    let service = state.service.clone();
-    let view =
-        run(Family::Admin, async move { service.set_metadata_fields(operator, id, (declared, force)).await })
-            .await?;
+    let force = fields.flag("force")?.unwrap_or(false);
+    let view = state.service.set_metadata_fields(operator, id, (declared, force)).await?;
     Ok(json(&admin_app_json(&view)))
 }
 
@@ -29,9 +26,7 @@ pub(crate) async fn update_invite_metadata(
 ) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     let declared = declared(&state, id, &fields, "metaDataInvite").await?;
-    let service = state.service.clone();
-    let view =
-        run(Family::Admin, async move { service.set_invite_fields(operator, id, declared).await }).await?;
+    let view = state.service.set_invite_fields(operator, id, declared).await?;
     Ok(json(&admin_app_json(&view)))
 }
 
@@ -41,12 +36,11 @@ async fn declared(
     id: AppId,
     fields: &Fields,
     name: &str,
-) -> Result<Vec<MetadataField>, ApiError> {
-    let items = fields.list(name).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let app = run(Family::Admin, async move { service.find_app(id).await }).await?.app;
+) -> Result<Vec<MetadataField>, ServiceError> {
+    let items = fields.list(name)?;
+    let app = state.service.find_app(id).await?.app;
     let parsed = items.iter().map(|item| field_of(item, &app.settings));
-    parsed.collect::<Result<_, _>>().map_err(ApiError::admin)
+    parsed.collect::<Result<_, _>>()
 }
 
 /// The members of a definition, and the id that the reference gives it.
@@ -107,7 +101,7 @@ pub(super) async fn more_fields(
     id: AppId,
     fields: &Fields,
     name: &str,
-) -> Result<Vec<MetadataField>, ApiError> {
+) -> Result<Vec<MetadataField>, ServiceError> {
     if !fields.has(name) {
         return Ok(Vec::new());
     }

@@ -24,18 +24,17 @@ pub(crate) mod well_known;
 
 pub(crate) use app_settings::{FIELDS_OF_SETTINGS, MISSPELT};
 
-use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Path;
 use latchkey_domain::AppId;
-use latchkey_service::{Service, ServiceError, Tokens};
+use latchkey_service::{Service, Tokens};
 use tokio::sync::Semaphore;
 
 use crate::dto::{self, TokensBody};
-use crate::http::{Answer, ApiError, ErrorKind, Family, family_of};
+use crate::http::{Answer, ApiError, family_of};
 
 /// What handlers share.
 pub(crate) struct AppState {
@@ -48,40 +47,24 @@ pub(crate) struct AppState {
     pub(crate) uploads: Arc<Semaphore>,
 }
 
-/// Runs a use case to its end, even if the client goes away: nothing is left half done.
-pub(crate) async fn run<T: Send + 'static>(
-    family: Family,
-    use_case: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
-) -> Result<T, ApiError> {
-    match tokio::spawn(use_case).await {
-        Ok(result) => result.map_err(|error| ApiError::of(family, error)),
-        Err(_) => Err(ApiError::internal(family, "a use case panicked")),
-    }
-}
-
 /// The tokens of a sign-in, as all three SDKs read them.
 pub(crate) fn tokens_json(tokens: &Tokens) -> serde_json::Value {
     dto::value(&TokensBody { jwt: tokens.jwt.clone(), access_token: tokens.access_token.clone() })
 }
 
-pub(crate) async fn unknown_path(request: HttpRequest) -> Answer {
-    Err(ApiError::new(family_of(request.path()), ErrorKind::UnknownPath))
+pub(crate) async fn unknown_path() -> Answer {
+    Err(ApiError::UnknownPath)
 }
 
 /// Directly below the administration API: a wrong method for an application, else no path that is known.
 pub(crate) async fn wrong_method_or_path(request: HttpRequest, id: Path<String>, allowed: String) -> Answer {
-    if id.parse::<AppId>().is_ok() {
-        wrong_method(request, allowed).await
-    } else {
-        unknown_path(request).await
-    }
+    if id.parse::<AppId>().is_ok() { wrong_method(request, allowed).await } else { unknown_path().await }
 }
 
 /// Names the methods that the path takes (RFC 9110 section 15.5.6).
 pub(crate) async fn wrong_method(request: HttpRequest, allowed: String) -> Answer {
-    let mut answer = ApiError::new(family_of(request.path()), ErrorKind::WrongMethod).response(None);
-    let allowed =
-        HeaderValue::from_str(&allowed).map_err(|_| ApiError::internal(Family::User, "a method"))?;
+    let mut answer = ApiError::WrongMethod.response(family_of(request.path()), None);
+    let allowed = HeaderValue::from_str(&allowed).map_err(|_| ApiError::internal("a method"))?;
     answer.headers_mut().insert(header::ALLOW, allowed);
     Ok(answer)
 }

@@ -1,4 +1,4 @@
-//! `/api/app`: what moves in and out over HTTP. Whoever uploads is known before the first byte is read.
+//! `/api/app`: imports and exports over HTTP. Callers are authorized before the first byte of an upload is read.
 
 use std::io;
 use std::sync::Arc;
@@ -9,35 +9,34 @@ use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use latchkey_domain::Scope;
 use latchkey_service::{Operator, Refusal, ServiceError, ZipSource};
 use latchkey_transfer::cosync::{Export, ZipBytes};
 
+use super::AppState;
 use super::operator::{app_within, authorize};
-use super::{AppState, run};
 use crate::dto::{ImportedApp, admin_app_json};
-use crate::http::{Answer, ApiError, BodyLimits, ErrorKind, Family, Fields, OperatorCall, WrongField, json};
+use crate::http::{Answer, ApiError, BodyLimits, Fields, OperatorCall, WrongField, json};
 use crate::transfer::{Form, Leaving, apart, leave};
 use crate::zip_export::zip_of;
 
 /// The largest upload, with what is around its parts.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
-/// The reference's zip file. Private keys, authenticators' secrets and accounts at providers are in it only when they are
-/// asked for, of an operator who may.
+/// The reference's zip file. It contains private keys, authenticators' secrets and accounts at providers only on
+/// request of an operator with the scope for it.
 pub(crate) async fn export_zip(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let (operator, query, id) = leaving(&state, caller, &request).await?;
-    let secrets = query.flag("secrets").map_err(ApiError::admin)?.unwrap_or(false);
+    let secrets = query.flag("secrets")?.unwrap_or(false);
     if secrets && !operator.may(Scope::Keys) {
         let text = "secrets leave with the scope keys only".to_owned();
-        return Err(ApiError::admin(ServiceError::Explained(Refusal::ServerScopeNeeded, text)));
+        return Err(ServiceError::Explained(Refusal::ServerScopeNeeded, text).into());
     }
     let app = app_within(&operator, &id)?;
-    let service = state.service.clone();
-    let pieces = zip_of(service, operator, app, secrets).await.map_err(ApiError::admin)?;
-    Ok(attachment("application/zip", &format!("{app}.zip")).streaming(pieces.map_err(ApiError::admin)))
+    let pieces = zip_of(state.service.clone(), operator, app, secrets).await?;
+    Ok(attachment("application/zip", &format!("{app}.zip")).streaming(pieces))
 }
 
 /// The archive, without what must stay secret: that leaves by the command line, sealed to a passphrase.
@@ -66,8 +65,8 @@ async fn leaving(
     request: &HttpRequest,
 ) -> Result<(Operator, Fields, String), ApiError> {
     let operator = authorize(state, caller).await?;
-    let query = Fields::of_query(request).map_err(ApiError::admin)?;
-    let id = query.required("appId").map_err(ApiError::admin)?.to_owned();
+    let query = Fields::of_query(request)?;
+    let id = query.required("appId")?.to_owned();
     app_within(&operator, &id)?;
     Ok((operator, query, id))
 }
@@ -79,8 +78,8 @@ async fn stream(
     (content_type, name): (&'static str, &str),
 ) -> Answer {
     let leaving = Leaving { app, form, passphrase: None };
-    let pieces = leave(state.service.clone(), operator, leaving).await.map_err(ApiError::admin)?;
-    Ok(attachment(content_type, name).streaming(pieces.map_err(ApiError::admin)))
+    let pieces = leave(state.service.clone(), operator, leaving).await?;
+    Ok(attachment(content_type, name).streaming(pieces))
 }
 
 fn attachment(content_type: &'static str, name: &str) -> actix_web::HttpResponseBuilder {
@@ -101,17 +100,17 @@ pub(crate) async fn import_database(
     payload: Payload,
 ) -> Answer {
     let operator = authorize(&state, caller).await?;
-    operator.reaches_all().map_err(ApiError::admin)?;
+    operator.reaches_all()?;
     let Ok(one) = Arc::clone(&state.uploads).try_acquire_owned() else {
-        return Err(ApiError::admin(ServiceError::Busy));
+        return Err(ServiceError::Busy.into());
     };
     let upload = read_upload(&request, payload).await?;
     let name = upload.name.filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| ApiError::admin(WrongField::missing("appName")))?;
-    let zip = upload.zip.ok_or_else(|| ApiError::admin(WrongField::missing("file")))?;
+    let name = name.ok_or_else(|| WrongField::missing("appName"))?;
+    let zip = upload.zip.ok_or_else(|| WrongField::missing("file"))?;
     let service = state.service.clone();
     let importing = async move {
-        // Goes on when the client is gone, and nobody else begins before it ends.
+        // No other upload begins before this import ends.
         let _one = one;
         let opening = service.run_on_pool(move || {
             let export = Export::open(ZipBytes::Memory(zip.into())).map_err(ServiceError::invalid)?;
@@ -119,7 +118,7 @@ pub(crate) async fn import_database(
         });
         service.import_zip(operator, opening.await?).await
     };
-    let imported = run(Family::Admin, async { apart(importing).await? }).await?;
+    let imported = apart(importing).await??;
     Ok(json(&ImportedApp { app: admin_app_json(&imported.view), lost: imported.lost }))
 }
 
@@ -145,7 +144,7 @@ fn bounded(payload: Payload, longest_pause: Duration) -> impl Stream<Item = Resu
 }
 
 async fn read_upload(request: &HttpRequest, payload: Payload) -> Result<Upload, ApiError> {
-    let too_large = || ApiError::new(Family::Admin, ErrorKind::TooLarge);
+    let too_large = || ApiError::TooLarge;
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > MOST_BYTES) {
@@ -153,13 +152,13 @@ async fn read_upload(request: &HttpRequest, payload: Payload) -> Result<Upload, 
     }
     let malformed = |error| match error {
         MultipartError::Payload(PayloadError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
-            ApiError::new(Family::Admin, ErrorKind::TooSlow)
+            ApiError::TooSlow
         }
         MultipartError::Payload(PayloadError::Overflow) => too_large(),
-        _ => ApiError::admin(ServiceError::invalid("this is no multipart/form-data with file and appName")),
+        _ => ServiceError::invalid("invalid body: send multipart/form-data with file and appName").into(),
     };
     let limits = request.app_data::<Data<BodyLimits>>();
-    let limits = limits.ok_or_else(|| ApiError::internal(Family::Admin, "no body limits are configured"))?;
+    let limits = limits.ok_or_else(|| ApiError::internal("no body limits are configured"))?;
     let mut parts = Multipart::new(request.headers(), Box::pin(bounded(payload, limits.time)));
     let mut upload = Upload::default();
     while let Some(part) = parts.next().await {
@@ -171,7 +170,7 @@ async fn read_upload(request: &HttpRequest, payload: Payload) -> Result<Upload, 
         match part.name() {
             Some("file") => upload.zip = Some(bytes),
             Some("appName") => {
-                let text = String::from_utf8(bytes).map_err(|_| ApiError::admin(Refusal::InvalidData))?;
+                let text = String::from_utf8(bytes).map_err(|_| Refusal::InvalidData)?;
                 upload.name = Some(text);
             }
             _ => {}

@@ -5,13 +5,12 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use latchkey_domain::{AppId, UserId};
 use latchkey_service::{MOST_ON_A_PAGE, Operator, Page, Refusal, ServiceError};
 
-use super::{AppState, run};
-use crate::http::{ApiError, Family, Fields, OperatorCall};
+use super::AppState;
+use crate::http::{ApiError, Fields, OperatorCall};
 
 /// Demands a server secret with the scope that the route needs.
-pub(crate) async fn authorize(state: &AppState, caller: OperatorCall) -> Result<Operator, ApiError> {
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.authorize_operator(caller.call, caller.needs).await }).await
+pub(crate) async fn authorize(state: &AppState, caller: OperatorCall) -> Result<Operator, ServiceError> {
+    state.service.authorize_operator(caller.call, caller.needs).await
 }
 
 /// Most routes are about one application, which must be within the operator's reach.
@@ -21,7 +20,7 @@ pub(crate) async fn operator_and_app(
     fields: &Fields,
 ) -> Result<(Operator, AppId), ApiError> {
     let operator = authorize(state, caller).await?;
-    let id = fields.required("appId").map_err(ApiError::admin)?;
+    let id = fields.required("appId")?;
     let id = app_within(&operator, id)?;
     Ok((operator, id))
 }
@@ -29,8 +28,8 @@ pub(crate) async fn operator_and_app(
 /// The application of this id, if it is within reach.
 pub(crate) fn app_within(operator: &Operator, id: &str) -> Result<AppId, ApiError> {
     let id = id.parse().ok().filter(|id| *id != AppId::NONE);
-    let id = id.ok_or_else(|| ApiError::admin(Refusal::UnknownApp))?;
-    operator.reaches(id).map_err(ApiError::admin)?;
+    let id = id.ok_or(Refusal::UnknownApp)?;
+    operator.reaches(id)?;
     Ok(id)
 }
 
@@ -41,8 +40,8 @@ pub(crate) async fn operator_and_user(
     fields: &Fields,
 ) -> Result<(Operator, (AppId, UserId)), ApiError> {
     let (operator, app_id) = operator_and_app(state, caller, fields).await?;
-    let id = fields.required("userId").map_err(ApiError::admin)?;
-    let id = id.parse().map_err(|_| ApiError::admin(Refusal::UnknownUser))?;
+    let id = fields.required("userId")?;
+    let id = id.parse().map_err(|_| Refusal::UnknownUser)?;
     Ok((operator, (app_id, id)))
 }
 

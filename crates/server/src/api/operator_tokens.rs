@@ -7,10 +7,10 @@ use latchkey_service::{NewOperatorToken, Operator, Refusal, ServiceError};
 use serde_json::Value;
 use time::Duration;
 
+use super::AppState;
 use super::operator::{app_within, authorize};
-use super::{AppState, run};
 use crate::dto::{MintedBody, operator_token_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
+use crate::http::{Answer, ApiError, Fields, OperatorCall, json, ok_true};
 
 /// The longest list.
 const PAGE: u32 = 200;
@@ -18,25 +18,20 @@ const PAGE: u32 = 200;
 pub(crate) async fn create(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let operator = authorize(&state, caller).await?;
     let new = new_token(&operator, &fields)?;
-    let service = state.service.clone();
-    let minted = run(Family::Admin, async move { service.mint_operator_token(operator, new).await }).await?;
+    let minted = state.service.mint_operator_token(operator, new).await?;
     Ok(json(&MintedBody::of(&minted)))
 }
 
 fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, ApiError> {
-    let name = fields.required("name").map_err(ApiError::admin)?;
-    let name =
-        TokenName::parse(name).map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))?;
-    let scopes = fields.required("scopes").map_err(ApiError::admin)?;
-    let scopes =
-        Scopes::parse(scopes).map_err(|error| ApiError::admin(ServiceError::invalid(error.to_string())))?;
-    let days = fields.number("days").map_err(ApiError::admin)?;
-    let only_app = fields.text("appId").map_err(ApiError::admin)?;
+    let name = fields.required("name")?;
+    let name = TokenName::parse(name).map_err(|error| ServiceError::invalid(error.to_string()))?;
+    let scopes = fields.required("scopes")?;
+    let scopes = Scopes::parse(scopes).map_err(|error| ServiceError::invalid(error.to_string()))?;
+    let days = fields.number("days")?;
+    let only_app = fields.text("appId")?;
     // An id that got lost on its way must not mean all applications.
     if only_app.is_none() && fields.is_blank("appId") {
-        return Err(ApiError::admin(ServiceError::invalid(
-            "appId is empty: leave it away for all applications",
-        )));
+        return Err(ServiceError::invalid("appId is empty: leave it away for all applications").into());
     }
     Ok(NewOperatorToken {
         name,
@@ -48,20 +43,17 @@ fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, A
 
 pub(crate) async fn list(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let operator = authorize(&state, caller).await?;
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
-    let before = query.text("after").map_err(ApiError::admin)?.map(str::parse).transpose();
-    let before = before.map_err(|_| ApiError::admin(ServiceError::invalid("after is the id of a token")))?;
-    let service = state.service.clone();
-    let listing = async move { service.list_operator_tokens(operator, before, PAGE).await };
-    let tokens = run(Family::Admin, listing).await?;
+    let query = Fields::of_query(&request)?;
+    let before = query.text("after")?.map(str::parse).transpose();
+    let before = before.map_err(|_| ServiceError::invalid("after is the id of a token"))?;
+    let tokens = state.service.list_operator_tokens(operator, before, PAGE).await?;
     Ok(json(&Value::Array(tokens.iter().map(operator_token_json).collect())))
 }
 
 pub(crate) async fn revoke(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let operator = authorize(&state, caller).await?;
-    let id = fields.required("tokenId").map_err(ApiError::admin)?;
-    let id = id.parse().map_err(|_| ApiError::admin(Refusal::Unknown))?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.revoke_operator_token(operator, id).await }).await?;
+    let id = fields.required("tokenId")?;
+    let id = id.parse().map_err(|_| Refusal::Unknown)?;
+    state.service.revoke_operator_token(operator, id).await?;
     Ok(ok_true())
 }

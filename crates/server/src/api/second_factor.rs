@@ -6,18 +6,17 @@ use base64::engine::general_purpose::STANDARD;
 use latchkey_domain::{Factor, Phone};
 use latchkey_service::{ChangeFactor, CompleteLogIn, Enrolled, Refusal};
 
-use super::{AppState, run, tokens_json};
+use super::{AppState, tokens_json};
 use crate::dto::{FactorSecret, RecoveryCodes};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json, ok_true};
+use crate::http::{Answer, Fields, Identity, WrongField, json, ok_true};
 
 pub(crate) async fn login_complete(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
-    let login_token = fields.required("loginToken").map_err(ApiError::user)?.to_owned();
-    let code = fields.factor_code("code").map_err(ApiError::user)?;
-    let code = code.ok_or_else(|| ApiError::user(WrongField::missing("code")))?;
+    identity.0.caller.clone().app_or_user(Refusal::MissingParameter)?;
+    let login_token = fields.required("loginToken")?.to_owned();
+    let code = fields.factor_code("code")?;
+    let code = code.ok_or_else(|| WrongField::missing("code"))?;
     let request = CompleteLogIn { login_token, code };
-    let service = state.service.clone();
-    let tokens = run(Family::User, async move { service.complete_log_in(identity.0, request).await }).await?;
+    let tokens = state.service.complete_log_in(identity.0, request).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 
@@ -31,17 +30,16 @@ pub(crate) async fn set_phone_factor(state: Data<AppState>, identity: Identity, 
 
 /// Both endpoints do what the application's mode says: SDKs call either.
 async fn set_factor(state: Data<AppState>, identity: Identity, fields: Fields, endpoint: Factor) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
-    let factor = match fields.text("factor").map_err(ApiError::user)? {
+    identity.0.caller.clone().user(Refusal::InvalidData)?;
+    let factor = match fields.text("factor")? {
         None => None,
         Some("google") => Some(Factor::Authenticator),
         Some("phone") => Some(Factor::Phone),
-        Some(_) => return Err(ApiError::user(WrongField::invalid("factor", "must be google or phone"))),
+        Some(_) => return Err(WrongField::invalid("factor", "must be google or phone").into()),
     };
-    let code = fields.factor_code("code").map_err(ApiError::user)?;
+    let code = fields.factor_code("code")?;
     let change = ChangeFactor { enrol: fields.is_true("twoFactor"), factor, code, endpoint };
-    let service = state.service.clone();
-    let enrolled = run(Family::User, async move { service.change_factor(identity.0, change).await }).await?;
+    let enrolled = state.service.change_factor(identity.0, change).await?;
     Ok(match enrolled {
         Enrolled::Done => ok_true(),
         Enrolled::Secret(secret, picture) => json(&FactorSecret {
@@ -52,37 +50,33 @@ async fn set_factor(state: Data<AppState>, identity: Identity, fields: Fields, e
 }
 
 pub(crate) async fn confirm_google(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
-    let code = fields.authenticator_code("code").map_err(ApiError::user)?;
-    let service = state.service.clone();
-    run(Family::User, async move { service.confirm_authenticator(identity.0, code).await }).await?;
+    identity.0.caller.clone().user(Refusal::InvalidData)?;
+    let code = fields.authenticator_code("code")?;
+    state.service.confirm_authenticator(identity.0, code).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn new_recovery_codes(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
-    let code = fields.factor_code("code").map_err(ApiError::user)?;
-    let service = state.service.clone();
-    let codes = run(Family::User, async move { service.new_recovery_codes(identity.0, code).await }).await?;
+    identity.0.caller.clone().user(Refusal::InvalidData)?;
+    let code = fields.factor_code("code")?;
+    let codes = state.service.new_recovery_codes(identity.0, code).await?;
     let recovery_codes = codes.iter().map(latchkey_domain::RecoveryCode::to_groups).collect();
     Ok(json(&RecoveryCodes { recovery_codes }))
 }
 
 pub(crate) async fn set_phone(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
-    let typed = fields.required("phone").map_err(ApiError::user)?;
-    let phone = phone_of(typed).map_err(ApiError::user)?;
-    let code = fields.factor_code("code").map_err(ApiError::user)?;
-    let service = state.service.clone();
-    run(Family::User, async move { service.set_phone(identity.0, phone, code).await }).await?;
+    identity.0.caller.clone().user(Refusal::InvalidData)?;
+    let typed = fields.required("phone")?;
+    let phone = phone_of(typed)?;
+    let code = fields.factor_code("code")?;
+    state.service.set_phone(identity.0, phone, code).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn verify_phone(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData).map_err(ApiError::user)?;
-    let code = fields.code("code").map_err(ApiError::user)?;
-    let service = state.service.clone();
-    run(Family::User, async move { service.verify_phone(identity.0, code).await }).await?;
+    identity.0.caller.clone().user(Refusal::InvalidData)?;
+    let code = fields.code("code")?;
+    state.service.verify_phone(identity.0, code).await?;
     Ok(ok_true())
 }
 

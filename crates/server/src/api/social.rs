@@ -4,31 +4,27 @@ use actix_web::web::Data;
 use latchkey_domain::{Handle, Provider};
 use latchkey_service::{ProviderToken, Refusal, SocialSignUp};
 
-use super::{AppState, run, tokens_json};
-use crate::http::{Answer, ApiError, Family, Fields, Identity, WrongField, json};
+use super::{AppState, tokens_json};
+use crate::http::{Answer, Fields, Identity, WrongField, json};
 
 pub(crate) async fn social_login(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app_or_user(Refusal::MissingParameter).map_err(ApiError::user)?;
-    let token = token_of(&fields).map_err(ApiError::user)?;
-    let service = state.service.clone();
-    let tokens =
-        run(Family::User, async move { service.log_in_with_provider(identity.0, token).await }).await?;
+    identity.0.caller.clone().app_or_user(Refusal::MissingParameter)?;
+    let token = token_of(&fields)?;
+    let tokens = state.service.log_in_with_provider(identity.0, token).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 
 pub(crate) async fn social_signup(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app().map_err(ApiError::user)?;
-    let typed = fields.required("handle").map_err(ApiError::user)?;
-    let token = token_of(&fields).map_err(ApiError::user)?;
+    identity.0.caller.clone().app()?;
+    let typed = fields.required("handle")?;
+    let token = token_of(&fields)?;
     let request = SocialSignUp {
         token,
         handle: handle_of(typed)?,
         metadata: fields.json_text("metaData"),
-        locale: fields.owned("locale").map_err(ApiError::user)?,
+        locale: fields.owned("locale")?,
     };
-    let service = state.service.clone();
-    let tokens =
-        run(Family::User, async move { service.sign_up_with_provider(identity.0, request).await }).await?;
+    let tokens = state.service.sign_up_with_provider(identity.0, request).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 
@@ -40,10 +36,10 @@ fn token_of(fields: &Fields) -> Result<ProviderToken, WrongField> {
 }
 
 /// The Swift SDK does not escape the `+` of an address here: it arrives as a blank.
-fn handle_of(typed: &str) -> Result<Handle, ApiError> {
+fn handle_of(typed: &str) -> Result<Handle, WrongField> {
     let restored = match typed.trim().split_once('@') {
         Some((local, domain)) => format!("{}@{domain}", local.replace(' ', "+")),
         None => typed.to_owned(),
     };
-    Handle::parse(&restored).map_err(|error| ApiError::user(WrongField::invalid("handle", error)))
+    Handle::parse(&restored).map_err(|error| WrongField::invalid("handle", error))
 }

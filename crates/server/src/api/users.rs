@@ -7,29 +7,27 @@ use latchkey_domain::{AppId, Handle, Invite, MetadataPath, Signup, User, UserSta
 use latchkey_service::{AddUser, Found, Listed, Member, NewPassword, Reader, Refusal, ServiceError};
 use serde_json::{Map, Value};
 
+use super::AppState;
 use super::operator::{one_of, operator_and_app, operator_and_user, page_of, paged};
-use super::{AppState, run};
 use crate::dto::{self, Claims, Stat, invite_json, signup_json, user_json};
-use crate::http::{Answer, ApiError, Family, Fields, OperatorCall, json, ok_true};
+use crate::http::{Answer, ApiError, Fields, OperatorCall, json, ok_true};
 
 /// The least and the usual size of a page of `/stat`, as at the reference.
 const STAT_PAGE: u32 = 25;
 
 /// Lists with totals: one that is named, or the first pages of all three.
 pub(crate) async fn stat(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (operator, id) = operator_and_app(&state, caller, &query).await?;
     let reader = operator.reader();
-    let target = query.owned("target").map_err(ApiError::admin)?;
+    let target = query.owned("target")?;
     let (mut body, mut next, mut total) = (Stat::default(), None, 0);
     let is_wanted = |name: &str| target.as_deref().is_none_or(|target| target == name);
     if !["users", "invites", "signups"].into_iter().any(is_wanted) {
-        return Err(ApiError::admin(ServiceError::invalid("target is one of users, invites, signups")));
+        return Err(ServiceError::invalid("target is one of users, invites, signups").into());
     }
-    if target.is_none() && query.text("after").map_err(ApiError::admin)?.is_some() {
-        return Err(ApiError::admin(ServiceError::invalid(
-            "after needs a target: it is the cursor of one list",
-        )));
+    if target.is_none() && query.text("after")?.is_some() {
+        return Err(ServiceError::invalid("after needs a target: it is the cursor of one list").into());
     }
     if is_wanted("users") {
         let hide = query.is_true("hideAnonUser");
@@ -60,10 +58,9 @@ async fn list<T: Member>(
     (reader, id): (Reader, AppId),
     query: &Fields,
     without_anonymous: bool,
-) -> Result<Listed<T>, ApiError> {
-    let page = page_of(query, STAT_PAGE, STAT_PAGE).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.list(reader, id, page, without_anonymous).await }).await
+) -> Result<Listed<T>, ServiceError> {
+    let page = page_of(query, STAT_PAGE, STAT_PAGE)?;
+    state.service.list(reader, id, page, without_anonymous).await
 }
 
 pub(crate) async fn search_users(
@@ -92,13 +89,12 @@ async fn find_members<T: Member>(
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Result<(AppId, Found<T>), ApiError> {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (operator, id) = operator_and_app(state, caller, &query).await?;
     let reader = operator.reader();
-    let text = query.required("value").map_err(ApiError::admin)?.to_owned();
+    let text = query.required("value")?.to_owned();
     let hide = query.is_true("hideAnonUser");
-    let service = state.service.clone();
-    let found = run(Family::Admin, async move { service.search::<T>(reader, id, &text, hide).await }).await?;
+    let found = state.service.search::<T>(reader, id, &text, hide).await?;
     Ok((id, found))
 }
 
@@ -115,16 +111,14 @@ fn found_json(items: &[Value], is_complete: bool) -> HttpResponse {
 
 /// Users as operators see them.
 async fn users_json(state: &AppState, id: AppId, users: Vec<User>) -> Result<Vec<Value>, ApiError> {
-    let service = state.service.clone();
-    let details = run(Family::Admin, async move { service.user_details(id, users).await }).await?;
+    let details = state.service.user_details(id, users).await?;
     Ok(details.iter().map(user_json).collect())
 }
 
 pub(crate) async fn add_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let new = new_user(&fields).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let user = run(Family::Admin, async move { service.add_user_of(operator, id, new).await }).await?;
+    let new = new_user(&fields)?;
+    let user = state.service.add_user_of(operator, id, new).await?;
     Ok(json(&users_json(&state, id, vec![user]).await?.pop()))
 }
 
@@ -140,18 +134,16 @@ fn new_user(fields: &Fields) -> Result<AddUser, ServiceError> {
 
 pub(crate) async fn remove_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let handle = stored_handle_of(&fields).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    let user = run(Family::Admin, async move { service.remove_user_of(operator, id, handle).await }).await?;
+    let handle = stored_handle_of(&fields)?;
+    let user = state.service.remove_user_of(operator, id, handle).await?;
     Ok(json(&users_json(&state, id, vec![user]).await?.pop()))
 }
 
 pub(crate) async fn set_user_status(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
     let statuses = [("active", UserStatus::Active), ("suspend", UserStatus::Suspended)];
-    let status = one_of(&fields, "status", &statuses).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.set_user_status(operator, user, status).await }).await?;
+    let status = one_of(&fields, "status", &statuses)?;
+    state.service.set_user_status(operator, user, status).await?;
     Ok(ok_true())
 }
 
@@ -162,19 +154,18 @@ pub(crate) async fn reset_user_password(
     fields: Fields,
 ) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
-    let service = state.service.clone();
     if let Some(name) = ["password", "rawPassword"].into_iter().find(|name| fields.has(name)) {
         let text = format!("unknown field {name:?}; resetUserPassword takes rawValue and hashValue");
-        return Err(ApiError::admin(ServiceError::invalid(text)));
+        return Err(ServiceError::invalid(text).into());
     }
     if !fields.has("rawValue") && !fields.has("hashValue") {
-        run(Family::Admin, async move { service.send_user_reset(operator, user).await }).await?;
+        state.service.send_user_reset(operator, user).await?;
         return Ok(ok_true());
     }
     let password = fields.text("hashValue").and_then(|hash| Ok((hash, fields.text("rawValue")?)));
-    let (hash, raw) = password.map_err(ApiError::admin)?;
-    let password = NewPassword::parse(hash, raw).map_err(ApiError::admin)?;
-    run(Family::Admin, async move { service.set_user_password(operator, user, password).await }).await?;
+    let (hash, raw) = password?;
+    let password = NewPassword::parse(hash, raw)?;
+    state.service.set_user_password(operator, user, password).await?;
     Ok(ok_true())
 }
 
@@ -184,10 +175,9 @@ pub(crate) async fn update_user_metadata(
     fields: Fields,
 ) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let handle = stored_handle_of(&fields).map_err(ApiError::admin)?;
-    let sent = with_added(&fields).map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.set_metadata_of(operator, id, handle, sent).await }).await?;
+    let handle = stored_handle_of(&fields)?;
+    let sent = with_added(&fields)?;
+    state.service.set_metadata_of(operator, id, handle, sent).await?;
     Ok(ok_true())
 }
 
@@ -220,23 +210,20 @@ pub(super) fn object_of(fields: &Fields, name: &str) -> Result<Map<String, Value
 
 pub(crate) async fn set_administrator(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
-    let flag = fields.required_flag("administrator").map_err(ApiError::admin)?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.set_administrator(operator, user, flag).await }).await?;
+    let flag = fields.required_flag("administrator")?;
+    state.service.set_administrator(operator, user, flag).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn sign_out_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.sign_out_everywhere(operator, user).await }).await?;
+    state.service.sign_out_everywhere(operator, user).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn unlock_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.unlock_user(operator, user).await }).await?;
+    state.service.unlock_user(operator, user).await?;
     Ok(ok_true())
 }
 
@@ -246,8 +233,7 @@ pub(crate) async fn reset_second_factor(
     fields: Fields,
 ) -> Answer {
     let (operator, user) = operator_and_user(&state, caller, &fields).await?;
-    let service = state.service.clone();
-    run(Family::Admin, async move { service.reset_factors(operator, user).await }).await?;
+    state.service.reset_factors(operator, user).await?;
     Ok(ok_true())
 }
 
@@ -257,10 +243,9 @@ pub(crate) async fn preview_claims(
     caller: OperatorCall,
     request: HttpRequest,
 ) -> Answer {
-    let query = Fields::of_query(&request).map_err(ApiError::admin)?;
+    let query = Fields::of_query(&request)?;
     let (_, user) = operator_and_user(&state, caller, &query).await?;
-    let service = state.service.clone();
-    let claims = run(Family::Admin, async move { service.preview_claims(user).await }).await?;
+    let claims = state.service.preview_claims(user).await?;
     Ok(json(&Claims { claims: dto::value(&claims) }))
 }
 

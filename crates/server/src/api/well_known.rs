@@ -7,21 +7,19 @@ use actix_web::web::{Data, Path};
 use latchkey_service::{Refusal, ServiceError};
 use serde_json::Value;
 
-use super::{AppState, run};
+use super::AppState;
 use crate::dto::{self, Discovery};
-use crate::http::{Answer, ApiError, ErrorKind, Family};
+use crate::http::{Answer, ApiError};
 
 pub(crate) async fn jwks(state: Data<AppState>, id: Path<String>) -> Answer {
-    let id = id.parse().map_err(|_| unknown())?;
-    let service = state.service.clone();
-    let keys = run(Family::User, async move { service.jwks(id).await }).await.map_err(unknown_app)?;
+    let id = id.parse().map_err(|_| ApiError::UnknownPath)?;
+    let keys = state.service.jwks(id).await.map_err(unknown_app)?;
     Ok(public(&keys, state.service.key_set_life()))
 }
 
 pub(crate) async fn discovery(state: Data<AppState>, id: Path<String>) -> Answer {
-    let id = id.parse().map_err(|_| unknown())?;
-    let service = state.service.clone();
-    let found = run(Family::User, async move { service.discovery(id).await }).await.map_err(unknown_app)?;
+    let id = id.parse().map_err(|_| ApiError::UnknownPath)?;
+    let found = state.service.discovery(id).await.map_err(unknown_app)?;
     Ok(public(
         &dto::value(&Discovery {
             issuer: found.issuer,
@@ -43,13 +41,9 @@ fn public(value: &Value, life: time::Duration) -> HttpResponse {
         .body(value.to_string())
 }
 
-fn unknown() -> ApiError {
-    ApiError::new(Family::User, ErrorKind::UnknownPath)
-}
-
-fn unknown_app(error: ApiError) -> ApiError {
-    match error.kind {
-        ErrorKind::Service(ServiceError::Refused(Refusal::UnknownApp)) => unknown(),
-        _ => error,
+fn unknown_app(error: ServiceError) -> ApiError {
+    match error {
+        ServiceError::Refused(Refusal::UnknownApp) => ApiError::UnknownPath,
+        other => other.into(),
     }
 }

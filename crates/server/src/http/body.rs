@@ -16,8 +16,7 @@ use latchkey_service::{FactorCode, NewPassword, Refusal, ServiceError};
 use serde_json::Value;
 
 use super::fields;
-use super::identity::family_of;
-use super::wire_error::{ApiError, ErrorKind, message_of};
+use super::wire_error::{ApiError, message_of};
 
 /// How large and slow a body may be.
 #[derive(Debug, Clone, Copy)]
@@ -44,32 +43,25 @@ impl FromRequest for Fields {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let family = family_of(request.path());
-            let fail = |kind| ApiError::new(family, kind);
             let limits = request
                 .app_data::<Data<BodyLimits>>()
                 .map(|limits| ***limits)
-                .ok_or_else(|| ApiError::internal(family, "no body limits are configured"))?;
+                .ok_or_else(|| ApiError::internal("no body limits are configured"))?;
             let is_template = request.path() == "/api/app/updateemailtemplate";
             let most = if is_template { limits.template_bytes } else { limits.bytes };
             let reading = read(&request, payload, most);
-            let body = tokio::time::timeout(limits.time, reading)
-                .await
-                .map_err(|_| fail(ErrorKind::TooSlow))?
-                .map_err(fail)?;
+            let body = tokio::time::timeout(limits.time, reading).await.map_err(|_| ApiError::TooSlow)??;
             let parsed = match content_type(&request).as_deref() {
                 Some("application/json") => fields::json(&body, limits.depth),
                 // What curl sends where nobody names the type.
                 Some("application/x-www-form-urlencoded") if is_json_object(&body) => {
-                    return Err(fail(ErrorKind::UnsupportedBody));
+                    return Err(ApiError::UnsupportedBody);
                 }
                 Some("application/x-www-form-urlencoded") => fields::form(&body, limits.fields),
                 _ if body.is_empty() => Ok(HashMap::new()),
-                _ => return Err(fail(ErrorKind::UnsupportedBody)),
+                _ => return Err(ApiError::UnsupportedBody),
             };
-            parsed.map(Self).map_err(|malformed| {
-                fail(ErrorKind::Service(ServiceError::invalid(format!("invalid data: {malformed}"))))
-            })
+            Ok(Self(parsed.map_err(|malformed| ServiceError::invalid(format!("invalid data: {malformed}")))?))
         })
     }
 }
@@ -85,17 +77,17 @@ fn content_type(request: &HttpRequest) -> Option<String> {
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload, most: usize) -> Result<Bytes, ErrorKind> {
+async fn read(request: &HttpRequest, mut payload: Payload, most: usize) -> Result<Bytes, ApiError> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > most) {
-        return Err(ErrorKind::TooLarge);
+        return Err(ApiError::TooLarge);
     }
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ErrorKind::Service(Refusal::InvalidData.into()))?;
+        let chunk = chunk.map_err(|_| Refusal::InvalidData)?;
         if body.len() + chunk.len() > most {
-            return Err(ErrorKind::TooLarge);
+            return Err(ApiError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
@@ -318,10 +310,11 @@ impl Fields {
 mod tests {
     use serde_json::json;
 
+    use super::super::wire_error::Family;
     use super::*;
 
     fn message_for(wrong: WrongField) -> String {
-        ApiError::user(wrong).wire().message.into_owned()
+        ApiError::from(wrong).wire(Family::User).message.into_owned()
     }
 
     #[test]

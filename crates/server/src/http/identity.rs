@@ -37,8 +37,7 @@ impl FromRequest for Identity {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let family = family_of(request.path());
-        let caller = caller_of(request).map_err(|refusal| ApiError::of(family, refusal));
+        let caller = caller_of(request).map_err(ApiError::from);
         ready(caller.map(|caller| Self(Call { caller, source: source_of(request) })))
     }
 }
@@ -75,9 +74,9 @@ impl FromRequest for OperatorCall {
         let needs = request.app_data::<Data<OperatorScopes>>().and_then(|scopes| scopes.of(request));
         let call = match needs {
             Some(needs) => caller_of(request)
-                .map_err(ApiError::admin)
+                .map_err(ApiError::from)
                 .map(|caller| Self { call: Call { caller, source: source_of(request) }, needs }),
-            None => Err(ApiError::internal(Family::Admin, "a route without a scope asks for an operator")),
+            None => Err(ApiError::internal("a route without a scope asks for an operator")),
         };
         ready(call)
     }

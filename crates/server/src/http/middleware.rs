@@ -2,7 +2,6 @@
 //! size, one line in the log, and an answer whatever happens.
 
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +13,7 @@ use actix_web::http::Uri;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage as _};
-use futures_util::FutureExt as _;
+use actix_web::{Error, HttpMessage as _, HttpResponse};
 use latchkey_domain::{Clock, Entropy};
 use latchkey_service::{Rate, RateLimits, ServiceError};
 use time::OffsetDateTime;
@@ -25,7 +23,7 @@ use super::connections::Pace;
 use super::identity::family_of;
 use super::pages::TrustedPages;
 use super::path::BasePath;
-use super::wire_error::{ApiError, ErrorKind};
+use super::wire_error::{ApiError, Family};
 use crate::routes::USER_API;
 
 /// What the edge needs to know.
@@ -84,30 +82,30 @@ async fn answer(
         began: edge.clock.now(),
         id: request_id(&*edge.entropy),
         method: request.method().to_string(),
+        family: family_of(request.path()),
         client: client.map(latchkey_domain::Source::address),
     };
-    let family = family_of(request.path());
+    let family = line.family;
     // The user API asks further in: see `admit`.
     let is_asked_later = is_of_user_api(request.match_info().unprocessed());
     let refused = too_large(&request, &edge);
-    if let Some(kind) = refused.or_else(|| if is_asked_later { None } else { too_often(&request, &edge) }) {
-        let error = ApiError::new(family, kind);
-        line.write(&edge, "", error.wire().status.as_u16(), Some(&error));
-        return Ok(request.into_response(error.response(Some(&line.id))));
+    if let Some(error) = refused.or_else(|| if is_asked_later { None } else { too_often(&request, &edge) }) {
+        line.write(&edge, "", error.wire(family).status.as_u16(), Some(&error));
+        return Ok(request.into_response(error.response(family, Some(&line.id))));
     }
     // An upload takes as long as it does, and has its own bound for pauses (SEC-117).
     let is_upload = request.path() == "/api/app/importdatabase";
     let time = if is_upload { Duration::MAX } else { edge.request_time };
-    let served = AssertUnwindSafe(next.call(request)).catch_unwind();
-    let kind = match tokio::time::timeout(time, served).await {
+    // A task of its own: a client that disconnects stops nothing halfway.
+    let served = actix_web::rt::spawn(next.call(request));
+    let error = match tokio::time::timeout(time, served).await {
         Ok(Ok(Ok(response))) => return Ok(line.complete(&edge, response.map_into_boxed_body())),
         Ok(Ok(Err(error))) => return Err(error),
-        Ok(Err(_)) => ErrorKind::Panicked,
-        Err(_) => ErrorKind::Service(ServiceError::Unavailable("the request took too long".to_owned())),
+        Ok(Err(_)) => ApiError::Panicked,
+        Err(_) => ApiError::Service(ServiceError::Unavailable("the request took too long".to_owned())),
     };
-    let error = ApiError::new(family, kind);
-    line.write(&edge, "", error.wire().status.as_u16(), Some(&error));
-    let response = error.response(Some(&line.id));
+    line.write(&edge, "", error.wire(family).status.as_u16(), Some(&error));
+    let response = error.response(family, Some(&line.id));
     Err(InternalError::from_response(error, response).into())
 }
 
@@ -119,10 +117,7 @@ pub(crate) async fn admit(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let refused = request.app_data::<Data<Edge>>().and_then(|edge| too_often(&request, edge));
     match refused {
-        Some(kind) => {
-            let error = ApiError::new(family_of(request.path()), kind);
-            Ok(ServiceResponse::from_err(error, request.into_parts().0))
-        }
+        Some(error) => Ok(ServiceResponse::from_err(error, request.into_parts().0)),
         None => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
     }
 }
@@ -132,20 +127,21 @@ struct Line {
     began: OffsetDateTime,
     id: String,
     method: String,
+    family: Family,
     client: Option<IpAddr>,
 }
 
 impl Line {
-    /// Names the request in its answer, in the body too if the error is ours, and writes the line.
+    /// Renders an error, names the request in its answer, and writes the line.
     fn complete(&self, edge: &Edge, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let route = response.request().match_pattern().unwrap_or_default();
         let error = response.response().error().and_then(|error| error.as_error::<ApiError>());
-        self.write(edge, &route, response.status().as_u16(), error);
-        let named =
-            error.filter(|error| error.wire().status.is_server_error()).map(|e| e.response(Some(&self.id)));
-        if let Some(named) = named {
+        let rendered = error.map(|error| error.response(self.family, Some(&self.id)));
+        let status = rendered.as_ref().map_or(response.status(), HttpResponse::status);
+        self.write(edge, &route, status.as_u16(), error);
+        if let Some(rendered) = rendered {
             let marks = response.headers().clone();
-            response = response.into_response(named);
+            response = response.into_response(rendered);
             for (name, value) in marks {
                 if !response.headers().contains_key(&name) {
                     response.headers_mut().append(name, value);
@@ -162,8 +158,8 @@ impl Line {
     fn write(&self, edge: &Edge, route: &str, status: u16, error: Option<&ApiError>) {
         let duration_ms = (edge.clock.now() - self.began).whole_milliseconds();
         let duration_ms = i64::try_from(duration_ms).unwrap_or(i64::MAX);
-        let code = error.map(|error| error.wire().code);
-        if let Some(error) = error.filter(|error| error.wire().status.is_server_error()) {
+        let code = error.map(|error| error.wire(self.family).code);
+        if let Some(error) = error.filter(|error| error.wire(self.family).status.is_server_error()) {
             tracing::error!(request_id = %self.id, cause = %error, "request failed");
         }
         let client = self.client.map(|client| client.to_string());
@@ -206,25 +202,25 @@ fn is_of_user_api(path: &str) -> bool {
 }
 
 /// What is too much whatever is asked for.
-fn too_large(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
+fn too_large(request: &ServiceRequest, edge: &Edge) -> Option<ApiError> {
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if header_bytes + request.uri().to_string().len() > edge.header_bytes {
-        return Some(ErrorKind::TooLarge);
+        return Some(ApiError::TooLarge);
     }
     if request.conn_data::<Rc<Pace>>().is_some_and(|pace| !pace.is_granted) {
-        return Some(ErrorKind::TooManyConnections);
+        return Some(ApiError::TooManyConnections);
     }
     None
 }
 
 /// More requests than one address may send.
-fn too_often(request: &ServiceRequest, edge: &Edge) -> Option<ErrorKind> {
+fn too_often(request: &ServiceRequest, edge: &Edge) -> Option<ApiError> {
     // By what is left out, not by what is in: a path that is written oddly is counted like its plain spelling.
     if ["/health/", "/apps/"].iter().any(|free| request.path().starts_with(free)) {
         return None;
     }
     let client = request.extensions().get::<ClientAddress>().copied();
     let taken = client.map(|ClientAddress(at)| edge.rates.take(Rate::Request, at, edge.clock.now()));
-    taken.and_then(Result::err).map(ErrorKind::Service)
+    taken.and_then(Result::err).map(ApiError::Service)
 }

@@ -23,4 +23,4 @@ pub use middleware::observe;
 pub(crate) use middleware::{Edge, admit};
 pub(crate) use pages::TrustedPages;
 pub(crate) use path::BasePath;
-pub(crate) use wire_error::{ApiError, ErrorKind, Family};
+pub(crate) use wire_error::{ApiError, Family, message_of};

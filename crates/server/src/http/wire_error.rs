@@ -8,6 +8,8 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use latchkey_service::{Refusal, ServiceError};
 
+use super::body::WrongField;
+
 /// Which part of the API answers: their errors differ in status or body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -29,16 +31,9 @@ impl Family {
     }
 }
 
-/// An answer that is an error.
+/// An answer that is an error. The middleware renders it for the part of the API that the path belongs to.
 #[derive(Debug)]
-pub(crate) struct ApiError {
-    pub(crate) family: Family,
-    pub(crate) kind: ErrorKind,
-}
-
-/// Everything that can be wrong, the edge's own refusals included.
-#[derive(Debug)]
-pub(crate) enum ErrorKind {
+pub(crate) enum ApiError {
     Service(ServiceError),
     UnknownPath,
     WrongMethod,
@@ -59,58 +54,30 @@ pub(crate) struct Wire {
 }
 
 impl ApiError {
-    pub(crate) fn new(family: Family, kind: ErrorKind) -> Self {
-        Self { family, kind }
+    pub(crate) fn internal(reason: &'static str) -> Self {
+        Self::Service(ServiceError::Internal(reason.into()))
     }
 
-    pub(crate) fn of(family: Family, error: impl Into<ServiceError>) -> Self {
-        Self::new(family, ErrorKind::Service(error.into()))
-    }
-
-    pub(crate) fn user(error: impl Into<ServiceError>) -> Self {
-        Self::of(Family::User, error)
-    }
-
-    pub(crate) fn admin(error: impl Into<ServiceError>) -> Self {
-        Self::of(Family::Admin, error)
-    }
-
-    pub(crate) fn internal(family: Family, reason: &'static str) -> Self {
-        Self::new(family, ErrorKind::Service(ServiceError::Internal(reason.into())))
-    }
-
-    pub(crate) fn wire(&self) -> Wire {
-        wire(self.family, &self.kind)
-    }
-
-    /// What a refusal says where nothing more is known.
-    pub(crate) fn message(&self) -> &'static str {
-        match &self.kind {
-            ErrorKind::Service(ServiceError::Refused(refusal)) => message_of(*refusal),
-            _ => "",
-        }
-    }
-
-    /// After how many seconds it is worth trying again, if that helps.
-    pub(crate) fn retry_after(&self) -> Option<u32> {
-        match (&self.kind, self.wire().status) {
-            (ErrorKind::Service(ServiceError::TooMany { seconds }), _) => Some(*seconds),
-            (ErrorKind::Service(ServiceError::ProviderAway), _) => Some(5),
+    /// Seconds until a retry is useful, if one is.
+    pub(crate) fn retry_after(&self, family: Family) -> Option<u32> {
+        match (self, self.wire(family).status) {
+            (Self::Service(ServiceError::TooMany { seconds }), _) => Some(*seconds),
+            (Self::Service(ServiceError::ProviderAway), _) => Some(5),
             (_, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) => Some(2),
             _ => None,
         }
     }
 
     /// The answer. Errors of ours name the request, so that the caller can ask about it.
-    pub(crate) fn response(&self, request_id: Option<&str>) -> HttpResponse {
-        let Wire { status, code, message } = self.wire();
+    pub(crate) fn response(&self, family: Family, request_id: Option<&str>) -> HttpResponse {
+        let Wire { status, code, message } = self.wire(family);
         let message = match request_id {
             Some(id) if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
                 format!("{message} (request {id})")
             }
             _ => message.into_owned(),
         };
-        let body = match self.family {
+        let body = match family {
             Family::User | Family::Gateway => serde_json::json!({"code": code, "message": message}),
             Family::Admin => serde_json::json!({"status": "Fails", "code": code, "message": message}),
         };
@@ -121,63 +88,84 @@ impl ApiError {
             // RFC 9110 section 15.5.2 demands a challenge. Browsers show no password prompt for `Bearer`.
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        if let Some(seconds) = self.retry_after() {
+        if let Some(seconds) = self.retry_after(family) {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
-        if matches!(self.kind, ErrorKind::TooLarge | ErrorKind::TooSlow | ErrorKind::TooManyConnections) {
+        if matches!(self, Self::TooLarge | Self::TooSlow | Self::TooManyConnections) {
             response.force_close();
         }
         response.body(body.to_string())
     }
-}
 
-fn wire(family: Family, kind: &ErrorKind) -> Wire {
-    // The user API's clients read numbers only, so the edge's refusals borrow theirs: 602 and 500.
-    let of =
-        |status: StatusCode, code: u16, message: &'static str| Wire { status, code, message: message.into() };
-    match kind {
-        ErrorKind::Service(ServiceError::Refused(refusal)) => {
-            let (code, message, admin_status) = refused(*refusal);
-            of(family.status_of_refusal(admin_status), code, message)
-        }
-        ErrorKind::Service(ServiceError::Explained(refusal, text)) => {
-            let (code, _, admin_status) = refused(*refusal);
-            let status = family.status_of_refusal(admin_status);
-            Wire { status, code, message: text.clone().into() }
-        }
-        ErrorKind::Service(ServiceError::TooMany { .. }) => {
-            of(StatusCode::TOO_MANY_REQUESTS, 500, "too many requests, try again later")
-        }
-        ErrorKind::Service(ServiceError::Unavailable(_)) => {
-            of(StatusCode::SERVICE_UNAVAILABLE, 500, "the database is not available, try again")
-        }
-        ErrorKind::Service(ServiceError::ProviderAway) => {
-            of(StatusCode::SERVICE_UNAVAILABLE, 500, "the identity provider is away, try again")
-        }
-        ErrorKind::Service(ServiceError::Busy) => {
-            of(StatusCode::SERVICE_UNAVAILABLE, 500, "too many requests at once, try again")
-        }
-        ErrorKind::Service(ServiceError::Internal(_) | ServiceError::KeysReplaced(_))
-        | ErrorKind::Panicked => of(StatusCode::INTERNAL_SERVER_ERROR, 500, "internal server error"),
-        ErrorKind::UnknownPath => of(StatusCode::NOT_FOUND, 602, "there is nothing at this path"),
-        ErrorKind::WrongMethod => {
-            of(StatusCode::METHOD_NOT_ALLOWED, 602, "this path does not take this method")
-        }
-        ErrorKind::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, 602, "the request is too large"),
-        ErrorKind::UnsupportedBody => of(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            602,
-            "unsupported content type: send application/json or application/x-www-form-urlencoded",
-        ),
-        ErrorKind::TooSlow => of(StatusCode::REQUEST_TIMEOUT, 602, "the request took too long"),
-        ErrorKind::TooManyConnections => {
-            of(StatusCode::TOO_MANY_REQUESTS, 500, "too many connections from this address")
+    pub(crate) fn wire(&self, family: Family) -> Wire {
+        // The user API's clients read numbers only, so the edge's refusals borrow theirs: 602 and 500.
+        let of = |status: StatusCode, code: u16, message: &'static str| Wire {
+            status,
+            code,
+            message: message.into(),
+        };
+        match self {
+            ApiError::Service(ServiceError::Refused(refusal)) => {
+                let (code, message, admin_status) = refused(*refusal);
+                of(family.status_of_refusal(admin_status), code, message)
+            }
+            ApiError::Service(ServiceError::Explained(refusal, text)) => {
+                let (code, _, admin_status) = refused(*refusal);
+                let status = family.status_of_refusal(admin_status);
+                Wire { status, code, message: text.clone().into() }
+            }
+            ApiError::Service(ServiceError::TooMany { .. }) => {
+                of(StatusCode::TOO_MANY_REQUESTS, 500, "too many requests, try again later")
+            }
+            ApiError::Service(ServiceError::Unavailable(_)) => {
+                of(StatusCode::SERVICE_UNAVAILABLE, 500, "the database is not available, try again")
+            }
+            ApiError::Service(ServiceError::ProviderAway) => {
+                of(StatusCode::SERVICE_UNAVAILABLE, 500, "the identity provider is away, try again")
+            }
+            ApiError::Service(ServiceError::Busy) => {
+                of(StatusCode::SERVICE_UNAVAILABLE, 500, "too many requests at once, try again")
+            }
+            ApiError::Service(ServiceError::Internal(_) | ServiceError::KeysReplaced(_))
+            | ApiError::Panicked => of(StatusCode::INTERNAL_SERVER_ERROR, 500, "internal server error"),
+            ApiError::UnknownPath => of(StatusCode::NOT_FOUND, 602, "there is nothing at this path"),
+            ApiError::WrongMethod => {
+                of(StatusCode::METHOD_NOT_ALLOWED, 602, "this path does not take this method")
+            }
+            ApiError::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, 602, "the request is too large"),
+            ApiError::UnsupportedBody => of(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                602,
+                "unsupported content type: send application/json or application/x-www-form-urlencoded",
+            ),
+            ApiError::TooSlow => of(StatusCode::REQUEST_TIMEOUT, 602, "the request took too long"),
+            ApiError::TooManyConnections => {
+                of(StatusCode::TOO_MANY_REQUESTS, 500, "too many connections from this address")
+            }
         }
     }
 }
 
-/// What a refusal says where nothing more is known.
-pub(super) fn message_of(refusal: Refusal) -> &'static str {
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Service(refusal.into())
+    }
+}
+
+impl From<WrongField> for ApiError {
+    fn from(field: WrongField) -> Self {
+        Self::Service(field.into())
+    }
+}
+
+/// The text of a refusal without details.
+pub(crate) fn message_of(refusal: Refusal) -> &'static str {
     refused(refusal).1
 }
 
@@ -230,8 +218,8 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            ErrorKind::Service(error) => error.fmt(f),
+        match self {
+            Self::Service(error) => error.fmt(f),
             other => write!(f, "{other:?}"),
         }
     }
@@ -241,11 +229,11 @@ impl std::error::Error for ApiError {}
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        self.wire().status
+        self.wire(Family::User).status
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.response(None)
+        self.response(Family::User, None)
     }
 }
 
@@ -254,7 +242,7 @@ mod tests {
     use super::*;
 
     /// Every error there is. The match in `wire` is total; this list is checked against it by its length.
-    fn all() -> Vec<ErrorKind> {
+    fn all() -> Vec<ApiError> {
         let refusals = [
             Refusal::AppTokenInvalid,
             Refusal::AppGone,
@@ -297,20 +285,19 @@ mod tests {
             Refusal::GoogleAccountExists,
             Refusal::ProviderTokenInvalid,
         ];
-        let mut all: Vec<_> =
-            refusals.into_iter().map(|refusal| ErrorKind::Service(refusal.into())).collect();
+        let mut all: Vec<_> = refusals.into_iter().map(|refusal| ApiError::Service(refusal.into())).collect();
         all.extend([
-            ErrorKind::Service(ServiceError::Unavailable("canary".to_owned())),
-            ErrorKind::Service(ServiceError::Busy),
-            ErrorKind::Service(ServiceError::ProviderAway),
-            ErrorKind::Service(ServiceError::TooMany { seconds: 7 }),
-            ErrorKind::Service(ServiceError::Internal("canary".into())),
-            ErrorKind::UnknownPath,
-            ErrorKind::WrongMethod,
-            ErrorKind::TooLarge,
-            ErrorKind::TooSlow,
-            ErrorKind::TooManyConnections,
-            ErrorKind::Panicked,
+            ApiError::Service(ServiceError::Unavailable("canary".to_owned())),
+            ApiError::Service(ServiceError::Busy),
+            ApiError::Service(ServiceError::ProviderAway),
+            ApiError::Service(ServiceError::TooMany { seconds: 7 }),
+            ApiError::Service(ServiceError::Internal("canary".into())),
+            ApiError::UnknownPath,
+            ApiError::WrongMethod,
+            ApiError::TooLarge,
+            ApiError::TooSlow,
+            ApiError::TooManyConnections,
+            ApiError::Panicked,
         ]);
         all
     }
@@ -320,7 +307,7 @@ mod tests {
         let table: Vec<String> = all()
             .iter()
             .map(|kind| {
-                let (user, admin) = (wire(Family::User, kind), wire(Family::Admin, kind));
+                let (user, admin) = (kind.wire(Family::User), kind.wire(Family::Admin));
                 assert_eq!((user.code, &user.message), (admin.code, &admin.message));
                 format!("{} {} {} {}", user.status.as_u16(), admin.status.as_u16(), user.code, user.message)
             })
@@ -330,11 +317,10 @@ mod tests {
 
     #[test]
     fn sec_107_an_error_of_ours_says_nothing_but_the_request_id() {
-        for kind in all() {
-            let error = ApiError::new(Family::User, kind);
-            let status = error.wire().status;
+        for error in all() {
+            let status = error.wire(Family::User).status;
             let is_ours = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-            let response = error.response(Some("0123abcd"));
+            let response = error.response(Family::User, Some("0123abcd"));
             let body = actix_web::body::to_bytes(response.into_body());
             let body = futures_util::FutureExt::now_or_never(body).unwrap().unwrap();
             let body = std::str::from_utf8(&body).unwrap();

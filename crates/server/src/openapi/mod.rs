@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use operation::Operation;
 
-use crate::http::{ApiError, ErrorKind, family_of};
+use crate::http::{ApiError, family_of, message_of};
 use crate::routes::{Entry, Takes, table};
 
 /// The description of all routes.
@@ -210,27 +210,26 @@ fn responses(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u1
             json!({"description": "To the page.", "headers": {"Location": {"schema": {"type": "string"}}}}),
         );
     }
-    let mut errors: Vec<ErrorKind> = Vec::new();
+    let mut errors: Vec<ApiError> = Vec::new();
     let mut refusals = common_refusals(entry);
     refusals.extend(operation.refuses);
-    errors.extend(refusals.into_iter().map(|refusal| ErrorKind::Service(refusal.into())));
+    errors.extend(refusals.into_iter().map(|refusal| ApiError::Service(refusal.into())));
     if !matches!(entry.path, "/health/live" | "/openapi.json" | "/docs") {
-        errors.push(ErrorKind::Service(ServiceError::Unavailable(String::new())));
+        errors.push(ApiError::Service(ServiceError::Unavailable(String::new())));
     }
-    errors.push(ErrorKind::Service(ServiceError::TooMany { seconds: 1 }));
-    errors.push(ErrorKind::Panicked);
-    errors.push(ErrorKind::TooLarge);
+    errors.push(ApiError::Service(ServiceError::TooMany { seconds: 1 }));
+    errors.push(ApiError::Panicked);
+    errors.push(ApiError::TooLarge);
     if entry.method == "POST" {
-        errors.extend([ErrorKind::TooSlow, ErrorKind::UnsupportedBody]);
+        errors.extend([ApiError::TooSlow, ApiError::UnsupportedBody]);
     }
     if entry.path.contains('{') && !matches!(entry.takes, Takes::Operator(_)) {
-        errors.push(ErrorKind::UnknownPath);
+        errors.push(ApiError::UnknownPath);
     }
     let mut by_status: BTreeMap<u16, BTreeMap<u16, String>> = BTreeMap::new();
-    for kind in errors {
-        let error = ApiError::new(family, kind);
-        let wire = error.wire();
-        if let ErrorKind::Service(ServiceError::Refused(refusal)) = &error.kind {
+    for error in errors {
+        let wire = error.wire(family);
+        if let ApiError::Service(ServiceError::Refused(refusal)) = &error {
             codes.entry(wire.code).or_insert_with(|| meaning(*refusal));
         }
         by_status
@@ -266,7 +265,7 @@ fn meaning(refusal: Refusal) -> &'static str {
         }
         Refusal::AccountUnknown | Refusal::UnknownUser => "account does not exist",
         Refusal::AppGone | Refusal::UnknownApp => "app does not exist",
-        other => ApiError::user(other).message(),
+        other => message_of(other),
     }
 }
 
