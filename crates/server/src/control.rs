@@ -1,5 +1,5 @@
-//! The control socket: how commands reach a server that is running on an SQLite file, which only one process
-//! may write. HTTP over a socket in the data folder; whoever may open the socket is the operator.
+//! The control socket: how commands reach a running server whose SQLite file only one process may write. HTTP over a
+//! Unix socket in the data folder; access to the socket authorizes the operator.
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// The longest list of server secrets.
 const MOST_LISTED: u32 = 1_000;
 
-/// How people who sign up prove their handle, as it is typed.
+/// The sign-up flow, as typed.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Flow {
@@ -39,7 +39,7 @@ pub(crate) enum Flow {
     None,
 }
 
-/// What a command asks for.
+/// A command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Command {
@@ -63,7 +63,7 @@ pub(crate) enum Command {
     MintServerSecret {
         /// The name under which it is known.
         name: String,
-        /// How long it lives.
+        /// Its lifetime.
         days: u32,
         /// What it opens.
         scopes: String,
@@ -86,7 +86,7 @@ pub(crate) enum Command {
     },
     /// Replace the master key.
     RotateMaster {
-        /// The file into which the new one goes, where it stands in the settings.
+        /// The file for the new key, if the present one is in the settings.
         to: Option<PathBuf>,
     },
     /// Replace the server's keys under the master key.
@@ -94,7 +94,7 @@ pub(crate) enum Command {
         /// Whether app tokens end as well.
         app_tokens: bool,
     },
-    /// Go on with that, and say how far it is.
+    /// Continue a rotation and report its progress.
     GoOnWithKeys,
     /// Do the periodic jobs now.
     RunJobs,
@@ -109,17 +109,17 @@ pub(crate) enum Command {
     },
 }
 
-/// What a command answers: a value, or one clear sentence.
+/// The answer to a command: a value or an error message.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
     Done(Value),
-    /// What was given cannot be taken.
+    /// Invalid input.
     Refused(String),
     Failed(String),
 }
 
-/// Does what a command asks for, wherever it runs.
+/// Runs a command, in the server's process or another.
 pub(crate) async fn execute(
     service: &Service,
     (key_place, entropy): (&KeyPlace, &dyn Entropy),
@@ -158,7 +158,7 @@ impl Outcome {
     }
 }
 
-/// What is told of a use case that gave nothing.
+/// The message of a failed use case.
 pub(crate) fn failure(error: &ServiceError) -> String {
     match error {
         ServiceError::Refused(Refusal::AppNameTaken) => {
@@ -179,7 +179,7 @@ async fn rotate_master(
     to: Option<&Path>,
 ) -> Result<(String, Option<PathBuf>), StartError> {
     let old = key_place.read(true, entropy)?;
-    // What opens nothing must not leave a file that looks like a key.
+    // A key that opens nothing must not leave a file behind.
     if to.is_some_and(|path| !path.exists()) && !service.opens_with(&old).await? {
         let text = "the master key in the settings does not open the data".to_owned();
         return Err(StartError::Configuration(text));
@@ -297,7 +297,7 @@ pub(crate) fn serve(
 type Keys = (KeyPlace, Arc<dyn Entropy>);
 
 async fn handle(service: Data<Service>, keys: Data<Keys>, command: Json<Command>) -> HttpResponse {
-    // To its end, even if whoever asked is gone.
+    // Runs to its end, even if the client disconnects.
     let doing = async move { execute(&service, (&keys.0, &*keys.1), command.into_inner()).await };
     match actix_web::rt::spawn(doing).await {
         Ok(outcome) => HttpResponse::Ok().json(outcome),
@@ -305,7 +305,7 @@ async fn handle(service: Data<Service>, keys: Data<Keys>, command: Json<Command>
     }
 }
 
-/// Hands something out, as it is read.
+/// Streams an export.
 async fn leave_by_socket(service: Data<Service>, leaving: Json<Leaving>) -> HttpResponse {
     let service = service.get_ref().clone();
     match leave(service, Operator::command_line(), leaving.into_inner()).await {

@@ -2,14 +2,14 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More than this is never asked for.
+/// The maximum that is ever requested.
 const MOST: u64 = 65_536;
 
 /// With fewer, one client address with some hundred connections is felt by the others.
 const FEW: u64 = 4_096;
 
-/// Raises the process's bound of open descriptors as far as the system lets it, and returns how many connections the
-/// server may hold: three in four, so that the database, the mail server and log files find the rest.
+/// Raises the process's limit of open files as far as the system allows, and returns the number of connections that the
+/// server may hold: three quarters of it, so that the database, mail servers and logs have the rest.
 pub(crate) fn most_connections() -> usize {
     let bound = getrlimit(Resource::Nofile);
     let wanted = bound.maximum.unwrap_or(MOST).min(MOST);

@@ -1,5 +1,5 @@
-//! The table of URLs: the one place that says which path leads where, and with which token. Tests walk it,
-//! so that no route escapes them, and so does the API's description.
+//! The route table: path, handler and required token of every route. Tests and the API description are generated from
+//! it, so that no route is forgotten.
 
 mod administration;
 
@@ -36,7 +36,7 @@ pub enum Takes {
     Either,
     /// A super-user token.
     SuperUser,
-    /// An app token among its own fields, since it is a page; tokens in headers are not looked at.
+    /// An app token among its own fields, since it is a page; headers are ignored.
     Page,
 }
 
@@ -48,7 +48,7 @@ pub struct Entry {
     pub path: &'static str,
     /// Which tokens it takes.
     pub takes: Takes,
-    /// What the API's description says of it.
+    /// Its entry in the API description.
     pub(crate) says: &'static Operation,
     route: Route,
 }
@@ -61,7 +61,7 @@ pub fn table() -> Vec<Entry> {
     table
 }
 
-/// What needs no token.
+/// Routes without a token.
 fn public_routes() -> Vec<Entry> {
     vec![
         get("/health/live", Takes::Nothing, health::live, &user::LIVE),
@@ -170,7 +170,7 @@ fn get<A: FromRequest + 'static>(
     handler: impl Handler<A, Output: Responder + 'static>,
     says: &'static Operation,
 ) -> Entry {
-    // What everybody may read, monitors and link checkers ask for without its body (RFC 9110 section 9.3.2).
+    // Monitors and link checkers request public resources without the body (RFC 9110 section 9.3.2).
     let route = match takes {
         Takes::Nothing => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
         _ => web::get(),
@@ -228,7 +228,7 @@ fn plain(path: &str) -> String {
 
 fn resource(path: &str, routes: Vec<Route>, allowed: String) -> actix_web::Resource {
     let resource = routes.into_iter().fold(web::resource(plain(path)), actix_web::Resource::route);
-    // What lies directly below a scope may be anything: with another method it is no path that is known.
+    // Any text may be directly below a scope: with another method it is an unknown path.
     if path == "/api/app/{app_id}" {
         return resource
             .default_service(web::to(move |request, id| wrong_method_or_path(request, id, allowed.clone())));

@@ -1,5 +1,4 @@
-//! The server: binds first, so that a busy port leaves no trace; then opens its data; then serves until it is
-//! told to stop.
+//! The server: binds first, so that a busy port leaves no trace; then opens its data; then serves until it is stopped.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
@@ -49,14 +48,14 @@ struct HttpParts {
     address: SocketAddr,
 }
 
-/// What an operator sees when the server starts.
+/// Startup information for the operator.
 #[derive(Debug, Clone)]
 pub struct Greeting {
     /// The address under which clients reach the server.
     pub public_url: String,
     /// Where the data is.
     pub database: String,
-    /// What may be shown of the master key.
+    /// A printable fingerprint of the master key.
     pub master_key: String,
     /// Who takes the mail: a folder, or a server.
     pub mail: String,
@@ -68,7 +67,7 @@ impl Server {
     /// Binds the port and opens the data.
     ///
     /// # Errors
-    /// [`StartError`] says what is in the way; nothing is left half written.
+    /// [`StartError`] with the reason. Nothing is left half-written.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
         let checked = settings.check()?;
         let busy = |error: std::io::Error| {
@@ -100,7 +99,7 @@ impl Server {
         self.http.address
     }
 
-    /// What an operator sees when the server starts.
+    /// Startup information for the operator.
     #[must_use]
     pub fn greeting(&self) -> Greeting {
         Greeting {
@@ -123,7 +122,7 @@ impl Server {
         self.run_with(|_| {})
     }
 
-    /// Serves like [`Server::run`], and first hands out what stops it.
+    /// Serves like [`Server::run`], and first passes the handle that stops it.
     ///
     /// # Errors
     /// [`StartError::Unavailable`] when the listener fails.
@@ -214,7 +213,7 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
             })
             .h1(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
-            // What is taken off its hands is what the client has read, not what waits in the system's memory.
+            // Counts what the client has read, without what waits in the system's buffers.
             let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
             let seated = stream.peer_addr().map_err(DispatchError::Io).and_then(|peer| {
                 let seat = connections.take_seat(peer.ip()).ok_or(DispatchError::InternalError)?;
@@ -227,7 +226,7 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
     Ok(server.run())
 }
 
-/// What every worker's routes stand on. Tests use it over stores of their own.
+/// The shared state of all workers' routes. Tests construct it over their own stores.
 pub struct HttpContext {
     state: Data<AppState>,
     identify: Data<dyn Identify>,

@@ -1,5 +1,5 @@
-//! Logs: text at a terminal, one JSON object a line elsewhere. Values are encoded, so that nobody can forge a
-//! line; what is logged is decided where it is logged, and never holds a secret.
+//! Logs: text on a terminal, otherwise one JSON object per line. Values are encoded, so that no input can forge a line.
+//! Log statements never contain secrets.
 
 use std::io::IsTerminal as _;
 
@@ -25,7 +25,7 @@ pub(crate) fn begin(settings: &LogSettings) {
         .with_writer(std::io::stderr)
         .with_ansi(has_colours)
         .with_target(false);
-    // An error here means that somebody has set a subscriber before: then that one is used.
+    // An error means that a subscriber is already set, which is used then.
     let _ = if as_text {
         subscriber.try_init()
     } else {

@@ -1,5 +1,5 @@
-//! Moving in and out, as commands ask for it and as streams carry it. The command line reads the files: what reaches the
-//! service are records, some hundreds at a time.
+//! Imports and exports, for commands and as streams. The command line reads the files; the service receives records,
+//! some hundred at a time.
 
 use std::future::Future;
 
@@ -16,19 +16,19 @@ use serde_json::{Value, json};
 
 use crate::http::iso;
 
-/// What the command line asks for when something moves in.
+/// An import command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Arriving {
-    /// Look whether users can be brought into an application.
+    /// Validate users for an application.
     CheckUsers { app: String, users: Vec<UserRecord> },
     /// Bring them in.
     Users { app: String, users: Vec<UserRecord> },
-    /// Look whether records of an archive can be brought in.
+    /// Validate records of an archive.
     Check { app: Box<AppRecord>, records: Vec<Record> },
     /// Look whether an application has room for so many more.
     CheckRoom { app: String, more: u32 },
-    /// Look whether an application can be brought in.
+    /// Check whether an application can be imported.
     CheckImport(Box<ImportHead>),
     /// Look whether app tokens of an old server can be taken.
     CheckServer { pem: String },
@@ -55,7 +55,7 @@ pub(crate) async fn apart<T: Send + 'static>(
     done.await.map_err(|error| ServiceError::Internal(error.into()))
 }
 
-/// Does what is asked for.
+/// Runs an import command.
 pub(crate) async fn arrive(service: &Service, what: Arriving) -> Result<Value, ServiceError> {
     let operator = Operator::command_line();
     let id = |app: &str| app.parse::<AppId>().map_err(|_| Refusal::UnknownApp);
@@ -113,8 +113,8 @@ pub(crate) enum Form {
 
 type Piece = Result<Bytes, ServiceError>;
 
-/// Begins to hand something out. What is wrong at once is told at once; what goes wrong later ends the stream early, and
-/// an archive without its last line counts as cut off.
+/// Starts an export. Errors at the start are returned; later ones end the stream early, and an archive without its last
+/// line counts as truncated.
 pub(crate) async fn leave(
     service: Service,
     operator: Operator,

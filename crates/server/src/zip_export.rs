@@ -1,5 +1,5 @@
-//! The reference's export: five CSV files in a zip, in its columns. Objects are JSON, which the reference loses; what must
-//! stay secret is empty unless it was asked for.
+//! The reference's export: five CSV files in a zip, with its columns. Objects are JSON, which the reference loses;
+//! secrets are empty unless requested.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -247,7 +247,7 @@ impl Zipping {
     }
 }
 
-/// The columns have no place for what a digest was computed over: one over the password itself would open for nobody.
+/// The columns do not say what was hashed: a hash of the password itself would match no log-in.
 fn password_of(user: &UserRecord) -> Option<&String> {
     user.password.as_ref().filter(|_| user.password_over == DigestOver::Md5)
 }

@@ -161,11 +161,11 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
 const MINIMA: [&str; 5] =
     ["passwordMinLength", "passwordMinUpper", "passwordMinLower", "passwordMinDigit", "passwordMinSpecial"];
 
-/// The reference's second spelling of `googleAppName`. It is accepted, and not in the API description: generated clients would
-/// have two fields of one name.
+/// The reference's second spelling of `googleAppName`. It is accepted, and not in the API description: generated
+/// clients would have two fields of one name.
 pub(crate) const MISSPELT: &str = "googleAPP_NAME";
 
-/// Which setting a field of `/update` belongs to; the first field that is sent stands for its setting.
+/// The setting of a field of `/update`; the first field that is sent selects its setting.
 pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 36] = [
     ("status", &["status"]),
     ("invite", &["invitationEnabled"]),
@@ -219,7 +219,7 @@ pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 36] = [
 /// Refuses fields that no setting has: a misspelt one would change nothing.
 fn check_names(setting: &str, fields: &Fields) -> Result<(), ServiceError> {
     let names = || FIELDS_OF_SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
-    // The sender belongs to its key, and `update` looks at it with the key only.
+    // The sender belongs to its key: `update` reads it only with the key.
     const OTHERS: [&str; 3] = ["setting", "appId", "emailExtensionSenderEmail"];
     let is_known = |sent: &&str| OTHERS.contains(sent) || names().any(|name| name == *sent);
     match fields.names().find(|sent| !is_known(sent)) {
@@ -362,7 +362,7 @@ fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
     Ok(trimmed.filter(|item| !item.is_empty()).collect())
 }
 
-/// Mails to the application's own sender, by its own account: whoever runs it sees whether both are good.
+/// Mails to the application's own sender with its own account, which tests both.
 pub(crate) async fn send_test_mail(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
     let (operator, id) = operator_and_app(&state, caller, &fields).await?;
     state.service.send_test_mail(operator, id).await?;

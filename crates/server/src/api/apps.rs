@@ -13,8 +13,7 @@ use super::operator::{app_within, authorize, one_of, operator_and_app, page_of, 
 use crate::dto::{Version, admin_app_json, created_app_json};
 use crate::http::{Answer, ApiError, Fields, OperatorCall, json, ok_true};
 
-/// How many applications an answer lists where nobody says how many: consoles that know no pages see all of most
-/// servers.
+/// The default page size of lists of applications. Consoles without paging see all applications of most servers.
 const APPS_ON_A_PAGE: u32 = 200;
 
 pub(crate) async fn create(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
@@ -105,7 +104,7 @@ pub(crate) async fn reset(state: Data<AppState>, caller: OperatorCall, fields: F
     Ok(ok_true())
 }
 
-/// What consoles look at before they set something up: one version, this server's.
+/// The version that consoles check before they set up a project: one, this server's.
 pub(crate) async fn versions(state: Data<AppState>, caller: OperatorCall) -> Answer {
     authorize(&state, caller).await?;
     Ok(json(&[Version {

@@ -1,5 +1,6 @@
 //! The page behind a mailed link. Opening it changes nothing, however often a mail scanner does; its one button
-//! completes the sign-up, elsewhere than the sign-up came from with its password. It needs no script, and loads nothing.
+//! completes the sign-up, elsewhere than the sign-up came from with its password. It needs no script, and loads
+//! nothing.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
@@ -28,7 +29,7 @@ const STYLE: &str = "body{font:1.125rem/1.5 system-ui,sans-serif;max-width:32rem
      width:100%;cursor:pointer}button:focus-visible{outline:3px solid #93b4ff;outline-offset:2px}\
      @media(prefers-color-scheme:dark){body{color:#f2f2f7;background:#1c1c1e}}";
 
-/// What the link carries.
+/// The parameters of the link.
 struct LinkFields {
     app_token: String,
     handle: String,
@@ -47,7 +48,7 @@ impl LinkFields {
     }
 }
 
-/// Why the page asks for the password.
+/// Why the page requires the password.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asks {
     /// It does where the link is not opened from where the sign-up came from.
@@ -58,7 +59,7 @@ enum Asks {
     PasswordAgain,
 }
 
-/// `GET /api/appuser/completeSignup`: asks.
+/// `GET /api/appuser/completeSignup`: shows the page.
 pub(crate) async fn ask(state: Data<AppState>, request: HttpRequest) -> HttpResponse {
     let fields = Fields::of_query(&request).unwrap_or_default();
     let locale = locale_of(&fields);
@@ -151,7 +152,7 @@ async fn press(
     let link = LinkFields::of(fields)?;
     let handle = Handle::parse(&link.handle).map_err(|_| Refusal::InvalidData)?;
     let code = Code::parse(&link.code).map_err(|_| Refusal::InvalidData)?;
-    // An empty field is no try. What cannot be a password is a wrong one.
+    // An empty field is not an attempt. An impossible password is a wrong one.
     let typed = fields.text("rawPassword")?;
     let password = typed.map(|typed| NewPassword::parse(None, Some(typed)).map(NewPassword::into_client));
     let password = password.transpose().map_err(|_| Refusal::CredentialsWrong)?;
@@ -171,7 +172,7 @@ fn call_of(state: &AppState, request: &HttpRequest, link: &LinkFields) -> Result
     Ok(Call { caller, source: source_of(request) })
 }
 
-/// What the application shows when a sign-up is complete.
+/// The application's page after a completed sign-up.
 pub(super) fn done_page(completed: &SignUpCompleted, handle: &str) -> HttpResponse {
     let name = completed.app.name.as_str();
     let values = Values { app_name: name, handle, ..Values::default() };

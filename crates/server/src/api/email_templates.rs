@@ -73,14 +73,14 @@ pub(crate) async fn set_locales(state: Data<AppState>, caller: OperatorCall, fie
     Ok(Messages::of(state, (reader, id), locales).answer(head, "}"))
 }
 
-/// All messages of an application, read and sent by locale: as a whole they would be as long as developers like, in memory
-/// for every client that takes its time.
+/// All messages of an application, read and sent by locale: as a whole they would be as long as developers like, in
+/// memory for every client that takes its time.
 struct Messages {
     state: Data<AppState>,
     reader: Reader,
     id: AppId,
     left: VecDeque<Locale>,
-    /// What is sent before the next locale: at the end none.
+    /// The text before the next locale. `None` at the end.
     before: Option<String>,
     end: &'static str,
 }
@@ -99,7 +99,7 @@ impl Messages {
             .streaming(stream::unfold(messages, Self::next))
     }
 
-    /// The next piece. An error on the way ends the connection, so that nobody takes a part for the whole.
+    /// The next chunk. An error ends the connection, so that a partial answer is not taken for a complete one.
     async fn next(mut self) -> Option<(Result<Bytes, ApiError>, Self)> {
         let mut text = self.before.take()?;
         let Some(locale) = self.left.pop_front() else {

@@ -1,4 +1,4 @@
-//! `/health/live` and `/health/ready`: state and nothing else.
+//! `/health/live` and `/health/ready`.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

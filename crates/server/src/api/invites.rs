@@ -69,7 +69,7 @@ pub(crate) async fn remove_invite(state: Data<AppState>, caller: OperatorCall, f
     Ok(json(&invite_json(&state.service.remove_invites(operator, id, wanted).await?)))
 }
 
-/// The handle; one that can be nobody's is as unknown as any.
+/// The handle. An impossible one is reported like an unknown one.
 fn named(fields: &Fields, otherwise: &str) -> Result<Handle, ServiceError> {
     stored_handle_of(fields).map_err(|error| match error {
         ServiceError::Refused(Refusal::UnknownUser) => unknown(otherwise),

@@ -36,7 +36,7 @@ pub(super) fn name_of(fields: &Fields) -> Result<LoginName, WrongField> {
     LoginName::parse(name).map_err(|error| WrongField::invalid("handle", error))
 }
 
-/// A password that cannot be one is a wrong one; that it is missing is told.
+/// An impossible password is a wrong one; a missing one is an error.
 pub(super) fn password_or_none(
     fields: &Fields,
 ) -> Result<Option<latchkey_domain::ClientPassword>, ServiceError> {

@@ -21,11 +21,11 @@ use crate::http::{Answer, ApiError, Fields, OperatorCall, csv_row, json, ok_true
 
 /// The least and the usual number of entries on a page, as at the reference.
 const LOG_PAGE: u32 = 25;
-/// What stands for the application where the server's own entries are asked for.
+/// The value of `appId` that selects the server's own entries.
 const OF_THE_SERVER: &str = "server";
 /// How many entries of an export are read at once.
 const EXPORTED_AT_ONCE: u32 = 1_000;
-/// How many days statistics cover where nobody says which.
+/// The default number of days of statistics.
 const USUAL_DAYS: i64 = 30;
 
 pub(crate) async fn logs(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
@@ -40,7 +40,7 @@ pub(crate) async fn logs(state: Data<AppState>, caller: OperatorCall, request: H
     Ok(json(&LogPage { total_log: total, logs, next }))
 }
 
-/// Whose log: an application's, or the server's own for whoever reaches all of them.
+/// The selected log: an application's, or the server's own for operators of all applications.
 async fn operator_and_log(
     state: &AppState,
     caller: OperatorCall,
@@ -175,7 +175,7 @@ const LOG_COLUMNS: [&str; 10] = [
 ];
 
 impl LogExport {
-    /// The next piece. An error on the way ends the connection, so that nobody takes half a log for a whole one.
+    /// The next chunk. An error ends the connection, so that a partial log is not taken for a complete one.
     async fn next(mut self) -> Option<(Result<Bytes, ApiError>, Self)> {
         if self.is_done {
             return None;
@@ -218,7 +218,7 @@ impl LogExport {
     }
 }
 
-/// What happened day by day.
+/// Statistics per day.
 pub(crate) async fn statistics(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
     let (operator, id) = operator_and_app(&state, caller, &query).await?;

@@ -50,7 +50,7 @@ const MEMBERS: [&str; 9] =
 fn field_of(item: &Value, settings: &AppSettings) -> Result<MetadataField, ServiceError> {
     let is_user_settable = settings.fields_user_settable;
     let Value::Object(members) = item else { return Err(ServiceError::invalid("a field is an object")) };
-    // Consoles send members of their own; what is almost a known one is a mistake.
+    // Consoles send further members; a near miss of a known one is a mistake.
     let is_misspelt = |name: &&String| {
         let known = nearest(name, MEMBERS.into_iter());
         known != *name && name.len() < 20 && strsim::damerau_levenshtein(name, known) <= 2
@@ -69,7 +69,7 @@ fn field_of(item: &Value, settings: &AppSettings) -> Result<MetadataField, Servi
     let parsed = parsed.map_err(|error| ServiceError::invalid(error.to_string()))?;
     let required = member.flag("required")?.unwrap_or(false);
     let settable = member.flag("userSettable")?;
-    // Nobody would sign up who has to give what only the developer may set, so the developer says which it is.
+    // A required field that only the developer may set would block every sign-up, so the definition must be explicit.
     if required && settable.is_none() && !is_user_settable && !member.has("default") {
         return Err(ServiceError::invalid(format!(
             "the field {path} is required, so it must say userSettable"

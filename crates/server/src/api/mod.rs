@@ -41,7 +41,7 @@ pub(crate) struct AppState {
     pub(crate) service: Service,
     /// The path of `server.public_url`, which paths in pages and redirects begin with.
     pub(crate) base_path: String,
-    /// The API's description, once somebody has asked for it.
+    /// The API description, after the first request for it.
     pub(crate) description: OnceLock<String>,
     /// An upload waits in memory, so there is one at a time.
     pub(crate) uploads: Arc<Semaphore>,

@@ -1,4 +1,4 @@
-//! What every route of the administration API begins with: who operates, on which application, on whom.
+//! Common parts of administration requests: the operator, the application, the user, paging.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -55,7 +55,7 @@ pub(crate) fn one_of<T: Copy>(fields: &Fields, name: &str, values: &[(&str, T)])
     })
 }
 
-/// Which part of a list a request asks for: `offset` counts pages of `limit`, `after` is where another page ended.
+/// The requested part of a list: `offset` counts pages of `limit`, `after` is the cursor of the previous page.
 pub(crate) fn page_of(query: &Fields, usual: u32, least: u32) -> Result<Page, ServiceError> {
     let limit = query.number("limit")?.unwrap_or(usual).clamp(least, MOST_ON_A_PAGE);
     let offset = query.number("offset")?.unwrap_or(0);

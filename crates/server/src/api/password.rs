@@ -30,7 +30,7 @@ pub(crate) async fn forgot_password(state: Data<AppState>, identity: Identity, f
 pub(crate) async fn reset_password(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter)?;
     fields.required("handle")?;
-    // What is missing is told before what is wrong.
+    // A missing field is reported before an invalid one.
     let code = fields.code("code");
     let code = match code {
         Err(wrong) if wrong.is_missing() => return Err(wrong.into()),

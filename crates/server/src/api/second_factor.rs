@@ -28,7 +28,7 @@ pub(crate) async fn set_phone_factor(state: Data<AppState>, identity: Identity, 
     set_factor(state, identity, fields, Factor::Phone).await
 }
 
-/// Both endpoints do what the application's mode says: SDKs call either.
+/// Both endpoints follow the application's mode: SDKs call either.
 async fn set_factor(state: Data<AppState>, identity: Identity, fields: Fields, endpoint: Factor) -> Answer {
     identity.0.caller.clone().user(Refusal::InvalidData)?;
     let factor = match fields.text("factor")? {
@@ -80,7 +80,7 @@ pub(crate) async fn verify_phone(state: Data<AppState>, identity: Identity, fiel
     Ok(ok_true())
 }
 
-/// A number as it was typed. The Swift SDK does not escape its `+`, which arrives as a blank.
+/// A number as typed. The Swift SDK does not escape its `+`, which arrives as a space.
 pub(super) fn phone_of(typed: &str) -> Result<Phone, WrongField> {
     let restored = match typed.strip_prefix(' ') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => format!("+{rest}"),

@@ -57,7 +57,7 @@ pub(crate) async fn invite(state: Data<AppState>, identity: Identity, fields: Fi
 pub(crate) async fn register(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
     identity.0.caller.clone().app_or_user(Refusal::MissingParameter)?;
     let handle = fields.required("handle")?;
-    // What is missing is told before what is wrong.
+    // A missing field is reported before an invalid one.
     let code = fields.code("code");
     let password = fields.password("password", "rawPassword")?;
     let register = Register {
@@ -71,7 +71,7 @@ pub(crate) async fn register(state: Data<AppState>, identity: Identity, fields: 
     Ok(json(&tokens_json(&tokens)))
 }
 
-/// Whoever signs up has an address or another plain handle; anonymous ones have an entrance of their own.
+/// The handle of a new user. Anonymous users have an endpoint of their own.
 pub(super) fn handle_of(typed: &str) -> Result<Handle, WrongField> {
     Handle::parse(typed).map_err(|error| WrongField::invalid("handle", error))
 }

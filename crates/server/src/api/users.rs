@@ -98,7 +98,7 @@ async fn find_members<T: Member>(
     Ok((id, found))
 }
 
-/// What was found; a header says whether that is all.
+/// The matches; a header says whether they are complete.
 fn found_json(items: &[Value], is_complete: bool) -> HttpResponse {
     let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
     let mut answer = paged(json(&items), total, None);
@@ -254,7 +254,7 @@ fn handle_of(fields: &Fields) -> Result<Handle, ServiceError> {
     handle.map_err(|error| ServiceError::invalid(format!("handle: {error}")))
 }
 
-/// The handle of somebody who is there: anonymous ones too.
+/// The handle of an existing user, which may be anonymous.
 pub(super) fn stored_handle_of(fields: &Fields) -> Result<Handle, ServiceError> {
     let text = fields.required("handle")?;
     let handle = Handle::parse_anonymous(text).or_else(|_| Handle::parse(text));

@@ -1,5 +1,5 @@
-//! `/apps/{appId}/.well-known/`: what consumers need to verify an application's tokens. Nobody has to say
-//! who they are, and addresses come from the settings, never from the request.
+//! `/apps/{appId}/.well-known/`: public keys and discovery for consumers, without authentication. Addresses come from
+//! the settings, never from the request.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;

@@ -1,4 +1,5 @@
-//! What all imports go by: batches that are bounded by number and by bytes, and a bar that shows how far a file was read.
+//! What all imports go by: batches that are bounded by number and by bytes, and a bar that shows how far a file was
+//! read.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
@@ -83,7 +84,7 @@ pub(super) fn extension_of(file: &Path) -> String {
 /// A file that is read twice.
 pub(super) fn open_file(file: &Path) -> Result<File, StartError> {
     let failed = |error: io::Error| StartError::no_input(file, &error);
-    // Before it is opened: a pipe would wait for somebody who writes.
+    // Before it is opened: opening a pipe would block.
     if !std::fs::metadata(file).map_err(failed)?.is_file() {
         let text = format!("{} is no file: an import reads what it takes twice", file.display());
         return Err(StartError::BadInput(text));
@@ -113,7 +114,7 @@ pub(super) async fn check_head(
     serde_json::from_value(checked).map_err(|error| StartError::Internal(error.to_string()))
 }
 
-/// Hands something on, and hears what became of it.
+/// Sends a batch and returns its outcome.
 pub(super) async fn taken_in(link: &Link, what: Arriving) -> Result<Vec<Taken>, StartError> {
     let answer = link.call(Command::Arrive(what)).await?;
     serde_json::from_value(answer).map_err(|error| StartError::Internal(error.to_string()))

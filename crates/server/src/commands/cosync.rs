@@ -1,5 +1,5 @@
-//! `import cosync`: the database of a Cosync JWT server. As every import, it is read twice; here many applications go in side
-//! by side, and each is seen when it is whole.
+//! `import cosync`: the database of a Cosync JWT server. As every import, it is read twice; here many applications go
+//! in side by side, and each is seen when it is whole.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -28,7 +28,7 @@ const MOST_WAITING_BYTES: usize = 4 * 1024 * 1024;
 const MOST_APPS: usize = 10_000;
 const MOST_HEAD_BYTES: usize = 48 * 1024 * 1024;
 
-/// What is asked for.
+/// The options of the command.
 pub(super) struct Move {
     /// A folder with a dump, or the zip file of an export.
     pub(super) folder: PathBuf,

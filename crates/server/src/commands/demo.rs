@@ -85,7 +85,7 @@ struct Demo {
     mailbox: PathBuf,
 }
 
-/// What a step needed and did not get.
+/// A result that a step needed and did not get.
 fn failed(what: impl std::fmt::Display) -> StartError {
     StartError::Internal(format!("the demonstration failed: {what}"))
 }

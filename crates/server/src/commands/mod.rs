@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and what it does. Wrong flags are errors that name the right ones.
+//! The command line.
 
 mod administer;
 mod batches;
@@ -25,7 +25,7 @@ const DEFAULT_FILE: &str = "/etc/latchkey/latchkey.toml";
 
 /// A self-hosted JWT authentication server.
 ///
-/// Without a command, it serves: on http://127.0.0.1:8080, with its data in ./latchkey-data.
+/// Without a command, it runs the server on http://127.0.0.1:8080, with its data in ./latchkey-data.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey", version, propagate_version = true)]
 pub struct Cli {
@@ -39,37 +39,37 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server (what happens without a command)
+    /// Run the server (the default command)
     Serve,
-    /// Show everything once: make an application, sign a user up, log in, verify the token
+    /// Run a tour: create an application, sign a user up, log in, verify the token
     ///
-    /// Starts a server of its own on a free port with throw-away data, unless --url names a running one.
+    /// Starts a temporary server on a free port, unless --url names a running one.
     Demo(DemoArgs),
-    /// Applications
+    /// Manage applications
     #[command(subcommand)]
     App(AppCommand),
-    /// Tokens
+    /// Manage tokens
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Keys
+    /// Rotate keys
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Periodic jobs
+    /// Run periodic jobs
     #[command(subcommand)]
     Jobs(JobsCommand),
-    /// Bring users or applications in
+    /// Import users or applications
     ///
-    /// Everything is looked at first, and a report is printed; nothing goes in while something is wrong.
+    /// An import first validates everything and prints a report. It imports nothing while there are errors.
     #[command(subcommand)]
     Import(ImportCommand),
-    /// Take an application, or its users, out
+    /// Export an application or its users
     #[command(subcommand)]
     Export(ExportCommand),
-    /// Bring the database schema up to date
+    /// Migrate the database schema
     ///
-    /// The server does so itself at start, unless database.migrate is "check".
+    /// The server does so at start, unless database.migrate is "check".
     Migrate,
-    /// Settings
+    /// Check or show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -79,35 +79,35 @@ struct DemoArgs {
     /// Use the server at this address instead of starting one
     #[arg(long, requires_all = ["server_secret_file", "mailbox"])]
     url: Option<String>,
-    /// A file that holds a server secret of that server (latchkey token server)
+    /// A file with a server secret of that server (latchkey token server)
     #[arg(long, value_name = "FILE")]
     server_secret_file: Option<PathBuf>,
-    /// The folder into which that server writes its mail
+    /// That server's mailbox folder
     #[arg(long, value_name = "FOLDER")]
     mailbox: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum AppCommand {
-    /// Make an application and print its id and app token
+    /// Create an application and print its id and app token
     Create {
         /// Its name
         name: String,
-        /// Begin with the settings of the Cosync JWT server, for clients that were written against it:
+        /// Start with the settings of the Cosync JWT server, for existing clients:
         /// the token's subject is the handle, its audience "none"
         #[arg(long)]
         compatible: bool,
-        /// How people who sign up prove their handle
+        /// How new users prove their handle
         #[arg(long, value_enum, default_value_t = Flow::Code)]
         signup_flow: Flow,
     },
     /// List the applications, newest first
     List,
-    /// Move an application's issuer (the claim `iss`) below the present server.public_url
+    /// Change an application's issuer (the claim `iss`) to the current server.public_url
     SetIssuer {
         /// The application's id
         app: String,
-        /// The only issuer that can be set: server.public_url/apps/APP_ID
+        /// Required: the only possible issuer is server.public_url/apps/APP_ID
         #[arg(long, required = true)]
         to_public_url: bool,
     },
@@ -115,23 +115,22 @@ enum AppCommand {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Make a server secret, which opens the administration API, and print it
+    /// Create a server secret for the administration API and print it
     Server {
-        /// The name under which it will be known
+        /// The name shown in the audit log
         #[arg(long, default_value = "operator")]
         name: String,
-        /// How many days it is good
+        /// Days until it expires
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=365))]
         days: u32,
-        /// What it opens: one or more of read, users, settings, keys, export, with commas between them, or
-        /// everything
+        /// Scopes: one or more of read, users, settings, keys, export, separated by commas, or everything
         #[arg(long, default_value = "everything", value_name = "SCOPES")]
         scopes: String,
-        /// The id of the one application that it reaches [default: all]
+        /// Restrict it to the application with this id [default: all]
         #[arg(long, value_name = "APP_ID")]
         app: Option<String>,
     },
-    /// Make tokens for an administrator of an application, good for an hour, and print them
+    /// Create tokens for an administrator of an application, valid for an hour, and print them
     Superuser {
         /// The application's id
         app: String,
@@ -140,38 +139,39 @@ enum TokenCommand {
     },
     /// List the server secrets, newest first
     List,
-    /// Revoke a server secret: from then on it opens nothing
+    /// Revoke a server secret
     Revoke {
-        /// Its id, as the list shows it
+        /// Its id, as listed
         id: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Make an application's next key: published now, signing in an hour
+    /// Create an application's next key: published now, signing in an hour
     #[command(name = "rotate-app")]
     App {
         /// The application's id
         app: String,
     },
-    /// Replace the master key, while the server runs or not
+    /// Replace the master key, whether the server runs or not
     ///
-    /// If it is stopped in the middle, run it again, or start the server: either finishes it.
+    /// If it is interrupted, run it again or start the server to complete it.
     #[command(name = "rotate-master")]
     Master {
-        /// The file into which the new key goes, where the present one stands in the settings themselves
+        /// The file for the new key, if the current one is in the settings
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
-    /// Replace the server's own keys: for when the database and the master key have leaked
+    /// Replace the server's own keys after the database and the master key have leaked
     ///
-    /// While the server runs or not. Replace the master key first, else who has it opens the new keys too. Access tokens,
-    /// login tokens, super-user tokens and server secrets end; so do codes, links and invitations that were sent and not
-    /// used. If it is stopped in the middle, the server goes on by itself, and so does this command when it is run again.
+    /// Works whether the server runs or not. Replace the master key first, since the leaked one would decrypt the new
+    /// keys. Access tokens, login tokens, super-user tokens, server secrets, and unused codes, links and invitations
+    /// become invalid. If it is interrupted, the server continues by itself; so does this command when you run it
+    /// again.
     #[command(name = "rotate-server")]
     Server {
-        /// End the app tokens too, which ship in clients
+        /// Also invalidate app tokens, which ship in clients
         #[arg(long)]
         app_tokens: bool,
     },
@@ -181,9 +181,9 @@ enum KeysCommand {
 enum JobsCommand {
     /// Delete what has expired, as the server does every hour
     ///
-    /// After the clock jumped, the server deletes nothing for an hour. This says that the clock is right.
+    /// After the clock has jumped, the server deletes nothing for an hour. This command confirms the clock.
     Run {
-        /// Run at once, and trust the clock
+        /// Run now and trust the clock
         #[arg(long, required = true)]
         now: bool,
     },
@@ -191,85 +191,85 @@ enum JobsCommand {
 
 #[derive(Debug, Subcommand)]
 enum ImportCommand {
-    /// Bring users into an application, from a .csv file or a .jsonl file
+    /// Import users into an application from a .csv or .jsonl file
     Users {
         /// The application's id
         app: String,
         /// The file
         file: PathBuf,
-        /// Look and report only
+        /// Validate only; change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Leave away what cannot be imported, and bring the others in
+        /// Skip invalid records and import the rest
         #[arg(long)]
         skip_refused: bool,
-        /// A file for the whole report, as JSON lines
+        /// Write the whole report to a new file, as JSON lines
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
-    /// Bring an application in, from an archive that `latchkey export archive` wrote
+    /// Import an application from an archive of `latchkey export archive`
     ///
-    /// Nobody sees the application until it is whole. An import that was stopped goes on where it was.
+    /// The application becomes visible when it is complete. An interrupted import continues where it stopped.
     Archive {
         /// The file
         file: PathBuf,
-        /// The name that the application gets [default: the one that it had]
+        /// The application's new name [default: its old name]
         #[arg(long)]
         name: Option<String>,
-        /// A file whose first line is the passphrase that the archive's secrets are sealed to; - for standard input
+        /// A file whose first line is the passphrase of the archive's secrets; - for standard input
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
-        /// Look and report only
+        /// Validate only; change nothing
         #[arg(long)]
         dry_run: bool,
-        /// A file for the whole report, as JSON lines
+        /// Write the whole report to a new file, as JSON lines
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
-    /// Move a Cosync JWT server in, from a folder that mongodump or mongoexport wrote, or a zip file that it exported
+    /// Import a Cosync JWT server from a folder of mongodump or mongoexport, or from its zip export
     ///
-    /// Applications keep their ids and keys, so that users' JWTs go on being verified; users keep their passwords. Nobody sees an
-    /// application until it is whole; an import that was stopped goes on where it was.
+    /// Applications keep their ids and keys, so users' JWTs stay valid; users keep their passwords. An application
+    /// becomes visible when it is complete. An interrupted import continues where it stopped.
     Cosync {
         /// The folder with apps.bson or apps.json, users.bson and so on; or the zip file
         source: PathBuf,
-        /// The name that a zip file's application gets [default: the one that it had]
+        /// The new name of a zip file's application [default: its old name]
         #[arg(long)]
         name: Option<String>,
         /// A file whose first line is the old server's encryptKey; - for standard input
         #[arg(long, value_name = "FILE")]
         encrypt_key_file: Option<PathBuf>,
-        /// The old server's publickey.pem: app tokens that ship in clients stay good
+        /// The old server's publickey.pem, to keep the app tokens in shipped clients valid
         #[arg(long, value_name = "FILE")]
         server_public_key: Option<PathBuf>,
-        /// Only this application, and others that are named so
+        /// Import only this application; may be repeated
         #[arg(long, value_name = "APP_ID")]
         app: Vec<String>,
-        /// Look and report only
+        /// Validate only; change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Leave away what cannot be imported, and bring the others in
+        /// Skip invalid records and import the rest
         #[arg(long)]
         skip_refused: bool,
-        /// A file for the whole report, as JSON lines
+        /// Write the whole report to a new file, as JSON lines
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
     },
-    /// List imports that were stopped before they were whole
+    /// List unfinished imports
     List,
-    /// Remove what an import brought in that was stopped
+    /// Remove an unfinished import
     Discard {
-        /// The application's id, as the list shows it
+        /// The application's id, as listed
         app: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum ExportCommand {
-    /// Everything of an application as JSON lines
+    /// Export everything of an application as JSON lines
     ///
-    /// It holds password digests. Private keys, authenticators' secrets and accounts at providers are in it only with a
-    /// passphrase, sealed to it.
+    /// Contains password hashes. Private keys, authenticators' secrets and accounts at providers are included only with
+    /// a passphrase, encrypted with it.
     Archive {
         /// The application's id
         app: String,
@@ -280,7 +280,7 @@ enum ExportCommand {
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
     },
-    /// An application's users as CSV, with their password digests
+    /// Export an application's users as CSV, with their password hashes
     Users {
         /// The application's id
         app: String,
@@ -292,9 +292,9 @@ enum ExportCommand {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Check the settings and name every mistake
+    /// Check the settings and report every error
     Check,
-    /// Print every setting with its value (secrets masked) and where it came from
+    /// Print every setting with its value (secrets masked) and origin
     Show,
 }
 
@@ -384,7 +384,7 @@ fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Prints a line for a person. A closed pipe is no error.
+/// Prints a line. A closed pipe is not an error.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,5 +1,5 @@
-//! `import`. A file is read twice: first all of it is looked at and a report is printed, then, if nothing is
-//! wrong, it is brought in, some hundreds of records at a time. Memory holds one batch, whatever the file is.
+//! `import`. A file is read twice: once to validate it and print a report, then, if there are no errors, to import it,
+//! some hundred records at a time. Memory use does not depend on the file's size.
 
 use std::collections::HashSet;
 use std::io::{BufReader, Read};
@@ -185,7 +185,7 @@ async fn bring_users(
     Ok(())
 }
 
-/// What stands in a file of users, by its name.
+/// The format of a file of users, by its name.
 type Users = Box<dyn Iterator<Item = Result<UserLine, WrongLine>>>;
 
 fn users_in(file: &Path, progress: &Progress) -> Result<Users, StartError> {
@@ -376,7 +376,7 @@ impl<'f> Records<'f> {
     }
 }
 
-/// What was looked at and found good is read anew: it is something else now.
+/// The file has changed since it was validated.
 fn changed(file: &Path, wrong: &WrongLine) -> StartError {
     let text =
         format!("{}, {wrong}; it was changed while it was imported, and is in up to there", file.display());

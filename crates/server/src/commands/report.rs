@@ -1,4 +1,4 @@
-//! What an import is about to do, and what it cannot: counts first, then what stands in the way, with its line.
+//! The report of an import: counts first, then the problems with their lines.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -17,7 +17,7 @@ use crate::start::StartError;
 
 /// How many lines of one kind are shown; a report file holds all.
 const SHOWN: usize = 20;
-/// How many kinds of what is left away are told apart.
+/// The maximum number of kinds of skipped values that are listed separately.
 const MOST_KINDS: usize = 1_000;
 /// How many may be skipped.
 const MOST_SKIPPED: usize = 1_000_000;
@@ -205,13 +205,13 @@ impl Report {
         ));
     }
 
-    /// One that was refused when it was brought in, though nothing was wrong with it before.
+    /// A record that was refused during the import, after it had been validated.
     pub(super) fn refused_late(&mut self, line: u64, what: &str, reason: &str) {
         say(&printable(&format!("line {line}: {what}: {reason}")));
         self.refused(line, what, reason);
     }
 
-    /// What there is to say of an application.
+    /// The remarks about an application.
     pub(super) fn head(&mut self, head: &ImportHead, secrets: Secrets, is_opened: bool) {
         self.notes.push(format!(
             "The application {} ({}), with {} and {} of its own.",
@@ -288,7 +288,7 @@ impl Report {
         }
     }
 
-    /// Nothing goes in while something is wrong, unless that was asked for.
+    /// Nothing is imported while there are errors, unless requested.
     pub(super) fn stop_if_refused(&self) -> Result<(), StartError> {
         self.fail_if_refused(format!(
             "{} cannot be imported, so nothing was; `import users` and `import cosync` leave such away with \

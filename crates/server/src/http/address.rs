@@ -1,5 +1,5 @@
-//! The client's address: the socket's, or what a proxy says that the operator has listed. Headers are read from the right,
-//! hop by hop: what stands to the left of an untrusted hop, a client may have written.
+//! The client's address: the socket's, or the one reported by a trusted proxy. Headers are read from right to left, hop
+//! by hop: a client may have forged everything left of an untrusted hop.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl TrustedProxies {
     /// Parses addresses, networks such as `10.0.0.0/8`, and the words `loopback` and `private`.
     ///
     /// # Errors
-    /// What is wrong: an entry, or that the entries are all addresses there are.
+    /// The problem: an invalid entry, or a list of all addresses.
     pub(crate) fn parse(entries: &[String]) -> Result<Self, String> {
         let mut networks = Vec::new();
         for entry in entries {
@@ -79,9 +79,9 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(address.to_canonical()))
     }
 
-    /// The client behind a chain of proxies: the rightmost address that is not a trusted proxy's. Without a trusted proxy
-    /// at the socket, headers mean nothing. A hop that cannot be read ends the chain. Where both headers are there and
-    /// name different clients, one of them was written by the client: the chain ends at the proxy.
+    /// The client behind a chain of proxies: the rightmost address that is not a trusted proxy's. Without a trusted
+    /// proxy at the socket, headers mean nothing. A hop that cannot be read ends the chain. Where both headers are
+    /// there and name different clients, one of them was written by the client: the chain ends at the proxy.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Source {
         let peer = peer.to_canonical();
         if !self.contains(peer) {
@@ -149,7 +149,7 @@ pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
 fn hops(headers: &HeaderMap, name: &str) -> Vec<Hop> {
     let mut hops = Vec::new();
     for line in headers.get_all(name) {
-        // What is no text in one entry must not hide the others.
+        // An undecodable header must not hide the others.
         for entry in line.as_bytes().split(|byte| *byte == b',') {
             let entry = String::from_utf8_lossy(entry);
             let entry = entry.trim();

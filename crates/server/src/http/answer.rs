@@ -8,10 +8,10 @@ use time::macros::format_description;
 
 use super::wire_error::ApiError;
 
-/// What a handler gives.
+/// The result of a handler.
 pub(crate) type Answer = Result<HttpResponse, ApiError>;
 
-/// A JSON answer that nobody may keep: it is about somebody.
+/// A JSON answer, not to be cached: it contains personal data.
 pub(crate) fn json(value: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
@@ -24,8 +24,8 @@ pub(crate) fn ok_true() -> HttpResponse {
     json(&serde_json::Value::Bool(true))
 }
 
-/// A page of ours, which nobody keeps and which tells no other site whence its reader came. The server itself hears it:
-/// without, browsers hide that a form is this page's.
+/// An HTML page, not to be cached and without a referrer for other sites. The server's own origin gets it: otherwise
+/// browsers would hide the origin of the page's form.
 pub(crate) fn page(status: StatusCode, policy: &'static str, html: String) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))

@@ -1,4 +1,4 @@
-//! The body of a request as typed fields: read within limits of size and time, then asked field by field.
+//! The fields of a request's body: read within limits of size and time, then parsed one by one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -53,7 +53,7 @@ impl FromRequest for Fields {
             let body = tokio::time::timeout(limits.time, reading).await.map_err(|_| ApiError::TooSlow)??;
             let parsed = match content_type(&request).as_deref() {
                 Some("application/json") => fields::json(&body, limits.depth),
-                // What curl sends where nobody names the type.
+                // curl's default content type.
                 Some("application/x-www-form-urlencoded") if is_json_object(&body) => {
                     return Err(ApiError::UnsupportedBody);
                 }
@@ -147,7 +147,7 @@ impl Fields {
         self.text(name)?.ok_or_else(|| WrongField::missing(name))
     }
 
-    /// A text that holds JSON, as SDKs send it, or the JSON itself. Whether it is any good is asked later.
+    /// A JSON string, as SDKs send it, or the JSON itself. It is validated later.
     pub(crate) fn json_text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {
             Value::Null => None,
@@ -269,7 +269,7 @@ impl Fields {
         }
     }
 
-    /// What stands for a second factor: a code, or a recovery code. None where nothing was sent.
+    /// The proof of a second factor: a code or a recovery code. `None` if absent.
     pub(crate) fn factor_code(&self, name: &str) -> Result<Option<FactorCode>, WrongField> {
         let code = match self.0.get(name) {
             None | Some(Value::Null) => return Ok(None),

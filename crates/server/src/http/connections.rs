@@ -23,15 +23,15 @@ use super::address::TrustedProxies;
 /// How long a client may take to read `LEAST_READ` bytes of its answer.
 const UNREAD_TIME: Duration = Duration::from_secs(60);
 
-/// Fewer bytes than these do not count as reading. It is seen in steps: a socket takes more once a third of what it holds is
-/// read.
+/// Fewer bytes than these do not count as reading. It is seen in steps: a socket takes more once a third of what it
+/// holds is read.
 const LEAST_READ: usize = 16 * 1024;
 
 /// Bound for an IPv6 /48, as a multiple of the bound for one prefix.
 const SITE_SHARE: usize = 10;
 
-/// Open connections per address prefix, and per /48. Loopback is not counted unless a proxy is declared, so that trying the server out
-/// on one machine needs no settings.
+/// Open connections per address prefix, and per /48. Loopback is not counted unless a proxy is declared, so that trying
+/// the server out on one machine needs no settings.
 #[derive(Clone)]
 pub(crate) struct Connections {
     open: Arc<Mutex<HashMap<Holder, usize>>>,
@@ -67,7 +67,7 @@ impl Connections {
         }
     }
 
-    /// Counts a connection. One above the bound hears so at its first request; twice the bound is refused at once.
+    /// Counts a connection. The first request above the limit is refused; above twice the limit, the connection is.
     pub(crate) fn take_seat(&self, peer: IpAddr) -> Option<Seat> {
         let source = Source::at(peer);
         let site = source.site().map(|site| (Holder::Site(site), self.most.saturating_mul(SITE_SHARE)));
@@ -108,7 +108,7 @@ impl Drop for Seat {
     }
 }
 
-/// What a connection's requests and its stream tell each other.
+/// State shared by a connection's requests and its stream.
 pub(crate) struct Pace {
     /// Whether the connection is within the bound of its address.
     pub(crate) is_granted: bool,
@@ -198,7 +198,7 @@ impl<T> Paced<T> {
         Self { io, idle, pace: Rc::new(pace), next_request, unread, taken: 0, _seat: seat }
     }
 
-    /// What the connection's requests find about it.
+    /// A connection's data for its requests.
     pub(crate) fn pace(&self) -> Rc<Pace> {
         Rc::clone(&self.pace)
     }
@@ -311,7 +311,7 @@ impl Alarm {
         sleep.as_mut().poll(context).is_ready()
     }
 
-    /// Whether the time since this was first asked has passed.
+    /// Whether the time since the first call has passed.
     fn rings_after(&mut self, time: Duration, context: &mut Context<'_>) -> bool {
         let at = self.0.as_ref().map_or_else(|| Instant::now() + time, |sleep| sleep.deadline());
         self.rings(at, context)

@@ -51,7 +51,8 @@ fn unescape(text: &[u8]) -> Result<String, Malformed> {
             other => bytes.push(*other),
         }
     }
-    // Some clients escape nothing, so that "50%cash" comes as it is: what is no text when it is unescaped is taken as sent.
+    // Some clients escape nothing, so "50%cash" arrives unescaped: text that is not UTF-8 after unescaping is kept as
+    // sent.
     let text = String::from_utf8(bytes).or_else(|_| {
         let sent = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte });
         String::from_utf8(sent.collect()).map_err(|_| Malformed("a form must be UTF-8".to_owned()))
@@ -68,8 +69,8 @@ fn clean(text: String) -> Result<String, Malformed> {
     if text.contains('\0') { Err(Malformed(NUL.to_owned())) } else { Ok(text) }
 }
 
-/// The fields of a JSON body: an object; a list has no fields. Refused: a name that stands twice at any
-/// depth, NUL in any text, more depth than allowed, lone surrogates, anything after the value.
+/// The fields of a JSON body: an object; a list has no fields. Refuses duplicate names at any depth, NUL in any text,
+/// too much nesting, lone surrogates, and anything after the value.
 pub(super) fn json(body: &[u8], most_depth: usize) -> Result<HashMap<String, Value>, Malformed> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(HashMap::new());
@@ -161,7 +162,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// One JSON value from a text, as strictly as a body: its depth is bounded, no name stands twice, nothing holds a NUL.
+/// Parses one JSON value as strictly as a body: bounded depth, no duplicate names, no NUL.
 pub(crate) fn value(text: &str, depth: usize) -> Result<Value, Malformed> {
     let invalid = || Malformed("a value must be one JSON value".to_owned());
     let wrapped = format!("{{\"value\":{text}}}");

@@ -1,4 +1,4 @@
-//! Who calls: the first of four carriers that is there, verified. The others are not looked at.
+//! Authentication of callers: the first of four credentials that is present, verified. The others are ignored.
 
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -12,7 +12,7 @@ use latchkey_service::{Call, Caller, Credential, Refusal, Service};
 use super::address::source_of;
 use super::wire_error::{ApiError, Family};
 
-/// The one path on which an app token may stand in the place of an access token.
+/// The one path where an app token may be sent instead of an access token.
 const RESET_PASSWORD: &str = "/api/appuser/resetpassword";
 
 /// The only path of the user API that answers 401.
@@ -42,8 +42,7 @@ impl FromRequest for Identity {
     }
 }
 
-/// Which scope each route of the administration API needs, by method and path: the table of routes says it, and
-/// nobody else.
+/// The scope that each route of the administration API needs, by method and path, from the route table.
 #[derive(Debug, Default)]
 pub(crate) struct OperatorScopes(HashMap<(&'static str, String), Scope>);
 
@@ -59,8 +58,8 @@ impl OperatorScopes {
     }
 }
 
-/// The verified caller of a route of the administration API, and the scope that it needs. Whether the caller has
-/// it is asked of the rows by `authorize`.
+/// The verified caller of a route of the administration API, and the scope that it needs. `authorize` checks the scope
+/// in the database.
 pub(crate) struct OperatorCall {
     pub(crate) call: Call,
     pub(crate) needs: Scope,
@@ -84,7 +83,7 @@ impl FromRequest for OperatorCall {
 
 fn caller_of(request: &HttpRequest) -> Result<Caller, Refusal> {
     let Some(identify) = request.app_data::<Data<dyn Identify>>() else { return Ok(Caller::Nobody) };
-    // A carrier that stands twice is refused: two readers might read two different ones.
+    // A duplicate header is refused: two parsers might read different values.
     let header = |name: &str, refusal: Refusal| {
         let mut values = request.headers().get_all(name);
         match (values.next(), values.next()) {
@@ -101,7 +100,7 @@ fn caller_of(request: &HttpRequest) -> Result<Caller, Refusal> {
     }
     if let Some(text) = header("access-token", Refusal::AccessTokenInvalid)? {
         let identified = identify.identify(Credential::AccessToken(text));
-        // The Kotlin SDK sends its app token in this header here. Nothing but the application is asked of it.
+        // The Kotlin SDK sends its app token in this header here. It only identifies the application.
         if identified.is_err() && request.path() == RESET_PASSWORD {
             return identify.identify(Credential::AppToken(text)).or(identified);
         }

@@ -26,7 +26,7 @@ use super::path::BasePath;
 use super::wire_error::{ApiError, Family};
 use crate::routes::USER_API;
 
-/// What the edge needs to know.
+/// Configuration and shared state of the middleware.
 pub(crate) struct Edge {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -86,7 +86,7 @@ async fn answer(
         client: client.map(latchkey_domain::Source::address),
     };
     let family = line.family;
-    // The user API asks further in: see `admit`.
+    // The user API is limited further in: see `admit`.
     let is_asked_later = is_of_user_api(request.match_info().unprocessed());
     let refused = too_large(&request, &edge);
     if let Some(error) = refused.or_else(|| if is_asked_later { None } else { too_often(&request, &edge) }) {
@@ -109,8 +109,8 @@ async fn answer(
     Err(InternalError::from_response(error, response).into())
 }
 
-/// Refuses who asks too often in the user API: within what marks answers for pages of other origins, so that a page can
-/// read that it has to wait. Browsers' own questions, whether a page may ask, are answered before.
+/// Applies the rate limit of the user API, inside the CORS middleware, so that a page of another origin can read the
+/// refusal. Preflight requests are answered before.
 pub(crate) async fn admit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -122,7 +122,7 @@ pub(crate) async fn admit(
     }
 }
 
-/// What the log's line about a request is made of.
+/// The data of a request's log line.
 struct Line {
     began: OffsetDateTime,
     id: String,
@@ -201,7 +201,7 @@ fn is_of_user_api(path: &str) -> bool {
     path.strip_prefix(USER_API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What is too much whatever is asked for.
+/// Limits that hold for every path.
 fn too_large(request: &ServiceRequest, edge: &Edge) -> Option<ApiError> {
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();

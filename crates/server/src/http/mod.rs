@@ -1,4 +1,4 @@
-//! The edge: what every request passes before a handler sees it, and what every answer looks like.
+//! Request middleware, extractors and answers.
 
 mod address;
 mod answer;

@@ -1,15 +1,15 @@
-//! Whether a request comes from a web page of others. A page acts from its visitor's address, so for what is known by an
-//! address, pages that are not the server's or listed ones are a source of their own.
+//! Detects requests from other websites' pages. Such a page acts from its visitor's address, so it counts as a source
+//! of its own, unless its origin is this server's or listed.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use latchkey_domain::Source;
 use reqwest::Url;
 
-/// Which page asks, and for what (Fetch Metadata Request Headers, 2.3 and 2.1). Pages cannot set them.
+/// Which page sends a request, and its mode (Fetch Metadata Request Headers, 2.3 and 2.1). Pages cannot set them.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-/// The origins (RFC 6454) of pages that speak for their visitors.
+/// The origins (RFC 6454) whose pages may act for their visitors.
 #[derive(Debug, Clone)]
 pub(crate) struct TrustedPages(Vec<String>);
 
@@ -19,9 +19,9 @@ impl TrustedPages {
         Self(std::iter::once(public_url).chain(listed.iter().map(String::as_str)).map(origin_of).collect())
     }
 
-    /// The source of a request from an address. Browsers send `Origin` with all that a page of another origin asks for
-    /// and that changes something; apps send none. Images and frames of such a page are asked for without it. Following
-    /// a link, say from a mail, is an act of the visitor.
+    /// The source of a request from an address. Browsers send `Origin` with every request of a page of another origin
+    /// that changes something; apps send none. Images and frames of such a page are requested without it. Following a
+    /// link, for example in a mail, counts as an action of the visitor.
     pub(crate) fn source(&self, address: Source, headers: &HeaderMap) -> Source {
         let is_trusted =
             |origin: &HeaderValue| self.0.iter().any(|trusted| trusted.as_bytes() == origin.as_bytes());
@@ -35,7 +35,7 @@ impl TrustedPages {
     }
 }
 
-/// The origin of an address as browsers write it; that of another kind of address, which has none, as it is.
+/// The origin of a URL as browsers send it; a URL without an origin is returned unchanged.
 fn origin_of(address: &str) -> String {
     match Url::parse(address).map(|url| url.origin()) {
         Ok(origin) if origin.is_tuple() => origin.ascii_serialization(),

@@ -1,5 +1,5 @@
-//! The one table of errors: what each refusal is on the wire. Every error is built afresh and says no more
-//! than its number and a fixed text, or what is wrong with the request; causes go to the log.
+//! The error table: status, number and text of each refusal. Errors contain their number and a fixed text, or the
+//! problem with the request; causes go to the log.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -45,7 +45,7 @@ pub(crate) enum ApiError {
     Panicked,
 }
 
-/// What an error is on the wire.
+/// An error as the client sees it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wire {
     pub(crate) status: StatusCode,
@@ -68,7 +68,7 @@ impl ApiError {
         }
     }
 
-    /// The answer. Errors of ours name the request, so that the caller can ask about it.
+    /// Renders the answer. Internal errors contain the request id, so that clients can report it.
     pub(crate) fn response(&self, family: Family, request_id: Option<&str>) -> HttpResponse {
         let Wire { status, code, message } = self.wire(family);
         let message = match request_id {

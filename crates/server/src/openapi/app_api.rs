@@ -1,4 +1,4 @@
-//! What is said of the administration API: applications, their settings, keys, logs, and what moves.
+//! API description of the administration API: applications, their settings, keys, logs, imports and exports.
 
 use latchkey_service::Refusal;
 

@@ -1,4 +1,4 @@
-//! What is said of the administration API: users, sign-ups and invitations.
+//! API description of the administration API: users, sign-ups and invitations.
 
 use latchkey_service::Refusal;
 

@@ -1,4 +1,4 @@
-//! What the routes have in common: the schemas of the types that are answered with, errors and their examples, tokens.
+//! Shared parts of the API description: schemas, errors with examples, tokens.
 
 use std::collections::BTreeMap;
 
@@ -120,7 +120,7 @@ fn shared(parts: &mut BTreeMap<String, Value>, kind: &str, name: String, part: V
     if parts.entry(name).or_insert_with(|| part.clone()) == &part { reference } else { part }
 }
 
-/// What a field of this name looks like, where its type has not said so.
+/// The schema of a field by its name, if its type has not set one.
 fn looks(name: &str) -> Option<&'static str> {
     Some(match name {
         "_id" | "userId" | "messageId" | "tokenId" | "senderUserId" => "018bcfe5680074dfbb7eac258b172229",

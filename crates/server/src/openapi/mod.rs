@@ -1,5 +1,5 @@
-//! The description of the API (OpenAPI 3.1), made from the table of routes, from what is said of each, from the types that are
-//! answered with and from the table of errors. Not here: answering with it.
+//! The description of the API (OpenAPI 3.1), made from the table of routes, from what is said of each, from the types
+//! that are answered with and from the table of errors. Not here: answering with it.
 
 pub(crate) mod app_api;
 pub(crate) mod app_users;
@@ -34,7 +34,7 @@ pub fn document(public_url: &str) -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "Latchkey",
-            // Of the API, not of the program, which nobody is told (SEC-122).
+            // The version of the API. The program's version is not published (SEC-122).
             "version": "1",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
             "description": format!(
@@ -101,7 +101,7 @@ fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16
     Value::Object(described)
 }
 
-/// The endpoint's name: the words of its path in camel case, without prefix, parameters and file extension.
+/// The endpoint's name: its path in camel case, without prefix, parameters and file extension.
 fn operation_id(entry: &Entry) -> String {
     match (entry.method, entry.path) {
         ("POST", "/api/app") => return "createApp".to_owned(),
@@ -138,8 +138,9 @@ fn query_parameter(field: &Field) -> Value {
     json!({"name": field.name, "in": "query", "required": field.is_required, "schema": field.schema(true)})
 }
 
-/// The body of a request. Its schema is a component, since generators of clients name types after it. Forms are accepted too and
-/// not described: clients that are generated from two content types choose the wrong one, or do not compile.
+/// The body of a request. Its schema is a component, since generators of clients name types after it. Forms are
+/// accepted too and not described: clients that are generated from two content types choose the wrong one, or do not
+/// compile.
 fn body_of(operation: &Operation, id: &str, components: &mut Components) -> Value {
     let fields = operation.all_fields();
     let is_upload = fields.clone().any(|field| matches!(field.kind, operation::Kind::File));
@@ -158,12 +159,12 @@ fn body_of(operation: &Operation, id: &str, components: &mut Components) -> Valu
     json!({"required": fields.clone().any(Field::is_needed), "content": content})
 }
 
-/// What is refused because of the token, the fields and the path, whatever the route is for.
+/// Refusals because of token, fields or path, for any route.
 fn common_refusals(entry: &Entry) -> Vec<Refusal> {
     if matches!(entry.takes, Takes::Nothing | Takes::Page) {
         return Vec::new();
     }
-    // A token of another kind is told so.
+    // A token of another kind is refused by its own number.
     let mut found = vec![Refusal::ServerSecretInvalid, Refusal::AppTokenInvalid, Refusal::AccessTokenInvalid];
     let mut fields = entry.says.all_fields();
     if !matches!(entry.takes, Takes::Operator(_)) {

@@ -1,5 +1,5 @@
-//! What is said of one route, as data: its fields, its answers, what it refuses. What all routes with a token have in
-//! common is not repeated here; the document adds it.
+//! The description of one route as data: its fields, answers and refusals. What all routes with a token have in common
+//! is added by the document.
 
 use latchkey_service::Refusal;
 use serde_json::{Value, json};
@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 use super::components::Components;
 use crate::api::{FIELDS_OF_SETTINGS, MISSPELT};
 
-/// What is said of a route.
+/// The description of a route.
 #[derive(Clone, Copy)]
 pub(crate) struct Operation {
     /// In a few words.
     pub(crate) summary: &'static str,
-    /// What else is worth knowing.
+    /// Further remarks.
     pub(crate) about: &'static str,
-    /// Of the body, or of the query where there is no body.
+    /// Fields of the body, or of the query for routes without a body.
     pub(crate) fields: &'static [Field],
     /// More of them, where several routes share the others.
     pub(crate) more: &'static [Field],
@@ -44,12 +44,12 @@ impl Operation {
     }
 }
 
-/// What a route answers.
+/// The answers of a route.
 #[derive(Clone, Copy)]
 pub(crate) enum Answers {
     /// JSON of one of these shapes.
     Json(&'static [Shape]),
-    /// JSON, or a page where the application's sign-up flow says so.
+    /// JSON, or a page, by the application's sign-up flow.
     JsonOrPage(&'static [Shape]),
     /// A page; its errors are pages too.
     Page,
@@ -91,13 +91,13 @@ pub(crate) struct Field {
     pub(crate) kind: Kind,
     pub(crate) is_required: bool,
     pub(crate) about: &'static str,
-    /// Whether a request may be made with it as it stands: not one of two ways to say the same.
+    /// Whether the example of a request contains the field: false for an alternative to another field.
     is_shown: bool,
-    /// What a text must look like.
+    /// The pattern of a text.
     pattern: Option<&'static str>,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     /// A text, such as this one.
@@ -150,7 +150,7 @@ impl Field {
         self.is_required || self.is_shown
     }
 
-    /// What the example of a request holds of it.
+    /// The value in the example of a request.
     pub(crate) fn example(&self) -> Option<(&'static str, Value)> {
         let example = match self.kind {
             _ if !self.is_needed() => return None,
@@ -258,7 +258,7 @@ pub(crate) const fn choice(
     Field::new(name, Kind::Choice(values), about)
 }
 
-/// Least and most stand in what is said of it.
+/// Minimum and maximum are in the description.
 pub(crate) const fn number(name: &'static str, (least, most): (u32, u32), about: &'static str) -> Field {
     Field::new(name, Kind::Number(least, most), about)
 }

@@ -1,4 +1,4 @@
-//! What is said of the user API, and of what needs no token.
+//! API description of the user API, and of routes without a token.
 
 use latchkey_service::Refusal;
 

@@ -9,7 +9,7 @@ use crate::api::{
 };
 use crate::openapi::{Operation, app_api as app, app_users as of_users};
 
-/// What the reference has for setting cloud projects up.
+/// Endpoints of the reference that set up cloud projects.
 const SET_UP_ELSEWHERE: [&str; 7] = [
     "/api/app/initCosyncJWT",
     "/api/app/reinitCosyncJWT",

@@ -164,7 +164,7 @@ impl Settings {
         }
     }
 
-    /// Lives beyond these bounds help nobody, and dates end.
+    /// Longer lifetimes are useless, and dates end.
     fn check_lives(&self, mistakes: &mut Vec<String>) {
         let limits = &self.limits;
         for (name, value, most) in [

@@ -1,4 +1,4 @@
-//! What the server refuses: `[limits]`.
+//! Limits: `[limits]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub struct LimitSettings {
     pub signup_code_hours: u32,
     /// Seconds within which a repeated request sends no new code.
     pub code_resend_seconds: u32,
-    /// Wrong codes that the address that asked may send for one handle, and all others together.
+    /// Wrong codes for one handle from the address that requested the code, and from all others together.
     pub wrong_codes: u32,
     /// Minutes that a code for a new password is good.
     pub reset_code_minutes: u32,
@@ -42,13 +42,13 @@ pub struct LimitSettings {
     pub wrong_codes_a_day: u32,
     /// Wrong codes in a day that known addresses have beyond that.
     pub wrong_codes_a_day_known: u32,
-    /// Codes that one address may ask for one handle in an hour.
+    /// Codes that one address may request for one handle per hour.
     pub handle_codes_an_hour: u32,
-    /// Codes that one address may ask for one handle in a day.
+    /// Codes that one address may request for one handle per day.
     pub handle_codes_a_day: u32,
-    /// Codes that all addresses together may ask for one handle in a day.
+    /// Codes that all addresses together may request for one handle per day.
     pub handle_codes_a_day_all: u32,
-    /// Codes that a known address may ask for in a day whatever others asked for.
+    /// Codes that a known address may request per day, whatever others requested.
     pub handle_codes_a_day_known: u32,
     /// Wrong passwords before waiting begins; an application may set its own number.
     pub login_attempts: u32,
@@ -82,7 +82,7 @@ pub struct LimitSettings {
     pub anonymous_an_hour: u32,
     /// Changes that one user may make in a minute.
     pub user_writes_a_minute: u32,
-    /// User names that one user may ask for in an hour.
+    /// User names that one user may check per hour.
     pub name_checks_an_hour: u32,
     /// Whether loopback is counted too where no proxy is declared.
     pub count_loopback: bool,

@@ -1,5 +1,5 @@
-//! Settings: defaults in code, then a file, then the environment (`LATCHKEY__SECTION__KEY`). A key that is
-//! not known is an error that names the nearest one; all mistakes are told at once.
+//! Settings: defaults in code, then a file, then the environment (`LATCHKEY__SECTION__KEY`). An unknown key is an error
+//! with the nearest known name; all errors are reported at once.
 
 mod checked;
 mod limits;
@@ -41,7 +41,7 @@ pub struct Settings {
     pub social: SocialSettings,
     /// How messages are tried again.
     pub outbox: OutboxSettings,
-    /// What it remembers of what was done.
+    /// The audit log.
     pub audit: AuditSettings,
     /// What it writes about itself.
     pub log: LogSettings,

@@ -1,4 +1,4 @@
-//! What the use cases are told of the settings, in their own words.
+//! Settings as the use cases need them.
 
 use latchkey_domain::{CodeRules, FactorRules, LadderRules, OutboxRules, RequestLimits};
 use latchkey_notifiers::{SmtpServer, SmtpSettings, SmtpTls};
@@ -9,7 +9,7 @@ use time::Duration;
 use super::{Checked, Settings};
 
 impl Checked {
-    /// What the use cases are told, for a server that is reached at `public_url`.
+    /// The settings of the use cases, for a server with this `public_url`.
     #[must_use]
     pub fn service_settings(&self, settings: &Settings, public_url: String) -> ServiceSettings {
         let limits = &settings.limits;
@@ -21,7 +21,7 @@ impl Checked {
                 retry_for: Duration::hours(i64::from(settings.outbox.retry_hours)),
                 first_wait: seconds(settings.outbox.first_wait_seconds),
                 send_timeout: seconds(settings.outbox.send_seconds),
-                // Longer than any send can take, so that nobody else touches a message meanwhile.
+                // Longer than any send can take, so that no other worker claims the message meanwhile.
                 lease: seconds(settings.outbox.send_seconds) * 3,
             },
             key_size: self.key_size,

@@ -21,8 +21,8 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<String>,
     /// Whether to serve plain HTTP to other machines.
     pub insecure_http: bool,
-    /// Origins whose pages may call the user API; empty for all. Pages of listed origins speak for their visitors: name those of
-    /// your web apps.
+    /// Origins whose pages may call the user API; empty for all. Pages of listed origins act for their visitors: list
+    /// those of your web apps.
     #[serde(deserialize_with = "list")]
     pub cors_origins: Vec<String>,
     /// Threads that serve; 0 for as many as cores.
@@ -109,8 +109,9 @@ pub struct KeySettings {
     /// For how long consumers may keep an application's key set, in seconds. A new key waits four times as long before
     /// it signs.
     pub key_set_seconds: u32,
-    /// After `keys rotate-server`, the server's new keys wait so long before they are used, in seconds, and the old ones stay
-    /// for so long after it: longer than a request takes, and than the clocks of several instances differ. At least 5.
+    /// After `keys rotate-server`, the server's new keys wait so long before they are used, in seconds, and the old
+    /// ones stay for so long after it: longer than a request takes, and than the clocks of several instances differ. At
+    /// least 5.
     pub rotation_seconds: u32,
 }
 
@@ -173,8 +174,8 @@ pub struct MailSettings {
     pub smtp_ca_file: PathBuf,
     /// The name that the server gives itself (`EHLO`); empty for the host of `server.public_url`.
     pub smtp_hello: String,
-    /// Whether the mail server takes addresses with non-ASCII letters before the @ (SMTPUTF8, RFC 6531). Such handles are
-    /// refused otherwise.
+    /// Whether the mail server takes addresses with non-ASCII letters before the @ (SMTPUTF8, RFC 6531). Such handles
+    /// are refused otherwise.
     pub smtp_utf8: bool,
     /// Seconds that one step of a conversation may take.
     pub smtp_timeout_seconds: u32,

@@ -1,4 +1,4 @@
-//! Reading settings from file and environment, with every mistake named; and showing what came from where.
+//! Reads settings from file and environment, reporting all errors at once; and shows the origin of each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +42,7 @@ impl Settings {
         Self::load_with_origins(file, environment).map(|(settings, _)| settings)
     }
 
-    /// Reads the settings, and says of each where it came from.
+    /// Reads the settings and their origins.
     ///
     /// # Errors
     /// [`Mistakes`], all of them at once.
@@ -75,7 +75,7 @@ impl Settings {
 }
 
 fn from_file(path: &Path) -> Result<Config, String> {
-    // The parser shows the line that it stumbles over, which may hold a secret: only where and what is told.
+    // The parser's message quotes the line, which may contain a secret: only place and reason are reported.
     let named = |error: &dyn fmt::Display| {
         let told = error.to_string();
         let told: Vec<&str> = told.lines().filter(|line| !line.contains('|')).map(str::trim).collect();
@@ -124,7 +124,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// One section: each key is tried alone, so that one mistake hides no other.
+    /// One section: each key is read separately, so that one error hides no other.
     fn section<T: Default + Serialize + DeserializeOwned + Clone>(&mut self, name: &str) -> T {
         let known = fields_of(&T::default());
         let mut values: BTreeMap<String, (Value, &'static str)> = BTreeMap::new();
@@ -173,8 +173,8 @@ impl Reader {
         }
     }
 
-    /// What is spelled almost like a setting would be overlooked. Kubernetes makes such a name of a service
-    /// `latchkey-server`; its value is an address with its protocol.
+    /// A name that is nearly a setting would be overlooked. Kubernetes sets such a variable for a service named
+    /// `latchkey-server`; its value is an address with a protocol.
     fn refuse_single_underscores(&mut self, settings: &Settings, environment: &[(String, String)]) {
         let known = fields_of(settings);
         for (name, value) in environment {

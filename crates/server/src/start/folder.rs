@@ -122,15 +122,15 @@ pub(crate) fn private_file(path: &Path, options: &mut OpenOptions) -> Result<Fil
     Ok(file)
 }
 
-/// A file that others made for the server (settings, a secret, certificates): only its owner and group may write it, or put
-/// another into its place. Others may read it, as container engines hand secrets over, and settings without secrets are
-/// nobody's secret.
+/// A file that others provide for the server (settings, a secret, certificates): only its owner and group may write or
+/// replace it. Others may read it, since container engines provide secrets that way, and settings without secrets are
+/// not secret.
 pub(crate) fn refuse_foreign_writers(path: &Path) -> Result<(), StartError> {
     const STICKY: u32 = 0o1000;
     let mode_of = |path: &Path| fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o1777);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     for (path, may_be_sticky) in [(path, false), (folder, true)] {
-        // Where there is nothing to look at, reading it says what is wrong.
+        // If it is missing, reading it reports the error.
         let Ok(mode) = mode_of(path) else { continue };
         if mode & 0o002 != 0 && !(may_be_sticky && mode & STICKY != 0) {
             return Err(StartError::Permissions(format!(

@@ -1,5 +1,5 @@
-//! Fetching the key sets of identity providers: no redirect, a short time, 64 KiB. Which address is asked, and
-//! when, is the service's business.
+//! Fetches the key sets of identity providers: no redirects, a short timeout, 64 KiB. The service decides which address
+//! to fetch and when.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use latchkey_service::{FetchedKeySet, Fetching, KeySetSource};
 use reqwest::redirect::Policy;
 use reqwest::{Client, header};
 
-/// More than this is no provider's key set.
+/// No provider's key set is larger than this.
 const MAX_KEY_SET: usize = 64 * 1_024;
 
 /// Fetches over HTTP. A proxy that the environment names is used for `https` only: what is fetched in clear is on

@@ -79,8 +79,8 @@ impl KeyPlace {
         }
     }
 
-    /// Begins a change: the new key is on the disk before anything is sealed with it. One that was begun before is
-    /// gone on with. A key that stands in the settings is replaced by the operator, who finds the new one in `to`.
+    /// Begins a change: the new key is on disk before anything is encrypted with it. An earlier, interrupted change is
+    /// continued. If the key is in the settings, the operator replaces it with the new one from `to`.
     pub(crate) fn begin(&self, to: Option<&Path>, entropy: &dyn Entropy) -> Result<MasterKey, StartError> {
         let path = match (self, to) {
             (Self::File(path), None) => next_of(path),

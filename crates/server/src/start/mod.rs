@@ -24,16 +24,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::settings::{Checked, Mistakes, Settings};
 
-/// Why the program cannot do what it was asked. Exit codes are those of `sysexits.h`.
+/// Why the program cannot run. Exit codes are those of `sysexits.h`.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The settings are wrong, or belong to other data.
     #[error("{0}")]
     Configuration(String),
-    /// What was given to be read is not what it should be.
+    /// Invalid input data.
     #[error("{0}")]
     BadInput(String),
-    /// What was given to be read cannot be.
+    /// Unreadable input.
     #[error("{0}")]
     NoInput(String),
     /// A file or folder is open to others, or closed to us.
@@ -42,7 +42,7 @@ pub enum StartError {
     /// The data folder cannot be written.
     #[error("{0}")]
     CannotWrite(String),
-    /// Something that is needed is away: the database, the port.
+    /// A dependency is unavailable: the database, the port.
     #[error("{0}")]
     Unavailable(String),
     /// Another process uses the data folder.
@@ -114,7 +114,7 @@ impl From<ServiceError> for StartError {
     }
 }
 
-/// What is said of a database URL that is none.
+/// The error of an invalid database URL.
 pub(crate) const BAD_URL: &str =
     "database.url begins with postgres://, or is empty for the SQLite file in the data folder";
 
@@ -169,7 +169,7 @@ pub(crate) struct Opened {
     _folder: DataFolder,
 }
 
-/// What a process opens its data for.
+/// The purpose for which a process opens its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// To serve, and to take commands meanwhile.
@@ -261,7 +261,7 @@ fn master_of(place: &KeyPlace, entropy: &Arc<dyn Entropy>) -> MasterKeyReader {
     Arc::new(move || Ok(place.read(true, &*entropy)?))
 }
 
-/// Opens the server's keys. A change of the master key that was stopped after they were wrapped anew is finished.
+/// Opens the server's keys, and completes an interrupted change of the master key.
 async fn open_keys(
     store: &Store,
     place: &KeyPlace,

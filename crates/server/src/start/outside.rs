@@ -11,7 +11,7 @@ use super::key_sets::HttpKeySets;
 use super::{StartError, refuse_foreign_writers, secret_or_file};
 use crate::settings::Settings;
 
-/// What the settings name. Connects to nobody yet.
+/// Creates the external services named in the settings, without connecting to them.
 pub(super) fn outside(settings: &Settings, public_url: &str, mailbox: &Path) -> Result<Outside, StartError> {
     let timeout = Duration::from_secs(u64::from(settings.social.timeout_seconds));
     Ok(Outside {
