@@ -123,7 +123,7 @@ impl Service {
         if matches!(refusal, Refusal::AppGone | Refusal::UnknownApp) {
             return result;
         }
-        let entry = self.entry(&act, format!("{refusal:?}"))?;
+        let entry = self.entry(&act, refusal.name().to_owned())?;
         let address = act.source.map(|source| source.prefix().to_canonical_bytes());
         let counter = address.map(|address| {
             self.counter(act.app_id, "audit.refusals", &[address.as_slice()], Duration::hours(1))

@@ -1,95 +1,117 @@
-//! What a use case can answer instead of a value. Numbers, statuses and texts are the server's business.
+//! Errors of use cases. The server maps them to numbers, statuses and texts.
 
 use latchkey_crypto::{CryptoError, PoolFull};
 use latchkey_domain::{AppName, EntropyError, InvalidMetadata, MissingField};
 use latchkey_storage::StorageError;
 
-/// A named refusal: the caller did something that is not possible, and is told what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The app token is absent or not good.
-    AppTokenInvalid,
-    /// The application no longer exists.
-    AppGone,
-    /// The application is inactive, suspended or blocked.
-    AppSuspended,
-    /// A parameter is missing.
-    MissingParameter,
-    /// The user is suspended.
-    UserSuspended,
-    /// The access token is absent or not good.
-    AccessTokenInvalid,
-    /// The application does not take sign-ups, or no more users.
-    SignupOff,
-    /// The sign-up code is right but has expired.
-    CodeExpired,
-    /// The application has moved to another server.
-    AppMigrated,
-    /// The server secret is not good.
-    ServerSecretInvalid,
-    /// The server secret has expired.
-    ServerSecretExpired,
-    /// Handle and password do not belong together.
-    CredentialsWrong,
-    /// The handle is taken.
-    HandleTaken,
-    /// A value has not the form that it must have, or a code is wrong.
-    InvalidData,
-    /// The metadata lack a required field or hold what they must not.
-    MetadataInvalid,
-    /// The application has no user names.
-    NoUserNames,
-    /// The account has not been verified yet.
-    NotVerified,
-    /// The administration API was called without a server secret.
-    ServerScopeNeeded,
-    /// There is no such application.
-    UnknownApp,
-    /// The application takes no invitations.
-    InvitationsOff,
-    /// The application offers no authenticator apps.
-    NoAuthenticator,
-    /// The application offers no second factor by SMS.
-    NoPhoneFactor,
-    /// The user has no verified telephone number.
-    PhoneNotVerified,
-    /// A user has verified this number already.
-    PhoneTaken,
-    /// The application takes no tokens of Apple.
-    NoAppleLogin,
-    /// The application takes no tokens of Google.
-    NoGoogleLogin,
-    /// A text message cannot be sent.
-    SmsFailed,
-    /// A mail cannot be sent.
-    MailFailed,
-    /// The identity belongs to an account that signs in by its handle.
-    HandleAccountExists,
-    /// The identity belongs to an account that signs in with Apple.
-    AppleAccountExists,
-    /// The identity belongs to an account that signs in with Google.
-    GoogleAccountExists,
-    /// A provider's token is not good.
-    ProviderTokenInvalid,
-    /// The application takes no anonymous users.
-    NoAnonymousLogin,
-    /// There is no account of that name.
-    AccountUnknown,
-    /// The user name is taken.
-    UserNameTaken,
-    /// There is no such user.
-    UnknownUser,
-    /// There is nothing of that name or id.
-    Unknown,
-    /// It cannot be done as things stand.
-    Conflict,
-    /// This server does not do that.
-    NotOffered,
-    /// An application of that name exists.
-    AppNameTaken,
+/// Defines [`Refusal`] with the name of each variant in the audit log.
+macro_rules! refusals {
+    ($($(#[$doc:meta])+ $refusal:ident = $name:literal,)+) => {
+        /// A request that is refused because of the caller, by its reason.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Refusal {
+            $($(#[$doc])+ $refusal,)+
+        }
+
+        impl Refusal {
+            /// Every refusal.
+            pub const ALL: &'static [Self] = &[$(Self::$refusal),+];
+
+            /// The stored name: the result of a refused action in the audit log. Never changes.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$refusal => $name,)+
+                }
+            }
+        }
+    };
 }
 
-/// Why a use case has no value to give.
+refusals! {
+    /// The app token is missing or invalid.
+    AppTokenInvalid = "AppTokenInvalid",
+    /// The application no longer exists.
+    AppGone = "AppGone",
+    /// The application is inactive, suspended or blocked.
+    AppSuspended = "AppSuspended",
+    /// A parameter is missing.
+    MissingParameter = "MissingParameter",
+    /// The user is suspended.
+    UserSuspended = "UserSuspended",
+    /// The access token is missing or invalid.
+    AccessTokenInvalid = "AccessTokenInvalid",
+    /// The application accepts no sign-ups, or no more users.
+    SignupOff = "SignupOff",
+    /// The sign-up code is right but expired.
+    CodeExpired = "CodeExpired",
+    /// The application has moved to another server.
+    AppMigrated = "AppMigrated",
+    /// The server secret is invalid.
+    ServerSecretInvalid = "ServerSecretInvalid",
+    /// The server secret has expired.
+    ServerSecretExpired = "ServerSecretExpired",
+    /// Handle and password do not match.
+    CredentialsWrong = "CredentialsWrong",
+    /// The handle is taken.
+    HandleTaken = "HandleTaken",
+    /// A value is malformed, or a code is wrong.
+    InvalidData = "InvalidData",
+    /// The metadata lack a required field or contain a forbidden value.
+    MetadataInvalid = "MetadataInvalid",
+    /// The application has no user names.
+    NoUserNames = "NoUserNames",
+    /// The account has not been verified yet.
+    NotVerified = "NotVerified",
+    /// A call of the administration API without a server secret, or without the scope.
+    ServerScopeNeeded = "ServerScopeNeeded",
+    /// The application does not exist.
+    UnknownApp = "UnknownApp",
+    /// The application has no invitations.
+    InvitationsOff = "InvitationsOff",
+    /// The application has no authenticator apps.
+    NoAuthenticator = "NoAuthenticator",
+    /// The application has no second factor by SMS.
+    NoPhoneFactor = "NoPhoneFactor",
+    /// The user has no verified phone number.
+    PhoneNotVerified = "PhoneNotVerified",
+    /// Another user has verified this number.
+    PhoneTaken = "PhoneTaken",
+    /// The application does not accept Apple's tokens.
+    NoAppleLogin = "NoAppleLogin",
+    /// The application does not accept Google's tokens.
+    NoGoogleLogin = "NoGoogleLogin",
+    /// A text message cannot be sent.
+    SmsFailed = "SmsFailed",
+    /// A mail cannot be sent.
+    MailFailed = "MailFailed",
+    /// The identity belongs to an account that logs in by its handle.
+    HandleAccountExists = "HandleAccountExists",
+    /// The identity belongs to an account that signs in with Apple.
+    AppleAccountExists = "AppleAccountExists",
+    /// The identity belongs to an account that signs in with Google.
+    GoogleAccountExists = "GoogleAccountExists",
+    /// A provider's token is invalid.
+    ProviderTokenInvalid = "ProviderTokenInvalid",
+    /// The application has no anonymous users.
+    NoAnonymousLogin = "NoAnonymousLogin",
+    /// The account does not exist.
+    AccountUnknown = "AccountUnknown",
+    /// The user name is taken.
+    UserNameTaken = "UserNameTaken",
+    /// The user does not exist.
+    UnknownUser = "UnknownUser",
+    /// The named thing does not exist.
+    Unknown = "Unknown",
+    /// The current state does not allow it.
+    Conflict = "Conflict",
+    /// This server does not offer it.
+    NotOffered = "NotOffered",
+    /// An application of this name exists.
+    AppNameTaken = "AppNameTaken",
+}
+
+/// An error of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The caller's doing.

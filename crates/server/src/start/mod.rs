@@ -96,7 +96,7 @@ impl From<ServiceError> for StartError {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Unavailable(reason) => Self::Unavailable(format!("the database is away: {reason}")),
-            ServiceError::Refused(refusal) => Self::Configuration(format!("refused: {refusal:?}")),
+            ServiceError::Refused(refusal) => Self::Configuration(format!("refused: {}", refusal.name())),
             ServiceError::Explained(_, text) => Self::Configuration(text),
             ServiceError::KeysReplaced(_) => Self::Configuration(format!(
                 "{error}: give this process the present master key, and start it again"
