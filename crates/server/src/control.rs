@@ -165,8 +165,8 @@ pub(crate) fn failure(error: &ServiceError) -> String {
             "an application of this name already exists".to_owned()
         }
         ServiceError::Explained(_, text) => text.clone(),
-        ServiceError::Refused(Refusal::UnknownApp) => "there is no such application".to_owned(),
-        ServiceError::Refused(Refusal::Unknown) => "there is no such thing".to_owned(),
+        ServiceError::Refused(Refusal::UnknownApp) => "application not found".to_owned(),
+        ServiceError::Refused(Refusal::Unknown) => "not found".to_owned(),
         other => other.to_string(),
     }
 }

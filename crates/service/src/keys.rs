@@ -200,9 +200,9 @@ impl Service {
             readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
             readers.users().find_by_handle(app_id, &handle).map_err(ServiceError::from)
         });
-        let user = found.await?.ok_or_else(|| {
-            ServiceError::Explained(Refusal::UnknownUser, "there is no such user".to_owned())
-        })?;
+        let user = found
+            .await?
+            .ok_or_else(|| ServiceError::Explained(Refusal::UnknownUser, "user not found".to_owned()))?;
         self.make_super_tokens(operator, (app_id, user.id)).await
     }
 

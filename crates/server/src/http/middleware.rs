@@ -102,7 +102,7 @@ async fn answer(
         Ok(Ok(Ok(response))) => return Ok(line.complete(&edge, response.map_into_boxed_body())),
         Ok(Ok(Err(error))) => return Err(error),
         Ok(Err(_)) => ApiError::Panicked,
-        Err(_) => ApiError::Service(ServiceError::Unavailable("the request took too long".to_owned())),
+        Err(_) => ApiError::Service(ServiceError::Unavailable("request timed out".to_owned())),
     };
     line.write(&edge, "", error.wire(family).status.as_u16(), Some(&error));
     let response = error.response(family, Some(&line.id));

@@ -118,27 +118,25 @@ impl ApiError {
                 of(StatusCode::TOO_MANY_REQUESTS, 500, "too many requests, try again later")
             }
             ApiError::Service(ServiceError::Unavailable(_)) => {
-                of(StatusCode::SERVICE_UNAVAILABLE, 500, "the database is not available, try again")
+                of(StatusCode::SERVICE_UNAVAILABLE, 500, "database unavailable, try again")
             }
             ApiError::Service(ServiceError::ProviderAway) => {
-                of(StatusCode::SERVICE_UNAVAILABLE, 500, "the identity provider is away, try again")
+                of(StatusCode::SERVICE_UNAVAILABLE, 500, "identity provider unavailable, try again")
             }
             ApiError::Service(ServiceError::Busy) => {
                 of(StatusCode::SERVICE_UNAVAILABLE, 500, "too many requests at once, try again")
             }
             ApiError::Service(ServiceError::Internal(_) | ServiceError::KeysReplaced(_))
             | ApiError::Panicked => of(StatusCode::INTERNAL_SERVER_ERROR, 500, "internal server error"),
-            ApiError::UnknownPath => of(StatusCode::NOT_FOUND, 602, "there is nothing at this path"),
-            ApiError::WrongMethod => {
-                of(StatusCode::METHOD_NOT_ALLOWED, 602, "this path does not take this method")
-            }
-            ApiError::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, 602, "the request is too large"),
+            ApiError::UnknownPath => of(StatusCode::NOT_FOUND, 602, "unknown path"),
+            ApiError::WrongMethod => of(StatusCode::METHOD_NOT_ALLOWED, 602, "method not allowed"),
+            ApiError::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, 602, "request too large"),
             ApiError::UnsupportedBody => of(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 602,
                 "unsupported content type: send application/json or application/x-www-form-urlencoded",
             ),
-            ApiError::TooSlow => of(StatusCode::REQUEST_TIMEOUT, 602, "the request took too long"),
+            ApiError::TooSlow => of(StatusCode::REQUEST_TIMEOUT, 602, "request timed out"),
             ApiError::TooManyConnections => {
                 of(StatusCode::TOO_MANY_REQUESTS, 500, "too many connections from this address")
             }
@@ -190,10 +188,10 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
         Refusal::NoAnonymousLogin => (414, "app does not support anonymous login", bad),
         Refusal::NoAppleLogin => (415, "app does not support apple login", bad),
         Refusal::NoGoogleLogin => (416, "app does not support google login", bad),
-        Refusal::MailFailed => (500, "the mail cannot be sent", bad),
-        Refusal::SmsFailed => (500, "the SMS cannot be sent", bad),
+        Refusal::MailFailed => (500, "mail could not be sent", bad),
+        Refusal::SmsFailed => (500, "SMS could not be sent", bad),
         Refusal::ServerSecretInvalid => (500, "invalid server secret", StatusCode::FORBIDDEN),
-        Refusal::ServerSecretExpired => (500, "the server secret has expired", StatusCode::FORBIDDEN),
+        Refusal::ServerSecretExpired => (500, "server secret expired", StatusCode::FORBIDDEN),
         Refusal::CredentialsWrong => (600, "invalid login credentials", bad),
         Refusal::HandleTaken => (601, "handle already registered", StatusCode::CONFLICT),
         Refusal::InvalidData => (602, "invalid data", bad),
@@ -206,13 +204,13 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
         Refusal::AppleAccountExists => (611, "an apple account exists for this identity", bad),
         Refusal::GoogleAccountExists => (612, "a google account exists for this identity", bad),
         Refusal::ProviderTokenInvalid => (613, "invalid provider token", bad),
-        Refusal::ServerScopeNeeded => (400, "a server secret is needed", StatusCode::FORBIDDEN),
-        Refusal::UnknownUser => (603, "there is no such user", StatusCode::NOT_FOUND),
-        Refusal::Conflict => (602, "it cannot be done as things stand", StatusCode::CONFLICT),
-        Refusal::NotOffered => (500, "this server does not do that", StatusCode::NOT_IMPLEMENTED),
-        Refusal::Unknown => (602, "there is no such thing", StatusCode::NOT_FOUND),
-        Refusal::UnknownApp => (401, "there is no such app", StatusCode::NOT_FOUND),
-        Refusal::AppNameTaken => (602, "an app of this name already exists", StatusCode::CONFLICT),
+        Refusal::ServerScopeNeeded => (400, "server secret required", StatusCode::FORBIDDEN),
+        Refusal::UnknownUser => (603, "user not found", StatusCode::NOT_FOUND),
+        Refusal::Conflict => (602, "conflict with the current state", StatusCode::CONFLICT),
+        Refusal::NotOffered => (500, "not supported by this server", StatusCode::NOT_IMPLEMENTED),
+        Refusal::Unknown => (602, "not found", StatusCode::NOT_FOUND),
+        Refusal::UnknownApp => (401, "app not found", StatusCode::NOT_FOUND),
+        Refusal::AppNameTaken => (602, "app name already taken", StatusCode::CONFLICT),
     }
 }
 

@@ -246,5 +246,5 @@ async fn an_expired_token_is_reported_as_expired(app: TestApp) {
     assert_eq!(all().await.status, 200);
     app.clock.advance(Duration::days(1));
     assert_eq!(all().await.error(), (403, 500));
-    assert!(all().await.text().contains("the server secret has expired"), "{}", all().await.text());
+    assert!(all().await.text().contains("server secret expired"), "{}", all().await.text());
 }
