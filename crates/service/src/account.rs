@@ -1,4 +1,4 @@
-//! What a user may know and change of themselves, and the end of an account.
+//! Users' own accounts: profile, user name, metadata, locale, deletion.
 
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
@@ -34,11 +34,11 @@ pub struct DeleteAccount {
 }
 
 impl Service {
-    /// The user who calls.
+    /// Returns the calling user.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`] without an access token, [`Refusal::AccessTokenInvalid`] when it was ended,
-    /// and what an application that is not active refuses.
+    /// [`Refusal::InvalidData`] without an access token, [`Refusal::AccessTokenInvalid`] when it was revoked, and the
+    /// refusals of an inactive application.
     pub async fn current_user(&self, call: Call) -> Result<UserView, ServiceError> {
         let token = call.caller.user(Refusal::InvalidData)?;
         let (app, user) =
@@ -46,7 +46,7 @@ impl Service {
         Ok(UserView { app, user })
     }
 
-    /// Whether nobody has this user name yet.
+    /// Returns whether the user name is free.
     ///
     /// # Errors
     /// [`Refusal::NoUserNames`]; [`ServiceError::TooMany`].
@@ -80,7 +80,7 @@ impl Service {
             if user.user_name.is_some() {
                 return Err(Refusal::InvalidData.into());
             }
-            // A handle wins over a user name, so that this one would sign nobody in.
+            // Handles win over user names at a log-in, so a user name equal to a handle would log nobody in.
             repos.quotas().reserve(&name_gate, u32::MAX)?;
             let is_taken = match Handle::parse(name.as_str()) {
                 Ok(handle) => {
@@ -114,11 +114,11 @@ impl Service {
         .await
     }
 
-    /// Replaces the caller's metadata; what they may not edit stays.
+    /// Replaces the caller's metadata, except values that they may not edit.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`] when the text is none or the application has no fields;
-    /// [`Refusal::MetadataInvalid`] when a required field is missing or one is not theirs to set.
+    /// [`Refusal::InvalidData`] when the text is malformed or the application has no fields;
+    /// [`Refusal::MetadataInvalid`] when a required field is missing or one is not the user's to set.
     pub async fn set_metadata(&self, call: Call, sent: String) -> Result<(), ServiceError> {
         let (now, size) = (self.inner.clock.now(), self.jwt_size());
         self.change_user(call, ("setUserMetadata", Refusal::MissingParameter), move |_, app, user| {
@@ -145,7 +145,7 @@ impl Service {
         .await
     }
 
-    /// Changes the caller's row within one unit of work that sees it as it is.
+    /// Changes the caller's row in a unit of work that reads it first.
     async fn change_user(
         &self,
         call: Call,
@@ -247,10 +247,10 @@ impl Service {
     }
 }
 
-/// Changes a user by what was read of them: reads again, and decides again, when somebody else was faster.
+/// Changes a user depending on the current row: reads and decides again after a concurrent update.
 ///
 /// # Errors
-/// What `decide` refuses; [`ServiceError::Unavailable`] when the race is lost every time.
+/// The refusals of `decide`; [`ServiceError::Unavailable`] after too many concurrent updates.
 pub(crate) fn change_read_user(
     repos: &mut dyn Repositories,
     now: OffsetDateTime,
@@ -265,8 +265,8 @@ pub(crate) fn change_read_user(
     Err(ServiceError::Unavailable("too many concurrent updates of the user".to_owned()))
 }
 
-/// Removes a user with their codes, attempts, invitations and waiting messages; the handle stays taken for as long as the
-/// application says.
+/// Removes a user with their codes, sign-ups, invitations and waiting messages. The handle stays taken as long as the
+/// application's settings require.
 pub(crate) fn remove_user(
     repos: &mut dyn Repositories,
     (app, user): (&App, &User),

@@ -36,7 +36,7 @@ pub struct AppView {
     pub public_key: PublicKey,
     /// The token that its clients ship with.
     pub app_token: String,
-    /// What the operator should look at, beside the settings' own warnings.
+    /// Warnings for the operator, in addition to those of the settings.
     pub warnings: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl Service {
     /// [`Refusal::AppNameTaken`]; [`ServiceError::Busy`] when the pool is full.
     pub async fn create_app(&self, operator: Operator, new: NewApp) -> Result<AppView, ServiceError> {
         operator.reaches_all()?;
-        // Making a key takes long, so a name that is taken is told before.
+        // Generating a key takes long, so a taken name is refused first.
         let name = new.name.clone();
         let holder = self.inner.store.read("app.name", move |readers| {
             readers.apps().find_by_name(DeveloperId::BUILT_IN, &name).map_err(ServiceError::from)
@@ -133,17 +133,17 @@ impl Service {
         self.view(app, &keys)
     }
 
-    /// What a client may know of its application.
+    /// Returns the public data of the caller's application.
     ///
     /// # Errors
-    /// [`Refusal::AppGone`], and what an application that is not active refuses.
+    /// [`Refusal::AppGone`], and the refusals of an inactive application.
     pub async fn application_of(&self, call: Call) -> Result<App, ServiceError> {
         let caller = call.caller;
         self.inner.store.read("app.of_caller", move |readers| find_app_of(readers, &caller)).await
     }
 
-    /// The public keys of an application as JWKS (RFC 7517), the one that signs first. They are told whatever the
-    /// application's status.
+    /// Returns the public keys of an application as JWKS (RFC 7517), the signing key first, whatever the application's
+    /// status.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].
@@ -171,8 +171,8 @@ impl Service {
         format!("{}/apps/{id}", self.inner.settings.public_url)
     }
 
-    /// Moves an application's issuer below the server's present address. Returns the issuer before. Tokens that are signed
-    /// from now on carry the new one; those that were signed before stay what they are.
+    /// Moves an application's issuer below the server's present address. Returns the issuer before. Tokens that are
+    /// signed from now on carry the new one; those that were signed before stay what they are.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, when another application has that issuer.

@@ -144,7 +144,7 @@ impl Service {
         let mut act = Act::of_operator("delete", AppId::NONE, &operator);
         act.detail = Some(format!("{id} {}", app.name.as_str()));
         let entry = self.done(&act)?;
-        // First nobody may come in any more: who does would hold what is to be removed.
+        // No new user may arrive meanwhile: their session would outlive the removal.
         self.inner
             .store
             .transact("app.stop", move |repos| {
@@ -167,8 +167,8 @@ impl Service {
         Ok(())
     }
 
-    /// Removes an application's users, sign-ups and invitations. Settings, keys, messages as worded, the log and what was
-    /// counted stay.
+    /// Removes an application's users, sign-ups and invitations. Settings, keys, messages as worded, the log and what
+    /// was counted stay.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].

@@ -23,10 +23,10 @@ pub(crate) const MOST_HOLD_DAYS: u32 = 3_650;
 /// The most SMS of an application in a day.
 pub(crate) const MOST_SMS_A_DAY: u32 = 1_000_000;
 
-/// What becomes of an account.
+/// A change of an account.
 #[derive(Debug, Clone)]
 pub enum AccountChange {
-    /// It stays as it is, if there is one.
+    /// Keeps the account, if there is one.
     Keep,
     /// It is replaced by this one.
     Set(SmsAccount),
@@ -63,7 +63,7 @@ pub enum SettingChange {
     AccessTokenDays(u32),
     /// Whether the password minima apply.
     PasswordFilter(bool),
-    /// The password minima: length, upper, lower, digit, special. What is none stays.
+    /// The password minima: length, upper, lower, digit, special. `None` keeps a value.
     PasswordMinima([Option<u32>; 5]),
     /// Whether passwords that everybody uses are refused.
     RefuseCommonPasswords(bool),
@@ -82,7 +82,7 @@ pub enum SettingChange {
     TwoFactor {
         /// Which.
         mode: TwoFactorMode,
-        /// What becomes of the account at the SMS provider.
+        /// The change of the account at the SMS provider.
         account: AccountChange,
         /// What authenticator apps show above the code; what is there stays if none is given.
         heading: Option<String>,
@@ -95,7 +95,7 @@ pub enum SettingChange {
     QrCodeMail(bool),
     /// Whether removing or replacing a factor needs a recent log-in or a code.
     FactorChangeNeedsLogin(bool),
-    /// To which countries SMS go; the one of the sender's number if there are none.
+    /// The countries to which SMS are sent; if empty, the country of the sender's number.
     SmsCountries(Vec<CallingCode>),
     /// The most SMS in a day.
     SmsADay(u32),
@@ -103,9 +103,9 @@ pub enum SettingChange {
     SocialLogin(Provider, bool),
     /// The clients whose tokens of a provider are taken.
     SocialAudiences(Provider, Vec<String>),
-    /// What the claim `sub` holds.
+    /// The claim `sub`.
     UserIdFormat(UserIdFormat),
-    /// Where the page behind a sign-up's link asks for the password.
+    /// When the page behind a sign-up's link requires the password.
     LinkAsksPassword(LinkAsksPassword),
     /// For how many days the handle of a deleted user stays taken.
     HandleHoldDays(u32),
@@ -117,8 +117,7 @@ pub enum SettingChange {
     FixedClaims(FixedClaims),
 }
 
-/// A change that is ready to be made. What of its value is sealed draws a salt, so that is done before the unit of
-/// work, which may run twice.
+/// A prepared change. Sealing a value needs randomness, so it happens before the unit of work, which may run twice.
 #[derive(Debug, Clone)]
 pub(crate) struct SealedChange {
     change: SettingChange,
@@ -310,7 +309,7 @@ impl Service {
         .await
     }
 
-    /// Changes an application as it is in the database, and moves its revision.
+    /// Changes an application's current row and increments its revision.
     pub(crate) async fn update_app(
         &self,
         act: Act,
@@ -338,8 +337,8 @@ impl Service {
 }
 
 impl Service {
-    /// Changes rows that belong to an application, such as keys and templates. The application's row is locked first, so a
-    /// concurrent change waits and then reads the new state.
+    /// Changes rows that belong to an application, such as keys and templates. The application's row is locked first,
+    /// so a concurrent change waits and then reads the new state.
     pub(crate) async fn change_app(
         &self,
         act: Act,

@@ -6,7 +6,7 @@ use time::Duration;
 
 use crate::{Caller, Operator, Refusal, Service, ServiceError};
 
-/// What somebody is about to do.
+/// An action that is about to happen.
 #[derive(Debug, Clone)]
 pub(crate) struct Act {
     pub(crate) action: &'static str,
@@ -29,7 +29,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// The act of this call; none where nobody says of which application it is.
+    /// The action of this call. `None` if the call belongs to no application.
     pub(crate) fn act(&self, action: &'static str, handle: Option<&Handle>) -> Option<Act> {
         let (app_id, actor, user_id) = match &self.caller {
             Caller::App(token) => (token.app_id, Actor::Client, None),
@@ -68,11 +68,12 @@ impl Act {
     }
 }
 
-/// How many refusals of one address are listed in an hour for an application: the log must not grow with what strangers send.
+/// How many refusals of one address are listed in an hour for an application: the log must not grow with what strangers
+/// send.
 const MOST_REFUSALS: u32 = 200;
 
 impl Service {
-    /// The entry that says that an act was done.
+    /// The audit entry of a completed action.
     pub(crate) fn done(&self, act: &Act) -> Result<AuditEntry, ServiceError> {
         self.entry(act, "ok".to_owned())
     }
@@ -94,8 +95,8 @@ impl Service {
         })
     }
 
-    /// Does an act, and notes it where it is refused; `otherwise` is the refusal where nobody says of which
-    /// application it is.
+    /// Runs an action and records a refusal in the audit log; `otherwise` is the refusal of a call that belongs to no
+    /// application.
     pub(crate) async fn acting<T, F: Future<Output = Result<T, ServiceError>>>(
         &self,
         act: Option<Act>,
@@ -109,9 +110,9 @@ impl Service {
         self.note(act, result).await
     }
 
-    /// Notes a refusal in the log, and hands the result on. What is too much is not logged: it would be too
-    /// much there as well, and so would be more than [`MOST_REFUSALS`] of an address. Nor is it worth failing for, if the
-    /// log cannot be written.
+    /// Records a refusal in the audit log and returns the result. Throttled calls are not recorded, since the log would
+    /// grow with them; neither are more than [`MOST_REFUSALS`] of one address. A failure to write the entry is only
+    /// logged.
     pub(crate) async fn note<T>(
         &self,
         act: Option<Act>,

@@ -1,4 +1,4 @@
-//! Who calls: what a verified token says, and what the rows say about it since.
+//! Callers: the identity in a verified token, and its current state in the database.
 
 use std::sync::PoisonError;
 
@@ -8,7 +8,7 @@ use latchkey_storage::{AppReader, Readers, StorageError};
 
 use crate::{Refusal, Service, ServiceError};
 
-/// A token as it came in, by its carrier. No carrier is ever tried as another.
+/// A received token, by its header. No kind of token is accepted in another header.
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
     /// The header `server-secret`.
@@ -19,11 +19,11 @@ pub enum Credential<'a> {
     AccessToken(&'a str),
 }
 
-/// Who calls, as far as a signature can tell. Whether the token was revoked is asked of the rows by the use
-/// case that serves it.
+/// The caller, as verified by a signature. The use case that serves the caller checks in the database whether the token
+/// was revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody said anything.
+    /// A call without credentials.
     Nobody,
     /// An operator.
     Operator(ServerSecretToken),
@@ -62,10 +62,10 @@ impl Caller {
 }
 
 impl Service {
-    /// Verifies a token for what its carrier says it is.
+    /// Verifies a token as the kind that its header stands for.
     ///
     /// # Errors
-    /// The carrier's own refusal.
+    /// The refusal of that kind.
     pub fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
         let (ring, now) = (self.key_ring(), self.inner.clock.now());
         let tokens = ring.tokens();
@@ -129,7 +129,7 @@ pub(crate) fn find_user(
     Ok((app, accepted(user, token)?))
 }
 
-/// The user, if the access token is still good for them.
+/// Returns the user if the access token is still valid for them.
 pub(crate) fn accepted(user: Option<User>, token: &AccessToken) -> Result<User, Refusal> {
     let user = user.ok_or(Refusal::AccessTokenInvalid)?;
     if !user.sessions.accepts(token.epoch, token.id) {

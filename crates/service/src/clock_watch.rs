@@ -6,7 +6,7 @@ use latchkey_domain::{ClockGuard, ClockState};
 
 use crate::{Service, ServiceError};
 
-/// The guard, and whether the database was asked what time it knows of.
+/// The guard, and whether the time known to the database was read.
 pub(crate) struct ClockWatch(Mutex<(ClockGuard, bool)>);
 
 impl ClockWatch {
@@ -53,7 +53,7 @@ impl Service {
         Ok(self.look_at_clock().is_trusted())
     }
 
-    /// Believes the clock from now on: an operator says that it is right.
+    /// Trusts the clock from now on: an operator has confirmed it.
     pub(crate) fn trust_clock(&self) {
         let (now, elapsed) = (self.inner.clock.now(), self.inner.clock.elapsed());
         self.inner.clock_watch.with(|(guard, is_compared)| {

@@ -1,10 +1,10 @@
-//! One-time codes: drawing, placing and trying them, whatever they are for.
+//! One-time codes of all purposes: generation, storage and verification.
 //!
-//! A code belongs to a purpose, a subject (attempt, invitation or user) and the address prefix that asked for
-//! it. Wrong tries are counted before a code is looked at: those of the prefix that asked apart from everybody
-//! else's, and all of a handle's in a day. A code that one person asks for and another uses, such as an invitation's, has
-//! separate tries for each prefix (IPv6: for each site). After many wrong guesses, new codes have eight digits and a budget of their own, so
-//! exhausting the budget of the six-digit codes does not block the owner's next code.
+//! A code belongs to a purpose, a subject (sign-up, invitation or user) and the address prefix that requested it. Wrong
+//! attempts are counted before a code is checked: those of that prefix separately from all others, and all of a handle
+//! per day. A code that is requested by one person and used by another, such as an invitation's, has separate attempts
+//! for each prefix (IPv6: for each site). After many wrong guesses, new codes have eight digits and a budget of their
+//! own, so that exhausting the budget of the six-digit codes does not block the owner's next code.
 
 use latchkey_crypto::digests_match;
 use latchkey_domain::{
@@ -17,7 +17,7 @@ use time::{Duration, OffsetDateTime};
 use crate::mail::{Slot, Worded};
 use crate::{Service, ServiceError};
 
-/// Takes one of each counter, or none: says then which one was full.
+/// Takes one from each counter, or none; returns the one that was full.
 pub(crate) fn reserve_all(
     quotas: &mut dyn QuotaRepository,
     wanted: &[(QuotaKey, u32)],
@@ -66,17 +66,17 @@ struct Requests {
     known_a_day: QuotaKey,
 }
 
-/// Where a code is asked for, or comes back.
+/// The place where a code is requested or used.
 #[derive(Clone)]
 pub(crate) struct CodeSource {
     /// Whose the code is.
     pub(crate) own: KeyedDigest,
-    /// What one customer reaches: its requests and tries are counted together.
+    /// The network of one customer, whose requests and attempts are counted together.
     wide: KeyedDigest,
 }
 
 impl CodeSource {
-    /// A source that is no address.
+    /// A source without an address.
     pub(crate) fn only(own: KeyedDigest) -> Self {
         Self { wide: own.clone(), own }
     }
@@ -91,11 +91,11 @@ pub(crate) struct CodeTry {
     pub(crate) subjects: Vec<[u8; 16]>,
     pub(crate) code: Code,
     pub(crate) source: CodeSource,
-    /// Whether the user is known to log in from there.
+    /// Whether the user is known to log in from this source.
     pub(crate) is_known: bool,
 }
 
-/// What a code turned out to be.
+/// The result of checking a code.
 pub(crate) enum Tried {
     Right(StoredCode),
     Used,
@@ -120,8 +120,8 @@ impl Service {
         self.draw(subject, source, (life, CodeLength::Six))
     }
 
-    /// Draws a code that is mailed, with its mail: of six digits, and of eight for where somebody else's is live.
-    /// `url` is the page that the mail leads to, if there is one.
+    /// Generates a mailed code with its mail: one with six digits, one with eight if another source's code is valid.
+    /// `url` is the page that the mail links to, if any.
     pub(crate) async fn mailed_code(
         &self,
         app: &App,
@@ -204,8 +204,8 @@ impl Service {
         handle: &Handle,
     ) -> Result<[(QuotaKey, u32); 3], ServiceError> {
         let rules = self.inner.settings.codes;
-        // Mailed codes may be tried by anybody, those by SMS by whoever has a token: the one must not spend the
-        // other's tries.
+        // Anybody may try mailed codes, but only holders of a token may try SMS codes: attempts at one must not use up
+        // those at the other.
         let (group, short): (&[u8], u32) = match purpose {
             CodePurpose::SignUp | CodePurpose::Invite | CodePurpose::Reset => (b"mail", rules.short_budget()),
             CodePurpose::Phone => (b"phone", hundredths(rules.wrong_a_day)),
@@ -220,7 +220,7 @@ impl Service {
         ])
     }
 
-    /// A counter that begins anew with each period.
+    /// A counter that restarts with each period.
     pub(crate) fn counter(
         &self,
         app_id: AppId,
@@ -321,8 +321,8 @@ impl Service {
     }
 }
 
-/// The counter of wrong tries at a code: one for the source that asked, one for all others. A code that may be used from any
-/// address has one counter for each source.
+/// The counter of wrong attempts at a code: one for the source that requested it, one for all others. A code that may
+/// be used from any address has one counter for each source.
 fn tries_at(code: &StoredCode, source: &CodeSource) -> QuotaKey {
     let is_own = code.source.as_ref().is_some_and(|asked| digests_match(asked, &source.own));
     let (kind, whose) = match (code.is_for_anywhere(), is_own) {
@@ -369,9 +369,9 @@ pub(crate) struct MailedCode {
 }
 
 impl MailedCode {
-    /// Places one of the codes and promises its mail, both or neither; see [`NewCode::place`]. It has eight digits where
-    /// somebody else's code of six is live for the same handle and purpose, for a guess must not be compared with many,
-    /// and where half of the day's wrong tries at codes of six are spent.
+    /// Stores one of the codes and its mail, both or neither; see [`NewCode::place`]. The code has eight digits if
+    /// another source's six-digit code is valid for the same handle and purpose, since one guess must not be compared
+    /// with many, or if half of the day's wrong attempts at six-digit codes are used up.
     pub(crate) fn place_and_send(
         &self,
         repos: &mut dyn Repositories,
@@ -428,7 +428,7 @@ fn is_of_one_source(one: &StoredCode, other: &StoredCode) -> bool {
 }
 
 impl NewCode {
-    /// Places the code and promises its message, both or neither; see [`NewCode::place`]. Without a message nobody could
+    /// Stores the code and its message, both or neither; see [`NewCode::place`]. Without a message nobody could
     /// use the code.
     pub(crate) fn place_and_send(
         &self,
@@ -445,8 +445,8 @@ impl NewCode {
         Ok(is_placed)
     }
 
-    /// Places the code beside the live ones of its source. `false`, and nothing is to be sent, when one was
-    /// sent just now or enough were asked for; a known source has some more.
+    /// Stores the code beside the valid ones of its source. Returns `false`, and nothing is sent, if one was sent just
+    /// now or too many were requested; a known source has a few more.
     fn place(
         &self,
         repos: &mut dyn Repositories,
@@ -459,7 +459,7 @@ impl NewCode {
         live.retain(|code| code.consumed_at.is_none() && !code.is_expired(now) && is_ours(code));
         if let (Some(newest), Some(source)) = (live.first(), &self.stored.source) {
             let is_recent = !has_passed(rules.resend_after, newest.created_at, now);
-            // A code whose tries are spent is never kept: it would help nobody.
+            // A code without remaining attempts is not kept: it would be useless.
             if is_recent
                 && repos.quotas().used(&tries_at(newest, &CodeSource::only(source.clone())))?
                     < rules.wrong_tries
@@ -472,7 +472,7 @@ impl NewCode {
             let is_granted = repos.quotas().reserve(&requests.an_hour, limits.an_hour)?
                 && repos.quotas().reserve(&requests.a_day, limits.a_day)?
                 && (repos.quotas().reserve(&requests.subject_a_day, limits.subject_a_day)?
-                    // Two addresses that ask for all of them do not end the day for a third.
+                    // Two addresses that request all codes do not use up the day of a third.
                     || (repos.quotas().used(&requests.a_day)? == 1
                         && repos.quotas().reserve(&requests.firsts_a_day, limits.firsts_a_day())?));
             let is_granted = is_granted

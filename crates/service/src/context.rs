@@ -1,4 +1,4 @@
-//! What every use case stands on: the ports, the keys and the settings, wired once.
+//! Shared state of all use cases: ports, keys and settings.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -36,14 +36,14 @@ pub(crate) const RACES: usize = 8;
 const READS_AT_ONCE: u32 = 2;
 const READS_OF_ONE: u32 = 1;
 
-/// What the operator decides.
+/// The operator's settings.
 #[derive(Debug, Clone)]
 pub struct ServiceSettings {
     /// The address under which the server is reached, without a slash at its end.
     pub public_url: String,
     /// How the server is run.
     pub mode: ServerMode,
-    /// How codes live and die.
+    /// Lifetimes and limits of codes.
     pub codes: CodeRules,
     /// How messages are tried again.
     pub outbox: OutboxRules,
@@ -101,7 +101,7 @@ impl ServiceSettings {
     }
 }
 
-/// The world outside, as far as use cases reach it.
+/// External services.
 #[derive(Clone)]
 pub struct Outside {
     /// Sends mail.
@@ -116,7 +116,7 @@ pub struct Outside {
 pub type MasterKeyReader =
     Arc<dyn Fn() -> Result<MasterKey, Box<dyn std::error::Error + Send + Sync>> + Send + Sync>;
 
-/// What a service is made of.
+/// The parts of a service.
 pub struct ServiceParts {
     /// The database.
     pub store: Store,
@@ -134,7 +134,7 @@ pub struct ServiceParts {
     pub pool: HashPool,
     /// The world outside.
     pub outside: Outside,
-    /// What the operator decides.
+    /// The operator's settings.
     pub settings: ServiceSettings,
 }
 
@@ -156,7 +156,7 @@ pub(crate) struct Workers {
     pub(crate) sms: Worker,
 }
 
-/// What a worker knows between two turns.
+/// A worker's state between two turns.
 #[derive(Default)]
 pub(crate) struct Worker {
     pub(crate) wake: Notify,
@@ -180,7 +180,7 @@ pub(crate) struct Inner {
     pub(crate) long_tokens: LongTokens,
     pub(crate) workers: Workers,
     pub(crate) limits: Arc<RateLimits>,
-    /// Users whose passwords are being looked at.
+    /// Users whose passwords are being verified.
     pub(crate) in_flight: Turns<(AppId, UserId)>,
     /// Applications of which much is being read.
     pub(crate) reads: Turns<AppId>,
@@ -191,7 +191,7 @@ pub(crate) struct Inner {
     pub(crate) totals: Totals,
     pub(crate) old_servers: RwLock<OldServerKeys>,
     pub(crate) clock_watch: ClockWatch,
-    /// What the costliest hash that may be stored takes to verify, in milliseconds, once measured.
+    /// The time to verify the costliest accepted hash, in milliseconds, once measured.
     pub(crate) costliest_millis: AtomicU64,
 }
 
@@ -206,9 +206,10 @@ impl Service {
         &self.inner.settings.public_url
     }
 
-    /// Waits for a turn to read much of an application, and keeps it until the permit is dropped. There are fewer of them
-    /// than a pool has connections, so that one application's pages, searches and exports leave the others theirs. A
-    /// reader's requests wait for each other first, so that one server secret leaves the others of its application a turn.
+    /// Waits for a turn to read much of an application, and keeps it until the permit is dropped. There are fewer of
+    /// them than a pool has connections, so that one application's pages, searches and exports leave the others theirs.
+    /// A reader's requests wait for each other first, so that one server secret leaves the others of its application a
+    /// turn.
     ///
     /// # Errors
     /// [`ServiceError::Busy`].
@@ -297,10 +298,11 @@ impl Service {
         old_server_key(pem).map_err(|error| ServiceError::invalid(error.to_string()))
     }
 
-    /// Takes app tokens of an old server from now on, which ship in clients, and nothing else that it signed.
+    /// Accepts app tokens of an old server from now on, which ship in clients, and no other token that it signed.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`](crate::Refusal::InvalidData), explained, when the text is no public key, or a published sample.
+    /// [`Refusal::InvalidData`](crate::Refusal::InvalidData), explained, when the text is not a public key, or a
+    /// published sample.
     pub async fn trust_old_server(&self, operator: Operator, pem: &str) -> Result<(), ServiceError> {
         operator.reaches_all()?;
         let key = Self::check_old_server(pem)?;
@@ -319,10 +321,10 @@ impl Service {
         self.look_for_old_servers().await
     }
 
-    /// Looks which old servers are trusted. Another instance may have learnt of one.
+    /// Reloads the trusted old servers, since another instance may have added one.
     ///
     /// # Errors
-    /// [`ServiceError`] when the database fails, or holds what is no key.
+    /// [`ServiceError`] when the database fails or contains an invalid key.
     pub async fn look_for_old_servers(&self) -> Result<(), ServiceError> {
         let pems = self
             .inner
@@ -333,7 +335,7 @@ impl Service {
         Ok(())
     }
 
-    /// The rates of addresses, for whoever meets requests before a use case does.
+    /// The rate limits of addresses, for the HTTP middleware.
     #[must_use]
     pub fn rate_limits(&self) -> Arc<RateLimits> {
         Arc::clone(&self.inner.limits)

@@ -20,7 +20,7 @@ pub(crate) fn too_many_words(bytes: u64) -> Option<String> {
     (bytes > MOST_HTML).then(|| format!("the app's own messages are longer than {MOST_HTML} bytes together"))
 }
 
-/// New words for a message.
+/// A new text of a template.
 #[derive(Debug, Clone)]
 pub struct NewWords {
     /// The application.
@@ -84,11 +84,12 @@ impl Service {
             .await
     }
 
-    /// Words a message anew.
+    /// Replaces a template.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] if the locale is not offered, the subject is empty, too long or more
-    /// than one line, the reply address is invalid, or the HTML is nested too deeply or exceeds the application's limit.
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] if the locale is not offered, the subject is empty, too long
+    /// or more than one line, the reply address is invalid, or the HTML is nested too deeply or exceeds the
+    /// application's limit.
     pub async fn word_anew(
         &self,
         operator: Operator,
@@ -146,8 +147,8 @@ impl Service {
     }
 }
 
-/// Whether a message that is there to hand a code or a link over does so: one with a slip in its mark would leave people
-/// waiting. Subjects do not count: codes and links are not filled in there.
+/// Whether a message that is there to hand a code or a link over does so: one with a slip in its mark would leave
+/// people waiting. Subjects do not count: codes and links are not filled in there.
 fn hands_over(words: &NewWords) -> bool {
     let says = |mark: &str| words.html.contains(mark);
     match words.name {

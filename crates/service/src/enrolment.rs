@@ -1,5 +1,5 @@
-//! Enrolling second factors and removing them. Whoever takes away or replaces what protects an account shows a
-//! recent log-in or a code, where the application demands it.
+//! Enrolling and removing second factors. Removing or replacing a protection requires a recent log-in or a code, if the
+//! application demands it.
 
 use latchkey_crypto::{AccessToken, TotpSecret};
 use latchkey_domain::{
@@ -32,7 +32,7 @@ pub struct ChangeFactor {
     pub enrol: bool,
     /// Which; none for the one of the application's mode, or, to remove, for all.
     pub factor: Option<Factor>,
-    /// A present code, in the place of a recent log-in.
+    /// A current code, as an alternative to a recent log-in.
     pub code: Option<FactorCode>,
     /// Which of the two endpoints was called: it decides how a refusal is called.
     pub endpoint: Factor,
@@ -47,7 +47,7 @@ pub enum Enrolled {
     Done,
 }
 
-/// What a change is of.
+/// The subject of a change.
 pub(crate) enum Changed {
     Factors,
     RecoveryCodes(Vec<KeyedDigest>),
@@ -60,7 +60,7 @@ struct NewSecret {
     picture: Vec<u8>,
 }
 
-/// How somebody shows that it is they who change their factors.
+/// The proof that it is the user who changes their factors.
 #[derive(Clone)]
 pub(crate) struct Proof {
     pub(crate) token: AccessToken,
@@ -68,7 +68,7 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
-    /// Refuses to change what protects a user, or will, for somebody who has shown too little.
+    /// Refuses to change a user's protection without sufficient proof.
     pub(crate) fn check(&self, app: &App) -> Result<(), Refusal> {
         let is_needed = app.settings.factor_change_needs_login;
         if is_needed && !self.is_good { Err(Refusal::AccessTokenInvalid) } else { Ok(()) }
@@ -211,11 +211,11 @@ impl Service {
         self.settle_message(slot, changed.map(|()| is_promised)).await
     }
 
-    /// Proves the first code of a new authenticator: from now on it is asked for.
+    /// Confirms a new authenticator with its first code: from now on it is required.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`] for a wrong code, or where nothing waits for one; [`Refusal::AccessTokenInvalid`] where the
-    /// log-in is too long ago.
+    /// [`Refusal::InvalidData`] for a wrong code, or where nothing waits for one; [`Refusal::AccessTokenInvalid`] where
+    /// the log-in is too long ago.
     pub async fn confirm_authenticator(&self, call: Call, code: Code) -> Result<(), ServiceError> {
         let act = call.act("confirmTwoFactorGoogleVerification", None);
         self.acting(act, Refusal::InvalidData, |act| async move {
@@ -232,7 +232,7 @@ impl Service {
                 None
             };
             let step = step.ok_or(Refusal::InvalidData)?;
-            // Asking for the secret took the proof; whoever has its code may be an hour late.
+            // Requesting the secret required the proof; its first code may follow an hour later.
             let longest = self.inner.settings.factors.recent_login + LATE_CONFIRMATION;
             let is_late = has_passed(longest, proof.token.issued_at, self.inner.clock.now());
             let proof = Proof { is_good: proof.is_good || !is_late, ..proof };
@@ -282,8 +282,8 @@ impl Service {
         .await
     }
 
-    /// Takes a user's second factors and recovery codes away: an operator's way for who has lost them. The number
-    /// stays verified, and the owner is told.
+    /// Removes a user's second factors and recovery codes, for an operator who helps a user who lost them. The number
+    /// stays verified, and the owner is notified.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`] when the application has no such user.
@@ -356,7 +356,7 @@ impl Service {
         let reading = token.clone();
         let found = self.inner.store.read("factor.user", move |readers| find_user(readers, &reading));
         let (app, user) = found.await?;
-        // Their handle is their only secret, and nobody asks them for a second one.
+        // Their handle is their only secret, and no second factor is required.
         if user.handle.is_anonymous() {
             return Err(Refusal::InvalidData.into());
         }
@@ -439,9 +439,9 @@ impl Service {
     }
 }
 
-/// Replaces a user's factors together with what stands for them: recovery codes that belong to no factor any more
-/// go, or give way to new ones, and so do codes that went to another telephone. `false`, and nothing is changed,
-/// when the factors have changed since they were read: of racers one goes on, the others wait here and begin again.
+/// Replaces a user's factors together with dependent data: recovery codes without a factor are removed or replaced, and
+/// so are codes sent to another phone. Returns `false`, and changes nothing, if the factors have changed since they
+/// were read: concurrent callers wait here, one succeeds, and the others start again.
 pub(crate) fn write_factors(
     repos: &mut dyn Repositories,
     user: &User,
@@ -461,7 +461,7 @@ pub(crate) fn write_factors(
     Ok(true)
 }
 
-/// Codes that were sent for log-ins are worth nothing once their telephone is no longer the user's factor.
+/// Codes sent for log-ins are useless once their phone is no longer the user's factor.
 fn forget_login_codes(repos: &mut dyn Repositories, user: &User) -> Result<(), ServiceError> {
     for code in repos.codes().list(user.app_id, CodePurpose::Login, user.id.as_bytes())? {
         repos.codes().remove(user.app_id, code.id)?;
@@ -469,7 +469,7 @@ fn forget_login_codes(repos: &mut dyn Repositories, user: &User) -> Result<(), S
     Ok(())
 }
 
-/// Whether what is asked at a log-in has changed. A first factor whose picture is mailed is no news.
+/// Whether the factor required at log-ins has changed. A first factor whose QR code is mailed needs no notice.
 fn is_worth_telling(from: &Factors, to: &Factors, has_message: bool) -> bool {
     let asked = |factors: &Factors| {
         let secret = factors.authenticator.as_ref().map(|own| own.secret.clone());

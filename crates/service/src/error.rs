@@ -117,7 +117,7 @@ pub enum ServiceError {
     /// The caller's doing.
     #[error("refused: {0:?}")]
     Refused(Refusal),
-    /// The database is away: try again.
+    /// The database is unavailable: try again.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The keys of an identity provider cannot be had: try again.
@@ -199,7 +199,7 @@ impl ServiceError {
         Self::invalid(format!("the issuer {issuer:?} belongs to another application"))
     }
 
-    /// A user without a value for a required field: there is no token.
+    /// A user without a value for a required field, for whom there is no token.
     pub(crate) fn missing_field(missing: &MissingField) -> Self {
         Self::Explained(Refusal::MetadataInvalid, format!("invalid metadata: {missing}"))
     }
@@ -209,7 +209,7 @@ impl ServiceError {
         Self::Explained(Refusal::MetadataInvalid, format!("invalid metadata: {error}"))
     }
 
-    /// What was given cannot be taken, in words.
+    /// Invalid input, explained.
     pub fn invalid(text: impl Into<String>) -> Self {
         Self::Explained(Refusal::InvalidData, text.into())
     }

@@ -1,4 +1,4 @@
-//! The asynchronous side of the bounded pool: submit, wait, or be told at once that it is full.
+//! Access to the bounded pool from async code: submit, wait, or fail at once when it is full.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -31,8 +31,8 @@ impl Service {
         answered.await.unwrap_or(Err(ServiceError::Busy))
     }
 
-    /// Runs work of a millisecond or more on a thread that serves no requests: rendering, signing, drawing pictures. What
-    /// costs much more, or memory, goes on the bounded pool.
+    /// Runs work of a millisecond or more on a thread that serves no requests: rendering, signing, drawing pictures.
+    /// Work that costs much more, or memory, runs on the bounded pool.
     pub(crate) async fn off_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
@@ -41,7 +41,7 @@ impl Service {
         done.unwrap_or_else(|error| Err(ServiceError::Internal(error.into())))
     }
 
-    /// Runs expensive work on the pool, for callers outside of the use cases that is no use case.
+    /// Runs expensive work on the pool, for callers outside of the use cases.
     ///
     /// # Errors
     /// [`ServiceError::Busy`] when the pool is full; the work's own.
@@ -84,7 +84,7 @@ impl Service {
         result
     }
 
-    /// A refusal is answered no earlier than this. Without a setting there is no floor.
+    /// Refusals are answered no earlier than this. `None` means at once.
     pub(crate) fn answer_floor(&self) -> Duration {
         let setting = self.inner.settings.login_floor;
         if setting.is_zero() {
@@ -108,8 +108,8 @@ impl Service {
         Ok(self.key_ring().seal(&password_of(app_id, &user_id), phc.as_bytes(), &*self.inner.entropy)?)
     }
 
-    /// Verifies a password against a sealed digest. Without a digest it spends the same time and returns `Wrong`. If the text
-    /// is not normalized, both of its forms are tried in either case (SEC-021).
+    /// Verifies a password against a sealed digest. Without a digest it spends the same time and returns `Wrong`. If
+    /// the text is not normalized, both of its forms are tried in either case (SEC-021).
     pub(crate) async fn verify_password(
         &self,
         app_id: AppId,
@@ -135,7 +135,7 @@ impl Service {
         let hasher = self.hasher();
         let opened = digest.and_then(|(user_id, sealed)| {
             let opened = self.key_ring().open_sealed(&password_of(app_id, &user_id), &sealed);
-            // One that was moved here from another row is nobody's password; whoever asks hears nothing of it.
+            // A hash that was moved here from another row matches no password, and the caller does not learn why.
             let told = opened
                 .inspect_err(|error| tracing::error!(%error, %user_id, "a password hash does not open"));
             told.ok()

@@ -1,4 +1,4 @@
-//! Invitations: a user invites somebody, a code is mailed, and with it the invited person registers.
+//! Invitations: a user invites another person, who registers with a mailed code.
 
 use latchkey_domain::{
     App, AppKey, AuditEntry, Code, CodePurpose, Handle, InvalidMetadata, Invite, InviteId, InviteState,
@@ -25,9 +25,9 @@ pub(crate) const LONGEST_REFERENCE: usize = 254;
 pub struct InviteSomebody {
     /// Who is invited.
     pub handle: Handle,
-    /// What the sender's client calls the sender.
+    /// The client's own reference to the sender.
     pub sender_reference: String,
-    /// What the sender sets for the invited person: JSON text.
+    /// Metadata that the sender sets for the invited user, as JSON text.
     pub metadata: Option<String>,
 }
 
@@ -47,7 +47,7 @@ pub struct Register {
 }
 
 impl Service {
-    /// Invites somebody. A repeat by the same sender is the same invitation with a new code.
+    /// Invites a person. Repeating an invitation sends a new code.
     ///
     /// # Errors
     /// [`Refusal::InvitationsOff`], [`Refusal::MetadataInvalid`], [`Refusal::InvalidData`] when no mail can
@@ -57,7 +57,7 @@ impl Service {
         let act = call.act("invite", Some(&request.handle));
         let result =
             self.acting(act, Refusal::MissingParameter, |act| self.invite_now(call, request, act)).await;
-        // What a neutral application answers must not be told apart by the time that it takes.
+        // Neutral answers must not differ in time.
         tokio::time::sleep_until(began + self.answer_floor()).await;
         result
     }
@@ -133,7 +133,7 @@ impl Service {
                 accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
                 repos.audit().add(&entry)?;
                 let is_promised = new_code.place_and_send(repos, &rules, false)?;
-                // One that nobody hears of would only be in the way of the others of the handle.
+                // An invitation that is never mailed would only block others of the handle.
                 if is_promised {
                     repos.invites().put(&invite)?;
                 }
@@ -202,14 +202,14 @@ impl Service {
             source: self.code_source(app.id, call.source)?,
             is_known: false,
         };
-        // The code is looked at before anything that costs or tells something.
+        // The code is checked before anything expensive or revealing.
         let (service, trying) = (self.clone(), code_try.clone());
         let invite = self
             .inner
             .store
             .transact("register.try", move |repos| service.find_invite(repos, &trying, now))
             .await?;
-        // Operators invite where users may not. Whether they have is not told before the code is right.
+        // Operators may invite even if users may not. Which of them invited is not revealed before the code is right.
         let is_on = |invite: &Invite| app.settings.invitation_enabled || invite.sender_id == UserId::OPERATOR;
         let invite = match invite {
             Ok(invite) if is_on(&invite) => invite,

@@ -1,7 +1,7 @@
-//! Rotation of the server's own keys: of the master key, or, after a leak, of the keys that it wraps. New keys are stored
-//! first and used once every instance has had time to load them. Then all sealed values are resealed in batches while the
-//! server runs, and the old keys are removed. The progress is in the database, so a rotation that was interrupted continues
-//! at the next start.
+//! Rotation of the server's own keys: of the master key, or, after a leak, of the keys that it wraps. New keys are
+//! stored first and used once every instance has had time to load them. Then all sealed values are resealed in batches
+//! while the server runs, and the old keys are removed. The progress is in the database, so a rotation that was
+//! interrupted continues at the next start.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -21,7 +21,7 @@ use crate::{hashing, outbox, payload, second_factor, signing, sms};
 const BATCH: u32 = 100;
 /// More server secrets than a server has.
 const MOST_LISTED: u32 = 100_000;
-/// How many applications are looked at together.
+/// Applications per batch.
 const APPS: u32 = 100;
 
 /// How far a change of the server's keys is.
@@ -39,10 +39,10 @@ pub enum KeyRotation {
     Done,
 }
 
-/// What this process does for a change of the server's keys.
+/// This process's state of a change of the server's keys.
 #[derive(Default)]
 pub(crate) struct Resealing {
-    /// Held by whoever goes through everything. It holds when the newest key serves, once nothing was left for it.
+    /// Held while all values are resealed. Contains the newest key once nothing is left to reseal.
     pass: Arc<Mutex<Option<OffsetDateTime>>>,
     resealed: AtomicU64,
 }
@@ -65,11 +65,11 @@ impl Service {
             .await
     }
 
-    /// Wraps the server's keys with another master key: from then on the old one opens nothing. Instances that run
-    /// go on; those that start need the new one. Doing it again changes nothing.
+    /// Encrypts the server's keys with another master key, which makes the old one useless. Running instances continue;
+    /// starting ones need the new key. Calling it again changes nothing.
     ///
     /// # Errors
-    /// [`KeyRingError::WrongMasterKey`] as [`ServiceError::Internal`] when neither of the two wrapped them.
+    /// [`KeyRingError::WrongMasterKey`] as [`ServiceError::Internal`] when neither of the two encrypts them.
     pub async fn rotate_master(
         &self,
         operator: Operator,
@@ -138,8 +138,8 @@ impl Service {
     /// Takes the server's keys as they are stored and used by now: another instance may have made some.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] when they are not all known and the master key cannot be read, or does not open them, and
-    /// when older ones than before would serve: what was replaced after a leak must not come back;
+    /// [`ServiceError::Internal`] when they are not all known and the master key cannot be read, or does not open them,
+    /// and when older ones than before would serve: what was replaced after a leak must not come back;
     /// [`ServiceError::KeysReplaced`] once the keys that this process has are not used any more.
     pub async fn look_for_keys(&self) -> Result<(), ServiceError> {
         let keys = self.stored_keys().await?;
@@ -169,11 +169,12 @@ impl Service {
         Ok(())
     }
 
-    /// Begins to replace the server's keys: those that sign its tokens, that seal and that digest. One that was begun
-    /// before goes on. `ends_app_tokens` says whether app tokens end as well, which ship in clients.
+    /// Starts to replace the server's keys: those that sign its tokens, that seal and that digest. Continues an earlier
+    /// change.
+    /// `ends_app_tokens` decides whether app tokens, which ship in clients, become invalid too.
     ///
     /// # Errors
-    /// [`ServiceError::Internal`] when the master key cannot be read, or does not open the present ones.
+    /// [`ServiceError::Internal`] when the master key cannot be read, or does not decrypt the current keys.
     pub async fn rotate_server_keys(
         &self,
         operator: Operator,
@@ -219,8 +220,8 @@ impl Service {
         self.look_for_keys().await
     }
 
-    /// Goes on with a change of the server's keys, if there is one, and says how far it is. What takes long is done
-    /// beside.
+    /// Continues a change of the server's keys, if there is one, and returns its progress. Long work runs in the
+    /// background.
     ///
     /// # Errors
     /// As [`Self::look_for_keys`].
@@ -236,12 +237,12 @@ impl Service {
         let Ok(mut pass) = Arc::clone(&resealing.pass).try_lock_owned() else {
             return Ok(KeyRotation::Resealing(resealing.resealed.load(Ordering::Relaxed)));
         };
-        // What was begun with the old keys has been stored by then.
+        // Everything started with the old keys has been stored by then.
         let over = from + self.inner.settings.key_wait;
         if *pass == Some(from) && now < over {
             return Ok(KeyRotation::Waiting(over - now));
         }
-        // What an import holds in memory is sealed with the keys of when it began.
+        // An import in progress seals with the keys of its start.
         let imports = self
             .inner
             .store
@@ -267,7 +268,7 @@ impl Service {
         Ok(KeyRotation::Resealing(self.inner.resealing.resealed.load(Ordering::Relaxed)))
     }
 
-    /// Goes through everything that is sealed, and seals anew what old keys have sealed. Says how many values that were.
+    /// Reseals everything that is sealed with old keys. Returns the number of resealed values.
     async fn reseal_all(&self) -> Result<u64, ServiceError> {
         let (mut resealed, mut after) = (0, None);
         loop {
@@ -315,8 +316,8 @@ impl Service {
         }
     }
 
-    /// A value under the key that seals now. None where it is under it already, or opens with no key: then it is lost
-    /// already, and nobody is kept waiting for it.
+    /// The value under the current sealing key. `None` if it already is, or cannot be opened with any key: it is lost
+    /// then, and must not block the rotation.
     fn resealed(&self, context: &SealContext<'_>, value: &Sealed) -> Result<Option<Sealed>, ServiceError> {
         if value.as_bytes().is_empty() {
             return Ok(None);
@@ -338,7 +339,7 @@ impl Service {
     ) -> Result<u64, ServiceError> {
         let written = self.inner.store.transact("keys.reseal", move |repos| {
             for (cell, value) in &anew {
-                // What was changed meanwhile is looked at again in the next pass.
+                // Values that changed meanwhile are checked again in the next pass.
                 repos.sealed().replace(column, app_id, cell, value)?;
             }
             Ok::<_, ServiceError>(anew.len())
@@ -399,7 +400,7 @@ impl Service {
                 for key in data.chain(digests).chain(tokens) {
                     repos.server_keys().remove(key)?;
                 }
-                // They opened nothing from then on, and the list says so.
+                // They are useless from then on, and the list shows it.
                 for token in repos.operator_tokens().list(None, None, MOST_LISTED)? {
                     if token.revoked_at.is_none() && token.created_at < from {
                         repos.operator_tokens().revoke(token.id, now)?;

@@ -15,7 +15,7 @@ use crate::hashing::COST_OF_KEY;
 use crate::signing::private_key_of;
 use crate::{AppView, Caller, Operator, Refusal, Service, ServiceError};
 
-/// How long a super-user token lives.
+/// The lifetime of a super-user token.
 const SUPER_LIFE: Duration = Duration::hours(1);
 /// The most bytes that an application's data may have as JSON text.
 pub(crate) const MOST_APP_DATA: usize = 16 * 1024;
@@ -31,7 +31,7 @@ pub struct KeyView {
     pub state: KeyState,
 }
 
-/// What an administrator of an application acts with.
+/// The tokens of an application's administrator.
 #[derive(Debug, Clone)]
 pub struct SuperTokens {
     /// Their JWT, for the team's backends.
@@ -67,7 +67,7 @@ impl Service {
         let act = Act::of_operator("rotateAppKey", id, &operator);
         let now = self.inner.clock.now();
         let (_, keys) = self.app_with_keys(id).await?;
-        // Making a key takes long, so what stands against it is looked at first.
+        // Generating a key takes long, so refusals come first.
         check_none_is_next(&keys, now)?;
         let new = self.new_key(id, now + self.inner.settings.key_set_life * KEY_LEAD).await?;
         self.change_app(act, move |repos, app| {
@@ -121,11 +121,11 @@ impl Service {
         .await
     }
 
-    /// Makes tokens for an administrator of the application, told once.
+    /// Creates tokens for an administrator of the application, shown once.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`] when the application has no such administrator, [`Refusal::UserSuspended`], and what
-    /// an application that is not active refuses.
+    /// [`Refusal::UnknownUser`] when the application has no such administrator, [`Refusal::UserSuspended`], and the
+    /// refusals of an inactive application.
     pub async fn make_super_tokens(
         &self,
         operator: Operator,
@@ -175,7 +175,7 @@ impl Service {
             .store
             .transact("super.made", move |repos| {
                 repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                // Whoever was suspended, signed out or set back meanwhile gets none.
+                // A user who was suspended, signed out or demoted meanwhile gets none.
                 let now = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
                 if !now.is_administrator || now.sessions != user.sessions {
                     return Err(ServiceError::from(Refusal::UnknownUser));
@@ -266,7 +266,7 @@ fn end_of_tokens(app: &App, signs_until: OffsetDateTime) -> OffsetDateTime {
     signs_until + Duration::hours(i64::from(app.settings.user_jwt_hours.max(1))) + KEY_TAIL
 }
 
-/// Remembers until when the tokens live that were made before their life became shorter.
+/// Stores the latest expiry of tokens that were signed before their lifetime was shortened.
 pub(crate) fn remember_tokens(
     repos: &mut dyn Repositories,
     app_id: AppId,
@@ -290,7 +290,7 @@ fn check_none_is_next(keys: &[AppKey], now: OffsetDateTime) -> Result<(), Servic
     Ok(())
 }
 
-/// Keeps the key that signs published for longer, where its tokens live longer from now on.
+/// Extends the publication of the signing key if its tokens live longer from now on.
 pub(crate) fn publish_for_longer(
     repos: &mut dyn Repositories,
     app: &App,

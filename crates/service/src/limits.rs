@@ -20,7 +20,7 @@ use failures::Sprays;
 
 use crate::ServiceError;
 
-/// What is counted.
+/// A counted event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rate {
     /// Any request.
@@ -29,7 +29,7 @@ pub enum Rate {
     FailedLogin,
     /// A sign-up, given back when it is completed.
     SignUp,
-    /// A code that was asked for, given back when it is used.
+    /// A requested code, returned to the limit when it is used.
     CodeRequest,
     /// A new anonymous user.
     Anonymous,
@@ -73,9 +73,9 @@ pub struct RateRules {
     pub sprayed_handles: usize,
     /// For how long.
     pub spray_pause: Duration,
-    /// How long a request waits for others that may still fail or succeed, before it is told to come again.
+    /// How long a request waits for pending attempts before it is refused.
     pub patience: std::time::Duration,
-    /// Whether loopback is not counted: no proxy is declared, so it is somebody trying the server out.
+    /// Whether loopback is exempt: without a declared proxy, it is a developer on the same machine.
     pub skip_loopback: bool,
 }
 
@@ -109,7 +109,7 @@ enum Who {
     User(AppId, UserId),
 }
 
-/// Two windows beside each other: the older one counts as far as it still lies within the time.
+/// Two adjacent windows: the older one counts by the share that is still within the time.
 #[derive(Default, Clone, Copy)]
 struct Window {
     number: i64,
@@ -127,11 +127,11 @@ struct Windows {
     swept_at: Option<OffsetDateTime>,
 }
 
-/// What an attempt that may fail has to do.
+/// The decision about an attempt that may fail.
 enum Turn {
     /// It may begin.
     Now,
-    /// What is left of a rate is reserved by attempts under way: they may succeed yet.
+    /// The rest of the rate is reserved by pending attempts, which may still succeed.
     Later,
 }
 
@@ -163,8 +163,8 @@ impl Windows {
     }
 }
 
-/// Refuses what is over one of the limits, or says that it must wait for the `held` ones. Reads only: a refusal leaves
-/// nothing behind.
+/// Refuses an attempt over a limit, or asks it to wait for the `held` ones. Reads only: a refusal leaves nothing
+/// behind.
 fn check_all(
     windows: &Windows,
     rate: Rate,
@@ -198,7 +198,7 @@ pub struct RateLimits {
     sprays: Mutex<Sprays>,
     hasher: RandomState,
     is_behind_proxy: AtomicBool,
-    /// Wakes whoever waits for attempts under way.
+    /// Wakes all that wait for pending attempts.
     released: Notify,
 }
 
@@ -253,8 +253,8 @@ impl RateLimits {
         source.is_proxys() || (self.rules.skip_loopback && source.address().is_loopback())
     }
 
-    /// Counts loopback from now on: a request came through a proxy that is not declared, so it is not somebody trying the
-    /// server out. `true` at the first time.
+    /// Counts loopback from now on: a request came through an undeclared proxy, so loopback is not a developer. Returns
+    /// `true` the first time.
     pub fn end_loopback_exemption(&self) -> bool {
         self.rules.skip_loopback && !self.is_behind_proxy.swap(true, Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Looking through what an application has: pages with totals, and searches that hold nobody up.
+//! Lists of an application's members: pages with totals, and searches of bounded cost.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,7 @@ pub const MOST_ON_A_PAGE: u32 = 200;
 pub const MOST_SKIPPED: u32 = 10_000;
 /// The most that a search gives.
 pub(crate) const MOST_FOUND: usize = 200;
-/// How many members a search looks through for a text that stands anywhere: the newest.
+/// The number of members, newest first, in which a search looks for a text anywhere.
 pub const MOST_SCANNED: u32 = 100_000;
 /// How many of them in one unit of work, so that other readers get their turn.
 const SCANNED_AT_ONCE: u32 = 5_000;
@@ -34,10 +34,10 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page that begins after `skipped` rows, or where a cursor points.
+    /// The page after `skipped` rows, or after a cursor.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`], explained, when the cursor is none of ours, or too much would be passed over.
+    /// [`Refusal::InvalidData`], explained, when the cursor is invalid, or too many rows would be skipped.
     pub fn new(skipped: u64, cursor: Option<&str>, size: u32) -> Result<Self, ServiceError> {
         let size = size.clamp(1, MOST_ON_A_PAGE);
         let start = match cursor {
@@ -83,7 +83,7 @@ pub struct Listed<T> {
     pub next: Option<String>,
 }
 
-/// What a search found.
+/// The matches of a search.
 #[derive(Debug, Clone)]
 pub struct Found<T> {
     /// The members, by handle.
@@ -220,9 +220,9 @@ impl Service {
         Ok(Listed { items, total, anonymous, next })
     }
 
-    /// Finds users, sign-up attempts or invitations whose handle, or user name, holds a text: first those that begin
-    /// with it, through an index; then, among the newest [`MOST_SCANNED`], those that hold it anywhere. Letter case
-    /// does not matter, and the text is no pattern.
+    /// Finds users, sign-ups or invitations by a text in the handle or user name: first those that start with it,
+    /// through an index; then, among the newest [`MOST_SCANNED`], those that contain it. Ignores letter case; the text
+    /// is literal.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].

@@ -16,7 +16,7 @@ use crate::new_user::{client_locale, new_user};
 use crate::throttle::{Counted, Origin, note_login, settle_right};
 use crate::{Refusal, Service, ServiceError, Tokens};
 
-/// What somebody says their name is: a handle, or a user name, which never holds an `@`.
+/// The name that a user logs in with: a handle, or a user name, which never contains an `@`.
 #[derive(Debug, Clone)]
 pub struct LoginName {
     pub(crate) handle: Handle,
@@ -32,7 +32,7 @@ impl LoginName {
         Ok(Self { handle: Handle::parse(typed)?, user_name: UserName::parse(typed).ok() })
     }
 
-    /// Refuses what can only be a user name where there are none.
+    /// Refuses a name that can only be a user name if the application has none.
     pub(crate) fn check(&self, app: &App) -> Result<(), Refusal> {
         if self.handle.as_str().contains('@') || app.settings.user_names {
             Ok(())
@@ -60,7 +60,7 @@ pub struct LogIn {
     pub password: Option<ClientPassword>,
 }
 
-/// What a right password gives.
+/// The result of a log-in with the right password.
 #[derive(Debug, Clone)]
 pub enum LoggedIn {
     /// Everything.
@@ -86,8 +86,8 @@ enum Candidate {
 }
 
 impl Service {
-    /// Signs a user in. An unknown name, a wrong password, one that may not be tried now and an account in
-    /// any other state cost the same, take the same time, and are told apart only by who knows the password.
+    /// Logs a user in. An unknown name, a wrong password, a throttled one and an account in any other state have the
+    /// same cost and time, and only a caller with the password can tell them apart.
     ///
     /// # Errors
     /// [`Refusal::CredentialsWrong`]; with the right password [`Refusal::NotVerified`],
@@ -135,8 +135,8 @@ impl Service {
         let permit = self.inner.limits.reserve_failure(call.source, attempt, &*self.inner.clock).await?;
         let result = self.log_in_as(&app, &keys, candidate, password, (call, act)).await;
         if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
-            // All who are wrong are refused alike: else the answer would tell who is known to log in from here. Who has
-            // waited for nobody waits now.
+            // All failures are refused alike: otherwise the answer would reveal who is known to log in from here. A
+            // caller that has waited for a dummy does not wait now.
             let refused = if is_known {
                 let attempt = (Some(&name.handle), false);
                 self.inner.limits.reserve_failure(call.source, attempt, &*self.inner.clock).await.map(drop)
@@ -240,8 +240,8 @@ impl Service {
         self.issue_tokens(app, keys, user).await.map(Some)
     }
 
-    /// The password of an open attempt: right or wrong, nobody gets in. Its tries are as few a day as the
-    /// ladder leaves free, so that nobody learns here what will be a user's password.
+    /// The password of a pending sign-up: right or wrong, nobody is logged in. Its daily attempts equal the free
+    /// attempts of the backoff, so that the later user's password cannot be guessed here.
     async fn try_pending(
         &self,
         app: &App,
@@ -300,7 +300,7 @@ impl Service {
         self.inner
             .store
             .transact("login.settle", move |repos| {
-                // What came in between while the password was looked at.
+                // Changes while the password was verified.
                 let is_same = |fresh: &User| {
                     fresh.status == user.status
                         && fresh.sessions.epoch == user.sessions.epoch
@@ -346,7 +346,7 @@ impl Service {
             (Ok(token), Some(act)) => {
                 let first = self.anonymous(&call, token.clone(), login.clone(), act.clone()).await;
                 match first {
-                    // Somebody made the same user at the same time: now they are there.
+                    // A concurrent call created the same user.
                     Err(ServiceError::Refused(Refusal::HandleTaken)) => {
                         self.anonymous(&call, token, login, act).await
                     }
@@ -416,7 +416,7 @@ impl Service {
     }
 }
 
-/// Whether somebody who knows no more than the handle may be this user.
+/// Whether the handle alone identifies this user.
 fn may_come_back(user: &User) -> Result<(), Refusal> {
     if !user.is_anonymous() {
         return Err(Refusal::CredentialsWrong);

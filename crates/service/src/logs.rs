@@ -14,8 +14,8 @@ use crate::{Operator, Reader, Refusal, Service, ServiceError};
 
 /// The most days of statistics at once.
 pub const MOST_DAYS: i64 = 366;
-/// How many days beyond those that the log is kept are counted late: the log is purged after counting, so it still holds
-/// them after an absence.
+/// How many days beyond those that the log is kept are counted late: the log is purged after counting, so it still
+/// holds them after an absence.
 const LONGEST_ABSENCE: i64 = 366;
 
 /// A message that has not left, without what is in it.
@@ -42,8 +42,8 @@ pub struct Waiting {
 }
 
 impl Service {
-    /// A page of an application's log, newest first, and how many entries there are in all; of many, how many there were
-    /// within the last minute. The server's own entries stand under [`AppId::NONE`].
+    /// A page of an application's log, newest first, and how many entries there are in all; of many, how many there
+    /// were within the last minute. The server's own entries stand under [`AppId::NONE`].
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].
@@ -120,7 +120,7 @@ impl Service {
             .await
     }
 
-    /// What happened in an application on each day, from the first to the last.
+    /// The statistics of an application per day, from the first to the last.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for too many days.
@@ -199,7 +199,7 @@ impl Service {
                 let counted = repos.audit().usage(app_id, first, today)?;
                 for day in (first..today).filter(|day| counted.iter().all(|usage| usage.day != *day)) {
                     let mut usage = repos.audit().count_usage(app_id, start_of(day)?, start_of(day + 1)?)?;
-                    // One row always, which says that the day was counted.
+                    // Always one row, which marks the day as counted.
                     if usage.iter().all(|usage| usage.kind != UsageKind::LogIns) {
                         usage.push(UsageDay { day, kind: UsageKind::LogIns, number: 0 });
                     }

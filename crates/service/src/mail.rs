@@ -36,10 +36,10 @@ const NOTICES_OF_ALL: u32 = 10;
 /// How many mails to one address in a day each application has beyond what all together may send.
 const OF_EACH: u32 = 3;
 
-/// What a notice is about: each has a share of its own, so that none can use up another's.
+/// The subject of a notice: each has a separate limit, so that none can use up another's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Notice {
-    /// Somebody tries passwords or codes.
+    /// Wrong passwords or codes.
     Attack,
     /// Something was changed.
     Change,
@@ -87,7 +87,7 @@ impl Worded {
     }
 }
 
-/// What is filled into a message.
+/// The values of a message.
 #[derive(Debug, Clone)]
 struct Filling {
     app_name: String,
@@ -103,8 +103,8 @@ impl Filling {
     }
 }
 
-/// Finds the words of a message: the application's own in this locale, else the built-in ones in it, else
-/// the application's English, else the built-in English.
+/// Finds the template of a message: the application's own in this locale, else the built-in one in it, else the
+/// application's English one, else the built-in English one.
 pub(crate) fn worded<R: EmailTemplateReader + ?Sized>(
     templates: &mut R,
     app_id: AppId,
@@ -184,7 +184,7 @@ impl From<Slot> for Vec<QuotaKey> {
 }
 
 impl Service {
-    /// Takes the right to send one mail to a handle. None when it is no address, or has had enough.
+    /// Reserves one mail to a handle. `None` if it is not an address, or has reached its limit.
     pub(crate) async fn mail_slot(
         &self,
         app_id: AppId,
@@ -193,8 +193,7 @@ impl Service {
         self.mail_slot_for(app_id, handle, None).await
     }
 
-    /// Takes the right to tell the owner of an account something that concerns its safety. Nobody else's mails
-    /// count here, so that nobody can use the right up.
+    /// Reserves a security notice to the owner of an account. Its limit is separate, so that nobody else can use it up.
     pub(crate) async fn notice_slot(
         &self,
         app_id: AppId,
@@ -217,7 +216,8 @@ impl Service {
         Ok(full.await?.is_none().then_some(Slot { address, recipient, counters }))
     }
 
-    /// As [`Service::mail_slot`]; a source from which the user logs in has some of its own, which nobody else can use up.
+    /// As [`Service::mail_slot`]; a source where the user logs in has an additional limit, which nobody else can use
+    /// up.
     pub(crate) async fn mail_slot_for(
         &self,
         app_id: AppId,
@@ -230,7 +230,7 @@ impl Service {
         let parts = [handle.key().as_bytes()];
         let an_hour = self.counter(everywhere, "mail.hour", &parts, Duration::hours(1))?;
         let a_day = self.counter(everywhere, "mail.day", &parts, Duration::days(1))?;
-        // What one application sends must not leave another one's people without their code.
+        // The mails of one application must not keep another one's users from their codes.
         let of_app = self.counter(app_id, "mail.app", &parts, Duration::days(1))?;
         let own = known.map(|mark| {
             let parts = [handle.key().as_bytes(), mark.as_slice()];
@@ -361,8 +361,7 @@ impl Service {
         self.mail(app.id, slot, worded, filling, (Some(new_code.stored.expires_at), None)).await.map(Some)
     }
 
-    /// A message that tells somebody of something, with no more in it than the names; none if it has no
-    /// place to go.
+    /// A notice with only names in it. `None` if the handle is not an address.
     pub(crate) async fn notice(
         &self,
         app: &App,
@@ -384,7 +383,7 @@ impl Service {
         (picture, expires_at): (Vec<u8>, OffsetDateTime),
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
-        // A template that asks for the secret gets none: it leaves the server once, in the answer.
+        // A template that asks for the secret gets none: the secret leaves the server once, in the answer.
         let filling = Filling { code: Some(String::new()), ..Filling::new(app, handle) };
         self.mail(app.id, slot, worded, filling, (Some(expires_at), Some(picture))).await.map(Some)
     }

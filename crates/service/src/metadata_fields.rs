@@ -19,12 +19,12 @@ pub enum FieldList {
 }
 
 impl Service {
-    /// Replaces the fields of users' metadata. Warnings in the answer say how many users have no value for a field that
-    /// becomes required.
+    /// Replaces the fields of users' metadata. Warnings count the users without a value for a field that becomes
+    /// required.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for an invalid field, and for users without a value where
-    /// the application has the recommended preset and `force` is off.
+    /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`], explained, for an invalid field, and for users without a
+    /// value where the application has the recommended preset and `force` is off.
     pub async fn set_metadata_fields(
         &self,
         operator: Operator,
@@ -90,8 +90,8 @@ impl Service {
     /// Counts the users who would get no token any more, by field. Anonymous users get one without any value.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`], explained, where there are any, the application has the recommended preset, and `force` is
-    /// off.
+    /// [`Refusal::InvalidData`], explained, where there are any, the application has the recommended preset, and
+    /// `force` is off.
     pub(crate) async fn users_without_value(
         &self,
         id: AppId,
@@ -135,7 +135,7 @@ impl Service {
                 format!("{users} no value for the required field {} and would get no token", field.path)
             })
             .collect();
-        // Only the compatible preset lets users set a field whose definition does not say.
+        // Only in the compatible preset may users set fields whose definition does not say.
         if !warnings.is_empty() && !app.settings.fields_user_settable && !force {
             let text = format!(
                 "{}: give the field a default, or send force with the value true",

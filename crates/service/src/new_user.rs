@@ -10,8 +10,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{Refusal, Service, ServiceError};
 
-/// Whether a handle that no user has is taken all the same: held for a deleted user, equal to somebody's user name (the
-/// two would sign in by the same text), or giving the `sub` of another user's tokens.
+/// Whether an unused handle is taken anyway: held for a deleted user, equal to a user name (both would log in with the
+/// same text), or giving the `sub` of another user's tokens.
 pub(crate) fn is_reserved(
     users: &mut (impl UserReader + ?Sized),
     app: &App,
@@ -21,7 +21,7 @@ pub(crate) fn is_reserved(
     if users.is_held(app.id, handle, now)? {
         return Ok(true);
     }
-    // By the key: a handle that only looks like the name is found by the name too.
+    // By the key: look-alike spellings of a user name are found as well.
     if let Ok(name) = UserName::parse(handle.key())
         && users.find_by_user_name(app.id, &name)?.is_some()
     {
@@ -59,7 +59,7 @@ impl Service {
         Ok(Admission { gates, limit: max_users(app, self.inner.settings.mode) })
     }
 
-    /// The counter that whoever takes a text as handle or as user name writes first, so that the next one waits for it.
+    /// The counter that is written first by whoever takes a text as handle or user name, so that the next one waits.
     pub(crate) fn name_gate(&self, app_id: AppId, text: &str) -> Result<QuotaKey, ServiceError> {
         self.counter(app_id, "names.gate", &[text.as_bytes()], Duration::days(1))
     }
@@ -84,7 +84,7 @@ impl Admission {
             return Err(Refusal::HandleTaken.into());
         }
         if let Some(limit) = self.limit {
-            // Whoever counts must be alone: this row is written first, so that the next one waits for our commit.
+            // Counting must be exclusive: this row is written first, so that concurrent callers wait for the commit.
             let subject = KeyedDigest::from_bytes([0; 32]);
             let expires_at = now + Duration::days(1);
             let gate = QuotaKey { app_id: user.app_id, kind: "users.gate", subject, period: 0, expires_at };
@@ -127,15 +127,15 @@ pub(crate) fn new_user(
     }
 }
 
-/// The locale that was asked for, if the application offers it.
+/// The requested locale, if the application offers it.
 pub(crate) fn offered_locale(app: &App, wanted: Option<&str>) -> Result<Locale, ServiceError> {
     let wanted = wanted.filter(|text| !text.is_empty()).map_or(Ok(Locale::EN), Locale::parse);
     let is_offered = |locale: &Locale| *locale == Locale::EN || app.settings.locales.contains(locale);
     wanted.ok().filter(is_offered).ok_or_else(|| ServiceError::invalid("the app does not offer this locale"))
 }
 
-/// The locale of a client's device, such as `en-US` or `zh-Hans` (RFC 5646): its language if the application offers it, else
-/// English.
+/// The locale of a client's device, such as `en-US` or `zh-Hans` (RFC 5646): its language if the application offers it,
+/// else English.
 pub(crate) fn client_locale(app: &App, sent: Option<&str>) -> Locale {
     let language = sent.and_then(|text| text.trim().split(['-', '_', '.', '@']).next());
     let language = language.and_then(|language| Locale::parse(language).ok());

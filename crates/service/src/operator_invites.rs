@@ -25,7 +25,7 @@ pub struct Invited {
     pub invites: Vec<Invite>,
     /// Those who are users, or invited already.
     pub exists: Vec<Handle>,
-    /// Those whom too many mails reached already: nobody invited them.
+    /// Handles whose mail was throttled: they are not invited.
     pub not_sent: Vec<Handle>,
 }
 
@@ -58,8 +58,8 @@ impl Service {
     /// Invites people in the operator's name, whether or not users may invite.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`], what an application that is not active refuses; [`Refusal::InvalidData`], explained,
-    /// when no mail can reach a handle, there are too many, or the locale is not offered. Nobody is invited then.
+    /// [`Refusal::UnknownApp`], the refusals of an inactive application; [`Refusal::InvalidData`], explained, when a
+    /// handle is not an address, there are too many, or the locale is not offered. Nobody is invited then.
     pub async fn invite_as_operator(
         &self,
         operator: Operator,
@@ -122,8 +122,8 @@ impl Service {
         })
     }
 
-    /// Keeps an invitation and promises its mail with a new code, both or neither. A new one must be nobody's who is there;
-    /// an old one must still be open.
+    /// Stores an invitation and its mail with a new code, both or neither. A new one must not belong to an existing
+    /// user; an old one must still be pending.
     async fn send_invite(
         &self,
         app: &App,

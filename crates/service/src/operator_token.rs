@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use crate::audit::Act;
 use crate::{Call, Caller, Refusal, Service, ServiceError};
 
-/// Who administers: whose token was found good, or whoever sits at the server's own command line.
+/// The operator: the holder of a valid token, or the server's own command line.
 #[derive(Debug, Clone)]
 pub struct Operator {
     pub(crate) name: String,
@@ -20,7 +20,7 @@ pub struct Operator {
 
 /// How long before its end a server secret is reported to expire.
 pub const EXPIRY_NOTICE: Duration = Duration::days(14);
-/// How many operator tokens, newest first, are looked at for that.
+/// The number of operator tokens, newest first, that are checked for it.
 const MOST_REPORTED: u32 = 1_000;
 
 /// Identity of a caller in the queues for long reads: a server secret, or the command line (`None`).
@@ -28,7 +28,7 @@ const MOST_REPORTED: u32 = 1_000;
 pub struct Reader(Option<TokenId>);
 
 impl Operator {
-    /// Whoever may run commands on the server's machine: everything is theirs.
+    /// The command line on the server's machine, which may do everything.
     #[must_use]
     pub fn command_line() -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Operator {
 pub struct NewOperatorToken {
     /// The name under which it will be known.
     pub name: TokenName,
-    /// How long it lives: at most [`MAX_TOKEN_LIFE`].
+    /// The lifetime, at most [`MAX_TOKEN_LIFE`].
     pub life: Duration,
     /// What it opens.
     pub scopes: Scopes,
@@ -92,21 +92,21 @@ pub struct NewOperatorToken {
     pub only_app: Option<AppId>,
 }
 
-/// A server secret, told once.
+/// A new server secret, shown once.
 #[derive(Debug, Clone)]
 pub struct MintedToken {
     /// The secret.
     pub secret: String,
-    /// What is kept of it.
+    /// The stored part.
     pub token: OperatorToken,
 }
 
 impl Service {
-    /// Demands a server secret that has not been revoked, and opens what is asked for.
+    /// Requires a server secret that has not been revoked and has the scope.
     ///
     /// # Errors
-    /// [`Refusal::ServerScopeNeeded`] for anybody else and for a secret without the scope,
-    /// [`Refusal::ServerSecretInvalid`] when it was revoked.
+    /// [`Refusal::ServerScopeNeeded`] for other callers and secrets without the scope, [`Refusal::ServerSecretInvalid`]
+    /// when it was revoked.
     pub async fn authorize_operator(&self, call: Call, needed: Scope) -> Result<Operator, ServiceError> {
         let Caller::Operator(token) = call.caller else { return Err(Refusal::ServerScopeNeeded.into()) };
         let id = token.id;
@@ -145,12 +145,12 @@ impl Service {
         })
     }
 
-    /// Makes a server secret. It reaches no further than the one that makes it, expires no later, and is revoked with it.
+    /// Creates a server secret. It has at most the reach and expiry of the one that creates it, and is revoked with it.
     ///
     /// # Errors
-    /// [`Refusal::ServerSecretInvalid`] when the operator's own was revoked meanwhile;
-    /// [`Refusal::InvalidData`] when it would live too long; [`Refusal::UnknownApp`] when the one application
-    /// is not there, or not within reach; [`Refusal::ServerScopeNeeded`].
+    /// [`Refusal::ServerSecretInvalid`] when the operator's own was revoked meanwhile; [`Refusal::InvalidData`] when it
+    /// would live too long; [`Refusal::UnknownApp`] when the one application does not exist, or is out of reach;
+    /// [`Refusal::ServerScopeNeeded`].
     pub async fn mint_operator_token(
         &self,
         operator: Operator,
@@ -253,11 +253,10 @@ impl Service {
         Ok(())
     }
 
-    /// Revokes an operator token and all that were made with it: from now on they open nothing. Revoking it again changes
-    /// nothing.
+    /// Revokes an operator token and all tokens created with it. Revoking it again changes nothing.
     ///
     /// # Errors
-    /// [`Refusal::Unknown`] when there is none of this id within reach.
+    /// [`Refusal::Unknown`] when none of this id is within reach.
     pub async fn revoke_operator_token(&self, operator: Operator, id: TokenId) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
         let found = self

@@ -1,7 +1,7 @@
-//! The outbox: writing messages within a unit of work, and the worker that sends them after it.
+//! The outbox: writing messages within a unit of work, and the worker that sends them afterwards.
 //!
-//! A message is sent at least once. It is removed in a unit of work of its own after the sender took it over;
-//! who is killed in between leaves it to be sent again with the same `Message-ID`.
+//! A message is sent at least once. It is removed in a separate unit of work after the sender accepted it; a worker
+//! killed in between leaves it to be sent again with the same `Message-ID`.
 
 use std::sync::{Arc, PoisonError};
 
@@ -21,7 +21,7 @@ use crate::context::Worker;
 use crate::payload::{MailPayload, SmsPayload, payload_of};
 use crate::{Operator, Refusal, Service, ServiceError};
 
-/// How many messages one worker looks at, and how many it sends at once.
+/// The number of messages that a worker reads, and the number it sends at once.
 const LOOK_AHEAD: u32 = 64;
 /// How many test mails an application may send in an hour.
 const TESTS_AN_HOUR: u32 = 5;
@@ -45,8 +45,8 @@ impl Service {
         self.inner.workers.sms.wake.notify_one();
     }
 
-    /// Sends what is due until `stop` says so; sends under way end first. Many instances may do so at once. A
-    /// provider that stalls holds up its own channel only.
+    /// Sends due messages until `stop`; sends in progress finish first. Many instances may run it at once. A provider
+    /// that stalls delays only its own channel.
     pub async fn work_off_outbox(&self, stop: watch::Receiver<bool>) {
         tokio::join!(self.work_off(Channel::Mail, stop.clone()), self.work_off(Channel::Sms, stop.clone()));
     }
@@ -76,7 +76,7 @@ impl Service {
         }
     }
 
-    /// Sends what is due now, and says how many messages left. Each is claimed immediately before its send.
+    /// Sends the messages that are due now, and returns their number. Each is claimed immediately before its send.
     ///
     /// # Errors
     /// [`ServiceError`] when the outbox cannot be read.
@@ -128,7 +128,7 @@ impl Service {
         Ok(sent)
     }
 
-    /// Workers that look at the same rows begin at different ones.
+    /// Workers that read the same rows start at different ones.
     fn shuffle(&self, messages: &mut [OutboxMessage]) -> Result<(), ServiceError> {
         for last in (1..messages.len()).rev() {
             let bound = u32::try_from(last + 1).unwrap_or(u32::MAX);
@@ -250,8 +250,8 @@ impl Service {
         }
     }
 
-    /// Logs once that an account sends nothing, and when it sends again. A failure of one message tells nothing about its
-    /// account.
+    /// Logs once that an account sends nothing, and when it sends again. A failure of one message tells nothing about
+    /// its account.
     fn report_faults(&self, channel: Channel, account: Option<AppId>, sent: &Result<(), NotifyError>) {
         let mut faults = self.worker(channel).faults.lock().unwrap_or_else(PoisonError::into_inner);
         let app_id = account.map(|id| id.to_string());

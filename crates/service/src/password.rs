@@ -46,7 +46,7 @@ impl NewPassword {
                 let sent = ClientPassword::parse(sent).map_err(invalid)?;
                 let is_sent = |form: &ClientPassword| form.expose() == sent.expose();
                 match computed {
-                    // The client's digits may be of the text as it was typed; they are what it sends again.
+                    // The client's digest may be of the text as typed, and is what it sends again.
                     Some(computed) if computed.as_typed().is_some_and(is_sent) => {
                         computed.as_typed().cloned().unwrap_or(computed)
                     }
@@ -113,11 +113,11 @@ pub struct ResetPassword {
 }
 
 impl Service {
-    /// Changes the caller's password and ends all other access tokens of theirs.
+    /// Changes the caller's password and ends all their other sessions.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`] when the present password is wrong, the new one is the same or not allowed,
-    /// or somebody else changed it meanwhile; [`Refusal::AccessTokenInvalid`] when the token was ended.
+    /// [`Refusal::InvalidData`] when the current password is wrong, the new one is the same or not allowed,
+    /// or it was changed meanwhile; [`Refusal::AccessTokenInvalid`] when the token was revoked.
     pub async fn change_password(&self, call: Call, change: ChangePassword) -> Result<(), ServiceError> {
         let act = call.act("changePassword", None);
         self.acting(act, Refusal::InvalidData, |act| self.change_password_now(call, change, act)).await
@@ -167,8 +167,8 @@ impl Service {
         Err(ServiceError::Unavailable("the password was changed by others all the time".to_owned()))
     }
 
-    /// `false` if the stored hash has changed since it was verified. A log-in or a key rotation may have stored the same
-    /// password differently.
+    /// `false` if the stored hash has changed since it was verified. A log-in or a key rotation may have stored the
+    /// same password differently.
     async fn replace_password(
         &self,
         app: &App,
@@ -221,7 +221,7 @@ impl Service {
             Some(act) => self.forgot_password_now(call, name, act).await,
             None => Err(Refusal::MissingParameter.into()),
         };
-        // What a neutral application answers must not be told apart by the time that it takes.
+        // Neutral answers must not differ in time.
         tokio::time::sleep_until(began + self.answer_floor()).await;
         self.note(act, result).await
     }
@@ -241,7 +241,7 @@ impl Service {
             })
             .await?;
         self.inner.limits.take(Rate::CodeRequest, call.source, self.inner.clock.now())?;
-        // Mail never goes to a mailbox that only looks like the one that was typed.
+        // Mail never goes to a mailbox that only looks like the typed one.
         let user = match user.filter(|user| !typed.only_looks_like(&user.handle)) {
             Some(user) => user,
             None if app.settings.neutral_answers => return self.log_only(&act).await,
@@ -285,8 +285,8 @@ impl Service {
             .await
     }
 
-    /// Sets a new password with a code that was mailed. It ends all sessions and all waiting; it lifts no
-    /// suspension, touches no second factor and signs nobody in.
+    /// Sets a new password with a mailed code. It ends all sessions and delays; it lifts no suspension, touches no
+    /// second factor and logs nobody in.
     ///
     /// # Errors
     /// [`Refusal::InvalidData`] when the user has no such code, or for the password;
@@ -350,7 +350,7 @@ impl Service {
                 if !repos.codes().consume(code_try.app_id, code, now)? {
                     return Err(Refusal::InvalidData.into());
                 }
-                // Whoever was suspended or removed meanwhile stays so.
+                // A user who was suspended or removed meanwhile stays so.
                 let user: User = repos.users().find(code_try.app_id, id)?.ok_or(Refusal::InvalidData)?;
                 if user.status == UserStatus::Suspended {
                     return Err(Refusal::UserSuspended.into());

@@ -1,4 +1,4 @@
-//! What is sealed in a message's row, between the use case that promises it and the worker that sends it.
+//! The sealed content of a message's row, between the use case that writes it and the worker that sends it.
 
 use latchkey_crypto::SealContext;
 use latchkey_domain::{AppId, MessageId};

@@ -18,7 +18,7 @@ use crate::mail::{Worded, worded};
 use crate::payload::{SmsPayload, payload_of};
 use crate::{Operator, Refusal, Service, ServiceError};
 
-/// How many text messages go out. How many of one application in a day, it says itself.
+/// Limits of text messages. The application sets its own daily limit.
 #[derive(Debug, Clone, Copy)]
 pub struct SmsLimits {
     /// To one number in an hour: log-in codes of one application, or what all send to numbers that are to be verified.
@@ -39,7 +39,7 @@ impl Default for SmsLimits {
     }
 }
 
-/// An application's account, as it is sealed.
+/// An application's account, before it is sealed.
 #[derive(Serialize, Deserialize)]
 struct StoredAccount {
     sid: String,
@@ -69,7 +69,7 @@ const OF_EACH_TO_RANGE: u32 = 5;
 /// How many times as much a user has who brings the codes back.
 const WITH_REFUNDS: u32 = 4;
 
-/// What a text message is for.
+/// The purpose of a text message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SmsPurpose {
     NewNumber,
@@ -98,7 +98,7 @@ pub struct TestSms {
     pub locale: Locale,
 }
 
-/// An account as it is sealed.
+/// Serializes an account for sealing.
 pub(crate) fn account_json(sid: &str, token: &str, number: &Phone) -> Result<String, String> {
     let number = Some(number.as_str().to_owned());
     let account = StoredAccount { sid: sid.to_owned(), token: token.to_owned(), number, service: None };
@@ -109,7 +109,7 @@ pub(crate) fn account_of(app_id: AppId) -> SealContext<'static> {
     SealContext { purpose: "sms-account", app_id, row: b"provider" }
 }
 
-/// An account as it is stored; none if this is none.
+/// Parses a sealed account; `None` if invalid.
 pub(crate) fn parsed_account(json: &[u8]) -> Option<SmsAccount> {
     let stored: StoredAccount = serde_json::from_slice(json).ok()?;
     let origin = match (stored.number, stored.service) {
@@ -157,8 +157,8 @@ impl Service {
         }
     }
 
-    /// What one text message counts against, and how much there is of each. Codes for log-ins, which only who knows
-    /// a password asks for, have shares that nobody's new numbers can use up.
+    /// The counters of one text message, with their limits. Codes for log-ins, which require the password, have
+    /// separate shares that verifications of new numbers cannot use up.
     fn sms_counters(
         &self,
         app: &App,
@@ -194,7 +194,7 @@ impl Service {
         Ok(counters)
     }
 
-    /// What is given back when the code of a message comes back: who is there may come again, though not without end.
+    /// The counters that are restored when the code of a message is confirmed, within limits.
     pub(crate) fn sms_refunds(
         &self,
         app: &App,
@@ -206,15 +206,15 @@ impl Service {
             self.sms_counters(app, phone, Some(user), purpose)?.into_iter().map(|(counter, _)| counter);
         let is_refunded = |counter: &QuotaKey| match counter.kind {
             "sms.user" | "sms.number.hour" | "sms.number.day" => true,
-            // Whoever owns a range of new numbers brings every code back.
+            // The owner of a range of new numbers could confirm every code.
             "sms.number.minute" | "sms.range" => purpose == SmsPurpose::LogIn,
             _ => false,
         };
         Ok(counters.filter(is_refunded).collect())
     }
 
-    /// Takes the right to send one text message to a number. None when it, its range, the user, the application
-    /// or the server has had enough; of the last two the audit log hears, once a day.
+    /// Reserves one text message to a number. `None` if the number, its range, the user, the application or the server
+    /// has reached its limit; the last two are recorded in the audit log, once a day.
     pub(crate) async fn sms_slot(
         &self,
         app: &App,
@@ -319,11 +319,11 @@ impl Service {
         .await
     }
 
-    /// Sends a text message with a code that is good for nothing, now, and gives the code.
+    /// Sends a test message immediately, with a code that opens nothing, and returns the code.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] for a number in a country that is not listed;
-    /// [`Refusal::SmsFailed`] with what the provider said, or that there is no account;
+    /// [`Refusal::SmsFailed`] with the provider's answer, or without an account;
     /// [`ServiceError::TooMany`] over the limits.
     pub async fn send_test_sms(
         &self,

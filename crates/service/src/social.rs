@@ -1,6 +1,6 @@
-//! Signing in, signing up and deleting an account with the token of another service. A user is provider and
-//! subject; an address counts only where the provider has verified it, and never across providers. No second
-//! factor is asked: the provider's own check stands for it.
+//! Log-in, sign-up and account deletion with an identity provider's token. A user is identified by provider and
+//! subject; an address counts only if the provider has verified it, and never across providers. No second factor is
+//! required: the provider's own check replaces it.
 
 use latchkey_crypto::IdToken;
 use latchkey_domain::{
@@ -26,7 +26,7 @@ pub struct ProviderToken {
     pub provider: Provider,
     /// The token.
     pub token: String,
-    /// What its claim `nonce` must be, where the client has asked for one.
+    /// The expected claim `nonce`, if the client requested one.
     pub nonce: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl std::fmt::Debug for ProviderToken {
     }
 }
 
-/// Somebody who becomes a user by another service's token.
+/// A sign-up with an identity provider's token.
 #[derive(Debug, Clone)]
 pub struct SocialSignUp {
     /// The token.
@@ -49,7 +49,7 @@ pub struct SocialSignUp {
     pub locale: Option<String>,
 }
 
-/// The refusal that says how the account of an identity signs in.
+/// The refusal that names the way to log in to an identity's account.
 fn account_exists(user: &User) -> Refusal {
     match user.social.as_ref().map(|identity| identity.provider) {
         None => Refusal::HandleAccountExists,
@@ -80,11 +80,11 @@ impl Service {
         Ok(QuotaKey { app_id, kind: "social.token", subject, period: 0, expires_at })
     }
 
-    /// Signs a user in.
+    /// Logs a user in.
     ///
     /// # Errors
     /// [`Refusal::NoAppleLogin`], [`Refusal::NoGoogleLogin`], [`Refusal::ProviderTokenInvalid`];
-    /// [`Refusal::AccountUnknown`] where nobody has this identity; with an account that signs in otherwise, how;
+    /// [`Refusal::AccountUnknown`] for an unknown identity; for an account with another way to log in, its refusal;
     /// [`Refusal::UserSuspended`], [`Refusal::MetadataInvalid`]; [`ServiceError::ProviderAway`].
     pub async fn log_in_with_provider(
         &self,
@@ -134,7 +134,7 @@ impl Service {
         self.inner
             .store
             .transact("social.login", move |repos| {
-                // What came in between while the token was looked at.
+                // Changes while the token was verified.
                 let fresh = repos.users().find(app_id, user.id)?;
                 let is_same =
                     |fresh: &User| fresh.status == user.status && fresh.sessions.epoch == user.sessions.epoch;
@@ -219,7 +219,7 @@ impl Service {
         if !proves(&id, &handle) {
             return Err(Refusal::ProviderTokenInvalid.into());
         }
-        // What is taken is told to whom the address belongs, and to nobody else. That is no sign-up.
+        // Only the owner of the address learns that it is taken. This is not a sign-up.
         if existing.is_some() || is_reserved {
             self.inner.limits.give_back(Rate::SignUp, call.source);
         }
@@ -296,7 +296,7 @@ impl Service {
                 }
                 use_up(repos, &mark)?;
                 settle_right(repos, user.app_id, user.id, origin, None)?;
-                // Whoever began to sign up with this address and a password has lost the race for it.
+                // A pending sign-up with this address and a password has lost the race for it.
                 for attempt in repos.signups().list(user.app_id, &user.handle)? {
                     repos.codes().remove_all(user.app_id, attempt.id.as_bytes())?;
                     repos.signups().remove(user.app_id, attempt.id)?;
@@ -312,8 +312,8 @@ impl Service {
     /// Removes the caller's account; the token must be of the caller's own identity.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`] where the caller signs in otherwise, [`Refusal::ProviderTokenInvalid`] also for
-    /// the token of somebody else; as [`Service::log_in_with_provider`].
+    /// [`Refusal::InvalidData`] for an account that logs in otherwise, [`Refusal::ProviderTokenInvalid`] also for the
+    /// token of another user; as [`Service::log_in_with_provider`].
     pub async fn delete_account_with_provider(
         &self,
         call: Call,
@@ -372,7 +372,7 @@ fn find_identity(
     let Some(user) = by_address else { return Ok(None) };
     match &user.social {
         Some(social) if social.provider == provider && social.subject.is_none() => Ok(Some(user)),
-        // The address has come to somebody else since.
+        // The address belongs to another user now.
         Some(social) if social.provider == provider => Ok(None),
         Some(_) | None => Err(account_exists(&user).into()),
     }

@@ -1,5 +1,5 @@
-//! Guessing passwords: an attempt is counted in the database before the password is looked at, and forgotten
-//! when it was right. Sources from which the user has logged in are counted apart from all others.
+//! Limits on guessing passwords: an attempt is counted in the database before the password is verified, and reset when
+//! it was right. Sources where the user has logged in are counted separately from all others.
 
 use std::sync::Arc;
 
@@ -29,12 +29,12 @@ pub(crate) struct Counted {
     _turn: Arc<OwnedSemaphorePermit>,
 }
 
-/// Which source it is, as far as the user's row can tell.
+/// The identity of a source in the user's row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     pub(crate) mark: SourceMark,
     pub(crate) day: u32,
-    /// Whether everybody may be behind it, so that it makes nobody known.
+    /// Whether anybody may be behind the source, so that it is never known.
     is_anybody: bool,
 }
 
@@ -43,14 +43,14 @@ impl Origin {
         if self.is_known(user) { Familiarity::Known } else { Familiarity::Unknown }
     }
 
-    /// Whether the user is known to log in from there.
+    /// Whether the user is known to log in from this source.
     pub(crate) fn is_known(self, user: &User) -> bool {
         !self.is_anybody && user.login.sources.knows(&self.mark, self.day)
     }
 }
 
-/// How many passwords of one user are looked at together: fewer than are free, so that right ones that come
-/// at once are not taken for guesses.
+/// The number of passwords of one user that are verified at once: fewer than the free attempts, so that concurrent
+/// right ones are not taken for guesses.
 const AT_ONCE: u32 = 4;
 
 impl Service {
@@ -72,7 +72,7 @@ impl Service {
         rules
     }
 
-    /// Counts an attempt. None when there may be none now.
+    /// Counts an attempt. `None` if none is allowed now.
     pub(crate) async fn count_attempt(
         &self,
         app: &App,
@@ -134,7 +134,7 @@ impl Service {
         let digest = user.password.clone().map(|sealed| (user.id, sealed));
         let verdict = match self.verify_password(app.id, password, digest).await {
             Ok(verdict) => verdict,
-            // What could not be looked at was no guess.
+            // A password that was never verified was not a guess.
             Err(error) => {
                 self.uncount(user, &counted).await?;
                 return Err(error);
@@ -146,8 +146,8 @@ impl Service {
         Ok((verdict, Some(counted)))
     }
 
-    /// Forgets the failures of a source that knew the password, where nothing else is to be written. Where more is
-    /// asked for than the password, the source is not remembered.
+    /// Resets the failures of a source that knew the password, if nothing else is written. If more than the password is
+    /// required, the source does not become known.
     pub(crate) async fn forgive(
         &self,
         user: &User,
@@ -225,7 +225,7 @@ impl Service {
     }
 }
 
-/// Forgets the failures of one kind of source, and remembers the source: the user is there.
+/// Resets the failures of one kind of source, and makes the source known: the user is there.
 pub(crate) fn settle_right(
     repos: &mut dyn Repositories,
     app_id: AppId,
@@ -250,7 +250,7 @@ pub(crate) fn settle_right(
     Ok(())
 }
 
-/// Forgets the failures of one kind of source: the password was right, but more is asked for.
+/// Resets the failures of one kind of source: the password was right, but more is required.
 pub(crate) fn forget_failures(
     repos: &mut dyn Repositories,
     app_id: AppId,

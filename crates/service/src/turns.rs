@@ -1,4 +1,4 @@
-//! Turns: how many of one kind go on at once, so that the others are not kept waiting.
+//! Turns: limits the number of concurrent operations of one kind.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ServiceError;
 
-/// More entries than this are looked through for those that nobody waits for.
+/// Above this number of entries, unused ones are removed.
 const MANY: usize = 1_000;
 
 /// Turns of each key.
@@ -42,7 +42,7 @@ impl<K: Eq + Hash> Turns<K> {
         at_once: u32,
     ) -> Result<OwnedSemaphorePermit, ServiceError> {
         let turns = self.turns_of(key, at_once);
-        // Whoever waits holds one of these, as do those who have a turn, the map, and this one.
+        // Waiting callers hold one of these, as do running ones, the map, and this function.
         if Arc::strong_count(&turns) >= MOST_WAITING + 2 + usize::try_from(at_once).unwrap_or(usize::MAX) {
             return Err(ServiceError::Busy);
         }

@@ -1,5 +1,5 @@
-//! Periodic work: rows go when their time is over. Many instances may run it; each job is one's at a time,
-//! done in small units of work, and goes on at the next turn where it was stopped.
+//! Periodic work: expired rows are removed. Many instances may run it; each job runs on one at a time, in small units
+//! of work, and resumes at the next turn.
 
 use latchkey_domain::{AppId, AppKey, KeyState, key_state};
 use latchkey_storage::Expired;
@@ -13,11 +13,11 @@ use crate::{Operator, Refusal, Service, ServiceError};
 const EVERY: Duration = Duration::hours(1);
 const TURNS_A_MINUTE: u32 = 30;
 const BATCH: u32 = 200;
-/// Expired codes are kept a while, so that whoever comes late hears that they are.
+/// Expired codes are kept for a while, so that latecomers learn that they expired.
 const CODES_STAY: Duration = Duration::days(7);
-/// So are attempts and invitations: whoever completes one twice hears that it is done.
+/// So are sign-ups and invitations, so that a second completion is reported as such.
 const ATTEMPTS_STAY: Duration = Duration::days(30);
-/// Messages that were given up are kept for the operator to look at.
+/// Messages that were given up are kept for the operator.
 const DEAD_STAY: Duration = Duration::days(30);
 
 /// The names of keys that nothing needs any more.
@@ -27,8 +27,7 @@ fn retired(keys: &[AppKey], now: OffsetDateTime) -> Vec<String> {
 }
 
 impl Service {
-    /// Does what is due, every minute, until `stop` says so. What another instance may have changed is looked at every
-    /// other second.
+    /// Runs due jobs every minute until `stop`. Changes by other instances are checked every other second.
     ///
     /// # Errors
     /// [`ServiceError::KeysReplaced`]: the server must stop.
@@ -90,7 +89,7 @@ impl Service {
         Ok(())
     }
 
-    /// Removes what is over, if nobody did within the hour. Says how many rows went.
+    /// Removes expired rows, unless that happened within the hour. Returns their number.
     ///
     /// # Errors
     /// [`ServiceError`] when the database fails.
@@ -112,8 +111,8 @@ impl Service {
         self.purge(now).await
     }
 
-    /// Does the periodic jobs now, whether or not they are due, and believes the clock: an operator says that it is right.
-    /// Says how many rows went.
+    /// Runs the periodic jobs now, due or not, and trusts the clock, which an operator has confirmed. Returns the
+    /// number of removed rows.
     ///
     /// # Errors
     /// [`ServiceError`] when the database fails.
@@ -163,7 +162,7 @@ impl Service {
         Ok(removed)
     }
 
-    /// What goes application by application: keys that are retired, and anonymous users who never came back.
+    /// Jobs per application: retired keys, and anonymous users who never came back.
     async fn purge_apps(&self) -> Result<usize, ServiceError> {
         let now = self.inner.clock.now();
         let mut removed = 0;
@@ -202,7 +201,7 @@ impl Service {
         if retired(&keys, now).is_empty() {
             return Ok(0);
         }
-        // Somebody may have made tokens live longer meanwhile, and the key with them.
+        // Tokens may live longer meanwhile, and the key with them.
         let kids = self
             .inner
             .store

@@ -11,7 +11,7 @@ pub struct UserDetails {
     pub user: User,
     /// How long log-ins from sources that the user has not used before are refused.
     pub lock: Option<Lock>,
-    /// What the operator should look at.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
 }
 

@@ -403,7 +403,7 @@ impl Service {
             .await
     }
 
-    /// Does something with a user who is there, with its entry in the log.
+    /// Changes an existing user, with an audit entry.
     async fn on_user(
         &self,
         operator: Operator,

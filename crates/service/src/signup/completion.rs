@@ -106,8 +106,8 @@ impl Service {
         self.refuse_late(forms, completed).await
     }
 
-    /// Whether the page behind a link asks for the password of the sign-up when it is opened from here. `attempt` is what
-    /// the link says of its sign-up. Nothing is looked up: opening a page must not tell who has signed up.
+    /// Whether the page behind a link asks for the password of the sign-up when it is opened from here. `attempt` is
+    /// what the link says of its sign-up. Nothing is looked up: opening a page must not tell who has signed up.
     ///
     /// # Errors
     /// [`ServiceError::Internal`] when a library fails.
@@ -121,8 +121,8 @@ impl Service {
         Ok(self.asks_password(app, own.to_string() == attempt, source))
     }
 
-    /// Completes a sign-up from the page behind its link. Mail scanners submit forms, so from elsewhere than the sign-up
-    /// came from it takes the password too, as the application wishes it.
+    /// Completes a sign-up from the page behind its link. Mail scanners submit forms, so from elsewhere than the
+    /// sign-up came from it takes the password too, as the application wishes it.
     ///
     /// # Errors
     /// As [`Service::complete_sign_up`]; [`Refusal::CredentialsWrong`] for a wrong password, or after too many of them
@@ -142,8 +142,8 @@ impl Service {
         self.refuse_late(forms, pressed).await
     }
 
-    /// Whether a link completes its sign-up from here, with this password: says whether the address is one of theirs who
-    /// signed up. None where a password is needed and not there.
+    /// Whether a link completes its sign-up from here, with this password: says whether the address is one of theirs
+    /// who signed up. None where a password is needed and not there.
     async fn check_link(
         &self,
         found: &FoundAttempt,
@@ -159,9 +159,9 @@ impl Service {
         Ok(Some(true))
     }
 
-    /// Checks that the code belongs to the person who enters it. If several addresses have open sign-ups for the handle and
-    /// this is not the one that requested the code, the password of the sign-up is required: without it, the account could
-    /// start with a stranger's password.
+    /// Checks that the code belongs to the person who enters it. If several addresses have open sign-ups for the handle
+    /// and this is not the one that requested the code, the password of the sign-up is required: without it, the
+    /// account could start with a stranger's password.
     async fn check_bearer(
         &self,
         found: &FoundAttempt,
@@ -185,7 +185,7 @@ impl Service {
         }
     }
 
-    /// Wrong passwords are counted for the address that opened the link: nobody closes it for others.
+    /// Wrong passwords are counted for the address that opened the link, so nobody can block it for others.
     async fn check_attempts_password(
         &self,
         found: &FoundAttempt,
@@ -207,7 +207,7 @@ impl Service {
         Ok(())
     }
 
-    /// The attempt that a code completes. The code is looked at before anything is taken or made for whoever brings it.
+    /// The sign-up that a code completes. The code is checked before anything is used or created for the caller.
     async fn find_by_code(&self, call: &Call, request: CompleteSignUp) -> Result<FoundAttempt, ServiceError> {
         let caller = call.caller.clone();
         let (app, keys) = self
@@ -250,8 +250,8 @@ impl Service {
         Ok(FoundAttempt { app, keys, code_try, attempt: found.0, has_rivals: found.1 })
     }
 
-    /// Makes the user. `is_theirs` is whether the address is one of theirs: who was let in by a button alone may be a
-    /// scanner.
+    /// Creates the user. `is_theirs` is whether the address is verified as theirs: a caller with only the link's button
+    /// may be a scanner.
     async fn make_user_of(
         &self,
         found: FoundAttempt,
@@ -278,7 +278,7 @@ impl Service {
             .transact("signup.complete", move |repos| {
                 let attempts = repos.signups().list(app_id, &code_try.handle)?;
                 let (attempt, code) = service.find_attempt(repos, &attempts, (&code_try, flow), now)??;
-                // Whoever asked again meanwhile has another password: the tokens are not theirs.
+                // A concurrent sign-up has replaced the password: the tokens are not this caller's.
                 if attempt.user_id != user.id {
                     return Err(Refusal::InvalidData.into());
                 }
@@ -315,9 +315,9 @@ impl Service {
         self.on_pool((app_id, 1), work).await
     }
 
-    /// The open attempt that this code completes. In flow `code`, where one was begun from the same address, that one alone:
-    /// whoever brings a code takes it for theirs (in flow `link` the page asks for the password). Tries are counted by
-    /// [`Service::try_code`].
+    /// The pending sign-up that this code completes. In flow `code`, only the one from the same address, if there is
+    /// one: a person who enters a code takes it for theirs (in flow `link` the page asks for the password). Attempts
+    /// are counted by [`Service::try_code`].
     fn find_attempt(
         &self,
         repos: &mut dyn Repositories,

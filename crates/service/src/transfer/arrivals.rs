@@ -1,5 +1,5 @@
-//! What moves in: an application as a whole, which nobody sees until it is one, and users for an application that is
-//! there. Both go in batches, and can be gone on with where they were stopped.
+//! Imports of whole applications, which become visible when complete, and of users into existing applications. Both run
+//! in batches and can be resumed.
 
 use latchkey_crypto::OLD_GENERATION;
 use latchkey_domain::{
@@ -17,7 +17,7 @@ use crate::email_templates::too_many_words;
 use crate::metadata_fields::check_together;
 use crate::{Operator, Refusal, Service, ServiceError};
 
-/// The application that is brought in, before any of its users. Secrets are opened.
+/// The application to import, before its users. Secrets are decrypted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImportHead {
     /// SHA-256 of what it is made from: the same source is the same import.
@@ -41,12 +41,12 @@ pub enum Begun {
     AlreadyThere,
 }
 
-/// What became of one user or record that was brought in.
+/// The outcome of one imported user or record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Taken {
     /// It is there now.
     Added,
-    /// It is there now as far as it can be: what was lost, or why it is not needed.
+    /// It exists now: what was lost, or why it is not needed.
     Partly(String),
     /// It was there already.
     Known,
@@ -61,12 +61,12 @@ enum Arrival {
     User(Box<User>),
     Signup(Box<Signup>),
     Invite(Box<Invite>),
-    /// What was looked at and has no use here.
+    /// Records that have no use here.
     Nothing,
 }
 
 impl Service {
-    /// Looks whether an application could be brought in, and changes nothing.
+    /// Validates an application for an import, and changes nothing.
     ///
     /// # Errors
     /// As [`Self::begin_import`].
@@ -90,10 +90,10 @@ impl Service {
             .await
     }
 
-    /// Looks whether the records of an archive could be brought in, and changes nothing.
+    /// Validates the records of an archive, and changes nothing.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`], explained, when the application itself could not.
+    /// [`Refusal::InvalidData`], explained, when the application itself is invalid.
     pub async fn check_records(&self, app: &AppRecord, records: &[Record]) -> Result<TakenIn, ServiceError> {
         let id = self.id_of(app)?;
         let now = self.inner.clock.now();
@@ -124,11 +124,11 @@ impl Service {
         })
     }
 
-    /// Begins to bring an application in, or goes on.
+    /// Starts or resumes the import of an application.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`], explained, when a value cannot be taken; [`Refusal::AppNameTaken`];
-    /// [`Refusal::Conflict`], explained, when another import makes the same application.
+    /// [`Refusal::InvalidData`], explained, when a value is invalid; [`Refusal::AppNameTaken`];
+    /// [`Refusal::Conflict`], explained, when another import creates the same application.
     pub async fn begin_import(&self, operator: Operator, head: ImportHead) -> Result<Begun, ServiceError> {
         operator.reaches_all()?;
         let (app, keys, templates) = self.arriving(&head).await?;
@@ -158,7 +158,7 @@ impl Service {
         self.counter(AppId::NONE, "issuer.gate", &[app.issuer.as_bytes()], Duration::days(1))
     }
 
-    /// The application with its keys and messages, as they stand in the source.
+    /// The application with its keys and templates, as in the source.
     fn head_of(&self, head: &ImportHead) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
         let id = self.id_of(&head.app)?;
         let (mut app, mail, sms) = app_of(&head.app, id).map_err(ServiceError::invalid)?;
@@ -195,8 +195,8 @@ impl Service {
         Ok((app, keys, templates.collect::<Result<_, _>>()?))
     }
 
-    /// The same, so that it can work here. One whose private keys do not come along gets a new one, and the old ones stay
-    /// published for as long as their tokens can live.
+    /// The same, adapted to this server. Without its private keys it gets a new one, and the old ones stay published as
+    /// long as their tokens may be valid.
     async fn arriving(
         &self,
         head: &ImportHead,
@@ -293,10 +293,10 @@ impl Service {
         found.await?.ok_or_else(none)
     }
 
-    /// Lets everybody see an application that is whole: `records` were brought in.
+    /// Makes a complete application visible: `records` were imported.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`], explained, when it is not; [`Refusal::AppNameTaken`].
+    /// [`Refusal::Conflict`], explained, when it is incomplete; [`Refusal::AppNameTaken`].
     pub async fn finish_import(
         &self,
         operator: Operator,
@@ -340,7 +340,7 @@ impl Service {
             .await
     }
 
-    /// Removes what an import that is not whole has brought in.
+    /// Removes an unfinished import.
     ///
     /// # Errors
     /// [`Refusal::Unknown`], explained.

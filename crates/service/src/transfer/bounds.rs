@@ -1,5 +1,5 @@
-//! The bounds of what moves in: the same that hold for what is set over REST, so that nothing comes in that could not be
-//! made here. An old server's longer tokens are the one exception.
+//! The bounds of what moves in: the same that hold for what is set over REST, so that nothing comes in that could not
+//! be made here. An old server's longer tokens are the one exception.
 
 use latchkey_domain::{AppSettings, Audience, Locale, SocialLogin, has_forbidden_characters};
 use latchkey_notifiers::MailAddress;
@@ -12,7 +12,7 @@ use crate::keys::MOST_APP_DATA;
 pub const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
 /// The most bytes of an application with its keys and its messages.
 pub const MOST_HEAD_BYTES: usize = 8 * 1024 * 1024;
-/// The most keys of an application: all of them are published to whoever asks, again and again.
+/// The maximum number of keys of an application: all of them are published.
 pub(super) const MOST_KEYS: usize = 50;
 /// The longest life of a JWT that an imported application keeps, in hours: ten years.
 pub(super) const MOST_JWT_HOURS: u32 = 87_600;

@@ -1,5 +1,5 @@
-//! Documents of a Cosync JWT server as records. What a document means, and what of it has a place here, is known in this
-//! file alone. What has none is told, not dropped in silence.
+//! Converts documents of a Cosync JWT server to records. The only file that knows what they mean. Values without a
+//! place here are reported.
 
 use std::collections::HashSet;
 
@@ -35,7 +35,7 @@ pub enum Mapped {
     Refused(String),
 }
 
-/// What a zip file may hold of users, by the field in which it does.
+/// User data that a zip file may contain, by field.
 const OF_USERS: [(&str, &str); 4] = [
     ("userName", "user names"),
     ("loginProvider", "accounts at Apple and Google"),
@@ -43,7 +43,7 @@ const OF_USERS: [(&str, &str); 4] = [
     ("emailVerified", "verified addresses: email_verified is false until a reset"),
 ];
 
-/// Reads documents of an old server, and remembers what must not stand twice.
+/// Reads documents of an old server, and detects duplicates.
 pub struct CosyncReader {
     seal: OldSeal,
     takes_old_app_tokens: bool,
@@ -55,8 +55,8 @@ pub struct CosyncReader {
 }
 
 impl CosyncReader {
-    /// A reader of a dump, for a server that is reached at this address. The applications keep their ids, which stand in
-    /// app tokens that are in use.
+    /// A reader of a dump, for a server with this public URL. Applications keep their ids, which are in the app tokens
+    /// in use.
     #[must_use]
     pub fn of_dump(seal: OldSeal, public_url: String) -> Self {
         Self {
@@ -83,10 +83,10 @@ impl CosyncReader {
         self.seen.clear();
     }
 
-    /// An application with its key, and what was lost on the way.
+    /// An application with its key and lost values.
     ///
     /// # Errors
-    /// What is wrong: a value, or the `encryptKey`.
+    /// The problem: a value, or the `encryptKey`.
     pub fn app(&mut self, document: &Document) -> Result<(ImportHead, Vec<String>), String> {
         let mut notes = Vec::new();
         let app_id = required(document, "appId")?;
@@ -173,10 +173,10 @@ impl CosyncReader {
         }
     }
 
-    /// A message of an application.
+    /// A template of an application.
     ///
     /// # Errors
-    /// What is wrong.
+    /// The problem.
     pub fn template(&self, document: &Document) -> Mapped {
         self.map(document, |this| {
             let name = required(document, "templateName")?;
@@ -318,7 +318,7 @@ impl CosyncReader {
         })
     }
 
-    /// Somebody who has begun to sign up. What is done, or was never begun, has no place here.
+    /// A pending sign-up. Completed ones, and ones that never started, are skipped.
     pub fn signup(&mut self, document: &Document) -> Mapped {
         self.map(document, |this| {
             let handle = required(document, "handle")?;
@@ -347,7 +347,7 @@ impl CosyncReader {
         })
     }
 
-    /// Somebody who is invited, if they have not come yet.
+    /// A pending invitation.
     pub fn invite(&mut self, document: &Document) -> Mapped {
         self.map(document, |this| {
             let handle = required(document, "handle")?;
@@ -409,7 +409,8 @@ impl CosyncReader {
     }
 }
 
-/// When a document was made. One without a time says it by its id, and else has none: the same at every reading.
+/// The creation time of a document: its field, else the time in its id, else a fixed time, so that every reading gives
+/// the same.
 fn born(document: &Document) -> Result<OffsetDateTime, String> {
     let time = document.time("createdAt")?.or_else(|| document.time_of_id());
     Ok(time.unwrap_or(OffsetDateTime::UNIX_EPOCH))

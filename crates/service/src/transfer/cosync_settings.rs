@@ -1,4 +1,4 @@
-//! The settings of an application of a Cosync JWT server: in the compatible preset, as far as they can work here.
+//! The settings of a Cosync JWT application, in the compatible preset, as far as they are valid here.
 
 use latchkey_domain::{
     AppSettings, Audience, InvalidFields, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
@@ -121,7 +121,7 @@ pub(super) fn without_field(document: &Document, settings: &AppSettings) -> Vec<
         .collect()
 }
 
-/// A text that is good here; another one is told.
+/// A valid text; an invalid one is reported.
 pub(super) fn kept(
     text: Option<String>,
     what: &str,
@@ -136,7 +136,7 @@ pub(super) fn kept(
     None
 }
 
-/// Metadata fields that can work, beside those of the other list; the others are told.
+/// Valid metadata fields, given those of the other list; invalid ones are reported.
 fn fields(
     documents: &[Document],
     beside: &[MetadataField],
@@ -160,7 +160,7 @@ fn fields(
             field_name: document.text("fieldName")?.unwrap_or_else(|| path.clone()),
             required: document.flag("required")?,
             can_edit: document.flag("canEdit")?,
-            // Our own export says these two; the old server knew texts only, which users set.
+            // Latchkey's own export has these two; the old server had only texts, which users set.
             user_settable: document.flag_or("userSettable", true)?,
             kind: kind.as_deref().and_then(MetadataKind::from_name).unwrap_or_default(),
             default: document.value("default").cloned(),

@@ -1,4 +1,4 @@
-//! Domain values as records, with their secrets as they were asked for: what `values` reads, the other way round.
+//! Converts domain values to records, with their secrets in the requested form: the reverse of `values`.
 
 use latchkey_crypto::{OVER_RAW, SealContext, TotpSecret};
 use latchkey_domain::{

@@ -6,19 +6,19 @@ use latchkey_crypto::PassphraseKey;
 
 use crate::ServiceError;
 
-/// What becomes of what must stay secret.
+/// The treatment of secrets in an export.
 #[derive(Debug, Clone)]
 pub(super) enum SecretForm {
     /// It stays here.
     Absent,
     /// It is sealed to a passphrase.
     Sealed(Arc<PassphraseKey>),
-    /// It leaves as it is.
+    /// Exported in plain text.
     Clear,
 }
 
 impl SecretForm {
-    /// A secret that stands in a place, as it leaves.
+    /// A secret value, as exported.
     pub(super) fn of(&self, place: &str, text: &[u8]) -> Result<Option<String>, ServiceError> {
         Ok(match self {
             Self::Absent => None,

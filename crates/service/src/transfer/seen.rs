@@ -1,5 +1,4 @@
-//! What was seen of a source so far, so that what must be one user's alone is told before anything goes in. Whether
-//! somebody has it in the database already is the store's to say.
+//! Detects duplicates within a source before anything is imported. The store detects conflicts with existing users.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -8,8 +7,8 @@ use latchkey_domain::{Handle, Phone, UserIdFormat, UserName};
 use latchkey_storage::settings_from_json;
 use latchkey_transfer::{AppRecord, Record, UserRecord};
 
-/// How many values are remembered, which is below what a table of 36 MiB holds: one that grows is there twice. Those of a
-/// longer source are found when they go in.
+/// The maximum number of remembered values, below what a table of 36 MiB holds, since a growing table exists twice.
+/// Duplicates in longer sources are found during the import.
 const MOST_REMEMBERED: usize = 3_600_000;
 
 /// Values that were seen, as hashes of 64 bits.
@@ -29,7 +28,7 @@ impl Seen {
             settings.is_ok_and(|settings| settings.user_id_format == UserIdFormat::HandleUnderscore);
     }
 
-    /// Whether nobody of the application has this yet, as far as is remembered.
+    /// Whether the value is new in the application, as far as remembered.
     pub(super) fn is_new(&mut self, app_id: &str, what: &str, value: &str) -> bool {
         let mark = self.hasher.hash_one((app_id, what, value));
         if self.taken.len() >= MOST_REMEMBERED {
@@ -38,7 +37,7 @@ impl Seen {
         self.taken.insert(mark)
     }
 
-    /// What of a user stands at another one before, if anything does.
+    /// The first value of the user that an earlier user has, if any.
     pub fn repeats(&mut self, user: &UserRecord) -> Option<&'static str> {
         let handle = Handle::parse_anonymous(&user.handle).or_else(|_| Handle::parse(&user.handle));
         let phone = user.verified_phone.as_deref().and_then(|text| Phone::from_stored(text).ok());

@@ -10,8 +10,8 @@ use crate::new_user::subject_owner;
 use crate::{Operator, Refusal, Service, ServiceError};
 
 impl Service {
-    /// Looks whether users could be brought into an application, and changes nothing: what is wrong with each, or that
-    /// its handle or id is taken.
+    /// Validates users for an import into an application, and changes nothing. Returns the problem of each, such as a
+    /// taken handle or id.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`].
@@ -60,7 +60,7 @@ impl Service {
             .await
     }
 
-    /// Brings users into an application that is there. Each that cannot be taken is told, the others are taken.
+    /// Imports users into an existing application. Invalid ones are reported, the others are imported.
     ///
     /// # Errors
     /// [`Refusal::UnknownApp`]; [`Refusal::SignupOff`], explained, when the application would have too many.
@@ -131,7 +131,7 @@ fn with_loss(taken: Taken, lost: Option<&String>) -> Taken {
     }
 }
 
-/// Whether a user could be added: what is one user's alone must be nobody else's.
+/// Whether a user could be added: unique values must not belong to another user.
 fn standing_of(readers: &mut dyn Readers, app: &App, user: &User) -> Result<Taken, ServiceError> {
     let app_id = user.app_id;
     let users = readers.users();

@@ -1,4 +1,4 @@
-//! Records to domain values and back. A value that cannot be taken is told in one sentence.
+//! Converts records to domain values and back. An invalid value is reported in one sentence.
 
 use latchkey_crypto::{OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, is_subject};
 use latchkey_domain::{
@@ -40,14 +40,14 @@ fn named<T: Copy>(names: &[(T, &str)], text: &str, what: &str) -> Result<T, Stri
     })
 }
 
-/// The longest text that nothing else bounds, in bytes: a request's body is no longer.
+/// The maximum length of texts without another limit, in bytes: that of a request's body.
 const LONGEST_TEXT: usize = 128 * 1024;
 
 /// Said of a password hash that would take too much of everybody's time.
 const TOO_COSTLY: &str = "the password hash costs more than five of ours (bcrypt: more than cost 12)";
 
-/// What counts tokens of a user or an application that arrives begins here: above all that was counted before, as they may
-/// have been here already, and tokens that ended then must not begin again.
+/// What counts tokens of a user or an application that arrives begins here: above all that was counted before, as they
+/// may have been here already, and tokens that ended then must not begin again.
 pub(super) fn count_of_arrival(now: OffsetDateTime) -> i64 {
     i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX / 2)
 }
@@ -57,10 +57,10 @@ pub(super) fn place(kind: &str, id: &str) -> String {
     format!("{kind}/{id}")
 }
 
-/// A record whose secrets were opened with the passphrase. Without one, they are left away.
+/// A record with its secrets decrypted with the passphrase. Without one, they are dropped.
 ///
 /// # Errors
-/// What is wrong: the passphrase, or the record.
+/// The problem: the passphrase, or the record.
 pub fn opened(record: Record, key: Option<&PassphraseKey>) -> Result<Record, String> {
     let open = |place: &str, sealed: Option<String>| -> Result<Option<String>, String> {
         let (Some(key), Some(sealed)) = (key, sealed) else { return Ok(None) };
@@ -139,12 +139,12 @@ pub(super) fn template_of(record: &TemplateRecord, app_id: AppId) -> Result<Emai
     })
 }
 
-/// What is lost where a message would hand its secret to another host: the application goes on with the built-in words.
+/// Reported when a template would send its secret to another host: the application uses the built-in one.
 pub(super) fn lost_words(record: &TemplateRecord, public_url: &str) -> Option<String> {
     check_secrets(&record.html, public_url).err().map(|misplaced| without_words(record, misplaced))
 }
 
-/// That a message's own words are not used, and why.
+/// Reports that a template is not used, and why.
 pub(super) fn without_words(record: &TemplateRecord, why: impl std::fmt::Display) -> String {
     format!("the message {} in {}: {why}; the built-in words are used", record.name, record.locale)
 }
@@ -244,8 +244,8 @@ impl Service {
         })
     }
 
-    /// The id of a user who brings none: it follows from application, handle and time, so that a second import finds the
-    /// first one's row.
+    /// The id of a user who brings none: it follows from application, handle and time, so that a second import finds
+    /// the first one's row.
     fn user_id_of(
         &self,
         app_id: AppId,
@@ -281,7 +281,7 @@ impl Service {
         Ok(cost.is_importable)
     }
 
-    /// What a user loses whose password hash is too costly.
+    /// Reported for a user whose password hash is too costly.
     pub(super) fn lost_password(&self, record: &UserRecord) -> Option<String> {
         let digest = record.password.as_deref().filter(|digest| !digest.is_empty())?;
         let is_lost = self.is_importable(digest) == Ok(false);
@@ -350,7 +350,7 @@ impl Service {
             app_id,
             id: SignupId::from_bytes(*signup_id.as_bytes()),
             handle: handle_of(&record.handle)?,
-            // Whoever began elsewhere began from no address that is known here.
+            // The address of a sign-up elsewhere is not known here.
             source: KeyedDigest::NONE,
             user_id,
             state: match record.status.as_str() {

@@ -13,7 +13,7 @@ use crate::{AppView, Operator, Service, ServiceError};
 
 /// How many records go in one unit of work.
 const AT_ONCE: usize = 500;
-/// How many lost values are told, each in so many characters.
+/// The maximum number of reported lost values, and the length of each.
 const MOST_TOLD: usize = 100;
 const MOST_TOLD_CHARACTERS: usize = 300;
 
@@ -26,10 +26,10 @@ pub struct ZipSource {
 }
 
 impl ZipSource {
-    /// Names the application of an export; by the name that it had, if none is given.
+    /// Names the application of an export; by default, keeps its name.
     ///
     /// # Errors
-    /// What is wrong with the file, or the name.
+    /// The problem with the file or the name.
     pub fn new(export: Export, name: Option<&str>) -> Result<Self, String> {
         let mut apps = export.documents(Collection::Apps)?;
         let app = apps.next().ok_or("app-collection.csv holds no application")?;
@@ -59,7 +59,7 @@ impl ZipSource {
             if collection == Collection::Apps {
                 return document.with("appId", &id).with("name", &name);
             }
-            // Rows without an application are nobody's.
+            // Rows without an application belong to nobody.
             let is_of_it = document.text("appId").ok().flatten().is_some();
             if is_of_it { document.with("appId", &id) } else { document }
         };
@@ -81,8 +81,8 @@ pub struct FromZip {
 }
 
 impl Service {
-    /// Makes an application from the export of an old server. All of it is looked at before anything goes in, and nobody
-    /// sees it until it is whole.
+    /// Creates an application from the export of an old server. Everything is validated first, and the application
+    /// becomes visible when it is complete.
     ///
     /// # Errors
     /// [`InvalidData`](crate::Refusal::InvalidData), explained, with file and line;
