@@ -111,10 +111,10 @@ impl Service {
         self.derived_id("phone.subject", &[user.as_bytes(), phone.as_str().as_bytes()])
     }
 
-    /// Verifies the number that the caller gave last, with the code that was sent to it.
+    /// Verifies the number that the caller set last, with the code that was sent to it.
     ///
     /// # Errors
-    /// [`Refusal::InvalidData`] for a wrong code, [`Refusal::PhoneTaken`] when somebody else verified the number
+    /// [`Refusal::InvalidData`] for a wrong code, [`Refusal::PhoneTaken`] when another user verified the number
     /// meanwhile, [`Refusal::NoPhoneFactor`].
     pub async fn verify_phone(&self, call: Call, code: Code) -> Result<(), ServiceError> {
         let act = call.act("verifyPhone", None);

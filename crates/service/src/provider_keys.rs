@@ -1,5 +1,5 @@
-//! The key sets of identity providers: fetched from the addresses in the settings, kept as long as the provider
-//! says, and for a day longer while it is away. No address ever comes from a token.
+//! The key sets of identity providers: fetched from the addresses in the settings, cached as long as the provider
+//! allows, and a day longer while it is unavailable. No address ever comes from a token.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,23 +11,23 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{Refusal, Service, ServiceError};
 
-/// A set that says nothing of its life is kept for so long, and none for less or more than the other two.
+/// The cache time of a set without one, and the minimum and maximum.
 const USUAL_LIFE: Duration = Duration::hours(1);
 const SHORTEST_LIFE: Duration = Duration::minutes(1);
 const LONGEST_LIFE: Duration = Duration::hours(24);
 /// How long a set is used after its life while no newer one can be had.
 const STALE: Duration = Duration::hours(24);
-/// A provider is asked for newer keys no more often.
+/// The minimum time between requests for newer keys.
 const ASK_EVERY: Duration = Duration::minutes(1);
-/// Where there is nothing to go on, it is asked so soon again.
+/// The time to the next request if no keys are cached.
 pub(crate) const ASK_AGAIN: Duration = Duration::seconds(5);
 
-/// A key set as it was fetched.
+/// A fetched key set.
 #[derive(Debug, Clone)]
 pub struct FetchedKeySet {
     /// The JWKS.
     pub body: Vec<u8>,
-    /// How long it is fresh (RFC 9111 section 5.2.2.1), where the provider says so.
+    /// How long it is fresh (RFC 9111 section 5.2.2.1), if the provider says so.
     pub fresh_for: Option<Duration>,
 }
 
@@ -50,7 +50,7 @@ pub struct ProviderSettings {
 }
 
 impl ProviderSettings {
-    /// Apple, as it says of itself in its discovery document.
+    /// Apple, as in its discovery document.
     #[must_use]
     pub fn apple() -> Self {
         Self {
@@ -59,7 +59,7 @@ impl ProviderSettings {
         }
     }
 
-    /// Google, as it says of itself in its discovery document; older tokens lack the scheme.
+    /// Google, as in its discovery document; older tokens lack the scheme.
     #[must_use]
     pub fn google() -> Self {
         Self {
@@ -69,7 +69,7 @@ impl ProviderSettings {
     }
 }
 
-/// What is kept of a provider's keys.
+/// The cached keys of a provider.
 #[derive(Default)]
 pub(crate) struct KeySets {
     apple: KeySet,
@@ -79,7 +79,7 @@ pub(crate) struct KeySets {
 #[derive(Default)]
 struct KeySet {
     kept: Mutex<Kept>,
-    /// One asks at a time; the others wait for its answer.
+    /// One caller fetches at a time; the others wait for its result.
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -135,7 +135,7 @@ impl Service {
             Provider::Apple => (&self.inner.settings.apple, &self.inner.key_sets.apple),
             Provider::Google => (&self.inner.settings.google, &self.inner.key_sets.google),
         };
-        // What is no token is worth no request.
+        // A malformed token causes no request.
         if !may_be_id_token(token) {
             return Err(Refusal::ProviderTokenInvalid.into());
         }
@@ -162,7 +162,7 @@ impl Service {
         if let Some(keys) = set.kept().fresh(now) {
             return Ok(keys);
         }
-        // Whoever has nothing to go on waits for whoever is asking.
+        // Without cached keys, callers wait for the one that fetches.
         if set.kept().may_ask(now) || set.kept().usable(now).is_none() {
             let _turn = set.asking.lock().await;
             let kept = set.kept();
@@ -173,7 +173,7 @@ impl Service {
         set.kept().usable(now).ok_or(ServiceError::ProviderAway)
     }
 
-    /// Keys that came after `old`, if the provider may be asked again.
+    /// Keys newer than `old`, if the provider may be asked again.
     async fn newer_keys(
         &self,
         place: &ProviderSettings,

@@ -1,5 +1,5 @@
-//! The second half of a log-in: a login token and a code of the factor that the user has enrolled. Tries are
-//! counted before a code is looked at: of one log-in, of a day, and in a row.
+//! The second half of a log-in: a login token and a code of the user's factor. Attempts are counted before a code is
+//! checked: per log-in, per day, and in a row.
 
 mod tries;
 
@@ -19,7 +19,7 @@ use crate::throttle::{Counted, Origin, forget_failures, note_login, settle_right
 use crate::{Refusal, Service, ServiceError, Tokens};
 use tries::FactorTried;
 
-/// What stands for a second factor.
+/// The proof of a second factor.
 #[derive(Debug, Clone)]
 pub enum FactorCode {
     /// A code of an authenticator app, or one that came by SMS.
@@ -192,7 +192,7 @@ impl Service {
             .inner
             .store
             .transact("login.complete", move |repos| {
-                // Whoever brings the same login token waits here for what becomes of it.
+                // Concurrent callers with the same login token wait here for the outcome.
                 if !repos.quotas().reserve(&used, 1)? {
                     return Err(ServiceError::from(Refusal::CredentialsWrong));
                 }
@@ -203,7 +203,7 @@ impl Service {
                 if user.status == UserStatus::Suspended {
                     return Err(Refusal::UserSuspended.into());
                 }
-                // What was asked for may have been switched off since: the password has to be shown again.
+                // The factor may have been disabled since: the password is required again.
                 if user.factors.asked(app.settings.two_factor).is_none() {
                     return Err(Refusal::CredentialsWrong.into());
                 }

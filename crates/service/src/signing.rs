@@ -1,5 +1,5 @@
-//! What a sign-in gives: the user's JWT and the access token. Parsed private keys are kept, since parsing
-//! costs as much as signing.
+//! The tokens of a log-in: the user's JWT and the access token. Parsed private keys are cached, since parsing costs as
+//! much as signing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::{Service, ServiceError};
 /// About eight kilobytes each.
 const KEPT_KEYS: usize = 1_000;
 
-/// What a sign-in gives.
+/// The tokens of a log-in.
 #[derive(Debug, Clone)]
 pub struct Tokens {
     /// The user's JWT, for the team's database and backends.
@@ -23,8 +23,8 @@ pub struct Tokens {
     pub access_token: String,
 }
 
-/// Parsed private keys by application and key id. An entry answers only for the sealed value that it was opened from:
-/// the cache never says more than the row does (SEC-096).
+/// Parsed private keys by application and key id. An entry is used only for the sealed value that it was parsed from,
+/// so the cache never outlives the row (SEC-096).
 #[derive(Default)]
 pub(crate) struct SigningKeys(Mutex<HashMap<(AppId, String), ParsedKey>>);
 
@@ -70,7 +70,7 @@ pub(crate) fn private_key_of(app_id: AppId, kid: &str) -> SealContext<'_> {
 }
 
 impl Service {
-    /// Makes the tokens of a user who has shown who they are.
+    /// Creates the tokens of an authenticated user.
     pub(crate) async fn issue_tokens(
         &self,
         app: &App,
@@ -91,7 +91,7 @@ impl Service {
         Ok(Tokens { jwt, access_token: self.key_ring().tokens().sign(&access)? })
     }
 
-    /// A user's JWT. It ends when the application says, or earlier.
+    /// A user's JWT. It expires after the application's lifetime, or earlier.
     pub(crate) async fn user_jwt(
         &self,
         app: &App,

@@ -1,4 +1,4 @@
-//! Signing up: at once, with a code that comes back from a mailbox, or with a link to a page that asks.
+//! Sign-up: at once, with a mailed code, or with a mailed link to a confirmation page.
 
 mod completion;
 
@@ -23,7 +23,7 @@ pub use completion::{CompleteSignUp, LinkPressed, PressLink, SignUpCompleted};
 
 use crate::{NewPassword, Refusal, Service, ServiceError, Tokens};
 
-/// Somebody who wants to become a user.
+/// A request to sign up.
 #[derive(Debug, Clone)]
 pub struct SignUp {
     /// Their handle.
@@ -45,7 +45,7 @@ pub enum SignedUp {
     CodeSent,
 }
 
-/// What was found before anything is decided.
+/// The state on which a sign-up is decided.
 struct Beginning {
     app: App,
     keys: Vec<AppKey>,
@@ -64,7 +64,7 @@ struct Opening {
 }
 
 impl Service {
-    /// Signs somebody up.
+    /// Signs a user up.
     ///
     /// # Errors
     /// [`Refusal::SignupOff`], [`Refusal::HandleTaken`], [`Refusal::InvalidData`] (locale, password, or a
@@ -76,7 +76,7 @@ impl Service {
             (Ok(token), Some(act)) => self.sign_up_now(token, call.source, request, act).await,
             _ => Err(Refusal::AppTokenInvalid.into()),
         };
-        // What a neutral application answers must not be told apart by the time that it takes.
+        // Neutral answers must not differ in time.
         if matches!(result, Ok(SignedUp::CodeSent)) {
             tokio::time::sleep_until(began + self.answer_floor()).await;
         }
@@ -100,7 +100,7 @@ impl Service {
         self.inner.limits.take(Rate::SignUp, source, now)?;
         let flow = app.settings.signup_flow;
         let is_taken = found.existing.is_some() || found.is_reserved;
-        // An account that exists at once cannot be promised to somebody who has one.
+        // Without a code, a neutral answer is impossible for an existing account.
         let is_neutral = app.settings.neutral_answers && flow != SignupFlow::None;
         if is_taken && !is_neutral {
             return Err(Refusal::HandleTaken.into());
@@ -112,7 +112,7 @@ impl Service {
             .metadata
             .accept_at_signup(metadata.as_deref())
             .map_err(|error| ServiceError::metadata(&error))?;
-        // A handle must be good for what it is for: a mail, or a log-in.
+        // The handle must be usable: for a mail, or for a log-in.
         match flow {
             SignupFlow::None if handle.as_str().contains('@') || app.settings.user_names => {
                 check_local_part(&self.inner.settings.mail, &handle)?;
@@ -126,7 +126,7 @@ impl Service {
         self.jwt_size().check(app, (None, &new_user(app.id, handle.clone(), made, now)), now)?;
         let password = self.hash_password(password.into_client(), app.id, user_id).await?;
         if is_taken {
-            // Mail never goes to a mailbox that only looks like the one that was typed.
+            // Mail never goes to a mailbox that only looks like the typed one.
             let owner = found.existing.as_ref().filter(|user| !handle.only_looks_like(&user.handle));
             return self.tell_owner(app, owner, &act).await.map(|()| SignedUp::CodeSent);
         }
@@ -135,7 +135,7 @@ impl Service {
             let (user_id, password, locale, metadata) = made;
             let user = new_user(app.id, handle, (user_id, Some(password), locale, metadata), now);
             let act = Act { action: "signup.atOnce", ..act };
-            // Nothing was proven: it goes on counting among the address's sign-ups.
+            // Nothing was verified: it still counts among the address's sign-ups.
             let tokens = self.add_user(&found, user, source, act).await?;
             return Ok(SignedUp::User(tokens));
         }
@@ -175,7 +175,7 @@ impl Service {
             .await
     }
 
-    /// The owner of an account hears, once a day, that somebody wanted to sign up with it.
+    /// Notifies the owner of an account, once a day, of a sign-up with its handle.
     async fn tell_owner(&self, app: &App, owner: Option<&User>, act: &Act) -> Result<(), ServiceError> {
         let entry = self.done(act)?;
         let Some(owner) = owner else {
@@ -275,8 +275,8 @@ impl Service {
         Ok(id)
     }
 
-    /// Stores an attempt with a new code and its mail. A repeat within a minute keeps the code it has. Where
-    /// another source's attempt is open, the code lives shorter and its mail says so.
+    /// Stores a sign-up with a new code and its mail. A repeat within a minute keeps its code. If another source's
+    /// sign-up is pending, the code expires earlier and its mail says so.
     async fn send_code(&self, app: &App, known: &[Signup], opening: Opening) -> Result<(), ServiceError> {
         let Opening { attempt, source, slot, entry, worded } = opening;
         let (rules, now) = (self.inner.settings.codes, attempt.updated_at);
@@ -371,7 +371,7 @@ impl Service {
 
 /// Whether another source's attempt of the same handle is open.
 fn is_rival(other: &Signup, attempt: &Signup, rules: &CodeRules, now: OffsetDateTime) -> bool {
-    // Nobody has a code for one that moved in: whoever asks may be the same person.
+    // Imported sign-ups have no code: the caller may be the same person.
     other.id != attempt.id && !other.source.is_none() && is_open(other, rules, now)
 }
 

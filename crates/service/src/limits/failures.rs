@@ -20,14 +20,14 @@ pub(super) struct Sprays {
 #[derive(Default)]
 pub(super) struct Spray {
     handles: Vec<u64>,
-    /// Handles of attempts under way, each as often as it is tried.
+    /// Handles of pending attempts, each with their number.
     held: Vec<u64>,
     began: Option<OffsetDateTime>,
     paused_until: Option<OffsetDateTime>,
 }
 
-/// The right of one attempt to fail: reserved before the work, so that no number of attempts at once fails more often than
-/// one after the other could. Given back when it is dropped.
+/// The right of one attempt to fail: reserved before the work, so that no number of attempts at once fails more often
+/// than one after the other could. Given back when it is dropped.
 pub(crate) struct FailurePermit {
     limits: Arc<RateLimits>,
     source: Source,
@@ -43,7 +43,7 @@ impl FailurePermit {
         if limits.is_skipped(self.source) {
             return false;
         }
-        // It is counted before it is no longer reserved: nobody comes in between.
+        // Counted before the reservation ends, so that no other attempt fits in between.
         let mut windows = limits.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.count(Rate::FailedLogin, &limits.limits_of(Rate::FailedLogin, self.source), now);
         self.handle.is_some_and(|handle| limits.note_failed_handle(self.source, handle, now))
@@ -63,13 +63,13 @@ impl Drop for FailurePermit {
 }
 
 impl RateLimits {
-    /// Reserves the right to fail for an attempt from this address, with this handle if it names one. Where the rest of
-    /// the rate is reserved, it waits for those under way: if they succeed, it has its turn, if they fail, it is refused.
-    /// Users who are known to log in from there (`is_known`) are not refused for what others try: their own failures slow
-    /// them down.
+    /// Reserves the right to fail for an attempt from this address, with this handle if it names one. If the rest of
+    /// the rate is reserved, it waits for the pending attempts: it proceeds if they succeed, and is refused if they
+    /// fail. Users who are known to log in from there (`is_known`) are not refused because of other users' failures:
+    /// their own slow them down.
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`]; [`ServiceError::Busy`] when those under way take too long.
+    /// [`ServiceError::TooMany`]; [`ServiceError::Busy`] when the pending attempts take too long.
     pub(crate) async fn reserve_failure(
         self: &Arc<Self>,
         source: Source,
@@ -83,7 +83,7 @@ impl RateLimits {
         }
         let deadline = tokio::time::Instant::now() + self.rules.patience;
         loop {
-            // Before the look: whoever is released after it wakes us.
+            // Registered before the check, so that no wake-up is missed.
             let mut released = std::pin::pin!(self.released.notified());
             released.as_mut().enable();
             if self.try_reserve(source, handle, clock.now())? {

@@ -1,4 +1,4 @@
-//! Trying a second factor: what is counted where, what is right, and who hears of it.
+//! Attempts at a second factor: counters, verification, and notices to the owner.
 
 use latchkey_crypto::TotpSecret;
 use latchkey_domain::{App, AppId, Code, CodePurpose, Factor, Sealed, User};
@@ -13,7 +13,7 @@ use crate::mail::{Notice, built_in};
 use crate::sms::SmsPurpose;
 use crate::{Refusal, Service, ServiceError};
 
-/// The owner hears of the third wrong code of a day.
+/// The owner is notified of the third wrong code of a day.
 const TELL_AT: u32 = 3;
 /// A counter without an end of its own.
 const FOR_EVER: Duration = Duration::days(36_500);
@@ -28,13 +28,13 @@ struct Counters {
     recovery: QuotaKey,
 }
 
-/// A code for a user, on its way to be looked at.
+/// A code of a user, to be checked.
 #[derive(Clone)]
 pub(crate) struct FactorTry {
     code: FactorCode,
     counters: Counters,
     sms: Option<CodeTry>,
-    /// What the message with the code took, to be given back.
+    /// The counters of the message with the code, to be restored.
     sms_refunds: Vec<QuotaKey>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct FactorTry {
 pub(crate) enum FactorTried {
     /// Right, and whether it was a recovery code.
     Right { is_recovery: bool },
-    /// Wrong, whether the owner is to hear of it, and whether it was the last one.
+    /// Wrong, with whether the owner is notified, and whether it was the last attempt.
     Wrong { tells: bool, disables: bool },
 }
 

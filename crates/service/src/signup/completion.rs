@@ -39,16 +39,16 @@ pub struct SignUpCompleted {
     pub app: App,
     /// The new user's locale.
     pub locale: Locale,
-    /// What the application shows then: HTML with its marks, without anything that runs, submits or loads.
+    /// The application's page for a completed sign-up: HTML with placeholders, without anything active.
     pub click_through: String,
 }
 
 /// The button of the page behind a mailed link.
 #[derive(Debug, Clone)]
 pub struct PressLink {
-    /// What the link carries.
+    /// The parameters of the link.
     pub link: CompleteSignUp,
-    /// What was typed into the page's password field, if it has one and something was.
+    /// The text in the page's password field, if any.
     pub password: Option<ClientPassword>,
 }
 
@@ -106,8 +106,8 @@ impl Service {
         self.refuse_late(forms, completed).await
     }
 
-    /// Whether the page behind a link asks for the password of the sign-up when it is opened from here. `attempt` is
-    /// what the link says of its sign-up. Nothing is looked up: opening a page must not tell who has signed up.
+    /// Whether the page behind a link requires the sign-up's password here. `attempt` is the link's reference to its
+    /// sign-up. Nothing is looked up: opening a page must not reveal who has signed up.
     ///
     /// # Errors
     /// [`ServiceError::Internal`] when a library fails.
@@ -142,8 +142,8 @@ impl Service {
         self.refuse_late(forms, pressed).await
     }
 
-    /// Whether a link completes its sign-up from here, with this password: says whether the address is one of theirs
-    /// who signed up. None where a password is needed and not there.
+    /// Whether a link completes its sign-up from here with this password: returns whether the address is verified as
+    /// theirs. `None` if a password is required and missing.
     async fn check_link(
         &self,
         found: &FoundAttempt,
@@ -179,7 +179,7 @@ impl Service {
     fn asks_password(&self, app: &App, is_own: bool, source: Source) -> bool {
         match app.settings.link_asks_password {
             LinkAsksPassword::Always => true,
-            // Where everybody may be behind the address, it tells nobody apart.
+            // If anybody may be behind the address, it proves nothing.
             LinkAsksPassword::Elsewhere => !is_own || self.inner.limits.is_anybodys(source),
             LinkAsksPassword::Never => false,
         }
