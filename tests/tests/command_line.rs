@@ -231,7 +231,7 @@ fn a_database_that_is_away_is_named() {
     let url = "postgres://latchkey:canary@127.0.0.1:1/none?connect_timeout=1";
     let place = Place::sqlite().with("LATCHKEY__DATABASE__URL", url);
     let output = place.run(&[]);
-    fails(&output, 69, &["the database is away"]);
+    fails(&output, 69, &["database unavailable"]);
     assert!(!String::from_utf8_lossy(&output.stderr).contains("canary"));
     assert!(!place.data().join("master.key").exists());
     let place = Place::sqlite().with("LATCHKEY__DATABASE__URL", "mysql://x");

@@ -1,5 +1,5 @@
 //! Guessing against the real binary: what survives a kill, how long a refusal takes, what a client that goes
-//! away leaves behind, and how fast another server hears of it.
+//! away leaves behind, and how fast another server knows it.
 
 use std::time::{Duration, Instant};
 

@@ -47,12 +47,12 @@ async fn users_move_in(place: Place, served: bool) {
     let file = place.written("users.csv", &list_of_users(1_500));
     let server = served.then(|| place.start());
     let dry = place.printed(&["import", "users", &app, path(&file), "--dry-run"]);
-    assert!(dry.contains("1500 users: 1500 new, 0 there already") && dry.contains("dry run"), "{dry}");
+    assert!(dry.contains("1500 users: 1500 new, 0 existing") && dry.contains("dry run"), "{dry}");
     let told = place.printed(&["import", "users", &app, path(&file)]);
-    assert!(told.contains("1500 users imported, 0 there already"), "{told}");
+    assert!(told.contains("1500 users imported, 0 existed already"), "{told}");
     let again = place.printed(&["import", "users", &app, path(&file)]);
-    assert!(again.contains("1500 users: 0 new, 1500 there already"), "{again}");
-    assert!(again.contains("0 users imported, 1500 there already"), "{again}");
+    assert!(again.contains("1500 users: 0 new, 1500 existing"), "{again}");
+    assert!(again.contains("0 users imported, 1500 existed already"), "{again}");
     let server = server.unwrap_or_else(|| place.start());
     let log = server.client.get(format!("{}/api/app/logs?appId={app}&action=importUsers", server.url));
     let secret = place.printed(&["token", "server"]);
@@ -170,9 +170,9 @@ async fn an_archive_moves(from: Place, to: Place) {
         assert!(list.contains("Shop") || list.lines().count() == 1, "{list}");
     }
     let told = to.printed(&import);
-    assert!(told.contains("is there, with") || told.contains("there already"), "{told}");
-    assert!(to.printed(&import).contains("is there already: nothing was imported"));
-    assert!(to.printed(&["import", "list"]).starts_with("No import was stopped"));
+    assert!(told.contains("is imported, with") || told.contains("exists already"), "{told}");
+    assert!(to.printed(&import).contains("exists already; nothing was imported"));
+    assert!(to.printed(&["import", "list"]).starts_with("no unfinished imports"));
     assert_eq!(exported(&to, &app, Some(&passphrase)), archive, "what comes in goes out");
 
     // Users, authenticators and keys are what they were; tokens of the old server are not this one's.
@@ -220,7 +220,7 @@ async fn without_its_passphrase_an_application_gets_a_new_key() {
     let dry = to.printed(&["import", "archive", path(&file), "--dry-run"]);
     assert!(dry.contains("gets a new key") && dry.contains("1 lose their authenticator"), "{dry}");
     let told = to.printed(&["import", "archive", path(&file)]);
-    assert!(told.contains("is there, with"), "{told}");
+    assert!(told.contains("is imported, with"), "{told}");
     let again = exported(&to, &app, None);
     assert!(again.contains("\"publishedUntil\":\"2099-01-01T01:00:00"), "{again}");
     let people = |text: &str| -> Vec<String> {
@@ -282,7 +282,7 @@ fn what_is_no_list_or_archive_imports_nothing_and_names_the_line() {
         ("b.arc", "{}\n".to_owned(), "line 1: this is no archive"),
         ("c.arc", good.to_owned(), "cut off"),
         ("d.arc", format!("{good}{{\"end\":{{\"records\":0}}}}\n"), "holds no application"),
-        ("e.arc", format!("{good}{{\"user\":{{\"handle\":\"a@b.ch\"}}}}\n"), "line 2: a user stands before"),
+        ("e.arc", format!("{good}{{\"user\":{{\"handle\":\"a@b.ch\"}}}}\n"), "line 2: user before"),
     ] {
         let file = place.data().join(name);
         fs::write(&file, text).unwrap();
@@ -310,7 +310,7 @@ async fn a_digest_of_the_password_itself_is_upgraded_by_the_password_itself() {
     let report = place.data().join("report.jsonl");
     let told = place.printed(&["import", "users", &app, path(&file), "--report", path(&report)]);
     assert!(
-        told.contains("1 have digests of the password itself") && told.contains("ana@example.com"),
+        told.contains("1 have hashes of the password itself") && told.contains("ana@example.com"),
         "{told}"
     );
     assert!(fs::read_to_string(&report).unwrap().contains("rawPassword"));

@@ -47,9 +47,9 @@ fn what_is_one_users_alone_stands_once() {
     let import = ["import", "users", &app, path(&file)];
     let words = [
         "3 cannot be imported",
-        "line 3: ok2@x.com: the user name",
-        "line 5: ok4@x.com: the id",
-        "line 6: OK1@x.com: the handle",
+        "line 3: ok2@x.com: duplicate user name",
+        "line 5: ok4@x.com: duplicate id",
+        "line 6: OK1@x.com: duplicate handle",
     ];
     refused(&place, &[&import[..], &["--dry-run"]].concat(), &words);
     refused(&place, &import, &words);
@@ -130,7 +130,7 @@ fn an_archive_opens_however_its_application_was_typed() {
     assert!(about.is_file() && about.permissions().mode() & 0o777 == 0o600);
     let other = Place::sqlite();
     let told = other.printed(&["import", "archive", path(&to), "--passphrase-file", path(&passphrase)]);
-    assert!(told.contains("is there, with"), "{told}");
+    assert!(told.contains("is imported, with"), "{told}");
     let taken = Place::sqlite();
     let _ = taken.printed(&["app", "create", "Shop"]);
     let import = ["import", "archive", path(&to), "--passphrase-file", path(&passphrase)];
@@ -170,7 +170,7 @@ fn an_archive_holds_nothing_that_could_not_be_set_here() {
         let file = other.written(&format!("{n}.jsonl"), &archive.replace(from, to));
         refused(&other, &["import", "archive", path(&file), "--dry-run"], &[word]);
         refused(&other, &["import", "archive", path(&file)], &[word]);
-        assert!(other.printed(&["import", "list"]).starts_with("No import was stopped"));
+        assert!(other.printed(&["import", "list"]).starts_with("no unfinished imports"));
     }
     let records = archive.lines().count() - 2;
     let end = format!("{{\"end\":{{\"records\":{records}}}}}");
@@ -206,8 +206,8 @@ fn an_archive_holds_nothing_that_could_not_be_set_here() {
     let end_of_two =
         format!("{}{}{{\"end\":{{\"records\":{}}}}}", user("a@x.com"), user("b@x.com"), records + 2);
     let file = other.written("twice.jsonl", &archive.replace(&end, &end_of_two));
-    refused(&other, &["import", "archive", path(&file)], &["the id stands before it already"]);
-    assert!(other.printed(&["import", "list"]).starts_with("No import was stopped"));
+    refused(&other, &["import", "archive", path(&file)], &["duplicate id"]);
+    assert!(other.printed(&["import", "list"]).starts_with("no unfinished imports"));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn the_limit_of_users_holds_and_running_again_changes_nothing() {
     assert_eq!(users_of(&other, &app), 0);
     let file = other.written("few.csv", &list(5));
     assert!(other.printed(&["import", "users", &app, path(&file)]).contains("5 users imported"));
-    assert!(other.printed(&["import", "users", &app, path(&file)]).contains("5 there already"));
+    assert!(other.printed(&["import", "users", &app, path(&file)]).contains("5 existing"));
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn certificate(folder: &Path) {
     std::fs::write(folder.join("both.pem"), read("cert.pem") + &read("key.pem")).unwrap();
 }
 
-/// Starts a proxy with the configuration of the page, with the addresses of this test in the place of the page's.
+/// Starts a proxy with the configuration of the page, with the addresses of this test instead of the page's.
 fn start(language: &str, (latchkey, backend): (u16, u16), app_id: &str) -> Proxy {
     let folder = tempfile::tempdir().unwrap();
     certificate(folder.path());

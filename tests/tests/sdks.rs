@@ -206,7 +206,7 @@ async fn react(place: Place) {
     // Codes are what the app passes on: here a number.
     let body = json!({"handle": "ana@example.com", "code": mailed.parse::<u64>().unwrap()});
     let access = tokens(app.json("completeSignup", app.as_app(), body).await);
-    // From now on it sends its access token in the place of the app token, on every call.
+    // From now on it sends its access token instead of the app token, on every call.
     let user = ("access-token", access.as_str());
     let told = app.server.get("/api/appuser/getApplication", user).await.unwrap().1;
     assert!(told.get("code").is_none() && told["name"] == "Shop", "{told}");

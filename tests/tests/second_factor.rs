@@ -200,9 +200,9 @@ async fn sec_051_a_refused_account_is_in_the_log_with_its_number_and_nowhere_els
     let shop = shop(&place, &server).await;
     shop.use_sms(&server).await;
     let answer = shop.as_user(&server, "setPhone", json!({ "phone": PHONE })).await;
-    assert_eq!(answer, json!(true), "the client hears nothing of it");
+    assert_eq!(answer, json!(true), "the client does not learn of it");
     twilio.code(1).await;
-    // An operator who tries the account out hears the number, and not the text.
+    // An operator who tests the account gets the number without the text.
     let body = json!({"appId": shop.id, "phone": PHONE});
     let (status, answer) =
         server.post("/api/app/testAppTwilio", ("server-secret", &shop.secret), body).await.unwrap();

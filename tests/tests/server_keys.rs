@@ -256,7 +256,7 @@ fn a_key_in_the_settings_is_replaced_by_its_operator() {
     assert!(place.printed(&["app", "list"]).contains("Shop"));
 }
 
-/// Until everything is wrapped anew, the old key is the key: it keeps its name when the database refuses.
+/// Until everything is rewrapped, the old key stays in use: it keeps its name when the database fails.
 #[test]
 fn a_change_that_fails_leaves_the_old_key_in_its_place() {
     use diesel::connection::SimpleConnection as _;

@@ -286,7 +286,7 @@ async fn sec_117_an_upload_may_be_longer_than_a_request_but_not_pause() {
     assert!(answer.contains(" 400 ") && answer.contains("no zip file"), "{answer} {}", server.log());
     let paused = exchange(&server, format!("{head}--XX").as_bytes()).await;
     assert!(paused.contains(" 408 "), "{paused}");
-    // What is around the parts counts too, and whoever comes after is let in.
+    // What is around the parts counts too, and the next request is served.
     let endless = head.replace("boundary=XX", "boundary=YY").replace("Content-Length", "x-length");
     let endless = endless.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
     let mut stream = connect(&server).await;

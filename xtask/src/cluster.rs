@@ -1,4 +1,4 @@
-//! A throw-away PostgreSQL: in a temporary folder, on a Unix socket, run by a user without rights even when
+//! A temporary PostgreSQL: in a temporary folder, on a Unix socket, run by a user without rights even when
 //! we are root, gone when we are, however we end.
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -3,7 +3,7 @@
 xflags::xflags! {
     /// Contributors' commands.
     cmd xtask {
-        /// Build and run all tests on SQLite and on a throw-away PostgreSQL.
+        /// Build and run all tests on SQLite and on a temporary PostgreSQL.
         cmd test {
             /// Leave PostgreSQL out.
             optional --sqlite

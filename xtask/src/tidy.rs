@@ -1,5 +1,5 @@
-//! `cargo xtask tidy`: what the compiler does not check. Layers by `cargo tree`, module headers, file sizes,
-//! migrations in pairs, reasons for dependencies, words that do not belong in a product.
+//! `cargo xtask tidy`: checks layers by `cargo tree`, module headers, file sizes, pairs of migrations, reasons for
+//! dependencies, wording, commit subjects.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,12 @@ const LAYERS: [(&str, &[&str]); 6] = [
 /// Crates that must be nowhere: the first has an open advisory, the others bring a second TLS.
 const BANNED: [&str; 3] = ["rsa", "openssl", "native-tls"];
 const MOST_LINES: usize = 500;
+/// Phrases with a plainer word: anyone, again, is told, valid for, imported, skip, duplicate, temporary, from where, instead
+/// of, forever, phone.
+const PHRASES: &str = r"\b(whoever|anew|hears?|good for|brought in|leav(e|es|ing) away|left away|stands? twice|throw-away|whence|in the place of|for ever|telephones?)\b";
+/// Commits are checked from here on.
+const SUBJECTS_SINCE: &str = "2026-11-30T06:00:00Z";
+const LONGEST_SUBJECT: usize = 72;
 
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     let root = shell.current_dir();
@@ -47,6 +53,8 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     found.extend(unexplained(&std::fs::read_to_string(root.join("Cargo.toml"))?));
     words(shell, &mut found)?;
     look_ups(shell, &mut found)?;
+    phrases(shell, &mut found)?;
+    subjects(shell, &mut found)?;
     if found.is_empty() {
         say("tidy: nothing to tidy");
         return Ok(());
@@ -196,6 +204,27 @@ fn look_ups(shell: &Shell, found: &mut Vec<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Phrases in code, documents and templates that have a plainer word.
+fn phrases(shell: &Shell, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let hits = cmd!(shell, "git grep -nIiE {PHRASES} -- *.rs *.md *.html *.toml :!xtask/src/tidy.rs");
+    let hits = hits.quiet().ignore_status().read()?;
+    found.extend(hits.lines().map(|hit| format!("{hit}: use a plainer word")));
+    Ok(())
+}
+
+/// Subjects of commits that are too long for one line.
+fn subjects(shell: &Shell, found: &mut Vec<String>) -> anyhow::Result<()> {
+    let log = cmd!(shell, "git log --since {SUBJECTS_SINCE} --format=%s").quiet().ignore_status().read()?;
+    found.extend(
+        too_long(&log).map(|subject| format!("commit subject over {LONGEST_SUBJECT} characters: {subject}")),
+    );
+    Ok(())
+}
+
+fn too_long(log: &str) -> impl Iterator<Item = &str> {
+    log.lines().filter(|subject| subject.chars().count() > LONGEST_SUBJECT)
+}
+
 /// All of our Rust files.
 pub(crate) fn rust_files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -241,6 +270,12 @@ mod tests {
     fn a_dependency_needs_a_reason() {
         let manifest = "[workspace.dependencies]\n# Why.\na = \"1\"\nb = \"1\"\nlatchkey-x = \"1\"\n[other]\nc = \"1\"\n";
         assert_eq!(unexplained(manifest), ["Cargo.toml gives no reason for: b = \"1\""]);
+    }
+
+    #[test]
+    fn long_commit_subjects_are_found() {
+        let (fine, long) = ("x".repeat(72), "ü".repeat(73));
+        assert_eq!(too_long(&format!("{fine}\n{long}\n")).collect::<Vec<_>>(), [long.as_str()]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub enum CryptoError {
     #[error(transparent)]
     Entropy(#[from] EntropyError),
     /// A sealed value was changed, belongs to another row, or was sealed with a key that is not here.
-    #[error("a sealed value does not open")]
+    #[error("a sealed value cannot be decrypted")]
     Unsealable,
     /// Key material does not have the form that it should have.
     #[error("a key is malformed: {0}")]

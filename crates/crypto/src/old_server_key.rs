@@ -23,7 +23,9 @@ const SAMPLES: [&str; 2] =
 pub fn old_server_key(pem: &str) -> Result<PublicKey, CryptoError> {
     let key = PublicKey::from_pem(pem)?;
     if SAMPLES.contains(&key.kid()) {
-        return Err(CryptoError::Key("this is a published sample key: whoever has it could be any client"));
+        return Err(CryptoError::Key(
+            "this is a published sample key: anybody could impersonate clients with it",
+        ));
     }
     Ok(key)
 }

@@ -23,7 +23,7 @@ pub enum CodePurpose {
     Invite,
     /// Resets a password.
     Reset,
-    /// Verifies a telephone number.
+    /// Verifies a phone number.
     Phone,
     /// Completes a log-in, by SMS.
     Login,

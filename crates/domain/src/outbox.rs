@@ -10,7 +10,7 @@ use crate::secret::{KeyedDigest, Sealed};
 pub enum Channel {
     /// E-mail.
     Mail,
-    /// A text message to a telephone.
+    /// A text message to a phone.
     Sms,
 }
 

@@ -1,11 +1,11 @@
-//! Telephone numbers in the one form of ITU-T E.164, and the calling codes to which messages may go.
+//! Phone numbers in the form of ITU-T E.164, and country codes.
 //! Whether a number is in service is not known here.
 
 use std::fmt;
 
 /// The text is not an international phone number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a telephone number is written with + and the code of its country")]
+#[error("a phone number needs + and the country code")]
 pub struct InvalidPhone;
 
 /// The text is not a country code.
@@ -41,7 +41,7 @@ impl fmt::Debug for CallingCode {
     }
 }
 
-/// A telephone number (ITU-T E.164): `+` and 8 to 15 digits, the calling code first. Prints masked.
+/// A phone number (ITU-T E.164): `+` and 8 to 15 digits, starting with the country code. `Debug` masks it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone(String);
 

@@ -31,7 +31,7 @@ impl Provider {
 pub struct SocialIdentity {
     /// The provider.
     pub provider: Provider,
-    /// The claim `sub` of its tokens; none where an import did not bring it.
+    /// The claim `sub` of its tokens. `None` if an import did not have it.
     pub subject: Option<String>,
 }
 

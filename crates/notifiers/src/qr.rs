@@ -1,4 +1,4 @@
-//! What sets an authenticator app up: the address that it reads, and the picture that a telephone scans.
+//! Setup of authenticator apps: the `otpauth` URL and its QR code.
 
 use png::{BitDepth, ColorType, Encoder};
 use qrcode::{Color, EcLevel, QrCode};

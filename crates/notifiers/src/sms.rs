@@ -27,7 +27,7 @@ pub struct SmsAccount {
     pub origin: SmsOrigin,
 }
 
-/// One text message to one telephone.
+/// One text message to one phone.
 #[derive(Debug, Clone)]
 pub struct Sms {
     /// What tells it from all others.

@@ -181,7 +181,7 @@ async fn rotate_master(
     let old = key_place.read(true, entropy)?;
     // A key that opens nothing must not leave a file behind.
     if to.is_some_and(|path| !path.exists()) && !service.opens_with(&old).await? {
-        let text = "the master key in the settings does not open the data".to_owned();
+        let text = "the master key in the settings does not decrypt the data".to_owned();
         return Err(StartError::Configuration(text));
     }
     let new = key_place.begin(to, entropy)?;

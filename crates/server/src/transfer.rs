@@ -22,7 +22,7 @@ use crate::http::iso;
 pub(crate) enum Arriving {
     /// Validate users for an application.
     CheckUsers { app: String, users: Vec<UserRecord> },
-    /// Bring them in.
+    /// Import them.
     Users { app: String, users: Vec<UserRecord> },
     /// Validate records of an archive.
     Check { app: Box<AppRecord>, records: Vec<Record> },

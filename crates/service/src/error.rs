@@ -121,7 +121,7 @@ pub enum ServiceError {
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The keys of an identity provider cannot be had: try again.
-    #[error("the identity provider is away")]
+    #[error("identity provider unavailable")]
     ProviderAway,
     /// Too many password hashes wait: try again.
     #[error("too many password hashes wait")]

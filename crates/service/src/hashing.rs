@@ -136,8 +136,9 @@ impl Service {
         let opened = digest.and_then(|(user_id, sealed)| {
             let opened = self.key_ring().open_sealed(&password_of(app_id, &user_id), &sealed);
             // A hash that was moved here from another row matches no password, and the caller does not learn why.
-            let told = opened
-                .inspect_err(|error| tracing::error!(%error, %user_id, "a password hash does not open"));
+            let told = opened.inspect_err(
+                |error| tracing::error!(%error, %user_id, "a password hash cannot be decrypted"),
+            );
             told.ok()
         });
         let Some(phc) = opened else {

@@ -303,15 +303,15 @@ impl Service {
             let cells = read.await?;
             let Some(last) = cells.last() else { return Ok(resealed) };
             after.clone_from(&last.row);
-            let mut anew = Vec::new();
+            let mut changed = Vec::new();
             for cell in cells {
                 let context = SealContext { purpose: purpose_of(column), app_id, row: &cell.bound_to };
                 if let Some(value) = self.resealed(&context, &cell.value)? {
-                    anew.push((cell, value));
+                    changed.push((cell, value));
                 }
             }
-            if !anew.is_empty() {
-                resealed += self.replace(app_id, column, anew).await?;
+            if !changed.is_empty() {
+                resealed += self.replace(app_id, column, changed).await?;
             }
         }
     }
@@ -324,7 +324,7 @@ impl Service {
         }
         match self.key_ring().reseal(context, value, &*self.inner.entropy) {
             Err(error @ CryptoError::Unsealable) => {
-                tracing::error!(%error, purpose = context.purpose, app = %context.app_id, "a sealed value does not open");
+                tracing::error!(%error, purpose = context.purpose, app = %context.app_id, "a sealed value cannot be decrypted");
                 Ok(None)
             }
             resealed => Ok(resealed?),
@@ -335,14 +335,14 @@ impl Service {
         &self,
         app_id: AppId,
         column: SealedColumn,
-        anew: Vec<(SealedCell, Sealed)>,
+        changed: Vec<(SealedCell, Sealed)>,
     ) -> Result<u64, ServiceError> {
         let written = self.inner.store.transact("keys.reseal", move |repos| {
-            for (cell, value) in &anew {
+            for (cell, value) in &changed {
                 // Values that changed meanwhile are checked again in the next pass.
                 repos.sealed().replace(column, app_id, cell, value)?;
             }
-            Ok::<_, ServiceError>(anew.len())
+            Ok::<_, ServiceError>(changed.len())
         });
         let tried = u64::try_from(written.await?).unwrap_or(u64::MAX);
         self.inner.resealing.resealed.fetch_add(tried, Ordering::Relaxed);
@@ -352,12 +352,12 @@ impl Service {
     /// The accounts at providers that an application's settings hold.
     async fn reseal_settings(&self, app: App) -> Result<u64, ServiceError> {
         let id = app.id;
-        let anew = |context, value: Option<&Sealed>| match value {
+        let reseal = |context, value: Option<&Sealed>| match value {
             Some(value) => self.resealed(&context, value),
             None => Ok(None),
         };
-        let sms = anew(sms::account_of(id), app.settings.sms_account.as_ref())?;
-        let mail = anew(outbox::mail_key_of(id), app.settings.mail_api_key.as_ref())?;
+        let sms = reseal(sms::account_of(id), app.settings.sms_account.as_ref())?;
+        let mail = reseal(outbox::mail_key_of(id), app.settings.mail_api_key.as_ref())?;
         let written = u64::from(sms.is_some()) + u64::from(mail.is_some());
         if written == 0 {
             return Ok(0);

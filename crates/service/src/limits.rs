@@ -152,7 +152,7 @@ impl Windows {
 
     fn sweep(&mut self, now: OffsetDateTime) {
         if self.counts.len() >= MOST_KEYS {
-            tracing::warn!("too many addresses to count: all counts of addresses begin anew");
+            tracing::warn!("too many addresses to count: all counters of addresses restart");
             self.counts.clear();
         }
         let is_due = self.swept_at.is_none_or(|swept| has_passed(SWEEP_EVERY, swept, now));

@@ -59,7 +59,7 @@ impl Service {
         Ok(Admission { gates, limit: max_users(app, self.inner.settings.mode) })
     }
 
-    /// The counter that is written first by whoever takes a text as handle or user name, so that the next one waits.
+    /// The counter that is written before a text is taken as handle or user name, so that concurrent callers wait.
     pub(crate) fn name_gate(&self, app_id: AppId, text: &str) -> Result<QuotaKey, ServiceError> {
         self.counter(app_id, "names.gate", &[text.as_bytes()], Duration::days(1))
     }

@@ -223,7 +223,7 @@ impl Service {
             .key_ring()
             .open_sealed(&context, &message.payload)
             // It may have been resealed since it was read. The next try reads it again.
-            .map_err(|_| NotifyError::Unavailable("the message does not open".to_owned()))?;
+            .map_err(|_| NotifyError::Unavailable("the message cannot be decrypted".to_owned()))?;
         let app_id = message.app_id;
         let app = self
             .inner
@@ -392,7 +392,8 @@ impl Service {
 }
 
 fn parsed<T: DeserializeOwned>(json: &[u8]) -> Result<T, NotifyError> {
-    serde_json::from_slice(json).map_err(|_| NotifyError::Refused("the message does not open".to_owned()))
+    serde_json::from_slice(json)
+        .map_err(|_| NotifyError::Refused("the message cannot be decrypted".to_owned()))
 }
 
 pub(crate) fn mail_key_of(app_id: AppId) -> SealContext<'static> {

@@ -1,4 +1,4 @@
-//! The telephone number of a user: given, and verified by a code.
+//! Users' phone numbers: set, and verified by a code.
 
 use latchkey_domain::{App, Code, CodePurpose, Factor, Phone, TemplateName, User, UserId};
 use latchkey_notifiers::MessageKind;

@@ -63,7 +63,7 @@ pub(crate) fn authenticator_of(app_id: AppId, user: &UserId) -> SealContext<'_> 
 }
 
 impl Service {
-    /// Gives out a login token, and sends a code where the user's factor is a telephone.
+    /// Gives out a login token, and sends a code if the user's factor is a phone.
     pub(crate) async fn ask_second_factor(
         &self,
         app: &App,

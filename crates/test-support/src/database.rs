@@ -1,4 +1,4 @@
-//! Throw-away databases: a file in a temporary folder, or a PostgreSQL database that is copied from a
+//! Temporary databases: a file in a temporary folder, or a PostgreSQL database that is copied from a
 //! migrated template and dropped again. The server is the one that `cargo xtask test` starts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,12 +120,12 @@ impl Drop for TestDatabase {
 
 fn server() -> String {
     std::env::var(SERVER).unwrap_or_else(|_| {
-        panic!("{SERVER} is not set: run `cargo xtask test`, which starts a throw-away PostgreSQL (or add --sqlite)")
+        panic!("{SERVER} is not set: run `cargo xtask test`, which starts a temporary PostgreSQL (or add --sqlite)")
     })
 }
 
 fn connect(url: &str) -> PgConnection {
-    PgConnection::establish(url).expect("the throw-away PostgreSQL answers")
+    PgConnection::establish(url).expect("the temporary PostgreSQL answers")
 }
 
 fn run(connection: &mut PgConnection, statements: &str) {

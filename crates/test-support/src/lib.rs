@@ -1,4 +1,4 @@
-//! What Latchkey's tests share: throw-away databases on both engines, and stores that misbehave on purpose.
+//! Shared test support: temporary databases on both engines, and faulty stores.
 //! Nothing here is part of the product.
 
 mod database;

@@ -152,7 +152,7 @@ impl Engine for Interleaving {
                 unit(&mut Watched { repositories, accesses: 0, store: &watching, unit: name })
             });
             let result = self.store.engine().write(name, watched).await;
-            // A unit that has fewer accesses never pauses: whoever waits for it is told so.
+            // A unit with fewer accesses never pauses: its waiter is released.
             drop(self.take(name, |_| true));
             result
         })

@@ -224,7 +224,7 @@ pub struct UserRecord {
     /// Their metadata.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub meta_data: Map<String, Value>,
-    /// The telephone number that they gave.
+    /// The phone number that the user set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
     /// The number that they verified.

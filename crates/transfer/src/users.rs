@@ -1,4 +1,4 @@
-//! Lists of users, as teams bring them from elsewhere: CSV with a header, or JSON lines.
+//! User lists for imports and exports: CSV with a header, or JSON lines.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -96,7 +96,7 @@ impl<R: Read> CsvUsers<R> {
                 )
             })?;
             if columns.contains(&column) {
-                return Err(WrongLine::new(1, format!("the column {name:?} stands twice")));
+                return Err(WrongLine::new(1, format!("duplicate column {name:?}")));
             }
             columns.push(column);
         }
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(users[1].password, None);
         let wrong = |text: &str| read(text).unwrap_err().to_string();
         assert!(wrong("handle,role\n").contains("no column \"role\""));
-        assert!(wrong("handle,handle\n").contains("twice"));
+        assert!(wrong("handle,handle\n").contains("duplicate"));
         assert!(wrong("password\nx\n").contains("handle is missing"));
         assert!(wrong("").contains("no column") || wrong("").contains("handle is missing"));
         assert_eq!(wrong("handle,locale\na@b.ch\n"), "line 2: it has 1 cells, and the header has 2");

@@ -205,7 +205,7 @@ fn keys_that_cannot_be_trusted_are_passed_over() {
         assert!(set(std::slice::from_ref(&unusable)).is_err(), "{unusable}");
         assert!(set(&[unusable, change("kid", json!("other"))]).is_ok());
     }
-    assert!(set(&[good.clone(), good.clone()]).is_err(), "a name that stands twice names nobody");
+    assert!(set(&[good.clone(), good.clone()]).is_err(), "a duplicate name is ambiguous");
     let twin = json!({"kty": "EC", "crv": "P-256", "kid": good["kid"], "use": "enc"});
     assert!(set(&[good.clone(), twin]).is_ok(), "a twin that is not used is no twin");
     assert!(set(&[]).is_err());

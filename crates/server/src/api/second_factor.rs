@@ -1,4 +1,4 @@
-//! Second factors: the end of a log-in, enrolling, confirming and removing them, recovery codes, the telephone.
+//! Second factors: completing a log-in, enrolling, confirming and removing factors, recovery codes, phone numbers.
 
 use actix_web::web::Data;
 use base64::Engine as _;

@@ -239,7 +239,7 @@ impl Moving {
                     self.by_id.insert(head.app.app_id.clone(), self.heads.len());
                     self.heads.push(head);
                 }
-                Ok(_) => report.refused(line, &name, "an application of the same id stands before it"),
+                Ok(_) => report.refused(line, &name, "duplicate application id"),
                 Err(reason) => report.refused(line, &format!("the application {name:?}"), &reason),
             }
             if self.heads.len() > MOST_APPS || bytes > MOST_HEAD_BYTES {
@@ -282,7 +282,7 @@ impl Moving {
             let at = match serde_json::from_value(begun) {
                 Ok(Begun::At(done)) => Some(done),
                 Ok(Begun::AlreadyThere) => {
-                    say(&format!("{} ({}) is there already.", head.app.name, head.app.app_id));
+                    say(&format!("{} ({}) exists already.", head.app.name, head.app.app_id));
                     None
                 }
                 Err(error) => return Err(StartError::Internal(error.to_string())),
@@ -328,7 +328,7 @@ impl Moving {
             };
             let finish = Arriving::Finish { head: Box::new(head.clone()), records };
             link.call(Command::Arrive(finish)).await?;
-            say(&format!("{} ({}) is there, with {records} records.", head.app.name, head.app.app_id));
+            say(&format!("{} ({}) is imported, with {records} records.", head.app.name, head.app.app_id));
         }
         if waiting.iter().any(|place| place.at.is_some()) {
             say(&format!("Moved in: {}.", report.counts()));

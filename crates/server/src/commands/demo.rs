@@ -59,7 +59,7 @@ fn with_own_server() -> Result<(), StartError> {
             .join()
             .unwrap_or_else(|_| Err(StartError::Internal("the server panicked".to_owned())));
     };
-    say(&format!("A server of its own at {url}, with throw-away data."));
+    say(&format!("A temporary server at {url}."));
     let played = actix_web::rt::System::new().block_on(async {
         let mint = Command::MintServerSecret {
             name: "demo".to_owned(),

@@ -49,7 +49,7 @@ impl Out {
     fn new(to: Option<PathBuf>) -> Result<Self, StartError> {
         let Some(path) = to else { return Ok(Self { to: Box::new(io::stdout()), file: None }) };
         if path.exists() {
-            return Err(StartError::CannotWrite(format!("{} is there already", path.display())));
+            return Err(StartError::CannotWrite(format!("{} exists already", path.display())));
         }
         let mut part = path.as_os_str().to_owned();
         part.push(".part");

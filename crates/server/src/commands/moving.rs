@@ -55,7 +55,7 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
             let imports = perform(settings, Command::Arrive(Arriving::List))?;
             let imports = imports.as_array().map(Vec::as_slice).unwrap_or_default();
             if imports.is_empty() {
-                say("No import was stopped before it was whole.");
+                say("no unfinished imports");
             }
             for import in imports {
                 let done = import.get("done").and_then(Value::as_i64).unwrap_or(0);
@@ -65,7 +65,7 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
         }
         ImportCommand::Discard { app } => {
             perform(settings, Command::Arrive(Arriving::Discard { app }))?;
-            say("What it had brought in is gone.");
+            say("The partial import was discarded.");
             Ok(())
         }
     }
@@ -90,7 +90,7 @@ async fn users(
             Err(reason) => Some(("user", reason.clone())),
             Ok(user) => {
                 report.user(user);
-                let repeated = seen.repeats(user).map(|what| format!("the {what} stands before it already"));
+                let repeated = seen.repeats(user).map(|what| format!("duplicate {what}"));
                 repeated.map(|reason| (user.handle.as_str(), reason))
             }
         };
@@ -127,7 +127,7 @@ async fn users(
     }
     bring_users(&link, &app, &mut batch, (&mut added, &mut known), &mut report).await?;
     progress.end();
-    say(&format!("{} imported, {known} there already.", counted(added, "user")));
+    say(&format!("{} imported, {known} existed already.", counted(added, "user")));
     report.fail_if_refused_late()
 }
 
@@ -225,7 +225,7 @@ async fn archive(
         }
         report.record(&record);
         if let Some(what) = seen.repeats_of(&record) {
-            report.refused(line, record.kind(), &format!("the {what} stands before it already"));
+            report.refused(line, record.kind(), &format!("duplicate {what}"));
         } else if batch.add(line, size, record) {
             check_records(&link, head.as_ref(), &mut batch, &mut report).await?;
         }
@@ -268,7 +268,7 @@ async fn bring_archive(
         Begun::At(done) => done,
     };
     if done > 0 {
-        say(&format!("This import was begun before: it goes on after {done} records."));
+        say(&format!("Resuming this import after {done} records."));
     }
     let progress = Progress::over(file, "importing")?;
     let mut records = Records::of(file, &progress, passphrase.as_deref())?;
@@ -284,18 +284,18 @@ async fn bring_archive(
         }
     }
     if records.source() != head.source {
-        return Err(changed(file, &WrongLine::new(1, "it is not what was looked at")));
+        return Err(changed(file, &WrongLine::new(1, "it has changed since it was validated")));
     }
     at = bring_batch(link, &head, at, &mut batch).await?;
     link.call(Command::Arrive(Arriving::Finish { head: Box::new(head.clone()), records: at })).await?;
     progress.end();
     let AppRecord { name, app_id, .. } = &head.app;
-    say(&format!("The application {name} ({app_id}) is there, with {}.", report.counts()));
+    say(&format!("The application {name} ({app_id}) is imported, with {}.", report.counts()));
     Ok(())
 }
 
 fn already_there(head: &ImportHead) {
-    say(&format!("The application {} is there already: nothing was imported.", head.app.app_id));
+    say(&format!("The application {} exists already; nothing was imported.", head.app.app_id));
 }
 
 async fn bring_batch(
@@ -320,8 +320,8 @@ fn take_head(head: &mut Option<ImportHead>, record: &Record) -> Result<bool, Str
             let (app, takes_old_app_tokens) = (app.clone(), false);
             *head = Some(ImportHead { source: [0; 32], app, keys, templates, takes_old_app_tokens });
         }
-        (None, other) => return Err(format!("a {} stands before the application", other.kind())),
-        (Some(_), Record::App(_)) => return Err("there is a second application".to_owned()),
+        (None, other) => return Err(format!("{} before the application", other.kind())),
+        (Some(_), Record::App(_)) => return Err("second application".to_owned()),
         (Some(head), Record::Key(key)) => head.keys.push(key.clone()),
         (Some(head), Record::Template(template)) => head.templates.push(template.clone()),
         (Some(_), Record::User(_) | Record::Signup(_) | Record::Invite(_)) => return Ok(false),
@@ -379,6 +379,6 @@ impl<'f> Records<'f> {
 /// The file has changed since it was validated.
 fn changed(file: &Path, wrong: &WrongLine) -> StartError {
     let text =
-        format!("{}, {wrong}; it was changed while it was imported, and is in up to there", file.display());
+        format!("{}, {wrong}; it changed during the import, and is imported up to there", file.display());
     StartError::BadInput(printable(&text))
 }

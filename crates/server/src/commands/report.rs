@@ -181,8 +181,7 @@ impl Report {
             kept.extend(refused);
         }
         if kept.len() > MOST_SKIPPED {
-            let text =
-                format!("more than {MOST_SKIPPED} cannot be imported: this is no list to skip some of");
+            let text = format!("more than {MOST_SKIPPED} records cannot be imported: too many to skip");
             return Err(StartError::BadInput(text));
         }
         Ok(())
@@ -223,18 +222,18 @@ impl Report {
         match (secrets, is_opened) {
             (Secrets::Sealed, true) => {}
             (Secrets::Sealed, false) => self.notes.push(
-                "Its secrets stay closed without --passphrase-file: it gets a new key, and loses its accounts at \
+                "Its secrets need --passphrase-file: without it, it gets a new key, and loses its accounts at \
                  providers and its users' authenticators."
                     .to_owned(),
             ),
             (Secrets::Absent, _) => self.notes.push(
-                "The archive holds no secrets: the application gets a new key; the old public keys stay published \
-                 while their tokens live."
+                "The archive has no secrets: the application gets a new key; the old public keys stay published \
+                 while their tokens are valid."
                     .to_owned(),
             ),
         }
         self.notes.push(
-            "Access tokens, app tokens, one-time codes and recovery codes do not move: users log in again, clients \
+            "Access tokens, app tokens, one-time codes and recovery codes are not imported: users log in again, clients \
              need the new app token."
                 .to_owned(),
         );
@@ -252,11 +251,11 @@ impl Report {
             say(&printable(note));
         }
         if self.notes.is_empty() {
-            say(&format!("{}: {} new, {} there already", counted(self.users, "user"), self.new, self.known));
+            say(&format!("{}: {} new, {} existing", counted(self.users, "user"), self.new, self.known));
             if self.over_md5 > 0 {
                 say(&format!(
-                    "{} have digests of the MD5 that the SDKs send: where a digest is of the password itself, \
-                     passwordOver must say raw, or nobody logs in with it",
+                    "{} have hashes of the MD5 that the SDKs send: for hashes of the password itself, set \
+                     passwordOver to raw, or nobody can log in",
                     self.over_md5
                 ));
             }
@@ -265,7 +264,7 @@ impl Report {
         }
         if self.without_password > 0 {
             say(&format!(
-                "{} have no password: they set one by a reset, if mail reaches them",
+                "{} have no password: they can set one by a reset, if they have a mail address",
                 self.without_password
             ));
         }
@@ -273,12 +272,12 @@ impl Report {
             say(&format!("{} lose their authenticator", self.without_authenticator));
         }
         self.over_raw.print(
-            "have digests of the password itself: their next log-in must send rawPassword, and is upgraded then",
+            "have hashes of the password itself: their next log-in must send rawPassword, which replaces the hash",
         );
         for (what, number) in &self.left_away {
-            say(&printable(&format!("{number} {what}: left away")));
+            say(&printable(&format!("skipped {number} {what}")));
         }
-        self.lost.print("things did not come as they were, or need a look:");
+        self.lost.print("values were lost or need review:");
         self.refused.print("cannot be imported:");
         match &mut self.file {
             Some(file) => {
@@ -291,7 +290,7 @@ impl Report {
     /// Nothing is imported while there are errors, unless requested.
     pub(super) fn stop_if_refused(&self) -> Result<(), StartError> {
         self.fail_if_refused(format!(
-            "{} cannot be imported, so nothing was; `import users` and `import cosync` leave such away with \
+            "{} cannot be imported, so nothing was; `import users` and `import cosync` skip such records with \
              --skip-refused",
             self.refused.number
         ))

@@ -1,4 +1,4 @@
-//! Answers that are no single thing of the domain: tokens, pages of lists, numbers.
+//! Answers that are not single domain objects: tokens, pages of lists, numbers.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{AdminApplication, Entry, InviteBody, KeyBody, SignupBody, TemplateBody, UserBody, WaitingBody};
 
-/// What a sign-in gives.
+/// The tokens of a log-in.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Tokens)]
 pub(crate) struct TokensBody {
@@ -19,10 +19,10 @@ pub(crate) struct TokensBody {
     pub(crate) access_token: String,
 }
 
-/// What a log-in gives to whoever has a second factor.
+/// The answer to a log-in that requires a second factor.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LoginToken {
-    /// For `loginComplete`: good for ten minutes, once.
+    /// For `loginComplete`: valid for ten minutes, once.
     #[serde(rename = "login-token")]
     pub(crate) login_token: String,
 }
@@ -38,7 +38,7 @@ pub(crate) struct FactorSecret {
     pub(crate) picture: String,
 }
 
-/// Each works once in the place of a second factor.
+/// Each replaces a second factor once.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RecoveryCodes {
@@ -51,7 +51,7 @@ pub(crate) struct Available {
     pub(crate) available: bool,
 }
 
-/// What a user's JWT would hold.
+/// The claims of a user's JWT.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Claims {
     #[schema(value_type = Object, additional_properties)]
@@ -88,7 +88,7 @@ pub(crate) struct Invited {
     pub(crate) invites: Vec<InviteBody>,
     /// Who is a user, or invited already.
     pub(crate) exists: Vec<String>,
-    /// Whom too many mails reached already: nobody invited them.
+    /// Handles whose mail was throttled: they are not invited.
     pub(crate) not_sent: Vec<String>,
 }
 
@@ -139,14 +139,14 @@ pub(crate) struct Retried {
     pub(crate) retried: usize,
 }
 
-/// What happened day by day.
+/// Statistics per day.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Statistics {
     pub(crate) days: Vec<Day>,
     pub(crate) totals: BTreeMap<&'static str, u64>,
 }
 
-/// What happened on a day, in UTC.
+/// Statistics of a day, in UTC.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Day {
     #[schema(format = Date, example = "2026-11-25")]
@@ -203,7 +203,7 @@ pub(crate) struct ImportedApp {
     #[serde(flatten)]
     #[schema(inline, value_type = AdminApplication)]
     pub(crate) app: Value,
-    /// What was lost on the way.
+    /// Values that could not be imported.
     pub(crate) lost: Vec<String>,
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Application {
     google_login_enabled: bool,
     #[schema(pattern = "^(none|google|phone)$", example = "none")]
     two_factor_verification: &'static str,
-    /// Whether the minima below are asked of passwords.
+    /// Whether the minima below are enforced.
     password_filter: bool,
     #[schema(example = 8)]
     password_min_length: u32,
@@ -53,7 +53,7 @@ pub(crate) struct Application {
     max_users: u32,
     /// Fields of users' metadata.
     meta_data: Vec<MetadataFieldBody>,
-    /// Fields that whoever invites sets for the invited.
+    /// Fields that a user who invites sets for the invited user.
     meta_data_invite: Vec<MetadataFieldBody>,
     /// Whether the JWT carries the handle as claim `email`.
     meta_data_email: bool,
@@ -94,7 +94,7 @@ pub(crate) struct MetadataFieldBody {
     /// Where the value stands, with dots between names.
     #[schema(example = "profile.city")]
     path: String,
-    /// What the consumer's user object calls it.
+    /// The display name in the consumer's user object.
     #[schema(example = "city")]
     field_name: String,
     required: bool,
@@ -144,10 +144,10 @@ pub(crate) struct AdminApplication {
     /// The claim `iss` of users' JWTs.
     #[schema(example = "https://auth.example.com/apps/0123456789abcdef0123456789abcdef")]
     issuer: String,
-    /// What the claim `sub` holds.
+    /// The claim `sub`.
     #[schema(pattern = "^(handle|handle_underscore|uid)$", example = "uid")]
     user_id_format: &'static str,
-    /// Where the page behind a sign-up's link asks for the password of the sign-up.
+    /// When the page behind a sign-up's link requires the sign-up's password.
     #[schema(pattern = "^(always|elsewhere|never)$", example = "elsewhere")]
     link_asks_password: &'static str,
     access_token_days: u32,
@@ -283,12 +283,12 @@ impl Application {
     }
 }
 
-/// What a client may know.
+/// An application as clients see it.
 pub(crate) fn application_json(app: &App) -> Value {
     super::value(&Application::of(app))
 }
 
-/// What an operator sees.
+/// An application as operators see it.
 pub(crate) fn admin_app_json(view: &AppView) -> Value {
     let app = &view.app;
     super::value(&AdminApplication {

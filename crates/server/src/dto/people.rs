@@ -65,7 +65,7 @@ pub(crate) struct UserBody {
     locked_until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     social_user_id: Option<String>,
-    /// What the developer should look at, such as a long token.
+    /// Warnings for the developer, such as a long token.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
@@ -106,7 +106,7 @@ pub(crate) struct InviteBody {
     /// `superuser` for invitations of operators.
     #[schema(example = "ana@example.com")]
     sender_handle: String,
-    /// What whoever invited sent as their id.
+    /// The sender's id, as sent by the client.
     sender_user_id: String,
     #[schema(pattern = "^(pending|verified)$", example = "pending")]
     status: &'static str,
@@ -143,12 +143,12 @@ fn own_user(user: &User) -> OwnUser {
     }
 }
 
-/// What a user is told of themselves.
+/// A user as they see themselves.
 pub(crate) fn own_user_json(user: &User) -> Value {
     super::value(&own_user(user))
 }
 
-/// What an operator sees of a user.
+/// A user as operators see them.
 pub(crate) fn user_json(details: &UserDetails) -> Value {
     let user = &details.user;
     super::value(&UserBody {

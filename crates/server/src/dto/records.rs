@@ -1,4 +1,4 @@
-//! What operators look through: log entries, waiting messages, keys, operator tokens.
+//! Records for operators: log entries, waiting messages, keys, operator tokens.
 
 use latchkey_domain::{Actor, AuditEntry, Channel, KeyState, MessageState, OperatorToken};
 use latchkey_service::{KeyView, MintedToken, Waiting};
@@ -33,7 +33,7 @@ pub(crate) struct Entry {
     actor_name: Option<String>,
     #[schema(example = "192.0.2.1")]
     address: Option<String>,
-    /// What else is worth knowing, or why it was refused.
+    /// Further details, or why it was refused.
     #[schema(example = "true")]
     value: String,
     #[schema(format = DateTime)]
@@ -73,7 +73,7 @@ pub(crate) struct KeyBody {
     /// Its RFC 7638 thumbprint.
     #[schema(example = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")]
     kid: String,
-    /// `next` is published and signs later; `retiring` signs no more and stays published while its tokens live.
+    /// `next` is published and signs later; `retiring` no longer signs and stays published while its tokens are valid.
     #[schema(pattern = "^(next|current|retiring|retired)$", example = "current")]
     state: &'static str,
     /// PEM, as one line of base64.
@@ -86,7 +86,7 @@ pub(crate) struct KeyBody {
     published_until: Option<String>,
 }
 
-/// An operator token without its secret, which nobody can tell again.
+/// An operator token without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = OperatorToken)]
@@ -118,7 +118,7 @@ pub(crate) struct TokenBody {
 pub(crate) struct MintedBody {
     #[serde(flatten)]
     token: TokenBody,
-    /// What the header `server-secret` carries: told once.
+    /// The value of the header `server-secret`, shown once.
     secret: String,
 }
 

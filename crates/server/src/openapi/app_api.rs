@@ -12,8 +12,8 @@ use crate::dto::{
     SuperTokens, TemplateBody, TestCode, TokenBody, Version,
 };
 
-const AFTER: Field = text("after", "018bcfe5680074dfbb7eac258b172229", "Where the page before ended.");
-const FORCE: Field = flag("force", "Makes a field required even if users without a value are locked out.");
+const AFTER: Field = text("after", "018bcfe5680074dfbb7eac258b172229", "The cursor of the previous page.");
+const FORCE: Field = flag("force", "Make a field required even if it locks users without a value out.");
 const NAME: Field = text("name", "Shop", "Unique.");
 
 const APP: Answers = Answers::Json(&[one::<AdminApplication>]);
@@ -39,21 +39,21 @@ const SETTINGS: &[Field] = &[
     text("realmAppId", "none", "The claim `aud`: `none`, the application's id, or any text."),
     number("userJWTExpiration", (1, 720), "Life of a user's JWT in hours."),
     number("accessTokenDays", (1, 365), ""),
-    flag("passwordFilter", "Whether the minima below are asked of passwords."),
+    flag("passwordFilter", "Whether the minima below are enforced."),
     number("passwordMinLength", (0, 128), ""),
     number("passwordMinUpper", (0, 128), ""),
     number("passwordMinLower", (0, 128), ""),
     number("passwordMinDigit", (0, 128), ""),
     number("passwordMinSpecial", (0, 128), ""),
     flag("refuseCommonPasswords", ""),
-    flag("metaDataEmail", "Whether the JWT carries the handle as claim `email`."),
-    flag("emailExtension", "Whether mail goes out under the application's own sender."),
+    flag("metaDataEmail", "Whether the JWT has the handle as claim `email`."),
+    flag("emailExtension", "Whether mail is sent by the application's own sender."),
     text(
         "emailExtensionAPIKey",
         "SG.key",
         "Of its account at SendGrid, together with the sender: sealed, never told again.",
     ),
-    text("emailExtensionSenderEmail", "shop@example.com", "Looked at with the key only."),
+    text("emailExtensionSenderEmail", "shop@example.com", "Ignored without the key."),
     choice("twoFactorVerification", &["none", "google", "phone"], ""),
     text(
         "TWILIOAccountSid",
@@ -64,22 +64,22 @@ const SETTINGS: &[Field] = &[
     text("TWILIOPhoneNumber", "+4915112345678", "This, or a messaging service."),
     text("TWILIOMessagingServiceSid", "MG0123", ""),
     flag("removeSmsAccount", ""),
-    text("googleAppName", "Shop", "What authenticator apps show."),
-    flag("twoFactorConfirm", "Whether a new authenticator must prove its first code."),
-    flag("qrCodeMail", "Whether the picture of a new authenticator is mailed too."),
+    text("googleAppName", "Shop", "The name shown in authenticator apps."),
+    flag("twoFactorConfirm", "Whether a new authenticator must be confirmed by its first code."),
+    flag("qrCodeMail", "Whether the QR code of a new authenticator is also mailed."),
     flag("factorChangeNeedsLogin", ""),
-    texts("smsCountries", "49", "Calling codes."),
+    texts("smsCountries", "49", "Country codes."),
     number("smsADay", (0, 1_000_000), ""),
     flag("appleLoginEnabled", ""),
     flag("googleLoginEnabled", ""),
-    texts("appleBundleId", "com.example.shop", "The audiences that Apple's tokens may carry."),
+    texts("appleBundleId", "com.example.shop", "Accepted audiences of Apple's tokens."),
     texts("appleAudiences", "com.example.shop", "The same."),
     texts(
         "googleClientId",
         "123-abc.apps.googleusercontent.com",
         "The audiences that Google's tokens may carry.",
     ),
-    choice("userIdFormat", &["handle", "handle_underscore", "uid"], "What the claim `sub` holds."),
+    choice("userIdFormat", &["handle", "handle_underscore", "uid"], "The claim `sub`."),
     choice(
         "linkAsksPassword",
         &["always", "elsewhere", "never"],
@@ -88,49 +88,52 @@ const SETTINGS: &[Field] = &[
     number("handleHoldDays", (0, 3_650), "How many days the handle of a deleted user stays taken."),
     flag("neutralAnswers", "Whether sign-up and reset answer alike for known and unknown handles."),
     number("anonymousPurgeDays", (0, 3_650), "0 for never."),
-    items("fixedClaims", "Claims that every user's JWT carries: objects as `FixedClaim`, at most 20."),
+    items("fixedClaims", "Claims of every user's JWT: at most 20 objects like `FixedClaim`."),
 ];
 
 pub(crate) const CREATE: Operation = Operation {
     summary: "Create an application",
-    about: "With a key pair and an app token, in the preset that clients of the reference expect. Needs a secret for all applications.",
+    about: "With a key pair and an app token, in the compatible preset. Requires a secret for all applications.",
     fields: &[NAME.required(), flag("jwtEnabled", "")],
     answers: Answers::Json(&[one::<CreatedApp>]),
     refuses: &[Refusal::AppNameTaken],
     ..OPERATION
 };
 pub(crate) const CONNECTION: Operation =
-    Operation { summary: "Whether the server is there, and the secret good", ..OPERATION };
+    Operation { summary: "Check the server and the secret", ..OPERATION };
 pub(crate) const ALL: Operation = Operation {
-    summary: "Applications, newest first",
+    summary: "List applications, newest first",
     fields: &[LIMIT_OF_APPS, OFFSET],
     answers: APPS,
     headers: &[TOTAL],
     ..OPERATION
 };
 pub(crate) const SEARCH: Operation = Operation {
-    summary: "Applications whose name holds a text",
-    about: "The text is no pattern.",
+    summary: "Search applications by name",
+    about: "The text is literal.",
     fields: &[
         text("name", "shop", ""),
-        flag("case", "Whether it is the whole name, in this case."),
+        flag("case", "Match the whole name, case-sensitively."),
         LIMIT_OF_APPS,
         OFFSET,
     ],
     ..ALL
 };
-pub(crate) const FIND: Operation = Operation { summary: "One application", answers: APP, ..OPERATION };
-pub(crate) const VERSIONS: Operation =
-    Operation { summary: "This server's version", answers: Answers::Json(&[list::<Version>]), ..OPERATION };
+pub(crate) const FIND: Operation = Operation { summary: "Get one application", answers: APP, ..OPERATION };
+pub(crate) const VERSIONS: Operation = Operation {
+    summary: "Get the server's version",
+    answers: Answers::Json(&[list::<Version>]),
+    ..OPERATION
+};
 pub(crate) const UPDATE: Operation = Operation {
     summary: "Change several settings at once",
-    about: "All that are sent, or none. What is empty changes nothing; fields that are not named here are not looked at.",
+    about: "Applies all or none. Empty values change nothing; unknown fields are ignored.",
     fields: SETTINGS,
     more: &[
         NAME,
         choice("type", &["development", "commercial"], ""),
-        items("metaData", "Fields to be added: objects with `path`, and what `MetadataField` says."),
-        items("metaDataInvite", "The same for fields that whoever invites sets."),
+        items("metaData", "Fields to add: objects with `path` and the members of `MetadataField`."),
+        items("metaDataInvite", "The same for fields set by the inviting user."),
         FORCE,
     ],
     answers: APP,
@@ -139,9 +142,9 @@ pub(crate) const UPDATE: Operation = Operation {
 };
 pub(crate) const UPDATE_SETTING: Operation = Operation {
     summary: "Change one setting",
-    about: "`setting` says which one, its fields what it becomes. A field that no setting has is refused.",
+    about: "`setting` selects the setting; its fields are the new value. Unknown fields are refused.",
     fields: SETTINGS,
-    more: &[setting("setting", "The one setting that is changed.").required()],
+    more: &[setting("setting", "The setting to change.").required()],
     answers: APP,
     ..OPERATION
 };
@@ -149,26 +152,26 @@ pub(crate) const UPDATE_METADATA: Operation = Operation {
     summary: "Replace the fields of users' metadata",
     fields: &[
         APP_ID,
-        items("metaData", "Objects with `path`, and what `MetadataField` says.").required(),
+        items("metaData", "Objects with `path` and the members of `MetadataField`.").required(),
         FORCE,
     ],
     answers: APP,
     ..OPERATION
 };
 pub(crate) const UPDATE_INVITE_METADATA: Operation = Operation {
-    summary: "Replace the fields that whoever invites sets",
+    summary: "Replace the metadata fields set by the inviting user",
     fields: &[
         APP_ID,
-        items("metaDataInvite", "Objects with `path`, and what `MetadataField` says.").required(),
+        items("metaDataInvite", "Objects with `path` and the members of `MetadataField`.").required(),
     ],
     answers: APP,
     ..OPERATION
 };
 pub(crate) const DELETE_METADATA: Operation = Operation {
-    summary: "Remove one field of metadata",
+    summary: "Remove a metadata field",
     fields: &[
         APP_ID,
-        choice("type", &["metaData", "metaDataInvite"], "Of which list.").required(),
+        choice("type", &["metaData", "metaDataInvite"], "The list.").required(),
         number("index", (0, u32::MAX), "Which one, from 0 on.").required(),
     ],
     answers: APP,
@@ -176,29 +179,29 @@ pub(crate) const DELETE_METADATA: Operation = Operation {
     ..OPERATION
 };
 pub(crate) const PATCH_LOCALES: Operation =
-    Operation { summary: "Nothing: missing messages are the built-in ones", ..OPERATION };
+    Operation { summary: "No effect: built-in templates replace missing ones", ..OPERATION };
 pub(crate) const RESET: Operation = Operation {
     summary: "Remove an application's users, sign-ups and invitations",
-    about: "Settings, keys, messages, the log and what was counted stay.",
+    about: "Keeps settings, keys, templates, the log and statistics.",
     fields: &[APP_ID],
     ..OPERATION
 };
 pub(crate) const REMOVE: Operation =
-    Operation { summary: "Remove an application with everything of it", ..OPERATION };
+    Operation { summary: "Remove an application with all its data", ..OPERATION };
 pub(crate) const EMAIL_TEMPLATES: Operation = Operation {
-    summary: "All messages, by locale",
-    about: "As the application words them, or as they are built in.",
+    summary: "Get all templates, by locale",
+    about: "The application's own, or the built-in ones.",
     fields: &[APP_ID],
     answers: Answers::Json(&[lists_by_name::<TemplateBody>]),
     ..OPERATION
 };
 pub(crate) const UPDATE_EMAIL_TEMPLATE: Operation = Operation {
-    summary: "Word a message anew",
+    summary: "Replace a template",
     fields: &[
         APP_ID,
         text("_id", "signUp-EN", "Its name and locale.").required(),
         text("subject", "Welcome to %APP_NAME%", "").required(),
-        text("replyTo", "help@example.com", "The Reply-To; empty for none."),
+        text("replyTo", "help@example.com", "The Reply-To address; empty for none."),
         text(
             "htmlTemplate",
             "<p>Your code is %CODE%</p>",
@@ -211,15 +214,15 @@ pub(crate) const UPDATE_EMAIL_TEMPLATE: Operation = Operation {
     ..OPERATION
 };
 pub(crate) const SET_LOCALES: Operation = Operation {
-    summary: "Set the locales that are offered",
-    about: "English always is. Messages in a locale that goes, go with it.",
+    summary: "Set the application's locales",
+    about: "English is always included. Templates of removed locales are removed.",
     fields: &[APP_ID, items("locales", "Two letters each.").required()],
     answers: Answers::Json(&[one::<crate::dto::Locales>]),
     ..OPERATION
 };
 pub(crate) const TEST_MAIL: Operation = Operation {
-    summary: "Mail to the application's own sender",
-    about: "Five an hour. What the provider says is the message of the error.",
+    summary: "Send a test mail to the application's own sender",
+    about: "Five an hour. The message of an error is the provider's answer.",
     fields: &[APP_ID],
     refuses: &[Refusal::MailFailed],
     ..OPERATION
@@ -238,31 +241,31 @@ pub(crate) const TEST_SMS: Operation = Operation {
 };
 
 pub(crate) const APP_KEYS: Operation = Operation {
-    summary: "An application's keys, and where each stands",
+    summary: "Get an application's keys and their states",
     fields: &[APP_ID],
     answers: KEYS,
     ..OPERATION
 };
 pub(crate) const ROTATE_KEY: Operation = Operation {
-    summary: "Make the next key",
-    about: "Published at once, it signs later; the old one stays published until its last token has ended. No consumer notices.",
+    summary: "Create the next key",
+    about: "Published at once, it signs later; the old one stays published until its last token has expired. Consumers are not affected.",
     refuses: &[Refusal::Conflict],
     ..APP_KEYS
 };
 pub(crate) const REGENERATE_KEY: Operation = Operation {
-    summary: "Replace a key that leaked",
-    about: "The old ones go at once, and with them every token that they signed.",
+    summary: "Replace a leaked key",
+    about: "Invalidates the old keys and every token signed with them.",
     ..APP_KEYS
 };
 pub(crate) const REGENERATE_APP_TOKEN: Operation = Operation {
     summary: "Replace the app token",
-    about: "The old one ends: clients need the new one.",
+    about: "Invalidates the old one: clients need the new one.",
     fields: &[APP_ID],
     answers: APP,
     ..OPERATION
 };
 pub(crate) const SUPER_USER_TOKEN: Operation = Operation {
-    summary: "Tokens of an administrator of the application",
+    summary: "Create tokens for an administrator of the application",
     fields: &[APP_ID, USER_ID],
     answers: Answers::Json(&[one::<SuperTokens>]),
     refuses: &[
@@ -284,23 +287,23 @@ const LOG_FIELDS: [Field; 10] = [
     .required(),
     choice("type", &["app", "user", "all"], ""),
     choice("status", &["success", "error", "all"], ""),
-    text("filterAction", "login,signup", "Actions, with commas between them."),
+    text("filterAction", "login,signup", "Actions, separated by commas."),
     text("userId", "018bcfe5680074dfbb7eac258b172229", ""),
-    text("fromDate", "2026-11-25", "A day, or a moment (RFC 3339)."),
-    text("toDate", "2026-11-25", "A day means all of it."),
+    text("fromDate", "2026-11-25", "A day or a time (RFC 3339)."),
+    text("toDate", "2026-11-25", "A day is included as a whole."),
     LIMIT,
     OFFSET,
     AFTER,
 ];
 pub(crate) const LOGS: Operation = Operation {
-    summary: "The log, newest first",
+    summary: "Get the audit log, newest first",
     fields: &LOG_FIELDS,
     answers: Answers::Json(&[one::<LogPage>]),
     refuses: &[Refusal::UnknownUser],
     ..OPERATION
 };
 pub(crate) const EXPORT_LOGS: Operation = Operation {
-    summary: "The log as a file",
+    summary: "Export the audit log",
     fields: &[
         LOG_FIELDS[0],
         LOG_FIELDS[1],
@@ -313,36 +316,36 @@ pub(crate) const EXPORT_LOGS: Operation = Operation {
     ],
     answers: Answers::File(&["text/csv", "application/jsonl"]),
     refuses: &[Refusal::UnknownUser],
-    headers: &[("Content-Disposition", "With the name of the file.")],
+    headers: &[("Content-Disposition", "The file name.")],
     ..OPERATION
 };
 pub(crate) const STATISTICS: Operation = Operation {
-    summary: "Sign-ups, completions, invitations, log-ins and failures for each day",
+    summary: "Get sign-ups, completions, invitations, log-ins and failures per day",
     fields: &[APP_ID, text("fromDate", "2026-11-01", ""), text("toDate", "2026-11-25", "")],
     answers: Answers::Json(&[one::<Statistics>]),
     ..OPERATION
 };
 pub(crate) const OUTBOX: Operation = Operation {
-    summary: "Messages that have not left, with the reason",
+    summary: "List unsent messages with the reason",
     fields: &[APP_ID, AFTER],
     answers: Answers::Json(&[one::<Outbox>]),
     ..OPERATION
 };
 pub(crate) const RETRY_MESSAGE: Operation = Operation {
-    summary: "Try a message again that was given up",
+    summary: "Retry a message that was given up",
     fields: &[APP_ID, text("messageId", "018bcfe5680074dfbb7eac258b172229", "").required()],
     refuses: &[Refusal::Unknown],
     ..OPERATION
 };
 pub(crate) const RETRY_MESSAGES: Operation = Operation {
-    summary: "Try all messages again that were given up",
+    summary: "Retry all messages that were given up",
     fields: &[APP_ID],
     answers: Answers::Json(&[one::<Retried>]),
     ..OPERATION
 };
 
 pub(crate) const EXPORT_ZIP: Operation = Operation {
-    summary: "The application as the reference's zip file",
+    summary: "Export the application as the reference's zip file",
     fields: &[
         APP_ID,
         flag(
@@ -351,21 +354,21 @@ pub(crate) const EXPORT_ZIP: Operation = Operation {
         ),
     ],
     answers: Answers::File(&["application/zip"]),
-    headers: &[("Content-Disposition", "With the name of the file.")],
+    headers: &[("Content-Disposition", "The file name.")],
     ..OPERATION
 };
 pub(crate) const EXPORT_ARCHIVE: Operation = Operation {
-    summary: "The application as JSON lines, without secrets",
+    summary: "Export the application as JSON lines, without secrets",
     fields: &[APP_ID],
     answers: Answers::File(&["application/jsonl"]),
-    headers: &[("Content-Disposition", "With the name of the file.")],
+    headers: &[("Content-Disposition", "The file name.")],
     ..OPERATION
 };
 pub(crate) const EXPORT_USERS: Operation =
-    Operation { summary: "The users as CSV", answers: Answers::File(&["text/csv"]), ..EXPORT_ARCHIVE };
+    Operation { summary: "Export the users as CSV", answers: Answers::File(&["text/csv"]), ..EXPORT_ARCHIVE };
 pub(crate) const IMPORT: Operation = Operation {
-    summary: "An application from the reference's zip file",
-    about: "At most 64 MiB. Nothing is imported while something is wrong. Needs a secret for all applications.",
+    summary: "Import an application from the reference's zip file",
+    about: "At most 64 MiB. Imports nothing if there are errors. Requires a secret for all applications.",
     fields: &[file("file", "The zip file.").required(), text("appName", "Shop", "").required()],
     answers: Answers::Json(&[one::<ImportedApp>]),
     refuses: &[Refusal::AppNameTaken, Refusal::Conflict],
@@ -373,12 +376,16 @@ pub(crate) const IMPORT: Operation = Operation {
 };
 
 pub(crate) const CREATE_TOKEN: Operation = Operation {
-    summary: "Make an operator token",
-    about: "Its secret is told once. It reaches no further than the token that makes it, and does not outlive it: one for a single application makes none for all.",
+    summary: "Create an operator token",
+    about: "The secret is shown only once. A token has at most the reach and expiry of the token that creates it.",
     fields: &[
         text("name", "ci", "").required(),
-        text("scopes", "read,users", "Of `read`, `users`, `settings`, `keys`, `export`, `everything`.")
-            .required(),
+        text(
+            "scopes",
+            "read,users",
+            "Any of `read`, `users`, `settings`, `keys`, `export`, `everything`, separated by commas.",
+        )
+        .required(),
         number("days", (1, 365), ""),
         text(
             "appId",
@@ -391,7 +398,7 @@ pub(crate) const CREATE_TOKEN: Operation = Operation {
     ..OPERATION
 };
 pub(crate) const TOKENS: Operation = Operation {
-    summary: "Operator tokens, newest first",
+    summary: "List operator tokens, newest first",
     fields: &[AFTER],
     answers: Answers::Json(&[list::<TokenBody>]),
     ..OPERATION
@@ -403,10 +410,10 @@ pub(crate) const REVOKE_TOKEN: Operation = Operation {
     ..OPERATION
 };
 pub(crate) const ELSEWHERE: Operation = Operation {
-    summary: "Not offered: sets a cloud project up",
-    about: "The answer says what to do instead.",
+    summary: "Not supported: sets up a cloud project",
+    about: "The answer names the alternative.",
     answers: Answers::Never,
     refuses: &[Refusal::NotOffered],
     ..OPERATION
 };
-pub(crate) const PUSH: Operation = Operation { summary: "Not offered: push messages", ..ELSEWHERE };
+pub(crate) const PUSH: Operation = Operation { summary: "Not supported: push messages", ..ELSEWHERE };

@@ -8,48 +8,50 @@ use crate::dto::{Claims, InviteBody, Invited, SignupBody, Stat, UserBody};
 
 const HANDLE: Field = text("handle", "ana@example.com", "").required();
 const VALUE: Field =
-    text("value", "ana", "What the handle or user name holds, in any case. No pattern.").required();
-const WHICH: Field = text("_id", "018bcfe5680074dfbb7eac258b172229", "This one; all of the handle if none.");
-const HIDE: Field = flag("hideAnonUser", "Whether anonymous users are left away.");
+    text("value", "ana", "A part of the handle or user name; case does not matter, the text is literal.")
+        .required();
+const WHICH: Field =
+    text("_id", "018bcfe5680074dfbb7eac258b172229", "Only this one; by default all of the handle.");
+const HIDE: Field = flag("hideAnonUser", "Exclude anonymous users.");
 const USER: Answers = Answers::Json(&[one::<UserBody>]);
-const COMPLETE: (&str, &str) = ("X-Search-Complete", "`true` when these are all.");
+const COMPLETE: (&str, &str) = ("X-Search-Complete", "`true` if the result is complete.");
 
 pub(crate) const STAT: Operation = Operation {
-    summary: "Users, sign-ups and invitations, with their totals",
-    about: "Without a target, the first page of each, whatever else is sent.",
+    summary: "List users, sign-ups and invitations, with totals",
+    about: "Without a target, a page of each.",
     fields: &[
         APP_ID,
         choice("target", &["users", "invites", "signups"], ""),
         LIMIT,
         OFFSET,
-        text("after", "AAYHN8kMAACUmp", "What `X-Next` of the page before said."),
+        text("after", "AAYHN8kMAACUmp", "The `X-Next` of the previous page."),
         HIDE,
     ],
     answers: Answers::Json(&[one::<Stat>]),
-    headers: &[TOTAL, ("X-Next", "What `after` is for the next page.")],
+    headers: &[TOTAL, ("X-Next", "The `after` of the next page.")],
     ..OPERATION
 };
 pub(crate) const SEARCH_USERS: Operation = Operation {
-    summary: "Users whose handle or user name holds a text",
-    about: "Those that begin with it are found among all, others among the newest 100,000; at most 200.",
+    summary: "Search users by handle or user name",
+    about: "Matches at the beginning among all users, elsewhere among the newest 100,000; at most 200.",
     fields: &[APP_ID, VALUE, HIDE],
     answers: Answers::Json(&[list::<UserBody>]),
     headers: &[TOTAL, COMPLETE],
     ..OPERATION
 };
 pub(crate) const SEARCH_SIGNUPS: Operation = Operation {
-    summary: "Sign-ups whose handle holds a text",
+    summary: "Search sign-ups by handle",
     fields: &[APP_ID, VALUE],
     answers: Answers::Json(&[list::<SignupBody>]),
     ..SEARCH_USERS
 };
 pub(crate) const SEARCH_INVITES: Operation = Operation {
-    summary: "Invitations whose handle holds a text",
+    summary: "Search invitations by handle",
     answers: Answers::Json(&[list::<InviteBody>]),
     ..SEARCH_SIGNUPS
 };
 pub(crate) const PREVIEW_CLAIMS: Operation = Operation {
-    summary: "What a user's JWT would hold now",
+    summary: "Preview the claims of a user's JWT",
     fields: &[APP_ID, USER_ID],
     answers: Answers::Json(&[one::<Claims>]),
     refuses: &[Refusal::UnknownUser, Refusal::MetadataInvalid],
@@ -67,7 +69,11 @@ pub(crate) const ADD_USER: Operation = Operation {
         )
         .shown()
         .like(MD5),
-        text("rawPassword", "correct horse battery staple", "The password itself: one of the two is needed."),
+        text(
+            "rawPassword",
+            "correct horse battery staple",
+            "The password itself; one of the two is required.",
+        ),
         text("locale", "EN", ""),
         object("metaData", "Declared fields."),
         flag("administrator", ""),
@@ -77,7 +83,7 @@ pub(crate) const ADD_USER: Operation = Operation {
     ..OPERATION
 };
 pub(crate) const REMOVE_USER: Operation = Operation {
-    summary: "Remove a user with everything that is theirs",
+    summary: "Remove a user with all their data",
     fields: &[APP_ID, HANDLE],
     answers: USER,
     refuses: &[Refusal::UnknownUser],
@@ -86,13 +92,13 @@ pub(crate) const REMOVE_USER: Operation = Operation {
 const OF_A_USER: Operation =
     Operation { fields: &[APP_ID, USER_ID], refuses: &[Refusal::UnknownUser], ..OPERATION };
 pub(crate) const SET_STATUS: Operation = Operation {
-    summary: "Suspend a user, which ends all sessions, or let them in again",
+    summary: "Suspend a user, which ends all sessions, or reactivate them",
     fields: &[APP_ID, USER_ID, choice("status", &["active", "suspend"], "").required()],
     ..OF_A_USER
 };
 pub(crate) const RESET_PASSWORD: Operation = Operation {
-    summary: "Set a user's password, or have a code mailed to them",
-    about: "Without one a code is mailed. With a password all sessions end, and the user is told that it was changed, not to what.",
+    summary: "Set a user's password, or mail them a reset code",
+    about: "Without a password, mails a code. With one, ends all sessions and notifies the user, without the password.",
     fields: &[
         APP_ID,
         USER_ID,
@@ -108,7 +114,7 @@ pub(crate) const RESET_PASSWORD: Operation = Operation {
 };
 pub(crate) const UPDATE_METADATA: Operation = Operation {
     summary: "Replace a user's metadata",
-    about: "Every declared field is the operator's to set. What no field declares stays, and cannot be added.",
+    about: "Operators may set every declared field. Undeclared values stay and cannot be added.",
     fields: &[
         APP_ID,
         HANDLE,
@@ -119,23 +125,22 @@ pub(crate) const UPDATE_METADATA: Operation = Operation {
     ..OPERATION
 };
 pub(crate) const SET_ADMINISTRATOR: Operation = Operation {
-    summary: "Make a user an administrator of the application, or end that",
+    summary: "Make a user an administrator of the application, or revoke that",
     fields: &[APP_ID, USER_ID, flag("administrator", "").required()],
     ..OF_A_USER
 };
 pub(crate) const SIGN_OUT: Operation = Operation { summary: "End all of a user's sessions", ..OF_A_USER };
-pub(crate) const UNLOCK: Operation = Operation { summary: "Forget a user's failed log-ins", ..OF_A_USER };
+pub(crate) const UNLOCK: Operation = Operation { summary: "Unlock a user", ..OF_A_USER };
 pub(crate) const RESET_FACTOR: Operation = Operation {
-    summary: "Take a user's second factors away",
-    about: "For who has lost them. The user is told by mail.",
+    summary: "Remove a user's second factors",
+    about: "For users who lost them. Notifies the user by mail.",
     ..OF_A_USER
 };
 pub(crate) const CREATE_INVITES: Operation = Operation {
     summary: "Invite people",
     fields: &[
         APP_ID,
-        text("handle", "bob@example.com", "One, or several with commas between them: at most 100.")
-            .required(),
+        text("handle", "bob@example.com", "One or several, separated by commas: at most 100.").required(),
         text("locale", "EN", ""),
     ],
     answers: Answers::Json(&[one::<Invited>]),
@@ -143,7 +148,7 @@ pub(crate) const CREATE_INVITES: Operation = Operation {
     ..OPERATION
 };
 pub(crate) const RESEND_INVITE: Operation = Operation {
-    summary: "Mail open invitations again, each with a new code",
+    summary: "Resend pending invitations, each with a new code",
     fields: &[APP_ID, HANDLE, WHICH],
     refuses: &[Refusal::Unknown, Refusal::AppSuspended, Refusal::AppMigrated],
     ..OPERATION

@@ -39,20 +39,20 @@ pub fn document(public_url: &str) -> Value {
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
             "description": format!(
                 "A self-hosted JWT authentication server, wire-compatible with Cosync JWT.\n\nBodies are JSON; forms \
-                 (`application/x-www-form-urlencoded`) with the same fields are accepted too. Letter case of paths does \
-                 not matter. What is refused is `{{\"code\",\"message\"}}` with status 400 in \
+                 (`application/x-www-form-urlencoded`) with the same fields are accepted too. Paths are \
+                 case-insensitive. Refusals are `{{\"code\",\"message\"}}` with status 400 in \
                  the user API, `{{\"status\":\"Fails\",\"code\",\"message\"}}` with a fitting status in the \
-                 administration API. Other statuses are the transport's: 404 and 405 for a path or method that is none, \
-                 408, 413, 415, 429, 500, 503. Every answer has an `X-Request-Id`. Of several tokens in one request one counts, \
+                 administration API. Other statuses concern the transport: 404 and 405 for an unknown path or method, \
+                 408, 413, 415, 429, 500, 503. Every answer has an `X-Request-Id`. If a request has several tokens, the first one counts, \
                  in this order: `server-secret`, `app-token`, `access-token`.\n\n\
                  | code | means |\n|---|---|\n{table}"
             ),
         },
         "servers": [{"url": public_url}],
         "tags": [
-            {"name": "user API", "description": "What clients call."},
-            {"name": "administration", "description": "What operators call, with a server secret."},
-            {"name": "public", "description": "What needs no token."},
+            {"name": "user API", "description": "For clients."},
+            {"name": "administration", "description": "For operators, with a server secret."},
+            {"name": "public", "description": "Without a token."},
         ],
         "paths": paths,
         "components": components.into_value(),
@@ -243,7 +243,7 @@ fn responses(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u1
         found.insert(status.to_string(), components.error(family, status, is_page, &by_code));
     }
     if is_page && entry.path.starts_with("/api/") {
-        found.insert("400".to_owned(), json!({"description": "A page that says what is wrong.", "content": {"text/html": {"schema": {"type": "string"}}}}));
+        found.insert("400".to_owned(), json!({"description": "A page with the error.", "content": {"text/html": {"schema": {"type": "string"}}}}));
     }
     Value::Object(found)
 }
@@ -259,10 +259,10 @@ fn meaning(refusal: Refusal) -> &'static str {
         | Refusal::MailFailed
         | Refusal::SmsFailed
         | Refusal::NotOffered => {
-            "invalid server secret; what could not be done: a message, too many requests, the server itself"
+            "invalid server secret; also: a message that cannot be sent, too many requests, internal errors"
         }
         Refusal::InvalidData | Refusal::Unknown | Refusal::Conflict | Refusal::AppNameTaken => {
-            "invalid data; in the administration API also: no such thing, a name that is taken"
+            "invalid data; in the administration API also: not found, name taken"
         }
         Refusal::AccountUnknown | Refusal::UnknownUser => "account does not exist",
         Refusal::AppGone | Refusal::UnknownApp => "app does not exist",

@@ -83,7 +83,7 @@ impl From<Mistakes> for StartError {
 impl From<StorageError> for StartError {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Unavailable(reason) => Self::Unavailable(format!("the database is away: {reason}")),
+            StorageError::Unavailable(reason) => Self::Unavailable(format!("database unavailable: {reason}")),
             StorageError::NewerSchema(version) => Self::Configuration(format!(
                 "the data was written by a newer Latchkey (migration {version}): start that version, or restore an older backup"
             )),
@@ -95,7 +95,7 @@ impl From<StorageError> for StartError {
 impl From<ServiceError> for StartError {
     fn from(error: ServiceError) -> Self {
         match error {
-            ServiceError::Unavailable(reason) => Self::Unavailable(format!("the database is away: {reason}")),
+            ServiceError::Unavailable(reason) => Self::Unavailable(format!("database unavailable: {reason}")),
             ServiceError::Refused(refusal) => Self::Configuration(format!("refused: {}", refusal.name())),
             ServiceError::Explained(_, text) => Self::Configuration(text),
             ServiceError::KeysReplaced(_) => Self::Configuration(format!(
@@ -273,7 +273,7 @@ async fn open_keys(
     let Some(next) = place.unfinished()? else { return Ok((master, opened?)) };
     match opened {
         Ok(keys) => {
-            tracing::warn!("a change of the master key was begun and not made: run it again");
+            tracing::warn!("an interrupted change of the master key: run it again");
             Ok((master, keys))
         }
         Err(error) => match Service::open_keys(store, &next, clock, entropy).await {

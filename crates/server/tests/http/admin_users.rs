@@ -288,7 +288,11 @@ async fn super_user_tokens_are_administrators_alone(app: TestApp) {
     let shop = app.app("Shop").await;
     let id = add(&app, &shop, "ana@example.com").await["_id"].as_str().unwrap().to_owned();
     let user = json!({"appId": shop.id, "userId": id});
-    assert_eq!(app.admin("superUserToken", user.clone()).await.error(), (404, 603), "she is none yet");
+    assert_eq!(
+        app.admin("superUserToken", user.clone()).await.error(),
+        (404, 603),
+        "not an administrator yet"
+    );
     let promote = async |flag: bool| {
         let body = json!({"appId": shop.id, "userId": id, "administrator": flag});
         assert_eq!(app.admin("setAdministrator", body).await.text(), "true");
@@ -303,7 +307,7 @@ async fn super_user_tokens_are_administrators_alone(app: TestApp) {
     assert_eq!(set(&access, json!({"theme": "dark", "n": 1})).await.text(), "true");
     let seen = app.get("/api/appuser/getApplication", ("app-token", &shop.token)).await.json();
     assert_eq!(seen["appData"], json!({"theme": "dark", "n": 1}));
-    // It is no access token, and an access token is none of these.
+    // It is not an access token, and vice versa.
     assert_ne!(app.get("/api/appuser/getUser", ("access-token", &access)).await.status, 200);
     let login =
         app.as_app(&shop, "login", json!({"handle": "ana@example.com", "password": GOOD_PASSWORD})).await;

@@ -216,7 +216,7 @@ async fn sec_044_taking_a_factor_away_needs_a_recent_log_in_or_a_code(app: TestA
         // New recovery codes change no factor, and open every door.
         assert_eq!(answer.error(), (400, 405), "{route} {body}");
     }
-    // A code in the place of a log-in, for a number too; wrong ones there do not count against log-ins.
+    // A code instead of a log-in, for a number too; wrong ones there do not count against log-ins.
     for _ in 0..25 {
         let body = json!({"phone": PHONE, "code": app.wrong_code(&secret)});
         assert_eq!(app.as_user(&access, "setPhone", body).await.error(), (400, 600));
@@ -283,7 +283,7 @@ async fn sec_044_a_secret_that_waited_from_before_proves_nothing(app: TestApp) {
     app.set(&shop, "twoFactorConfirm", "twoFactorConfirm", json!(true)).await;
     // A thief with a stolen token asks for a secret while nothing protects the account.
     let planted = app.enrol_authenticator(&access).await;
-    // The owner enrols a telephone; a verified number alone takes no proof to switch on.
+    // The owner enrols a phone; a verified number alone takes no proof to switch on.
     app.verify(&access, PHONE).await;
     let on = json!({"twoFactor": true, "factor": "phone"});
     assert_eq!(app.as_user(&access, PHONE_ROUTE, on).await.text(), "true");

@@ -1,5 +1,5 @@
 //! What tests of second factors share: applications with one, users who enrolled it, and the codes that a
-//! telephone would show.
+//! phone would show.
 
 use data_encoding::BASE32_NOPAD;
 use latchkey_domain::Clock as _;
@@ -65,7 +65,7 @@ impl TestApp {
         assert_eq!(answer.text(), "true");
     }
 
-    /// Enrols a telephone.
+    /// Enrols a phone.
     pub(crate) async fn enrol_phone(&self, access: &str, phone: &str) {
         self.verify(access, phone).await;
         let answer = self.as_user(access, "setTwoFactorPhoneVerification", json!({"twoFactor": true})).await;

@@ -216,7 +216,7 @@ impl TestApp {
         self.post(&format!("/api/appuser/{name}"), ("access-token", access), body).await
     }
 
-    /// A server secret with these scopes, good for a year.
+    /// A server secret with these scopes, valid for a year.
     pub(crate) async fn operator_secret(&self, name: &str, scopes: &str) -> String {
         let wanted = NewOperatorToken {
             life: time::Duration::days(365),

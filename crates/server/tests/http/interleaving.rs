@@ -95,7 +95,7 @@ impl Scene {
     }
 }
 
-/// Runs a scene anew for every point at which `unit` can be interrupted.
+/// Runs a new scene for every point at which `unit` can be interrupted.
 macro_rules! at_every_point {
     ($($test:ident: $unit:literal),+ $(,)?) => {
         mod sqlite {$(
@@ -200,7 +200,7 @@ async fn sec_128_two_settings_of_one_user_are_both_kept(scene: &Scene, at: Point
     true
 }
 
-/// Whoever is suspended while a change of theirs is under way and not yet written, has not changed anything.
+/// A user who is suspended before their change is written has changed nothing.
 fn is_refused(both: &Both, at: Point) {
     assert_eq!(both.second.status, 200, "{}", both.second.text());
     if both.second_came_first {

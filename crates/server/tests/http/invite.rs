@@ -133,7 +133,7 @@ async fn checks_of_register_are_made_in_order(app: TestApp) {
     app.set(&shop, "invite", "invitationEnabled", json!(false)).await;
     assert_eq!(app.as_app(&shop, "register", body).await.error(), (400, 406));
     app.set(&shop, "invite", "invitationEnabled", json!(true)).await;
-    // Whoever is a user already keeps the invitation's code unburnt and hears why.
+    // An existing user is told so, and the invitation's code is not used up.
     app.as_app(
         &shop,
         "signup",

@@ -144,7 +144,7 @@ async fn sec_018_an_address_that_tries_many_handles_has_to_wait(app: TestApp) {
     assert_eq!(log_in(&app, "198.51.100.8", &shop, PASSWORD).await.status, 200, "others are not touched");
     app.clock.advance(Duration::minutes(16));
     assert_eq!(spray(31).await.error(), (400, 600));
-    // Whoever is known there comes in all the same.
+    // A user who is known there still logs in.
     assert_eq!(log_in(&app, "198.51.100.7", &shop, PASSWORD).await.status, 200);
     for number in 100..131 {
         app.clock.advance(Duration::seconds(10));

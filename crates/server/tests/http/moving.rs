@@ -224,7 +224,7 @@ async fn who_waits_goes_on_waiting_where_they_came(app: TestApp) {
         let stat = app.admin_get(&format!("stat?appId={id}")).await.json();
         assert_eq!((&stat["totalSignup"], &stat["totalInvite"]), (&json!(waiting), &json!(waiting)));
     }
-    // Who asks anew is no rival of themselves: the code is good for as long as any.
+    // A repeated request does not compete with itself: the code has the usual lifetime.
     let copy = Made { id: answer.field("appId"), token: answer.field("appToken") };
     app.as_app(&copy, "signup", json!({"handle": "bob@example.com", "password": PASSWORD})).await;
     let mail = app.mail("Ours").await;

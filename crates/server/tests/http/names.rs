@@ -206,7 +206,7 @@ async fn metadata_are_replaced_and_what_is_fixed_stays(app: TestApp) {
     ] {
         assert_eq!(set(&access, sent.clone()).await.error(), (400, code), "{sent}");
     }
-    // An object in the place of its text is taken too.
+    // An object instead of its text is accepted too.
     let sent = json!({"user_data": {"name": {"first": "B"}}, "tags": ["a", 1]});
     assert_eq!(set(&access, sent).await.text(), "true");
     let user = app.get("/api/appuser/getUser", ("access-token", &access)).await.json();

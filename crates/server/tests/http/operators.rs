@@ -156,7 +156,7 @@ async fn a_token_is_told_once_and_shows_its_use(app: TestApp) {
     app.clock.advance(Duration::seconds(30));
     assert_eq!(app.get("/api/app/allApps", ("server-secret", &secret)).await.status, 200);
     assert_eq!(listed().await["lastUsedAt"], "2023-11-14T22:18:20.000Z");
-    // Whoever reads the log sees which token it was.
+    // The log names the token.
     let shop = app.app("Shop").await;
     app.set(&shop, "invite", "invitationEnabled", json!(false)).await;
     let entries = app.audit(&shop).await;

@@ -142,7 +142,7 @@ async fn sec_027_a_code_verifies_the_number_that_it_was_sent_to(app: TestApp) {
     let bob = app.user(&shop, "bob@example.com").await;
     app.set_phone(&bob, PHONE).await;
     assert_eq!(app.verify_phone(&bob, own.clone()).await.error(), (400, 602));
-    // In the place of another code.
+    // Instead of another code.
     let reset = json!({"handle": ANA, "password": "9cc2ae8a1ba7a93da39b46fc1019c481", "code": other});
     assert_eq!(app.as_app(&shop, "resetPassword", reset).await.error(), (400, 602));
     app.set_phone(&access, PHONE).await;
@@ -313,7 +313,7 @@ async fn a_user_who_is_there_may_log_in_as_often_as_they_like(app: TestApp) {
     let ana = app.user(&shop, ANA).await;
     app.enrol_phone(&ana, PHONE).await;
     for _ in 0..15 {
-        // Telephone and tablet one after the other.
+        // Phone and tablet one after the other.
         app.clock.advance(Duration::seconds(5));
         let login_token = app.login_token(&shop, ANA).await;
         let code = app.code_at(PHONE).await;

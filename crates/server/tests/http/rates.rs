@@ -131,7 +131,7 @@ async fn sec_120_loopback_makes_nobody_known_and_a_hidden_proxy_ends_its_exempti
         let body = json!({"handle": format!("{name}@example.com"), "password": password});
         app.as_app_from(peer, &shop, "login", body).await
     };
-    // Whoever logs in by way of a proxy on this machine does not make everybody else there a known user.
+    // A log-in through a proxy on this machine does not make its address known.
     assert_eq!(log_in("127.0.0.1", "u0", GOOD_PASSWORD).await.status, 200);
     for number in 0..10 {
         assert_eq!(log_in(&format!("198.51.100.{number}"), "u0", OTHER_PASSWORD).await.status, 400);

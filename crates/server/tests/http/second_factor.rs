@@ -223,7 +223,7 @@ async fn an_operator_lets_in_who_has_lost_the_factor(app: TestApp) {
     app.mail("Your second factor for Shop was changed").await;
     let answer = app.log_in(&shop, ANA).await;
     assert!(answer.json().get("jwt").is_some());
-    // A new one begins anew, and nothing of the old one is left.
+    // A new one starts from zero, and nothing of the old one is left.
     let secret = app.enrol(&answer.field("access-token")).await;
     let login_token = app.login_token(&shop, ANA).await;
     let old = codes["recoveryCodes"][0].as_str().unwrap();
@@ -371,7 +371,7 @@ async fn sec_050_codes_go_to_the_verified_number_only(app: TestApp) {
     assert_eq!(app.texts().await.len(), sent);
 }
 
-/// Q4 of the reference: any token of the server was taken, of any application, for ever and as often as one liked.
+/// Q4 of the reference: any token of the server was accepted, of any application, forever and repeatedly.
 async fn sec_063_a_login_token_is_nothing_but_itself(app: TestApp) {
     let (shop, other) =
         (app.app_with_mode("Shop", "google").await, app.app_with_mode("Other", "google").await);
@@ -383,7 +383,7 @@ async fn sec_063_a_login_token_is_nothing_but_itself(app: TestApp) {
         assert_eq!(app.complete(&shop, token, app.code_now(&secret)).await.error(), (400, 600));
     }
     let login_token = app.login_token(&shop, ANA).await;
-    // In the place of other tokens.
+    // Instead of other tokens.
     let user = app.get("/api/appuser/getUser", ("access-token", &login_token)).await;
     assert_eq!(user.error(), (400, 405));
     let as_app =

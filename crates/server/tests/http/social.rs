@@ -133,7 +133,7 @@ async fn log_in_checks_are_made_in_order(app: TestApp) {
     assert_eq!(app.social_signup(&shop, "google", &eve, "eve@example.com").await.status, 200);
     let as_apple = crate::provider::token(APPLE, "001.e", "eve@example.com");
     assert_eq!(app.social_login(&shop, "apple", &as_apple).await.error(), (400, 612));
-    // Whoever is suspended stays outside.
+    // A suspended user stays outside.
     let id = app.user_id(&shop, "eve@example.com").await;
     let suspend = json!({"appId": shop.id, "userId": id, "status": "suspend"});
     assert_eq!(app.admin("user", suspend).await.text(), "true");
@@ -280,7 +280,7 @@ async fn sec_093_a_strangers_token_deletes_nobody(app: TestApp) {
     assert_eq!(delete(&ana, &anas).await.error(), (400, 405));
     assert_eq!(app.social_login(&shop, "google", &anas).await.error(), (400, 603));
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &bob)).await.status, 200);
-    // Whoever signs up with it again is somebody else.
+    // A new sign-up with it is another user.
     let again = token(GOOGLE, "g-1", ANA);
     let again = app.social_signup(&shop, "google", &again, ANA).await.field("access-token");
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &again)).await.status, 200);
@@ -326,7 +326,7 @@ async fn metadata_and_limits_hold_as_at_a_sign_up(app: TestApp) {
     let body = json!({"appId": shop.id, "metaData": fields});
     assert_eq!(app.admin("updateAppMetaData", body).await.status, 200);
     let anas = token(GOOGLE, "g-1", ANA);
-    // Q16 of the reference: this request hung for ever.
+    // Q16 of the reference: this request hung forever.
     assert_eq!(app.social_signup(&shop, "google", &anas, ANA).await.error(), (400, 604));
     let sign_up = |meta: Value| {
         let body = json!({"provider": "google", "token": anas, "handle": ANA, "metaData": meta});

@@ -35,7 +35,7 @@ pub struct ImportHead {
 /// How an import begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Begun {
-    /// Anew, or where it was stopped: after so many records.
+    /// The number of records after which an import resumes; 0 for a new one.
     At(i64),
     /// Not at all: the application is there, whole.
     AlreadyThere,

@@ -22,7 +22,7 @@ const DEEPEST: usize = 32;
 /// Settings within their bounds; English is always among the locales.
 pub(super) fn within_bounds(mut settings: AppSettings) -> Result<AppSettings, String> {
     if let Some(name) = settings.unknown.keys().next() {
-        return Err(format!("the setting {name:?} is none of this version"));
+        return Err(format!("unknown setting {name:?}"));
     }
     let policy = &settings.password;
     let minima =
@@ -57,7 +57,7 @@ pub(super) fn within_bounds(mut settings: AppSettings) -> Result<AppSettings, St
         return Err("the sender of mail is no address".to_owned());
     }
     if ![&settings.apple, &settings.google].into_iter().all(are_audiences) {
-        return Err("there are more than 50 client ids, or one that is none".to_owned());
+        return Err("more than 50 client ids, or an invalid one".to_owned());
     }
     let length = Value::Object(settings.app_data.clone()).to_string().len();
     if length > MOST_APP_DATA || !is_storable(&settings.app_data) {

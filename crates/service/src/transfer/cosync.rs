@@ -105,7 +105,7 @@ impl CosyncReader {
         let status = match status.as_str() {
             "active" | "inactive" | "suspended" | "blocked" | "migrated" => status,
             other => {
-                notes.push(format!("its status {other:?} is none: it becomes inactive"));
+                notes.push(format!("unknown status {other:?}; importing as inactive"));
                 "inactive".to_owned()
             }
         };
@@ -136,14 +136,14 @@ impl CosyncReader {
 
     fn opened(&self, document: &Document, name: &str) -> Result<Option<String>, String> {
         let Some(stored) = document.text(name)? else { return Ok(None) };
-        self.seal.open(&stored).map_err(|_| format!("{name} does not open: is encryptKey another one?"))
+        self.seal.open(&stored).map_err(|_| format!("{name} cannot be decrypted: wrong encryptKey?"))
     }
 
     /// The application's key pair. That its public half makes sense shows that the key of the seal is the right one.
     fn key(&self, document: &Document, created_at: OffsetDateTime) -> Result<KeyRecord, String> {
         let pem = |name: &str| -> Result<Option<String>, String> {
             let Some(text) = self.opened(document, name)? else { return Ok(None) };
-            let wrong = || format!("{name} does not open: is encryptKey another one?");
+            let wrong = || format!("{name} cannot be decrypted: wrong encryptKey?");
             let pem = STANDARD.decode(text.trim()).map_err(|_| wrong())?;
             let pem = String::from_utf8(pem).map_err(|_| wrong())?;
             if pem.trim_start().starts_with("-----BEGIN ") { Ok(Some(pem)) } else { Err(wrong()) }
@@ -166,7 +166,8 @@ impl CosyncReader {
             Ok(number) => Ok(Some(account_json(&sid, &token, &number)?)),
             Err(_) => {
                 notes.push(
-                    "its Twilio number is none with + and a country: the SMS account is left away".to_owned(),
+                    "invalid Twilio number; it needs + and the country code; skipping the SMS account"
+                        .to_owned(),
                 );
                 Ok(None)
             }
@@ -183,10 +184,10 @@ impl CosyncReader {
             let locale = document.text("locale")?.unwrap_or_else(|| "EN".to_owned());
             let html = required(document, "htmlTemplate")?;
             let Some(known) = TemplateName::parse(&name) else {
-                return Ok(Err("messages of a name that there is not".to_owned()));
+                return Ok(Err("templates with an unknown name".to_owned()));
             };
             let Ok(parsed) = Locale::parse(&locale) else {
-                return Ok(Err("messages in a locale that there is not".to_owned()));
+                return Ok(Err("templates in an unknown locale".to_owned()));
             };
             let subject = document.text("subject")?.unwrap_or_else(|| "%APP_NAME%".to_owned());
             let reply_to = document.text("replyTo")?.unwrap_or_default();
@@ -228,25 +229,25 @@ impl CosyncReader {
         let handle = Handle::parse_anonymous(&typed).or_else(|_| Handle::parse(&typed));
         let handle = handle.map_err(|error| format!("{typed:?}: {error}"))?;
         if !self.seen.is_new(&app_id, "handle", handle.key()) {
-            return Err(format!("the handle {typed:?} stands twice"));
+            return Err(format!("duplicate handle {typed:?}"));
         }
         let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
         if !matches!(status.as_str(), "active" | "suspend") {
-            lost.push(format!("{typed}: the status {status:?} is none: suspended"));
+            lost.push(format!("{typed}: unknown status {status:?}; importing as suspended"));
         }
         let mut user_name = document.text("userName")?;
         if let Some(name) = &user_name {
             let parsed = UserName::parse(name).ok();
             let is_new = parsed.is_some_and(|name| self.seen.is_new(&app_id, "name", name.as_str()));
             if !is_new {
-                lost.push(format!("{typed}: the user name {name:?} is none, or another's"));
+                lost.push(format!("{typed}: the user name {name:?} is invalid or taken"));
                 user_name = None;
             }
         }
         let mut phone = document.text("phone")?;
         let parsed = phone.as_deref().and_then(|text| Phone::from_stored(text).ok());
         if let (Some(text), None) = (&phone, &parsed) {
-            lost.push(format!("{typed}: the number {text:?} is none"));
+            lost.push(format!("{typed}: invalid phone number {text:?}"));
         }
         phone = parsed.as_ref().map(|phone| phone.as_str().to_owned());
         let mut verified = parsed.filter(|_| document.flag("phoneVerified") == Ok(true));
@@ -275,7 +276,7 @@ impl CosyncReader {
         let secret = secret.filter(|text| match TotpSecret::from_base32(text) {
             Ok(_) => true,
             Err(_) => {
-                lost.push(format!("{typed}: the authenticator's secret is none, or too short to be safe"));
+                lost.push(format!("{typed}: the authenticator's secret is invalid or too short"));
                 false
             }
         });
@@ -312,7 +313,7 @@ impl CosyncReader {
         Ok(match Locale::parse(&text) {
             Ok(locale) => Some(locale.as_str().to_owned()),
             Err(_) => {
-                lost.push(format!("the locale {text:?} is none: English"));
+                lost.push(format!("unknown locale {text:?}; using English"));
                 None
             }
         })
@@ -323,7 +324,7 @@ impl CosyncReader {
         self.map(document, |this| {
             let handle = required(document, "handle")?;
             if document.text("status")?.is_some_and(|status| status != "pending") {
-                return Ok(Err("sign-ups that are done".to_owned()));
+                return Ok(Err("completed sign-ups".to_owned()));
             }
             let Some(password) = document.text("password")? else {
                 return Ok(Err("sign-ups without a password".to_owned()));
@@ -399,7 +400,7 @@ impl CosyncReader {
             Err(reason) => return Mapped::Refused(reason),
         };
         if !self.apps.contains(&app_id) {
-            return Mapped::LeftAway("documents of applications that are not among those taken".to_owned());
+            return Mapped::LeftAway("documents of applications that are not imported".to_owned());
         }
         match read(self) {
             Ok(Ok((record, lost))) => Mapped::Record(app_id, Box::new(record), lost),

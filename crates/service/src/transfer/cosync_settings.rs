@@ -72,7 +72,7 @@ pub(super) fn settings_of(document: &Document, app_id: &str) -> Result<(AppSetti
         match Locale::parse(&locale) {
             Ok(locale) if !settings.locales.contains(&locale) => settings.locales.push(locale),
             Ok(_) => {}
-            Err(_) => notes.push(format!("its locale {locale:?} is none")),
+            Err(_) => notes.push(format!("unknown locale {locale:?}")),
         }
     }
     let data = document.object("appData", &mut notes)?;
@@ -132,7 +132,7 @@ pub(super) fn kept(
     if is_good(&text) {
         return Some(text);
     }
-    notes.push(format!("its {what} {text:?} is none"));
+    notes.push(format!("invalid {what} {text:?}"));
     None
 }
 
@@ -147,13 +147,13 @@ fn fields(
         let Some(path) = document.text("path")? else { continue };
         let kind = document.text("type")?;
         if kind.as_deref().is_some_and(|name| MetadataKind::from_name(name).is_none()) {
-            notes.push(format!("the type of its metadata field {path:?} is none: text"));
+            notes.push(format!("unknown type of metadata field {path:?}; using text"));
         }
         let field = MetadataField {
             path: match MetadataPath::from_stored(&path) {
                 Ok(path) => path,
                 Err(error) => {
-                    notes.push(format!("its metadata field {path:?} is left away: {error}"));
+                    notes.push(format!("skipping metadata field {path:?}: {error}"));
                     continue;
                 }
             },
@@ -168,7 +168,7 @@ fn fields(
         let is_default_wrong =
             matches!(MetadataFields::existing(vec![field.clone()]), Err(InvalidFields::Default(..)));
         if is_default_wrong {
-            notes.push(format!("its metadata field {path:?}: the default is not of the field's type"));
+            notes.push(format!("metadata field {path:?}: the default is not of the field's type"));
         }
         let default = field.default.filter(|_| !is_default_wrong);
         let field = MetadataField { default, ..field };
@@ -178,7 +178,7 @@ fn fields(
         let together = others.chain(&own).cloned().collect();
         match MetadataFields::existing(own.clone()).and_then(|_| MetadataFields::existing(together)) {
             Ok(_) => taken.push(field),
-            Err(error) => notes.push(format!("its metadata field {path:?} is left away: {error}")),
+            Err(error) => notes.push(format!("skipping metadata field {path:?}: {error}")),
         }
     }
     MetadataFields::existing(taken).map_err(|error| error.to_string())

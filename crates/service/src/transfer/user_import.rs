@@ -139,7 +139,7 @@ fn standing_of(readers: &mut dyn Readers, app: &App, user: &User) -> Result<Take
     match users.find_by_handle(app_id, &user.handle)? {
         Some(known) if known.id == user.id => return Ok(Taken::Known),
         Some(_) => {
-            let text = "the handle is there already, with another id or createdAt: an import changes nobody";
+            let text = "the handle exists with another id or createdAt; an import changes no user";
             return Ok(Taken::Refused(text.to_owned()));
         }
         None if users.find(app_id, user.id)?.is_some() => return others("id"),

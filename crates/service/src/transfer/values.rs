@@ -64,9 +64,7 @@ pub(super) fn place(kind: &str, id: &str) -> String {
 pub fn opened(record: Record, key: Option<&PassphraseKey>) -> Result<Record, String> {
     let open = |place: &str, sealed: Option<String>| -> Result<Option<String>, String> {
         let (Some(key), Some(sealed)) = (key, sealed) else { return Ok(None) };
-        let text = key
-            .open(place, &sealed)
-            .map_err(|_| "it does not open: is the passphrase another one?".to_owned())?;
+        let text = key.open(place, &sealed).map_err(|_| "decryption failed: wrong passphrase?".to_owned())?;
         String::from_utf8(text.to_vec()).map(Some).map_err(|_| "what was sealed is no text".to_owned())
     };
     Ok(match record {
@@ -205,7 +203,7 @@ impl Service {
                 subject: match subject.as_deref() {
                     None | Some("") => None,
                     Some(text) if is_subject(text) => Some(text.to_owned()),
-                    Some(_) => return Err("providerSubject is none that a token could name".to_owned()),
+                    Some(_) => return Err("invalid providerSubject".to_owned()),
                 },
             }),
         };

@@ -12,7 +12,7 @@ use time::Duration;
 use super::data::{at, stored_app, user, write};
 use crate::Store;
 
-/// Whoever writes an old revision has lost.
+/// A write of an old revision fails.
 pub async fn an_app_changes_once_per_revision(store: Store) {
     let mut app = stored_app(&store, 1).await;
     app.revision = 2;
@@ -157,7 +157,7 @@ pub async fn a_removed_handle_can_be_held(store: Store) {
     assert_eq!(held, (true, true, false));
 }
 
-/// The owner hears of a lock once in the given time.
+/// The owner is notified of a lock once in the given time.
 pub async fn a_lock_is_told_once_a_day(store: Store) {
     let app = stored_app(&store, 1).await;
     let user = user(app.id, 1, "ana@example.com");
@@ -205,7 +205,7 @@ pub async fn an_invite_is_verified_once(store: Store) {
     write(&store, move |repos| repos.invites().remove(app_id, InviteId::from_bytes([5; 16]))).await;
 }
 
-/// A message is worded per locale, anew in place, and goes with its locale.
+/// A template is stored per locale, replaced in place, and removed with its locale.
 pub async fn templates_are_worded_per_locale(store: Store) {
     let app = stored_app(&store, 1).await;
     let app_id = app.id;

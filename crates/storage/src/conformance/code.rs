@@ -12,7 +12,7 @@ async fn codes(store: &Store, app_id: AppId) -> Vec<StoredCode> {
         .unwrap()
 }
 
-/// A code serves one of those who bring it, however many they are.
+/// A code is used by one of many concurrent callers.
 pub async fn is_consumed_by_one_of_32_racers(store: Store) {
     let app_id = stored_app(&store, 1).await.id;
     let added = code(app_id, 1);

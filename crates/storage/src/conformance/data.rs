@@ -137,5 +137,5 @@ pub(super) async fn write<T: Send + 'static>(
             done => return done.unwrap(),
         }
     }
-    panic!("a unit of work lost its races for ever")
+    panic!("a unit of work lost all its races")
 }

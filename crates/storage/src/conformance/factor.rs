@@ -34,7 +34,7 @@ pub async fn change_once_per_revision(store: Store) {
     let from = factors_of(&store, app_id, id).await;
     let to = enrolled(&from, 7);
     let user = found(&store, app_id, id).await;
-    // Whoever was signed out everywhere since they were read changes nothing.
+    // A user who was signed out everywhere meanwhile changes nothing.
     let mut signed_out = user.clone();
     signed_out.sessions = user.sessions.end_all();
     for (user, expected) in [(signed_out, false), (user.clone(), true), (user, false)] {
@@ -52,7 +52,7 @@ pub async fn change_once_per_revision(store: Store) {
     let now = factors_of(&store, app_id, id).await;
     assert_eq!(now.authenticator.as_ref().unwrap().last_step, Some(9));
     assert!(now.given_phone.is_some());
-    // Another secret begins anew.
+    // Another secret starts from zero.
     let (user, to) = (found(&store, app_id, id).await, enrolled(&now, 8));
     assert!(write(&store, move |repos| repos.factors().change(&user, &to, at(5))).await);
     assert_eq!(factors_of(&store, app_id, id).await.authenticator.unwrap().last_step, None);

@@ -142,7 +142,7 @@ pub async fn operator_tokens_are_listed_used_and_revoked(store: Store) {
     assert_eq!(revoked(&list(None, None, 10).await), [7, 4, 1]);
 }
 
-/// A key is wrapped anew by whoever knows how it was wrapped.
+/// A key is rewrapped only by a caller that knows its current wrapping.
 pub async fn a_key_is_wrapped_anew_once(store: Store) {
     let key = ServerKey {
         id: ServerKeyId::from_bytes([1; 16]),

@@ -287,7 +287,7 @@ pub(super) enum Access {
 pub(super) fn connect(path: &Path, durable: bool, access: Access) -> Result<Connection, StorageError> {
     let path = path.to_str().ok_or_else(|| StorageError::Unavailable("the path is not UTF-8".to_owned()))?;
     let mut connection = diesel::SqliteConnection::establish(path)
-        .map_err(|error| StorageError::Unavailable(format!("{path} does not open: {error}")))?;
+        .map_err(|error| StorageError::Unavailable(format!("cannot open {path}: {error}")))?;
     let synchronous = if durable { "FULL" } else { "NORMAL" };
     let query_only = if access == Access::Read { "ON" } else { "OFF" };
     connection

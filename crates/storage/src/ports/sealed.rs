@@ -47,8 +47,8 @@ pub struct SealedCell {
 
 /// Reads what is sealed.
 pub trait SealedReader {
-    /// At most `limit` applications in the order of their ids, those after `after`: all of them, one that is being
-    /// brought in or cannot be read included.
+    /// At most `limit` applications in the order of their ids, those after `after`, including applications that are being
+    /// imported or cannot be read.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -108,7 +108,7 @@ impl Export {
                 return Err(format!("{name:?} has no place in an export"));
             };
             if entries.iter().any(|entry| entry.collection == collection) {
-                return Err(format!("{name} stands twice"));
+                return Err(format!("duplicate {name}"));
             }
             let is_deflated = match file.compression() {
                 zip::CompressionMethod::Stored => false,
