@@ -35,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
 /// Crates that must be nowhere: the first has an open advisory, the others bring a second TLS.
 const BANNED: [&str; 3] = ["rsa", "openssl", "native-tls"];
 const MOST_LINES: usize = 500;
-/// Phrases with a plainer word: anyone, again, is told, valid for, imported, skip, duplicate, temporary, from where, instead
+/// Phrases refused in prose. Write anyone, again, is told, valid for, imported, skip, duplicate, temporary, instead
 /// of, forever, phone.
 const PHRASES: &str = r"\b(whoever|anew|hears?|good for|brought in|leav(e|es|ing) away|left away|stands? twice|throw-away|whence|in the place of|for ever|telephones?)\b";
 /// Commits are checked from here on.

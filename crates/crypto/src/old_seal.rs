@@ -30,7 +30,7 @@ impl OldSeal {
         Ok(Self(Some(DecryptingKey::ctr(key).map_err(failed)?)))
     }
 
-    /// The stored value. `None` if there is none, or it is too short.
+    /// Returns the stored value, or `None` if it is missing or too short.
     ///
     /// # Errors
     /// [`CryptoError::Unsealable`] when the result is not text: the key is wrong.

@@ -135,7 +135,7 @@ impl Database {
     /// Reverts the newest applied migration. For tests of migrations.
     ///
     /// # Errors
-    /// [`StorageError`] if there is none, or it fails.
+    /// [`StorageError`] if no migration is applied, or the migration fails.
     #[cfg(feature = "conformance")]
     pub fn revert_last_migration(location: &DatabaseLocation) -> Result<String, StorageError> {
         migrations::revert_last(location)

@@ -57,7 +57,7 @@ pub trait AppRepository: AppReader {
     fn update(&mut self, app: &App, from_revision: i64) -> Result<bool, StorageError>;
 
     /// Locks the application's row until the unit of work ends, increments its revision, and returns the application.
-    /// `None` if there is none.
+    /// `None` for an unknown id.
     ///
     /// # Errors
     /// [`StorageError`].

@@ -169,7 +169,7 @@ pub trait UserRepository: UserReader {
     fn change(&mut self, user: &User, change: &UserChange, now: OffsetDateTime)
     -> Result<bool, StorageError>;
 
-    /// Removes a user. Returns `false` if there is none.
+    /// Removes a user. Returns `false` for an unknown id.
     ///
     /// # Errors
     /// [`StorageError`].
