@@ -19,8 +19,15 @@ pub enum StorageError {
     #[error("the application was removed")]
     AppGone,
     /// The data was written by a newer version of the program.
-    #[error("the data was written by a newer Latchkey: this one does not know migration {0}")]
+    #[error(
+        "the data was written by a newer Latchkey (migration {0}): start that version, or restore an older backup"
+    )]
     NewerSchema(String),
+    /// The data was written by a build from before the first migration of this one.
+    #[error(
+        "the data was written by a Latchkey from before the first release (migration {0}): export its applications with that build, and import them into an empty folder"
+    )]
+    EarlierSchema(String),
     /// The database failed in another way.
     #[error("the database failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -26,7 +26,7 @@ fn up_down_up(location: &DatabaseLocation) {
     while let Ok(version) = Database::revert_last_migration(location) {
         reverted.push(version);
     }
-    assert!(reverted.len() >= 10, "{reverted:?}");
+    assert!(!reverted.is_empty());
     assert_eq!(Database::pending_migrations(location).unwrap().len(), reverted.len());
     assert_eq!(Database::migrate(location).unwrap(), reverted.len());
     assert_eq!(Database::migrate(location).unwrap(), 0);
@@ -70,14 +70,23 @@ fn postgres_and_sqlite_have_the_same_columns() {
     assert!(of_sqlite.len() > 60);
 }
 
-#[test]
-fn a_newer_schema_is_refused_by_name_on_sqlite() {
+/// What a database answers that was migrated to a version this build does not know.
+fn refusal_of(version: &str) -> StorageError {
     let database = TestDatabase::sqlite();
     sqlite_connection(&database)
-        .batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')")
+        .batch_execute(&format!("INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}')"))
         .unwrap();
     let error = Database::migrate(database.location()).unwrap_err();
+    assert_eq!(Database::pending_migrations(database.location()).unwrap_err().to_string(), error.to_string());
+    error
+}
+
+#[test]
+fn a_newer_schema_and_an_earlier_one_are_refused_by_name() {
+    let error = refusal_of("29990101000000");
     assert!(matches!(&error, StorageError::NewerSchema(version) if version == "29990101000000"), "{error}");
+    let error = refusal_of("20261129000040");
+    assert!(matches!(&error, StorageError::EarlierSchema(version) if version == "20261129000040"), "{error}");
 }
 
 #[test]

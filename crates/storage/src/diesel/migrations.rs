@@ -1,4 +1,4 @@
-//! Migrations: compiled in, applied under a lock that dies with its holder, refused where the data is newer.
+//! Migrations: compiled in, applied under a lock that dies with its holder, refused where the data is newer or from before the first one.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{RunQueryDsl as _, sql_query};
@@ -71,8 +71,10 @@ fn missing<DB: diesel::backend::Backend>(
         diesel::migration::MigrationSource::migrations(source).map_err(StorageError::Backend)?;
     let versions: Vec<String> =
         known.iter().map(|migration| migration.name().version().to_string()).collect();
-    if let Some(newer) = applied.iter().find(|version| !versions.contains(version)) {
-        return Err(StorageError::NewerSchema(newer.clone()));
+    if let Some(unknown) = applied.iter().find(|version| !versions.contains(version)) {
+        let is_earlier = versions.first().is_some_and(|first| unknown < first);
+        let refusal = if is_earlier { StorageError::EarlierSchema } else { StorageError::NewerSchema };
+        return Err(refusal(unknown.clone()));
     }
     let names = known.iter().map(|migration| migration.name().to_string());
     Ok(versions
@@ -102,11 +104,11 @@ fn apply_to<DB: diesel::backend::Backend>(
     connection: &mut impl MigrationHarness<DB>,
     source: impl Fn() -> EmbeddedMigrations,
 ) -> Result<usize, StorageError> {
-    refuse_newer(connection, &source())?;
+    refuse_unknown(connection, &source())?;
     Ok(connection.run_pending_migrations(source()).map_err(StorageError::Backend)?.len())
 }
 
-fn refuse_newer<DB: diesel::backend::Backend>(
+fn refuse_unknown<DB: diesel::backend::Backend>(
     connection: &mut impl MigrationHarness<DB>,
     source: &EmbeddedMigrations,
 ) -> Result<(), StorageError> {

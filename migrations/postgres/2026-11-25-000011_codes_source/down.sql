@@ -1,2 +1,0 @@
-DROP INDEX codes_expiry;
-ALTER TABLE codes DROP COLUMN source;

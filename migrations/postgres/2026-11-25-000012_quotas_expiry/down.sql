@@ -1,2 +1,0 @@
-DROP INDEX quotas_expiry;
-ALTER TABLE quotas DROP COLUMN expires_at;

@@ -1,4 +1,0 @@
--- From when on a counter counts nothing and may go.
-ALTER TABLE quotas ADD COLUMN expires_at TIMESTAMP NOT NULL DEFAULT '2026-01-01 00:00:00';
-ALTER TABLE quotas ALTER COLUMN expires_at DROP DEFAULT;
-CREATE INDEX quotas_expiry ON quotas (expires_at);

@@ -1,2 +1,0 @@
-DROP INDEX invites_age;
-DROP INDEX signups_age;

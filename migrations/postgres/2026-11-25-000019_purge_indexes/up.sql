@@ -1,2 +1,0 @@
-CREATE INDEX signups_age ON signups (updated_at);
-CREATE INDEX invites_age ON invites (updated_at);

@@ -1,1 +1,0 @@
-DROP TABLE old_server_keys;

@@ -1,1 +1,0 @@
-ALTER TABLE app_keys DROP COLUMN tokens_until;

@@ -1,2 +1,0 @@
-DROP INDEX outbox_recipient;
-ALTER TABLE outbox DROP COLUMN recipient;

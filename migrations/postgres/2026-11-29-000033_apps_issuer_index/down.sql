@@ -1,1 +1,0 @@
-DROP INDEX apps_by_issuer;

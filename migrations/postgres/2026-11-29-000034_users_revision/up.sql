@@ -1,3 +1,0 @@
--- Moves with every change of what a use case reads before it writes, so that no change is lost.
-ALTER TABLE users ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE users ALTER COLUMN revision DROP DEFAULT;

@@ -1,2 +1,0 @@
-DROP INDEX invites_newest;
-DROP INDEX signups_newest;

@@ -1,6 +1,0 @@
--- Public keys of servers that moved in: app tokens that ship in clients were signed with them.
-CREATE TABLE old_server_keys (
-    kid TEXT NOT NULL PRIMARY KEY,
-    public_pem TEXT NOT NULL,
-    created_at TEXT NOT NULL
-) STRICT;

@@ -1,2 +1,0 @@
--- A sealed empty value is 61 bytes: such a key has no private half, which is an empty column from now on.
-UPDATE app_keys SET private = X'' WHERE length(private) = 61;

@@ -1,1 +1,0 @@
-CREATE INDEX apps_by_issuer ON apps (issuer);

@@ -1,2 +1,0 @@
-ALTER TABLE server_keys DROP COLUMN ends_at;
-ALTER TABLE server_keys DROP COLUMN used_from;

@@ -1,2 +1,0 @@
-DROP INDEX outbox_due;
-CREATE INDEX outbox_due ON outbox (due_at);
