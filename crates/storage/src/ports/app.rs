@@ -7,15 +7,9 @@ use crate::StorageError;
 /// Looks applications up.
 pub trait AppReader {
     /// The application with this id.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find(&mut self, id: AppId) -> Result<Option<App>, StorageError>;
 
     /// A developer's application of this name.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find_by_name(
         &mut self,
         developer_id: DeveloperId,
@@ -23,21 +17,12 @@ pub trait AppReader {
     ) -> Result<Option<App>, StorageError>;
 
     /// The id of the application with this issuer, one that is being imported included.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find_by_issuer(&mut self, issuer: &str) -> Result<Option<AppId>, StorageError>;
 
     /// At most `limit` applications, newest first, those made before `before` if it is given.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list(&mut self, before: Option<AppId>, limit: u32) -> Result<Vec<App>, StorageError>;
 
     /// The keys of an application, oldest first.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn keys(&mut self, id: AppId) -> Result<Vec<AppKey>, StorageError>;
 }
 
@@ -45,52 +30,28 @@ pub trait AppReader {
 pub trait AppRepository: AppReader {
     /// Adds an application with its first key. `false`, and nothing is added, when its developer has
     /// another application of that name.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn add(&mut self, app: &App, key: &AppKey) -> Result<bool, StorageError>;
 
     /// Updates an application, unless its revision is no longer `from_revision`. Returns `false` then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn update(&mut self, app: &App, from_revision: i64) -> Result<bool, StorageError>;
 
     /// Locks the application's row until the unit of work ends, increments its revision, and returns the application.
     /// `None` for an unknown id.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn hold(&mut self, id: AppId) -> Result<Option<App>, StorageError>;
 
     /// Adds a key, or gives the one of its name its times.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn put_key(&mut self, key: &AppKey) -> Result<(), StorageError>;
 
     /// Updates a key's times. `false` if the key no longer exists; it is never inserted.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn change_key(&mut self, key: &AppKey) -> Result<bool, StorageError>;
 
     /// Removes a key.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove_key(&mut self, id: AppId, kid: &str) -> Result<(), StorageError>;
 
     /// Removes users, sign-ups, invitations, codes and messages to be sent of an application. Its log and its counters
     /// stay.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove_content(&mut self, id: AppId) -> Result<(), StorageError>;
 
     /// Removes an application with everything that is of it.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove(&mut self, id: AppId) -> Result<(), StorageError>;
 }

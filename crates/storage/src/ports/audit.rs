@@ -17,15 +17,9 @@ pub enum AuditStart {
 /// Reads the audit log.
 pub trait AuditReader {
     /// At most `limit` entries of an application, newest first.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list(&mut self, app_id: AppId, limit: u32) -> Result<Vec<AuditEntry>, StorageError>;
 
     /// At most `limit` entries that a filter lets through, newest first, after so many or after one.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn search(
         &mut self,
         app_id: AppId,
@@ -35,21 +29,12 @@ pub trait AuditReader {
     ) -> Result<Vec<AuditEntry>, StorageError>;
 
     /// How many entries a filter lets through.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn count(&mut self, app_id: AppId, filter: &AuditFilter) -> Result<u64, StorageError>;
 
     /// The statistics of counted days: `from` and later, before `until`.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn usage(&mut self, app_id: AppId, from: i64, until: i64) -> Result<Vec<UsageDay>, StorageError>;
 
     /// Counts the entries of a time: `from` and later, before `until`.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn count_usage(
         &mut self,
         app_id: AppId,
@@ -61,14 +46,8 @@ pub trait AuditReader {
 /// Writes the audit log.
 pub trait AuditRepository: AuditReader {
     /// Adds an entry.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn add(&mut self, entry: &AuditEntry) -> Result<(), StorageError>;
 
     /// Stores the statistics of a day, replacing earlier ones.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn put_usage(&mut self, app_id: AppId, day: i64, usage: &[UsageDay]) -> Result<(), StorageError>;
 }

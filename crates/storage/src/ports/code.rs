@@ -8,9 +8,6 @@ use crate::StorageError;
 /// Looks codes up.
 pub trait CodeReader {
     /// The codes of a subject, newest first. Expired and consumed ones are among them.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list(
         &mut self,
         app_id: AppId,
@@ -22,32 +19,17 @@ pub trait CodeReader {
 /// Changes codes.
 pub trait CodeRepository: CodeReader {
     /// Adds a code.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn add(&mut self, code: &StoredCode) -> Result<(), StorageError>;
 
     /// Marks a code as used. Returns `false` if it was used already.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn consume(&mut self, app_id: AppId, id: CodeId, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Removes one code.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove(&mut self, app_id: AppId, id: CodeId) -> Result<(), StorageError>;
 
     /// Removes all codes of a subject.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove_all(&mut self, app_id: AppId, subject: &[u8; 16]) -> Result<(), StorageError>;
 
     /// Removes the codes of a subject that were not consumed.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove_unconsumed(&mut self, app_id: AppId, subject: &[u8; 16]) -> Result<(), StorageError>;
 }

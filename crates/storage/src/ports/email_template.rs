@@ -7,9 +7,6 @@ use crate::StorageError;
 /// Looks messages up.
 pub trait EmailTemplateReader {
     /// The message of this name and locale.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find(
         &mut self,
         app_id: AppId,
@@ -18,29 +15,17 @@ pub trait EmailTemplateReader {
     ) -> Result<Option<EmailTemplate>, StorageError>;
 
     /// All messages of an application.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list(&mut self, app_id: AppId) -> Result<Vec<EmailTemplate>, StorageError>;
 
     /// How many bytes of HTML an application's messages hold together.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn size(&mut self, app_id: AppId) -> Result<u64, StorageError>;
 }
 
 /// Changes messages.
 pub trait EmailTemplateRepository: EmailTemplateReader {
     /// Adds or replaces a template.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn put(&mut self, template: &EmailTemplate) -> Result<(), StorageError>;
 
     /// Removes the messages in one locale.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove_locale(&mut self, app_id: AppId, locale: Locale) -> Result<(), StorageError>;
 }

@@ -10,16 +10,10 @@ pub trait FactorRepository {
     /// Replaces a user's factors, unless they or the user's epoch have changed since `user` was read: a user who was
     /// suspended or signed out meanwhile changes nothing. Returns `false` then. The last step of a remaining
     /// authenticator stays.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn change(&mut self, user: &User, to: &Factors, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Accepts a step of an authenticator: it and all older ones are used up. `false` when it was already, or
     /// the authenticator is another one now.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn accept_step(
         &mut self,
         app_id: AppId,
@@ -29,9 +23,6 @@ pub trait FactorRepository {
     ) -> Result<bool, StorageError>;
 
     /// Replaces all recovery codes of a user.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn replace_recovery_codes(
         &mut self,
         app_id: AppId,
@@ -40,9 +31,6 @@ pub trait FactorRepository {
     ) -> Result<(), StorageError>;
 
     /// Uses a recovery code up. Returns `false` if none has this digest.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn use_recovery_code(
         &mut self,
         app_id: AppId,
@@ -53,9 +41,6 @@ pub trait FactorRepository {
     /// Gives a user whose provider's `sub` is not known the one that was shown with their address, which is verified by
     /// that.
     /// `false` when they have one.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn set_subject(
         &mut self,
         app_id: AppId,

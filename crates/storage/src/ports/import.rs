@@ -19,28 +19,16 @@ pub enum Brought {
 /// Brings applications and users in.
 pub trait ImportRepository {
     /// The import of a source that was begun and is not whole.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find(&mut self, source: &[u8; 32]) -> Result<Option<ImportMark>, StorageError>;
 
     /// All imports that are not whole.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list(&mut self) -> Result<Vec<ImportMark>, StorageError>;
 
     /// Begins: from now on there is a place for what belongs to the application. `false` when there is an
     /// application of this id.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn begin(&mut self, app: &App, mark: &ImportMark) -> Result<bool, StorageError>;
 
     /// Records the progress of an import, unless it has changed meanwhile. Returns `false` then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn advance(
         &mut self,
         app_id: AppId,
@@ -50,14 +38,8 @@ pub trait ImportRepository {
     ) -> Result<bool, StorageError>;
 
     /// Makes a completely imported application visible. Returns `false` when there is no such import.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn reveal(&mut self, app: &App) -> Result<bool, StorageError>;
 
     /// Brings a user in.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn add_user(&mut self, user: &User) -> Result<Brought, StorageError>;
 }

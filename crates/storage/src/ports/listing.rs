@@ -48,9 +48,6 @@ pub struct Scan<T> {
 /// A collection whose members have handles. Searched text is folded as `Handle::search_key` does.
 pub trait Listing<T> {
     /// At most `limit` members, newest first, optionally without anonymous ones.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn page(
         &mut self,
         app_id: AppId,
@@ -60,22 +57,13 @@ pub trait Listing<T> {
     ) -> Result<Vec<T>, StorageError>;
 
     /// How many members there are: all, and those who are anonymous.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn count(&mut self, app_id: AppId) -> Result<(u64, u64), StorageError>;
 
     /// At most `limit` members whose handle, or user name where there are any, begins with a text: by an index.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn beginning_with(&mut self, app_id: AppId, text: &str, limit: u32) -> Result<Vec<T>, StorageError>;
 
     /// Looks through members, newest first, for those with a text anywhere in their handle, or user name where there
     /// are any.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn scan(
         &mut self,
         app_id: AppId,

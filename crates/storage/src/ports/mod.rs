@@ -1,4 +1,7 @@
 //! The ports of storage: what the use cases need of a database, in their own words. No SQL, no tables.
+//!
+//! # Errors
+//! Every method fails with a [`StorageError`](crate::StorageError) when the database does.
 
 mod app;
 mod audit;

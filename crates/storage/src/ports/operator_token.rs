@@ -8,16 +8,10 @@ use crate::StorageError;
 /// Looks operator tokens up.
 pub trait OperatorTokenReader {
     /// The token with this id.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find(&mut self, id: TokenId) -> Result<Option<OperatorToken>, StorageError>;
 
     /// At most `limit` tokens, newest first, those made before `before` if it is given: those of one
     /// application alone, or all.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list(
         &mut self,
         only_app: Option<AppId>,
@@ -29,21 +23,12 @@ pub trait OperatorTokenReader {
 /// Changes operator tokens.
 pub trait OperatorTokenRepository: OperatorTokenReader {
     /// Adds a token.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn add(&mut self, token: &OperatorToken) -> Result<(), StorageError>;
 
     /// Revokes a token and all that it and those have made. Says how many were not revoked before.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn revoke(&mut self, id: TokenId, now: OffsetDateTime) -> Result<usize, StorageError>;
 
     /// Notes that a token is used, and keeps others from revoking it until the unit of work ends. `false` when it is
     /// revoked.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn note_use(&mut self, id: TokenId, now: OffsetDateTime) -> Result<bool, StorageError>;
 }

@@ -11,9 +11,6 @@ pub trait OutboxReader {
     /// beginning with the first one whose id is above `after`, and each has as many as the others, its longest due
     /// first. `at` is now, and the longest that a message waits: one that is due later than that is due now, since the
     /// clock was ahead when it was written.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list_due(
         &mut self,
         channel: Channel,
@@ -23,9 +20,6 @@ pub trait OutboxReader {
     ) -> Result<Vec<OutboxMessage>, StorageError>;
 
     /// At most `limit` messages of an application, newest first, those made before `before` if it is given.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list(
         &mut self,
         app_id: AppId,
@@ -37,21 +31,12 @@ pub trait OutboxReader {
 /// Changes messages. A claim is identified by its `due_at`: a worker that finds another value has lost it.
 pub trait OutboxRepository: OutboxReader {
     /// Adds a message.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn add(&mut self, message: &OutboxMessage) -> Result<(), StorageError>;
 
     /// Takes a due message until `lease_end`, and counts the attempt. `false` when another worker has it.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn claim(&mut self, message: &OutboxMessage, lease_end: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Removes a message that was sent or has become worthless. `false` when the claim was lost.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove(
         &mut self,
         app_id: AppId,
@@ -60,16 +45,10 @@ pub trait OutboxRepository: OutboxReader {
     ) -> Result<bool, StorageError>;
 
     /// Removes all messages for one person.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove_of(&mut self, app_id: AppId, recipient: &KeyedDigest) -> Result<(), StorageError>;
 
     /// Makes a dead message of an application due again, or all of them, as if they had never been tried. Returns their
     /// number.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn revive(
         &mut self,
         app_id: AppId,
@@ -79,9 +58,6 @@ pub trait OutboxRepository: OutboxReader {
 
     /// Records a failure: the message is due again at `retry_at`, or dead without one. Returns `false` if the claim was
     /// lost.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn fail(
         &mut self,
         app_id: AppId,

@@ -23,42 +23,24 @@ pub struct QuotaKey {
 /// Changes counters.
 pub trait QuotaRepository {
     /// Takes one of `limit`. `false`, and nothing is taken, when none is left.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn reserve(&mut self, key: &QuotaKey, limit: u32) -> Result<bool, StorageError> {
         self.reserve_many(key, 1, limit)
     }
 
     /// Takes `number` of `limit`. `false`, and nothing is taken, when fewer are left.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn reserve_many(&mut self, key: &QuotaKey, number: u32, limit: u32) -> Result<bool, StorageError>;
 
     /// How many were taken.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn used(&mut self, key: &QuotaKey) -> Result<u32, StorageError>;
 
     /// Gives one back.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn give_back(&mut self, key: &QuotaKey) -> Result<(), StorageError> {
         self.give_many_back(key, 1)
     }
 
     /// Gives `number` back, or as many as were taken.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn give_many_back(&mut self, key: &QuotaKey, number: u32) -> Result<(), StorageError>;
 
     /// Gives everything back that was taken.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn reset(&mut self, key: &QuotaKey) -> Result<(), StorageError>;
 }

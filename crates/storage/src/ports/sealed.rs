@@ -49,16 +49,10 @@ pub struct SealedCell {
 pub trait SealedReader {
     /// At most `limit` applications in the order of their ids, those after `after`, including applications that are being
     /// imported or cannot be read.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn apps(&mut self, after: Option<AppId>, limit: u32) -> Result<Vec<AppId>, StorageError>;
 
     /// At most `limit` values of an application's column, ordered by row, those after the row `after`. A column without
     /// a value is left out.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn list(
         &mut self,
         column: SealedColumn,
@@ -71,9 +65,6 @@ pub trait SealedReader {
 /// Replaces sealed values.
 pub trait SealedRepository: SealedReader {
     /// Replaces a value, unless it has changed since it was read. Returns `false` then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn replace(
         &mut self,
         column: SealedColumn,

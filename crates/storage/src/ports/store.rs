@@ -108,9 +108,6 @@ impl Store {
     }
 
     /// Makes sure that the database answers, and that it writes if its last write failed.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     pub async fn probe(&self) -> Result<(), StorageError> {
         self.0.probe().await
     }

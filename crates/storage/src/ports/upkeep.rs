@@ -27,9 +27,6 @@ pub enum Expired {
 /// Periodic work.
 pub trait UpkeepRepository {
     /// Takes a job until `next`, if it is due. `false` when it is not, or another instance was faster.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn claim_job(
         &mut self,
         name: &'static str,
@@ -38,21 +35,12 @@ pub trait UpkeepRepository {
     ) -> Result<bool, StorageError>;
 
     /// Notes that a job was done.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn finish_job(&mut self, name: &'static str, now: OffsetDateTime) -> Result<(), StorageError>;
 
     /// The time of the newest entry of the audit log, or of the last job that was done, if that was later.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn newest_time(&mut self) -> Result<Option<OffsetDateTime>, StorageError>;
 
     /// Removes at most `limit` rows that expired before `before`, and returns their number.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove_expired(
         &mut self,
         what: Expired,
@@ -62,9 +50,6 @@ pub trait UpkeepRepository {
 
     /// Removes at most `limit` anonymous users of an application who were created before `before`, changed nothing and
     /// never came back. Returns their number.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove_unused_anonymous(
         &mut self,
         app_id: AppId,

@@ -11,45 +11,24 @@ use crate::{Listing, StorageError};
 /// Looks users up, always within their application.
 pub trait UserReader: Listing<User> {
     /// The user with this id.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find(&mut self, app_id: AppId, id: UserId) -> Result<Option<User>, StorageError>;
 
     /// The user with this handle, in any of its spellings.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find_by_handle(&mut self, app_id: AppId, handle: &Handle) -> Result<Option<User>, StorageError>;
 
     /// The user with this user name.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find_by_user_name(&mut self, app_id: AppId, name: &UserName) -> Result<Option<User>, StorageError>;
 
     /// A user whose handle has this underscored form ([`Handle::underscored`]).
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find_by_underscored(&mut self, app_id: AppId, text: &str) -> Result<Option<User>, StorageError>;
 
     /// An underscored form that the handles of two users share, if there is one.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn shared_underscored(&mut self, app_id: AppId) -> Result<Option<String>, StorageError>;
 
     /// The user who verified this number.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find_by_verified_phone(&mut self, app_id: AppId, phone: &Phone) -> Result<Option<User>, StorageError>;
 
     /// The user with this identity at a provider.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn find_by_subject(
         &mut self,
         app_id: AppId,
@@ -58,15 +37,9 @@ pub trait UserReader: Listing<User> {
     ) -> Result<Option<User>, StorageError>;
 
     /// Whether the handle of a deleted user is still held at this moment.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn is_held(&mut self, app_id: AppId, handle: &Handle, now: OffsetDateTime) -> Result<bool, StorageError>;
 
     /// Whether the application has at least `number` users; no more rows than that are read.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn are_at_least(&mut self, app_id: AppId, number: u32) -> Result<bool, StorageError>;
 }
 
@@ -74,15 +47,9 @@ pub trait UserReader: Listing<User> {
 pub trait UserRepository: UserReader {
     /// Adds a user. Returns `false`, and adds nothing, if the handle or user name is taken. Adding the same user again
     /// is not a conflict: a repeated unit of work finds its own row.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn add(&mut self, user: &User) -> Result<bool, StorageError>;
 
     /// Replaces a password hash, unless it has changed since it was verified. Returns `false` then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn replace_password(
         &mut self,
         app_id: AppId,
@@ -92,9 +59,6 @@ pub trait UserRepository: UserReader {
     ) -> Result<bool, StorageError>;
 
     /// Ends sessions, unless they have changed since they were read. `false` then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn change_sessions(
         &mut self,
         app_id: AppId,
@@ -106,9 +70,6 @@ pub trait UserRepository: UserReader {
 
     /// Sets the failures of one kind of source, unless their number has changed since it was read. `false`
     /// then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn count_failures(
         &mut self,
         app_id: AppId,
@@ -119,9 +80,6 @@ pub trait UserRepository: UserReader {
     ) -> Result<bool, StorageError>;
 
     /// Replaces the known sources of a user, unless they have changed since they were read. Returns `false` then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn note_sources(
         &mut self,
         app_id: AppId,
@@ -130,9 +88,6 @@ pub trait UserRepository: UserReader {
     ) -> Result<bool, StorageError>;
 
     /// Records that the owner was notified of a lock, unless that happened since `before`. Returns `false` then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn note_lock_mail(
         &mut self,
         app_id: AppId,
@@ -143,9 +98,6 @@ pub trait UserRepository: UserReader {
 
     /// Sets a password whatever was there, ends the sessions from `from` to `to`, and resets all failures.
     /// `false` when the sessions have changed since they were read.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn reset_password(
         &mut self,
         app_id: AppId,
@@ -156,34 +108,19 @@ pub trait UserRepository: UserReader {
     ) -> Result<bool, StorageError>;
 
     /// Marks a user's address as verified: a code or link mailed there has come back.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn verify_email(&mut self, app_id: AppId, id: UserId) -> Result<(), StorageError>;
 
     /// Changes what `change` names, unless the user is gone or their revision has moved since `user` was read.
     /// `false` then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn change(&mut self, user: &User, change: &UserChange, now: OffsetDateTime)
     -> Result<bool, StorageError>;
 
     /// Removes a user. Returns `false` for an unknown id.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn remove(&mut self, app_id: AppId, id: UserId) -> Result<bool, StorageError>;
 
     /// Keeps a handle taken until then.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn hold(&mut self, app_id: AppId, handle: &Handle, until: OffsetDateTime) -> Result<(), StorageError>;
 
     /// Notes a sign-in.
-    ///
-    /// # Errors
-    /// [`StorageError`].
     fn note_login(&mut self, app_id: AppId, id: UserId, now: OffsetDateTime) -> Result<(), StorageError>;
 }
