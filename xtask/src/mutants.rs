@@ -67,26 +67,36 @@ const PARTS: [Part; 3] = [
 
 /// The files of the [`CRITICAL`] functions, those with the most mutants first. A choice by function alone would take the
 /// fields of all structures as well.
-const SERVICE: [Run; 10] = [
-    Run { file: "crates/service/src/codes.rs", tests: &LIKELY },
+const SERVICE: [Run; 11] = [
+    Run { file: "crates/service/src/protect/codes.rs", tests: &LIKELY },
+    Run { file: "crates/service/src/notify/mailed_code.rs", tests: &LIKELY },
     Run {
-        file: "crates/service/src/signup/completion.rs",
+        file: "crates/service/src/account/signup/completion.rs",
         tests: &["--", "signup::sqlite::", "confirmation::sqlite::"],
     },
     Run {
-        file: "crates/service/src/social.rs",
+        file: "crates/service/src/account/social.rs",
         tests: &["--", "social::sqlite::", "verified_email::sqlite::"],
     },
-    Run { file: "crates/service/src/login.rs", tests: &["--", "login::sqlite::", "owner::sqlite::"] },
+    Run { file: "crates/service/src/account/login.rs", tests: &["--", "login::sqlite::", "owner::sqlite::"] },
     Run {
-        file: "crates/service/src/limits/failures.rs",
+        file: "crates/service/src/protect/rates/failures.rs",
         tests: &["--", "limits::sqlite::", "owner::sqlite::"],
     },
-    Run { file: "crates/service/src/throttle.rs", tests: &["--", "owner::sqlite::", "limits::sqlite::"] },
-    Run { file: "crates/service/src/password.rs", tests: &["--", "reset::sqlite::", "owner::sqlite::"] },
-    Run { file: "crates/service/src/enrolment.rs", tests: &["--", "enrolment::sqlite::"] },
-    Run { file: "crates/service/src/second_factor/tries.rs", tests: &["--", "second_factor::sqlite::"] },
-    Run { file: "crates/service/src/caller.rs", tests: &["--", "tokens::sqlite::", "login::sqlite::"] },
+    Run {
+        file: "crates/service/src/account/throttle.rs",
+        tests: &["--", "owner::sqlite::", "limits::sqlite::"],
+    },
+    Run {
+        file: "crates/service/src/account/password.rs",
+        tests: &["--", "reset::sqlite::", "owner::sqlite::"],
+    },
+    Run { file: "crates/service/src/account/enrolment.rs", tests: &["--", "enrolment::sqlite::"] },
+    Run {
+        file: "crates/service/src/account/second_factor/tries.rs",
+        tests: &["--", "second_factor::sqlite::"],
+    },
+    Run { file: "crates/service/src/base/caller.rs", tests: &["--", "tokens::sqlite::", "login::sqlite::"] },
 ];
 
 /// The tests of the service that most often notice a change: a third of all.
@@ -129,7 +139,7 @@ const CRITICAL: [&str; 24] = [
     "use_up",
     "begin_change",
     "try_factor",
-    "reset_password_now",
+    "reset_password",
     "reserve_failure",
     "try_reserve",
 ];

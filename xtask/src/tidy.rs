@@ -35,6 +35,9 @@ const LAYERS: [(&str, &[&str]); 6] = [
 /// Crates that must be nowhere: the first has an open advisory, the others bring a second TLS.
 const BANNED: [&str; 3] = ["rsa", "openssl", "native-tls"];
 const MOST_LINES: usize = 500;
+/// The rooms of the service, lowest first: a module imports from its own room and from those below it. Beside them is
+/// `service`, which holds the state of all.
+const ROOMS: [&str; 6] = ["base", "protect", "notify", "account", "operate", "transfer"];
 /// Phrases refused in prose. Write anyone, again, is told, valid for, imported, skip, duplicate, temporary, instead
 /// of, forever, phone.
 const PHRASES: &str = r"\b(whoever|anew|hears?|good for|brought in|leav(e|es|ing) away|left away|stands? twice|throw-away|whence|in the place of|for ever|telephones?)\b";
@@ -100,6 +103,10 @@ fn source(file: &Path, text: &str, found: &mut Vec<String>) {
     if text.lines().any(|line| line.ends_with([' ', '\t'])) {
         found.push(format!("{name} has white space at the end of a line"));
     }
+    if let Some((_, inside)) = name.to_string().split_once("crates/service/src/") {
+        let room = inside.split('/').next().unwrap_or_default();
+        found.extend(imports_from_above(room, text).into_iter().map(|import| format!("{name} {import}")));
+    }
     let is_queries = file.components().any(|part| part.as_os_str() == "diesel");
     if is_queries {
         for word in [".like(", ".ilike(", "now()", "random()", ".for_update("] {
@@ -122,6 +129,26 @@ fn source(file: &Path, text: &str, found: &mut Vec<String>) {
                 .map(|method| format!("{name}: {method} takes no application")),
         );
     }
+}
+
+/// Imports of a module of the service that its room must not have.
+fn imports_from_above(room: &str, text: &str) -> Vec<String> {
+    let height = |room: &str| ROOMS.iter().position(|known| *known == room);
+    let Some(own) = height(room) else { return Vec::new() };
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let targets = code.flat_map(|line| line.split("crate::").skip(1));
+    targets
+        .filter_map(|target| {
+            let first = target.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            match height(first) {
+                Some(other) if other > own => {
+                    Some(format!("is in {room} and imports from {first}, which is above"))
+                }
+                None if first != "service" => Some(format!("imports crate::{first} through the crate root")),
+                _ => None,
+            }
+        })
+        .collect()
 }
 
 /// SEC-088: whatever belongs to an application is found within it.
@@ -264,6 +291,16 @@ mod tests {
         let port = "    fn find(&mut self, id: UserId) -> Result<X, E>;\n    fn add(&mut self, user: &User) -> Result<X, E>;\n    \
                     fn of(&mut self, app_id: AppId) -> Result<X, E>;\n";
         assert_eq!(methods_without_app(port), ["find"]);
+    }
+
+    #[test]
+    fn an_import_from_a_room_above_or_through_the_root_is_found() {
+        let text = "use crate::base::error::Refusal;\nuse crate::service::Service;\nuse crate::account::login::LogIn;\n\
+                    use crate::{Call, Operator};\n/// See [`crate::transfer`].\nlet x = crate::Call;\n";
+        let found = imports_from_above("notify", text);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("account, which is above"));
+        assert_eq!(imports_from_above("service.rs", text), Vec::<String>::new());
     }
 
     #[test]

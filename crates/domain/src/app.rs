@@ -36,26 +36,37 @@ impl AppName {
 }
 
 /// What an application is for. Plans treat the two differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
+)]
 pub enum AppType {
     /// Being built.
+    #[strum(serialize = "development")]
     Development,
     /// In use.
+    #[strum(serialize = "commercial")]
     Commercial,
 }
 
 /// Whether an application answers its clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
+)]
 pub enum AppStatus {
     /// It does.
+    #[strum(serialize = "active")]
     Active,
     /// Its developer switched it off.
+    #[strum(serialize = "inactive")]
     Inactive,
     /// Its developer has not paid.
+    #[strum(serialize = "suspended")]
     Suspended,
     /// An administrator switched it off.
+    #[strum(serialize = "blocked")]
     Blocked,
     /// It has moved to another server.
+    #[strum(serialize = "migrated")]
     Migrated,
 }
 

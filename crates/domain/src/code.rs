@@ -15,39 +15,23 @@ use crate::text::typed_code;
 pub struct InvalidCode;
 
 /// The purpose of a code. A code for one purpose is never accepted for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
 pub enum CodePurpose {
     /// Completes a sign-up.
+    #[strum(serialize = "sign_up")]
     SignUp,
     /// Registers an invited person.
+    #[strum(serialize = "invite")]
     Invite,
     /// Resets a password.
+    #[strum(serialize = "reset")]
     Reset,
     /// Verifies a phone number.
+    #[strum(serialize = "phone")]
     Phone,
     /// Completes a log-in, by SMS.
+    #[strum(serialize = "login")]
     Login,
-}
-
-impl CodePurpose {
-    /// The name under which it is stored and digested.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SignUp => "sign_up",
-            Self::Invite => "invite",
-            Self::Reset => "reset",
-            Self::Phone => "phone",
-            Self::Login => "login",
-        }
-    }
-
-    /// The purpose with this stored name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::SignUp, Self::Invite, Self::Reset, Self::Phone, Self::Login];
-        all.into_iter().find(|purpose| purpose.name() == name)
-    }
 }
 
 /// How many digits a code has.
@@ -276,6 +260,7 @@ impl CodeRules {
 mod tests {
     use super::*;
     use crate::SeededEntropy;
+    use crate::named::Named as _;
 
     #[test]
     fn sec_026_codes_are_uniform_and_repeatable() {

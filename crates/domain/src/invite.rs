@@ -8,11 +8,13 @@ use crate::locale::Locale;
 use crate::metadata::Metadata;
 
 /// Where an invitation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 pub enum InviteState {
     /// A code was sent.
+    #[strum(serialize = "pending")]
     Pending,
     /// The invited person has registered.
+    #[strum(serialize = "verified")]
     Verified,
 }
 

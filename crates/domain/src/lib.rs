@@ -44,10 +44,12 @@ mod key;
 mod locale;
 mod login;
 mod metadata;
-pub mod operator_token;
+pub mod named;
+mod operator_token;
 mod outbox;
 mod password;
 mod phone;
+mod plain_settings;
 mod plan;
 mod recovery;
 mod secret;
@@ -86,6 +88,7 @@ pub use metadata::{
     CLAIMS_OF_MEANING, InvalidFields, InvalidMetadata, MAX_METADATA_BYTES, MAX_METADATA_KEYS, Metadata,
     MetadataField, MetadataFields, MetadataKind, MetadataPath, OWN_CLAIMS,
 };
+pub use named::Named;
 pub use operator_token::{
     DEFAULT_LIFE as DEFAULT_TOKEN_LIFE, InvalidScopes, MAX_LIFE as MAX_TOKEN_LIFE, OperatorToken, Scope,
     Scopes, TokenName,
@@ -93,6 +96,7 @@ pub use operator_token::{
 pub use outbox::{Channel, MessageState, OutboxMessage, OutboxRules};
 pub use password::{ClientPassword, InvalidPassword, PasswordPolicy, RawPassword, SPECIAL_CHARACTERS};
 pub use phone::{CallingCode, InvalidCallingCode, InvalidPhone, Phone};
+pub use plain_settings::{PLAIN_SETTINGS, PlainKind, PlainSetting, PlainValue};
 pub use plan::{DEVELOPMENT_USERS, ServerMode, max_users};
 pub use recovery::{RECOVERY_CODES, RecoveryCode};
 pub use secret::{KeyedDigest, Sealed};

@@ -82,35 +82,24 @@ impl InvalidMetadata {
 }
 
 /// Which values a field takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::IntoStaticStr, strum::VariantArray)]
 pub enum MetadataKind {
     /// A text that is not blank.
     #[default]
+    #[strum(serialize = "text")]
     Text,
     /// A JSON number.
+    #[strum(serialize = "number")]
     Number,
     /// `true` or `false`.
+    #[strum(serialize = "boolean")]
     Boolean,
     /// A list of texts, numbers and booleans.
+    #[strum(serialize = "array")]
     Array,
 }
 
 impl MetadataKind {
-    const NAMES: [(Self, &str); 4] =
-        [(Self::Text, "text"), (Self::Number, "number"), (Self::Boolean, "boolean"), (Self::Array, "array")];
-
-    /// The name in definitions.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("text", |(_, name)| name)
-    }
-
-    /// The kind of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
-    }
-
     /// The value as stored. `None` if it counts as not sent.
     fn take(self, value: &Value) -> Result<Option<Value>, ()> {
         let is_plain = |item: &Value| matches!(item, Value::String(_) | Value::Number(_) | Value::Bool(_));

@@ -14,48 +14,51 @@ use crate::secret::Sealed;
 pub const SMS_A_DAY: u32 = 200;
 
 /// How a new user proves that the handle is theirs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
+)]
 pub enum SignupFlow {
     /// Not at all: the account exists at once.
+    #[strum(serialize = "none")]
     None,
     /// By a code that is mailed to the handle.
+    #[strum(serialize = "code")]
     Code,
     /// By a link that is mailed to the handle.
+    #[strum(serialize = "link")]
     Link,
 }
 
 /// Which second factor users may enrol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
+)]
 pub enum TwoFactorMode {
     /// None.
+    #[strum(serialize = "none")]
     None,
     /// An authenticator app (RFC 6238).
+    #[strum(serialize = "google")]
     Authenticator,
     /// A code by SMS.
+    #[strum(serialize = "phone")]
     Phone,
 }
 
 /// The claim `sub` of a user's JWT (RFC 7519 section 4.1.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
+)]
 pub enum UserIdFormat {
     /// The handle unchanged.
+    #[strum(serialize = "handle")]
     Handle,
     /// The handle with `@` replaced by `_`.
+    #[strum(serialize = "handle_underscore")]
     HandleUnderscore,
     /// 32 hexadecimal digits, given at creation and never reused.
+    #[strum(serialize = "uid")]
     Uid,
-}
-
-impl UserIdFormat {
-    /// The name in the API.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Handle => "handle",
-            Self::HandleUnderscore => "handle_underscore",
-            Self::Uid => "uid",
-        }
-    }
 }
 
 /// A way to sign in with another service's token.
@@ -151,26 +154,19 @@ pub struct AppSettings {
 
 /// When the page behind a mailed link requires the password of the sign-up. Some mail scanners open a link and submit
 /// the form behind it, but know no password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray, strum::VariantNames,
+)]
 pub enum LinkAsksPassword {
     /// Wherever it is opened.
+    #[strum(serialize = "always")]
     Always,
     /// Unless it is opened from the address prefix that signed up.
+    #[strum(serialize = "elsewhere")]
     Elsewhere,
     /// Nowhere: whatever presses its button completes the sign-up.
+    #[strum(serialize = "never")]
     Never,
-}
-
-impl LinkAsksPassword {
-    /// The name in the API.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::Elsewhere => "elsewhere",
-            Self::Never => "never",
-        }
-    }
 }
 
 /// The audience of users' JWTs.

@@ -13,11 +13,13 @@ use crate::metadata::Metadata;
 use crate::secret::{KeyedDigest, Sealed};
 
 /// Where an attempt stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 pub enum SignupState {
     /// A code was sent.
+    #[strum(serialize = "pending")]
     Pending,
     /// Its code came back and the user exists.
+    #[strum(serialize = "verified")]
     Verified,
 }
 

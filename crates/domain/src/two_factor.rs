@@ -8,11 +8,13 @@ use crate::secret::Sealed;
 use crate::settings::TwoFactorMode;
 
 /// A kind of second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 pub enum Factor {
     /// An authenticator app (RFC 6238).
+    #[strum(serialize = "google")]
     Authenticator,
     /// A code by SMS.
+    #[strum(serialize = "phone")]
     Phone,
 }
 

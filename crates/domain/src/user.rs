@@ -13,11 +13,13 @@ use crate::social::SocialIdentity;
 use crate::two_factor::Factors;
 
 /// Whether a user may sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 pub enum UserStatus {
     /// They may.
+    #[strum(serialize = "active")]
     Active,
     /// An administrator suspended them.
+    #[strum(serialize = "suspend")]
     Suspended,
 }
 

@@ -10,9 +10,8 @@ use actix_web::web::{self, Bytes, Data, Json, JsonConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use futures_util::{Stream, TryStreamExt as _};
 use latchkey_domain::{AppId, AppName, Entropy, Handle, Preset, Scopes, SignupFlow, TokenId, TokenName};
-use latchkey_service::{
-    AppFilter, KeyRotation, NewApp, NewOperatorToken, Operator, Page, Refusal, Service, ServiceError,
-};
+use latchkey_service::operate::{AppFilter, KeyRotation, NewApp, NewOperatorToken, Page};
+use latchkey_service::{Operator, Refusal, Service, ServiceError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::Duration;

@@ -7,38 +7,20 @@ use actix_cors::Cors;
 use actix_web::guard;
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route};
-use latchkey_domain::Scope;
+use latchkey_service::Refusal;
 
 use crate::api::{
     account, confirmation, description, health, keys, login, password, second_factor, signup, social,
     unknown_path, well_known, wrong_method, wrong_method_or_path,
 };
-use crate::http::{OperatorScopes, admit};
+pub use crate::http::Takes;
+use crate::http::{admit, authenticate};
 use crate::openapi::{Operation, user_api as user};
 
 /// Where the user API begins: the part that pages of other origins may call.
 pub(crate) const USER_API: &str = "/api/appuser";
-
-/// Which tokens a route takes; every other one is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
-    /// None is needed.
-    Nothing,
-    /// A server secret with this scope.
-    Operator(Scope),
-    /// An app token.
-    AppToken,
-    /// An access token.
-    AccessToken,
-    /// An app token or an access token.
-    Either,
-    /// A super-user token.
-    SuperUser,
-    /// An app token among its own fields, since it is a page; headers are ignored.
-    Page,
-}
 
 /// One route.
 pub struct Entry {
@@ -48,9 +30,28 @@ pub struct Entry {
     pub path: &'static str,
     /// Which tokens it takes.
     pub takes: Takes,
+    /// The refusal of other tokens.
+    refusal: Refusal,
     /// Its entry in the API description.
     pub(crate) says: &'static Operation,
     route: Route,
+}
+
+impl Entry {
+    fn new(
+        method: &'static str,
+        path: &'static str,
+        takes: Takes,
+        says: &'static Operation,
+        route: Route,
+    ) -> Self {
+        Self { method, path, takes, refusal: takes.refusal(), says, route }
+    }
+
+    /// With another refusal than the usual one of its tokens.
+    fn refusing(self, refusal: Refusal) -> Self {
+        Self { refusal, ..self }
+    }
 }
 
 /// All routes.
@@ -82,7 +83,8 @@ fn public_routes() -> Vec<Entry> {
 /// The user API.
 fn user_routes() -> Vec<Entry> {
     vec![
-        get("/api/appuser/getApplication", Takes::Either, account::get_application, &user::GET_APPLICATION),
+        get("/api/appuser/getApplication", Takes::Either, account::get_application, &user::GET_APPLICATION)
+            .refusing(Refusal::InvalidData),
         post("/api/appuser/signup", Takes::AppToken, signup::signup, &user::SIGNUP),
         post("/api/appuser/completeSignup", Takes::Either, signup::complete_signup, &user::COMPLETE_SIGNUP),
         get("/api/appuser/completeSignup", Takes::Page, confirmation::ask, &user::CONFIRMATION),
@@ -101,14 +103,17 @@ fn user_routes() -> Vec<Entry> {
         post("/api/appuser/socialSignup", Takes::AppToken, social::social_signup, &user::SOCIAL_SIGNUP),
         post("/api/appuser/forgotPassword", Takes::Either, password::forgot_password, &user::FORGOT_PASSWORD),
         post("/api/appuser/resetPassword", Takes::Either, password::reset_password, &user::RESET_PASSWORD),
-        get("/api/appuser/getUser", Takes::AccessToken, account::get_user, &user::GET_USER),
-        get("/api/appuser/check", Takes::AccessToken, account::check, &user::CHECK),
+        get("/api/appuser/getUser", Takes::AccessToken, account::get_user, &user::GET_USER)
+            .refusing(Refusal::InvalidData),
+        get("/api/appuser/check", Takes::AccessToken, account::check, &user::CHECK)
+            .refusing(Refusal::AccessTokenInvalid),
         post(
             "/api/appuser/changePassword",
             Takes::AccessToken,
             password::change_password,
             &user::CHANGE_PASSWORD,
-        ),
+        )
+        .refusing(Refusal::InvalidData),
         get(
             "/api/appuser/userNameAvailable",
             Takes::AccessToken,
@@ -123,37 +128,43 @@ fn user_routes() -> Vec<Entry> {
             account::set_user_metadata,
             &user::SET_USER_METADATA,
         ),
-        post("/api/appuser/setPhone", Takes::AccessToken, second_factor::set_phone, &user::SET_PHONE),
+        post("/api/appuser/setPhone", Takes::AccessToken, second_factor::set_phone, &user::SET_PHONE)
+            .refusing(Refusal::InvalidData),
         post(
             "/api/appuser/verifyPhone",
             Takes::AccessToken,
             second_factor::verify_phone,
             &user::VERIFY_PHONE,
-        ),
+        )
+        .refusing(Refusal::InvalidData),
         post(
             "/api/appuser/setTwoFactorGoogleVerification",
             Takes::AccessToken,
             second_factor::set_google,
             &user::SET_FACTOR,
-        ),
+        )
+        .refusing(Refusal::InvalidData),
         post(
             "/api/appuser/confirmTwoFactorGoogleVerification",
             Takes::AccessToken,
             second_factor::confirm_google,
             &user::CONFIRM_GOOGLE,
-        ),
+        )
+        .refusing(Refusal::InvalidData),
         post(
             "/api/appuser/setTwoFactorPhoneVerification",
             Takes::AccessToken,
             second_factor::set_phone_factor,
             &user::SET_FACTOR,
-        ),
+        )
+        .refusing(Refusal::InvalidData),
         post(
             "/api/appuser/newRecoveryCodes",
             Takes::AccessToken,
             second_factor::new_recovery_codes,
             &user::NEW_RECOVERY_CODES,
-        ),
+        )
+        .refusing(Refusal::InvalidData),
         post("/api/appuser/setAppData", Takes::SuperUser, keys::set_app_data, &user::SET_APP_DATA),
         post(
             "/api/appuser/deleteAccount",
@@ -175,7 +186,7 @@ fn get<A: FromRequest + 'static>(
         Takes::Nothing => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
         _ => web::get(),
     };
-    Entry { method: "GET", path, takes, says, route: route.to(handler) }
+    Entry::new("GET", path, takes, says, route.to(handler))
 }
 
 fn post<A: FromRequest + 'static>(
@@ -184,18 +195,18 @@ fn post<A: FromRequest + 'static>(
     handler: impl Handler<A, Output: Responder + 'static>,
     says: &'static Operation,
 ) -> Entry {
-    Entry { method: "POST", path, takes, says, route: web::post().to(handler) }
+    Entry::new("POST", path, takes, says, web::post().to(handler))
 }
 
 /// Mounts all routes. `origins` are those whose pages may call the user API; empty for all.
 pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
     let mut user_api = web::scope(USER_API);
     let mut by_path: Vec<(&'static str, Vec<&'static str>, Vec<Route>)> = Vec::new();
-    let mut scopes = OperatorScopes::default();
-    for Entry { method, path, takes, route, .. } in table() {
-        if let Takes::Operator(scope) = takes {
-            scopes.insert(method, plain(path), scope);
-        }
+    for Entry { method, path, takes, refusal, route, .. } in table() {
+        let route = match takes {
+            Takes::Nothing | Takes::Page => route,
+            _ => route.wrap(from_fn(move |request, next| authenticate((takes, refusal), request, next))),
+        };
         let methods = if takes == Takes::Nothing { "GET, HEAD" } else { method };
         match by_path.iter_mut().find(|(known, ..)| *known == path) {
             Some((_, allowed, routes)) => {
@@ -205,7 +216,6 @@ pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
             None => by_path.push((path, vec![methods], vec![route])),
         }
     }
-    config.app_data(Data::new(scopes));
     // A path with a parameter takes what no other path takes.
     by_path.sort_by_key(|(path, ..)| path.contains('{'));
     for (path, allowed, routes) in by_path {

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use crate::api::AppState;
 use crate::control;
 use crate::descriptors::most_connections;
-use crate::http::{BasePath, BodyLimits, Connections, Edge, Identify, Paced, TrustedPages, observe};
+use crate::http::{BasePath, BodyLimits, Connections, Edge, Paced, TrustedPages, observe};
 use crate::routes;
 use crate::settings::{Checked, Settings};
 use crate::start::{Opened, Purpose, StartError, open};
@@ -229,7 +229,7 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
 /// The shared state of all workers' routes. Tests construct it over their own stores.
 pub struct HttpContext {
     state: Data<AppState>,
-    identify: Data<dyn Identify>,
+    service: Data<Service>,
     edge: Data<Edge>,
     limits: Data<BodyLimits>,
     origins: Vec<String>,
@@ -239,7 +239,7 @@ impl Clone for HttpContext {
     fn clone(&self) -> Self {
         Self {
             state: self.state.clone(),
-            identify: self.identify.clone(),
+            service: self.service.clone(),
             edge: self.edge.clone(),
             limits: self.limits.clone(),
             origins: self.origins.clone(),
@@ -258,11 +258,10 @@ impl HttpContext {
         checked: &Checked,
     ) -> Self {
         let limits = &settings.limits;
-        let identify: Arc<dyn Identify> = Arc::new(service.clone());
         let base_path =
             BasePath::of(service.public_url(), routes::table().into_iter().map(|entry| entry.path));
         Self {
-            identify: Data::from(identify),
+            service: Data::new(service.clone()),
             edge: Data::new(Edge {
                 clock,
                 entropy,
@@ -294,7 +293,7 @@ impl HttpContext {
     pub fn configure(&self, config: &mut ServiceConfig) {
         config
             .app_data(self.state.clone())
-            .app_data(self.identify.clone())
+            .app_data(self.service.clone())
             .app_data(self.edge.clone())
             .app_data(self.limits.clone());
         routes::configure(config, &self.origins);

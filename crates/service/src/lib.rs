@@ -7,7 +7,8 @@
 //!
 //! ```
 //! use latchkey_domain::{AppName, Preset, SignupFlow};
-//! use latchkey_service::{NewApp, Operator, Service, ServiceError};
+//! use latchkey_service::operate::NewApp;
+//! use latchkey_service::{Operator, Service, ServiceError};
 //!
 //! /// Makes an application on any store and gives the token that its clients ship with.
 //! async fn app_token(service: &Service) -> Result<String, ServiceError> {
@@ -17,81 +18,20 @@
 //! }
 //! ```
 
-mod account;
-mod app;
-mod app_life;
-mod app_settings;
-mod audit;
-mod caller;
-mod clock_watch;
-mod codes;
-mod context;
-mod email_templates;
-mod enrolment;
-mod error;
-mod hashing;
-mod invite;
-mod jwt_size;
-mod key_rotation;
-mod keys;
-mod limits;
-mod listing;
-mod login;
-mod logs;
-mod mail;
-mod metadata_fields;
-mod new_user;
-mod operator_invites;
-mod operator_token;
-mod outbox;
-mod password;
-mod payload;
-mod phone;
-mod provider_keys;
-mod second_factor;
-mod signing;
-mod signup;
-mod sms;
-mod social;
-mod throttle;
-mod transfer;
-mod turns;
-mod upkeep;
-mod user_details;
-mod users;
+mod base;
+mod builder;
+mod service;
 
-pub use account::{DeleteAccount, UserView};
-pub use app::{AppView, Discovery, NewApp};
-pub use app_life::{AppFilter, AppUpdate};
-pub use app_settings::{AccountChange, SettingChange};
-pub use audit::Call;
-pub use caller::{Caller, Credential};
-pub use context::{MasterKeyReader, Outside, Service, ServiceParts, ServiceSettings};
-pub use email_templates::NewWords;
-pub use enrolment::{ChangeFactor, Enrolled};
-pub use error::{Refusal, ServiceError};
-pub use invite::{InviteSomebody, Register};
-pub use key_rotation::KeyRotation;
-pub use keys::{KeyView, SuperTokens};
-pub use limits::{Rate, RateLimits, RateRules};
-pub use listing::{Found, Listed, MOST_ON_A_PAGE, MOST_SCANNED, MOST_SKIPPED, Member, Page};
-pub use login::{AnonymousLogIn, LogIn, LoggedIn, LoginName};
-pub use logs::{MOST_DAYS, Waiting};
-pub use mail::MailLimits;
-pub use metadata_fields::FieldList;
-pub use operator_invites::{Invited, Which};
-pub use operator_token::{EXPIRY_NOTICE, MintedToken, NewOperatorToken, Operator, Reader};
-pub use outbox::MailIdentity;
-pub use password::{ChangePassword, NewPassword, ResetPassword};
-pub use provider_keys::{FetchedKeySet, Fetching, KeySetSource, ProviderSettings};
-pub use second_factor::{CompleteLogIn, FactorCode};
-pub use signing::Tokens;
-pub use signup::{CompleteSignUp, LinkPressed, PressLink, SignUp, SignUpCompleted, SignedUp};
-pub use sms::{SmsLimits, TestSms};
-pub use social::{ProviderToken, SocialSignUp};
-pub use transfer::{
-    Begun, CosyncReader, Export, FromZip, ImportHead, MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES, Mapped, Seen,
-    Taken, TakenIn, ZipSource, opened,
-};
-pub use user_details::UserDetails;
-pub use users::AddUser;
+pub mod account;
+pub mod notify;
+pub mod operate;
+pub mod protect;
+pub mod transfer;
+
+pub use base::audit::Call;
+pub use base::caller::{AppOrUser, Caller, Credential};
+pub use base::error::{Refusal, ServiceError};
+pub use base::operator::{Operator, Reader};
+pub use base::signing::Tokens;
+pub use builder::ServiceBuilder;
+pub use service::{MasterKeyReader, Outside, Service, ServiceParts, ServiceSettings};

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use latchkey_crypto::{Engine, HashCost, HashPool, MasterKey, PasswordHasher, RsaSize};
 use latchkey_domain::{AppName, Handle, ManualClock, Preset, SeededEntropy, SignupFlow, Source};
 use latchkey_notifiers::{Email, EmailSender, MailAddress, MemorySender, NotifyError, Sending};
-use latchkey_service::{
-    Call, Credential, Fetching, KeySetSource, MailIdentity, NewApp, NewPassword, Outside, Service,
-    ServiceParts, ServiceSettings, SignUp,
-};
+use latchkey_service::account::{Fetching, KeySetSource, NewPassword, SignUp};
+use latchkey_service::notify::MailIdentity;
+use latchkey_service::operate::NewApp;
+use latchkey_service::{Outside, Service, ServiceParts, ServiceSettings};
 use latchkey_test_support::TestDatabase;
 use time::Duration;
 
@@ -77,8 +77,8 @@ impl Server {
             NewApp { name, preset: Preset::Compatible, jwt_enabled: true, signup_flow: SignupFlow::None };
         let app = service.create_app(latchkey_service::Operator::command_line(), new).await.unwrap();
         for number in 0..mails {
-            let caller = service.identify(Credential::AppToken(&app.app_token)).unwrap();
-            let call = Call { caller, source: Source::at("192.0.2.1".parse().unwrap()) };
+            let source = Source::at("192.0.2.1".parse().unwrap());
+            let call = service.client(&app.app_token, source).unwrap();
             let request = SignUp {
                 handle: Handle::parse(&format!("u{number}@example.com")).unwrap(),
                 password: NewPassword::parse(None, Some("correct horse")).unwrap(),

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::named::Named as _;
 
 fn field(path: &str, required: bool) -> MetadataField {
     MetadataField {

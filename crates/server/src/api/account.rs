@@ -2,32 +2,31 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::Data;
 use latchkey_domain::UserName;
-use latchkey_service::{Caller, DeleteAccount, Refusal};
+use latchkey_service::Refusal;
+use latchkey_service::account::DeleteAccount;
 
-use super::AppState;
+use super::State;
 use super::login::{name_of, password_or_none};
 use crate::dto::{Available, CheckedToken, application_json, own_user_json};
-use crate::http::{Answer, Fields, Identity, WrongField, json, ok_true};
+use crate::http::{Answer, ByAppOrUser, ByUser, Fields, Verified, WrongField, json, ok_true};
 
-pub(crate) async fn get_user(state: Data<AppState>, identity: Identity) -> Answer {
-    let view = state.service.current_user(identity.0).await?;
+pub(crate) async fn get_user(state: State, Verified(call): ByUser) -> Answer {
+    let view = state.service.current_user(call).await?;
     Ok(json(&own_user_json(&view.user)))
 }
 
 /// Validates an access token for a gateway. Returns its user in headers that the gateway can forward.
-pub(crate) async fn check(state: Data<AppState>, identity: Identity, request: HttpRequest) -> Answer {
+pub(crate) async fn check(state: State, Verified(call): ByUser, request: HttpRequest) -> Answer {
     let invalid = || Refusal::AccessTokenInvalid;
     let query = Fields::of_query(&request).map_err(|_| invalid())?;
     let wanted = query.owned("appId").map_err(|_| invalid())?;
     // A gateway protects the service of one application; users of another one are strangers there.
     let is_wanted = |app: &str| wanted.as_deref().is_none_or(|wanted| wanted == app);
-    match &identity.0.caller {
-        Caller::User(token) if is_wanted(&token.app_id.to_string()) => {}
-        _ => return Err(invalid().into()),
+    if !is_wanted(&call.caller.app_id.to_string()) {
+        return Err(invalid().into());
     }
-    let view = state.service.current_user(identity.0).await?;
+    let view = state.service.current_user(call).await?;
     let user = view.user;
     let mut answer = json(&CheckedToken {
         app_id: user.app_id.to_string(),
@@ -63,49 +62,43 @@ fn header_text(text: &str) -> String {
     encoded
 }
 
-pub(crate) async fn get_application(state: Data<AppState>, identity: Identity) -> Answer {
-    identity.0.caller.clone().app_or_user(Refusal::InvalidData)?;
-    let app = state.service.application_of(identity.0).await?;
+pub(crate) async fn get_application(state: State, Verified(call): ByAppOrUser) -> Answer {
+    let app = state.service.application_of(call).await?;
     Ok(json(&application_json(&app)))
 }
 
 pub(crate) async fn user_name_available(
-    state: Data<AppState>,
-    identity: Identity,
+    state: State,
+    Verified(call): ByUser,
     request: HttpRequest,
 ) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter)?;
     let query = Fields::of_query(&request)?;
     let name = user_name_of(&query)?;
-    let is_free = state.service.is_user_name_free(identity.0, name).await?;
+    let is_free = state.service.is_user_name_free(call, name).await?;
     Ok(json(&Available { available: is_free }))
 }
 
-pub(crate) async fn set_user_name(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter)?;
+pub(crate) async fn set_user_name(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     let name = user_name_of(&fields)?;
-    state.service.set_user_name(identity.0, name).await?;
+    state.service.set_user_name(call, name).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn set_locale(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter)?;
+pub(crate) async fn set_locale(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     let locale = fields.required("locale")?.to_owned();
-    state.service.set_locale(identity.0, locale).await?;
+    state.service.set_locale(call, locale).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn set_user_metadata(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter)?;
+pub(crate) async fn set_user_metadata(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     let sent = fields
         .json_text("metaData")
         .ok_or_else(|| WrongField::invalid("metaData", "must be a JSON object"))?;
-    state.service.set_metadata(identity.0, sent).await?;
+    state.service.set_metadata(call, sent).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn delete_account(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::MissingParameter)?;
+pub(crate) async fn delete_account(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     let present = |name| fields.text(name).map(|text| text.is_some());
     let has_password = fields.has("password") || fields.has("rawPassword");
     if !present("handle")? && !has_password && !present("token")? {
@@ -117,11 +110,11 @@ pub(crate) async fn delete_account(state: Data<AppState>, identity: Identity, fi
         let absent = if present("handle")? { "password" } else { "token" };
         let token = token.ok_or_else(|| WrongField::invalid(absent, "is required here"))?;
         let nonce = fields.owned("nonce")?;
-        state.service.delete_account_with_provider(identity.0, token, nonce).await?;
+        state.service.delete_account_with_provider(call, token, nonce).await?;
         return Ok(ok_true());
     }
     let request = DeleteAccount { name: name_of(&fields)?, password: password_or_none(&fields)? };
-    state.service.delete_account(identity.0, request).await?;
+    state.service.delete_account(call, request).await?;
     Ok(ok_true())
 }
 

@@ -1,24 +1,25 @@
 //! `/api/app`: an application's settings.
 
-use actix_web::web::Data;
 use latchkey_domain::{
-    AppId, AppStatus, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, Handle, LinkAsksPassword,
-    Locale, MetadataPath, Provider, SignupFlow, TwoFactorMode, UserIdFormat,
+    AppId, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, Handle, Locale, MetadataPath,
+    PLAIN_SETTINGS, PlainKind, PlainValue, Provider,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
-use latchkey_service::{AccountChange, ServiceError, SettingChange, TestSms};
+use latchkey_service::ServiceError;
+use latchkey_service::notify::TestSms;
+use latchkey_service::operate::{AccountChange, SettingChange};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::AppState;
-use super::operator::{one_of, operator_and_app};
+use super::State;
+use super::operator::{app_of, one_of};
 use super::second_factor::phone_of;
 use crate::dto::{TestCode, admin_app_json};
-use crate::http::{Answer, ApiError, Fields, OperatorCall, WrongField, json, ok_true};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, WrongField, json, ok_true};
 use crate::settings::nearest;
 
-pub(crate) async fn update_setting(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn update_setting(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let setting = fields.required("setting")?.to_owned();
     check_names(&setting, &fields)?;
     let change = change_of(&setting, id, &fields)?;
@@ -28,31 +29,11 @@ pub(crate) async fn update_setting(state: Data<AppState>, caller: OperatorCall, 
 
 /// The settings by their names in the protocol, and Latchkey's own.
 fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange, ServiceError> {
-    let flag = |name| fields.required_flag(name);
-    let number = |name| fields.required_number(name);
+    if PLAIN_SETTINGS.iter().any(|plain| plain.name == setting) {
+        return plain_change(setting, fields);
+    }
     Ok(match setting {
-        "status" => SettingChange::Status(one_of(
-            fields,
-            "status",
-            &[
-                ("active", AppStatus::Active),
-                ("inactive", AppStatus::Inactive),
-                ("suspended", AppStatus::Suspended),
-                ("blocked", AppStatus::Blocked),
-                ("migrated", AppStatus::Migrated),
-            ],
-        )?),
-        "invite" => SettingChange::Invitations(flag("invitationEnabled")?),
-        "signup" => SettingChange::Signup(flag("signupEnabled")?),
-        "signupFlow" => SettingChange::SignupFlow(one_of(
-            fields,
-            "signupFlow",
-            &[("code", SignupFlow::Code), ("link", SignupFlow::Link), ("none", SignupFlow::None)],
-        )?),
-        "jwtEnabled" => SettingChange::JwtEnabled(flag("jwtEnabled")?),
-        "userNamesEnabled" => SettingChange::UserNames(flag("userNamesEnabled")?),
-        "anonLogin" => SettingChange::AnonymousLogin(flag("anonymousLoginEnabled")?),
-        "maxUsers" => SettingChange::MaxUsers(number("maxUsers")?),
+        "status" => SettingChange::Status(one_of(fields, "status")?),
         "maxLoginAttempts" => {
             SettingChange::MaxLoginAttempts(fields.number("maxLoginAttempts")?.filter(|free| *free > 0))
         }
@@ -65,29 +46,10 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
                 Audience::Fixed(text.to_owned())
             }
             Some(_) => {
-                return Err(WrongField::invalid(
-                    "realmAppId",
-                    "must be at most 254 bytes without control characters",
-                )
-                .into());
+                let rule = "must be at most 254 bytes without control characters";
+                return Err(WrongField::invalid("realmAppId", rule).into());
             }
         }),
-        "userJWTExpiration" => SettingChange::UserJwtHours(number("userJWTExpiration")?),
-        "accessTokenDays" => SettingChange::AccessTokenDays(number("accessTokenDays")?),
-        "passwordFilter" => SettingChange::PasswordFilter(flag("passwordFilter")?),
-        "passwordSetting" if !MINIMA.iter().any(|name| fields.has(name)) => {
-            return Err(WrongField::missing(MINIMA[0]).into());
-        }
-        "passwordSetting" => SettingChange::PasswordMinima([
-            fields.number("passwordMinLength")?,
-            fields.number("passwordMinUpper")?,
-            fields.number("passwordMinLower")?,
-            fields.number("passwordMinDigit")?,
-            fields.number("passwordMinSpecial")?,
-        ]),
-        "refuseCommonPasswords" => SettingChange::RefuseCommonPasswords(flag("refuseCommonPasswords")?),
-        "metaDataEmail" => SettingChange::MetadataEmail(flag("metaDataEmail")?),
-        "emailExtension" => SettingChange::OwnMailSender(flag("emailExtension")?),
         "emailExtensionAPIKey" => {
             let sender = fields.required("emailExtensionSenderEmail")?;
             SettingChange::MailAccount {
@@ -98,92 +60,56 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
             }
         }
         "twoFactorVerification" => SettingChange::TwoFactor {
-            mode: one_of(
-                fields,
-                "twoFactorVerification",
-                &[
-                    ("none", TwoFactorMode::None),
-                    ("google", TwoFactorMode::Authenticator),
-                    ("phone", TwoFactorMode::Phone),
-                ],
-            )?,
+            mode: one_of(fields, "twoFactorVerification")?,
             account: sms_account(fields)?,
             heading: heading(fields)?,
         },
         "googleAppName" => SettingChange::AuthenticatorHeading(
             heading(fields)?.ok_or_else(|| WrongField::missing("googleAppName"))?,
         ),
-        "twoFactorConfirm" => SettingChange::TwoFactorConfirm(flag("twoFactorConfirm")?),
-        "qrCodeMail" => SettingChange::QrCodeMail(flag("qrCodeMail")?),
-        "factorChangeNeedsLogin" => SettingChange::FactorChangeNeedsLogin(flag("factorChangeNeedsLogin")?),
         "smsCountries" => SettingChange::SmsCountries(countries(fields)?),
-        "smsADay" => SettingChange::SmsADay(number("smsADay")?),
-        "appleLogin" => SettingChange::SocialLogin(Provider::Apple, flag("appleLoginEnabled")?),
-        "googleLogin" => SettingChange::SocialLogin(Provider::Google, flag("googleLoginEnabled")?),
-        "appleBundleId" => {
-            SettingChange::SocialAudiences(Provider::Apple, audiences(fields, "appleBundleId")?)
+        "appleBundleId" | "appleAudiences" => {
+            SettingChange::SocialAudiences(Provider::Apple, audiences(fields, setting)?)
         }
-        "appleAudiences" => {
-            SettingChange::SocialAudiences(Provider::Apple, audiences(fields, "appleAudiences")?)
-        }
-        "googleClientId" => {
-            SettingChange::SocialAudiences(Provider::Google, audiences(fields, "googleClientId")?)
-        }
-        "linkAsksPassword" => SettingChange::LinkAsksPassword(one_of(
-            fields,
-            "linkAsksPassword",
-            &[
-                ("always", LinkAsksPassword::Always),
-                ("elsewhere", LinkAsksPassword::Elsewhere),
-                ("never", LinkAsksPassword::Never),
-            ],
-        )?),
-        "userIdFormat" => SettingChange::UserIdFormat(one_of(
-            fields,
-            "userIdFormat",
-            &[
-                ("handle", UserIdFormat::Handle),
-                ("handle_underscore", UserIdFormat::HandleUnderscore),
-                ("uid", UserIdFormat::Uid),
-            ],
-        )?),
-        "handleHoldDays" => SettingChange::HandleHoldDays(number("handleHoldDays")?),
-        "neutralAnswers" => SettingChange::NeutralAnswers(flag("neutralAnswers")?),
-        "anonymousPurgeDays" => SettingChange::AnonymousPurgeDays(number("anonymousPurgeDays")?),
+        "googleClientId" => SettingChange::SocialAudiences(Provider::Google, audiences(fields, setting)?),
         "fixedClaims" => SettingChange::FixedClaims(fixed_claims(fields)?),
         unknown => {
-            let names = FIELDS_OF_SETTINGS.iter().map(|(name, _)| *name);
+            let names = fields_of_settings();
+            let names = names.iter().map(|(name, _)| *name);
             return Err(ServiceError::invalid(format!("unknown setting{}", suggestion(unknown, names))));
         }
     })
 }
 
-const MINIMA: [&str; 5] =
-    ["passwordMinLength", "passwordMinUpper", "passwordMinLower", "passwordMinDigit", "passwordMinSpecial"];
+/// The plain settings of a name: one must be sent; of several, each that was sent is set.
+fn plain_change(name: &str, fields: &Fields) -> Result<SettingChange, ServiceError> {
+    let together: Vec<_> = PLAIN_SETTINGS.iter().filter(|plain| plain.name == name).collect();
+    let mut changes = Vec::new();
+    for &plain in &together {
+        let value = match &plain.kind {
+            PlainKind::Flag { .. } => fields.flag(plain.field)?.map(PlainValue::Flag),
+            PlainKind::Number { .. } => fields.number(plain.field)?.map(PlainValue::Number),
+            PlainKind::Choice { names, .. } => fields.text(plain.field)?.map(|sent| {
+                PlainValue::Choice(names.iter().find(|name| **name == sent).copied().unwrap_or_default())
+            }),
+        };
+        changes.extend(value.map(|value| (plain, value)));
+    }
+    match together.first() {
+        Some(first) if changes.is_empty() => Err(WrongField::missing(first.field).into()),
+        _ => Ok(SettingChange::Plain(changes)),
+    }
+}
 
 /// The reference's second spelling of `googleAppName`. It is accepted, and not in the API description: generated
 /// clients would have two fields of one name.
 pub(crate) const MISSPELT: &str = "googleAPP_NAME";
 
-/// The setting of a field of `/update`; the first field that is sent selects its setting.
-pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 36] = [
+/// The settings beside [`PLAIN_SETTINGS`], with their fields.
+const OTHER_SETTINGS: [(&str, &[&str]); 11] = [
     ("status", &["status"]),
-    ("invite", &["invitationEnabled"]),
-    ("signup", &["signupEnabled"]),
-    ("signupFlow", &["signupFlow"]),
-    ("jwtEnabled", &["jwtEnabled"]),
-    ("userNamesEnabled", &["userNamesEnabled"]),
-    ("anonLogin", &["anonymousLoginEnabled"]),
-    ("maxUsers", &["maxUsers"]),
     ("maxLoginAttempts", &["maxLoginAttempts"]),
     ("realmAppId", &["realmAppId"]),
-    ("userJWTExpiration", &["userJWTExpiration"]),
-    ("accessTokenDays", &["accessTokenDays"]),
-    ("passwordFilter", &["passwordFilter"]),
-    ("passwordSetting", &MINIMA),
-    ("refuseCommonPasswords", &["refuseCommonPasswords"]),
-    ("metaDataEmail", &["metaDataEmail"]),
-    ("emailExtension", &["emailExtension"]),
     ("emailExtensionAPIKey", &["emailExtensionAPIKey"]),
     // To where SMS go first: the mode and its account are checked against them.
     ("smsCountries", &["smsCountries"]),
@@ -199,33 +125,36 @@ pub(crate) const FIELDS_OF_SETTINGS: [(&str, &[&str]); 36] = [
         ],
     ),
     ("googleAppName", &["googleAppName", MISSPELT]),
-    ("twoFactorConfirm", &["twoFactorConfirm"]),
-    ("qrCodeMail", &["qrCodeMail"]),
-    ("factorChangeNeedsLogin", &["factorChangeNeedsLogin"]),
-    ("smsADay", &["smsADay"]),
-    ("appleLogin", &["appleLoginEnabled"]),
-    ("googleLogin", &["googleLoginEnabled"]),
     ("appleBundleId", &["appleBundleId"]),
     ("appleAudiences", &["appleAudiences"]),
     ("googleClientId", &["googleClientId"]),
-    ("linkAsksPassword", &["linkAsksPassword"]),
-    ("userIdFormat", &["userIdFormat"]),
-    ("handleHoldDays", &["handleHoldDays"]),
-    ("neutralAnswers", &["neutralAnswers"]),
-    ("anonymousPurgeDays", &["anonymousPurgeDays"]),
     ("fixedClaims", &["fixedClaims"]),
 ];
 
+/// All settings by name, with the fields of each. In `/update` a field that is sent selects its setting.
+pub(crate) fn fields_of_settings() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
+    for plain in PLAIN_SETTINGS {
+        match all.iter_mut().find(|(name, _)| *name == plain.name) {
+            Some((_, fields)) => fields.push(plain.field),
+            None => all.push((plain.name, vec![plain.field])),
+        }
+    }
+    all.extend(OTHER_SETTINGS.iter().map(|(name, fields)| (*name, fields.to_vec())));
+    all
+}
+
 /// Refuses fields that no setting has: a misspelt one would change nothing.
 fn check_names(setting: &str, fields: &Fields) -> Result<(), ServiceError> {
-    let names = || FIELDS_OF_SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
+    let settings = fields_of_settings();
+    let names = || settings.iter().flat_map(|(_, names)| names.iter().copied());
     // The sender belongs to its key: `update` reads it only with the key.
     const OTHERS: [&str; 3] = ["setting", "appId", "emailExtensionSenderEmail"];
     let is_known = |sent: &&str| OTHERS.contains(sent) || names().any(|name| name == *sent);
     match fields.names().find(|sent| !is_known(sent)) {
         None => Ok(()),
         Some(unknown) => {
-            let of_setting = FIELDS_OF_SETTINGS.iter().find(|(name, _)| *name == setting);
+            let of_setting = settings.iter().find(|(name, _)| *name == setting);
             let takes = of_setting.map(|(name, fields)| format!(" {name} takes {}", fields.join(", ")));
             let suggestion = suggestion(unknown, names());
             Err(ServiceError::invalid(format!("unknown field{suggestion}{}", takes.unwrap_or_default())))
@@ -264,7 +193,8 @@ fn fixed_claims(fields: &Fields) -> Result<FixedClaims, ServiceError> {
 
 /// All settings whose fields were sent with something in them. As at the reference, what is empty changes nothing.
 pub(super) fn changes_of(id: AppId, fields: &Fields) -> Result<Vec<(String, SettingChange)>, ServiceError> {
-    let sent = FIELDS_OF_SETTINGS.iter().filter(|(_, names)| names.iter().any(|name| fields.has(name)));
+    let settings = fields_of_settings();
+    let sent = settings.iter().filter(|(_, names)| names.iter().any(|name| fields.has(name)));
     sent.map(|(setting, _)| Ok(((*setting).to_owned(), change_of(setting, id, fields)?))).collect()
 }
 
@@ -363,14 +293,14 @@ fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
 }
 
 /// Mails to the application's own sender with its own account, which tests both.
-pub(crate) async fn send_test_mail(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn send_test_mail(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     state.service.send_test_mail(operator, id).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn send_test_sms(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn send_test_sms(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let test = test_sms(&fields)?;
     let code = state.service.send_test_sms(operator, id, test).await?;
     let code = code.expose().parse().map_err(|_| ApiError::internal("a code"))?;
@@ -399,7 +329,7 @@ mod tests {
     fn the_page_about_applications_names_every_setting_and_field() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/applications.md");
         let page = std::fs::read_to_string(page).unwrap();
-        for (setting, fields) in FIELDS_OF_SETTINGS {
+        for (setting, fields) in fields_of_settings() {
             for name in fields.iter().chain([&setting]).filter(|name| **name != MISSPELT) {
                 assert!(page.contains(&format!("`{name}`")), "{name}");
             }

@@ -1,23 +1,23 @@
 //! `/api/app`: what operators do with applications as a whole.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use latchkey_domain::{AppName, AppType, Preset, SignupFlow};
-use latchkey_service::{AppFilter, AppUpdate, FieldList, NewApp, Operator, Refusal, ServiceError};
+use latchkey_service::operate::{AppFilter, AppUpdate, NewApp};
+use latchkey_service::{Operator, Refusal, ServiceError};
 use serde_json::Value;
 
-use super::AppState;
 use super::app_settings::changes_of;
 use super::metadata_fields::more_fields;
-use super::operator::{app_within, authorize, one_of, operator_and_app, page_of, paged};
+use super::operator::{app_of, app_within, one_of, page_of, paged};
+use super::{AppState, State};
 use crate::dto::{Version, admin_app_json, created_app_json};
-use crate::http::{Answer, ApiError, Fields, OperatorCall, json, ok_true};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, json, ok_true};
 
 /// The default page size of lists of applications. Consoles without paging see all applications of most servers.
 const APPS_ON_A_PAGE: u32 = 200;
 
-pub(crate) async fn create(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let operator = authorize(&state, caller).await?;
+pub(crate) async fn create(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let name = fields.required("name")?;
     let name = AppName::parse(name).map_err(|error| ServiceError::invalid(error.to_string()))?;
     let jwt_enabled = fields.flag("jwtEnabled")?.unwrap_or(false);
@@ -27,19 +27,16 @@ pub(crate) async fn create(state: Data<AppState>, caller: OperatorCall, fields: 
 }
 
 /// Whether the server is there, and the secret good.
-pub(crate) async fn connection(state: Data<AppState>, caller: OperatorCall) -> Answer {
-    authorize(&state, caller).await?;
+pub(crate) async fn connection() -> Answer {
     Ok(ok_true())
 }
 
-pub(crate) async fn all(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let operator = authorize(&state, caller).await?;
+pub(crate) async fn all(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
     listed(&state, operator, AppFilter::All, &query).await
 }
 
-pub(crate) async fn search(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let operator = authorize(&state, caller).await?;
+pub(crate) async fn search(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
     let name = query.owned("name")?;
     let filter = match name {
@@ -60,20 +57,18 @@ async fn listed(state: &AppState, operator: Operator, filter: AppFilter, query: 
     Ok(paged(json(&Value::Array(apps)), listed.total, None))
 }
 
-pub(crate) async fn one(state: Data<AppState>, caller: OperatorCall, id: Path<String>) -> Answer {
-    let operator = authorize(&state, caller).await?;
+pub(crate) async fn one(state: State, Verified(operator): ByOperator, id: Path<String>) -> Answer {
     let id = app_within(&operator, &id)?;
     let view = state.service.find_app(id).await?;
     Ok(json(&admin_app_json(&view)))
 }
 
-pub(crate) async fn update(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn update(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let name = fields.text("name")?.map(AppName::parse).transpose();
-    let kinds = [("development", AppType::Development), ("commercial", AppType::Commercial)];
     let update = AppUpdate {
         name: name.map_err(|error| ServiceError::invalid(error.to_string()))?,
-        kind: fields.has("type").then(|| one_of(&fields, "type", &kinds)).transpose()?,
+        kind: fields.has("type").then(|| one_of::<AppType>(&fields, "type")).transpose()?,
         settings: changes_of(id, &fields)?,
         more_fields: more_fields(&state, id, &fields, "metaData").await?,
         more_invite_fields: more_fields(&state, id, &fields, "metaDataInvite").await?,
@@ -82,31 +77,28 @@ pub(crate) async fn update(state: Data<AppState>, caller: OperatorCall, fields: 
     Ok(json(&admin_app_json(&state.service.update_app_at_once(operator, id, update).await?)))
 }
 
-pub(crate) async fn delete_metadata(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
-    let lists = [("metaData", FieldList::Own), ("metaDataInvite", FieldList::Invited)];
-    let list = one_of(&fields, "type", &lists)?;
+pub(crate) async fn delete_metadata(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
+    let list = one_of(&fields, "type")?;
     let index = fields.required_number("index")?;
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     Ok(json(&admin_app_json(&state.service.remove_field(operator, id, (list, index)).await?)))
 }
 
-pub(crate) async fn remove(state: Data<AppState>, caller: OperatorCall, id: Path<String>) -> Answer {
-    let operator = authorize(&state, caller).await?;
+pub(crate) async fn remove(state: State, Verified(operator): ByOperator, id: Path<String>) -> Answer {
     let id = app_within(&operator, &id)?;
     state.service.remove_app(operator, id).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn reset(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn reset(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     state.service.reset_app(operator, id).await?;
     Ok(ok_true())
 }
 
 /// The version that consoles check before they set up a project: one, this server's.
-pub(crate) async fn versions(state: Data<AppState>, caller: OperatorCall) -> Answer {
-    authorize(&state, caller).await?;
+pub(crate) async fn versions() -> Answer {
     Ok(json(&[Version {
         name: "CosyncJWT",
         service: "latchkey",
@@ -117,14 +109,12 @@ pub(crate) async fn versions(state: Data<AppState>, caller: OperatorCall) -> Ans
 }
 
 /// Messages that are missing are the built-in ones here, so that there is nothing to patch.
-pub(crate) async fn patch_locales(state: Data<AppState>, caller: OperatorCall) -> Answer {
-    authorize(&state, caller).await?;
+pub(crate) async fn patch_locales() -> Answer {
     Ok(ok_true())
 }
 
 /// What set a cloud project up at the reference: its keys would pass through this server.
-pub(crate) async fn set_up_elsewhere(state: Data<AppState>, caller: OperatorCall) -> Answer {
-    authorize(&state, caller).await?;
+pub(crate) async fn set_up_elsewhere() -> Answer {
     Err(not_offered(
         "this server sets no cloud project up: give the project the address of the application's keys, \
          /apps/{appId}/.well-known/jwks.json, or its public key, and the names of its metadata fields",
@@ -132,8 +122,7 @@ pub(crate) async fn set_up_elsewhere(state: Data<AppState>, caller: OperatorCall
 }
 
 /// Push messages are not an authentication server's.
-pub(crate) async fn push(state: Data<AppState>, caller: OperatorCall) -> Answer {
-    authorize(&state, caller).await?;
+pub(crate) async fn push() -> Answer {
     Err(not_offered("this server sends no push messages: send them from your own backend"))
 }
 

@@ -3,15 +3,13 @@
 //! nothing.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use latchkey_domain::{Code, Handle, Locale};
 use latchkey_notifiers::{Language, PageTexts, Values, escaped, render_html};
-use latchkey_service::{
-    Call, CompleteSignUp, Credential, LinkPressed, NewPassword, PressLink, Refusal, SignUpCompleted,
-};
+use latchkey_service::account::{CompleteSignUp, LinkPressed, NewPassword, PressLink, SignUpCompleted};
+use latchkey_service::{AppOrUser, Call, Refusal};
 
-use super::AppState;
+use super::{AppState, State};
 use crate::http::{ApiError, Family, Fields, WrongField, page, source_of};
 
 /// Of the question: its form goes back to us.
@@ -60,7 +58,7 @@ enum Asks {
 }
 
 /// `GET /api/appuser/completeSignup`: shows the page.
-pub(crate) async fn ask(state: Data<AppState>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn ask(state: State, request: HttpRequest) -> HttpResponse {
     let fields = Fields::of_query(&request).unwrap_or_default();
     let locale = locale_of(&fields);
     match question(&state, &request, (&fields, locale), Asks::Elsewhere).await {
@@ -123,7 +121,7 @@ fn password_field(texts: &PageTexts) -> String {
 
 /// `POST /api/appuser/completeSignup/confirm`: the button. Its answers are pages.
 pub(crate) async fn confirm(
-    state: Data<AppState>,
+    state: State,
     request: HttpRequest,
     fields: Result<Fields, ApiError>,
 ) -> HttpResponse {
@@ -167,9 +165,9 @@ fn is_wrong_password(error: &ApiError) -> bool {
     matches!(error, ApiError::Service(error) if error.refusal() == Some(Refusal::CredentialsWrong))
 }
 
-fn call_of(state: &AppState, request: &HttpRequest, link: &LinkFields) -> Result<Call, ApiError> {
-    let caller = state.service.identify(Credential::AppToken(&link.app_token))?;
-    Ok(Call { caller, source: source_of(request) })
+fn call_of(state: &AppState, request: &HttpRequest, link: &LinkFields) -> Result<Call<AppOrUser>, ApiError> {
+    let Call { caller, source } = state.service.client(&link.app_token, source_of(request))?;
+    Ok(Call { caller: AppOrUser::App(caller), source })
 }
 
 /// The application's page after a completed sign-up.

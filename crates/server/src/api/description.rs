@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use utoipa_swagger_ui::Config;
 
-use super::AppState;
+use super::State;
 use crate::http::{Answer, ApiError};
 use crate::openapi;
 
@@ -16,7 +16,7 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /openapi.json`.
-pub(crate) async fn document(state: Data<AppState>) -> HttpResponse {
+pub(crate) async fn document(state: State) -> HttpResponse {
     let text = state.description.get_or_init(|| openapi::document(state.service.public_url()).to_string());
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
@@ -25,13 +25,13 @@ pub(crate) async fn document(state: Data<AppState>) -> HttpResponse {
 }
 
 /// `GET /docs`: to the page, whose scripts lie beside it.
-pub(crate) async fn page(state: Data<AppState>) -> HttpResponse {
+pub(crate) async fn page(state: State) -> HttpResponse {
     let location = format!("{}/docs/index.html", state.base_path);
     HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
 }
 
 /// `GET /docs/{file}`.
-pub(crate) async fn page_file(state: Data<AppState>, file: Path<String>) -> Answer {
+pub(crate) async fn page_file(state: State, file: Path<String>) -> Answer {
     // Without a validator: the badge would be fetched from somewhere else.
     let config =
         Config::new([format!("{}/openapi.json", state.base_path)]).validator_url("none").use_base_layout();

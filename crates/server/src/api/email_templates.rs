@@ -3,35 +3,36 @@
 use std::collections::VecDeque;
 
 use actix_web::http::header;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, Locale, TemplateName};
-use latchkey_service::{NewWords, Reader, ServiceError};
+use latchkey_service::operate::NewWords;
+use latchkey_service::{Reader, ServiceError};
 use serde_json::Value;
 
-use super::AppState;
-use super::operator::operator_and_app;
+use super::State;
+use super::operator::app_of;
 use crate::dto::{self, Locales, template_json};
-use crate::http::{Answer, ApiError, Fields, OperatorCall, WrongField, json};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, WrongField, json};
 
 pub(crate) async fn email_templates(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request)?;
-    let (operator, id) = operator_and_app(&state, caller, &query).await?;
+    let id = app_of(&operator, &query)?;
     let view = state.service.find_app(id).await?;
     Ok(Messages::of(state, (operator.reader(), id), view.app.settings.locales).answer(String::new(), ""))
 }
 
 pub(crate) async fn update_email_template(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     fields: Fields,
 ) -> Answer {
-    let (operator, app_id) = operator_and_app(&state, caller, &fields).await?;
+    let app_id = app_of(&operator, &fields)?;
     let words = words_of(app_id, &fields)?;
     let template = state.service.word_anew(operator, words).await?;
     Ok(json(&template_json(&template)))
@@ -53,8 +54,8 @@ fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, ServiceError> {
     })
 }
 
-pub(crate) async fn set_locales(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn set_locales(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let reader = operator.reader();
     let sent = fields.list("locales")?;
     let locales = sent.iter().map(|item| {
@@ -76,7 +77,7 @@ pub(crate) async fn set_locales(state: Data<AppState>, caller: OperatorCall, fie
 /// All messages of an application, read and sent by locale: as a whole they would be as long as developers like, in
 /// memory for every client that takes its time.
 struct Messages {
-    state: Data<AppState>,
+    state: State,
     reader: Reader,
     id: AppId,
     left: VecDeque<Locale>,
@@ -86,7 +87,7 @@ struct Messages {
 }
 
 impl Messages {
-    fn of(state: Data<AppState>, (reader, id): (Reader, AppId), locales: Vec<Locale>) -> Self {
+    fn of(state: State, (reader, id): (Reader, AppId), locales: Vec<Locale>) -> Self {
         Self { state, reader, id, left: locales.into(), before: None, end: "" }
     }
 

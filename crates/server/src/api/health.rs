@@ -1,9 +1,8 @@
 //! `/health/live` and `/health/ready`.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 
-use super::AppState;
+use super::State;
 use crate::dto::Health;
 use crate::http::{Answer, json};
 
@@ -11,7 +10,7 @@ pub(crate) async fn live() -> HttpResponse {
     json(&Health { status: "live" })
 }
 
-pub(crate) async fn ready(state: Data<AppState>) -> Answer {
+pub(crate) async fn ready(state: State) -> Answer {
     state.service.check_database().await?;
     Ok(json(&Health { status: "ready" }))
 }

@@ -1,40 +1,40 @@
 //! `/api/app`: sign-up attempts and invitations.
 
 use actix_web::HttpRequest;
-use actix_web::web::Data;
 use latchkey_domain::{Handle, Invite, Signup};
-use latchkey_service::{Refusal, ServiceError, Which};
+use latchkey_service::operate::Which;
+use latchkey_service::{Refusal, ServiceError};
 
-use super::AppState;
-use super::operator::operator_and_app;
+use super::State;
+use super::operator::app_of;
 use super::users::{search, stored_handle_of};
 use crate::dto::{Invited, invite_json, invited_body, signup_json};
-use crate::http::{Answer, Fields, OperatorCall, WrongField, json, ok_true};
+use crate::http::{Answer, ByOperator, Fields, Verified, WrongField, json, ok_true};
 
 pub(crate) async fn search_signups(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     request: HttpRequest,
 ) -> Answer {
-    search::<Signup>(state, caller, request, signup_json).await
+    search::<Signup>(&state, &operator, &request, signup_json).await
 }
 
 pub(crate) async fn search_invites(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     request: HttpRequest,
 ) -> Answer {
-    search::<Invite>(state, caller, request, invite_json).await
+    search::<Invite>(&state, &operator, &request, invite_json).await
 }
 
-pub(crate) async fn remove_signup(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn remove_signup(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let wanted = (named(&fields, "Invalid Signup")?, which(&fields, "Invalid Signup")?);
     Ok(json(&signup_json(&state.service.remove_signups(operator, id, wanted).await?)))
 }
 
-pub(crate) async fn create_invites(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn create_invites(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let handles = handles_of(&fields)?;
     let locale = fields.owned("locale")?;
     let invited = state.service.invite_as_operator(operator, id, (handles, locale)).await?;
@@ -56,15 +56,15 @@ fn handles_of(fields: &Fields) -> Result<Vec<Handle>, ServiceError> {
     if handles.is_empty() { Err(WrongField::missing("handle").into()) } else { Ok(handles) }
 }
 
-pub(crate) async fn resend_invite(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn resend_invite(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let wanted = (named(&fields, "Invalid Invite")?, which(&fields, "Invalid Invite")?);
     state.service.resend_invites(operator, id, wanted).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn remove_invite(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn remove_invite(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let wanted = (named(&fields, "Invalid Invite")?, which(&fields, "Invalid Invite")?);
     Ok(json(&invite_json(&state.service.remove_invites(operator, id, wanted).await?)))
 }

@@ -1,32 +1,30 @@
 //! `POST /api/appuser/login` and `loginAnonymous`.
 
-use actix_web::web::Data;
 use latchkey_domain::Handle;
-use latchkey_service::{AnonymousLogIn, LogIn, LoggedIn, LoginName, Refusal, ServiceError};
+use latchkey_service::account::{AnonymousLogIn, LogIn, LoggedIn, LoginName};
+use latchkey_service::{Refusal, ServiceError};
 
-use super::{AppState, tokens_json};
+use super::{State, tokens_json};
 use crate::dto::{self, LoginToken};
-use crate::http::{Answer, Fields, Identity, WrongField, json};
+use crate::http::{Answer, ByApp, Fields, Verified, WrongField, json};
 
-pub(crate) async fn login(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app()?;
+pub(crate) async fn login(state: State, Verified(call): ByApp, fields: Fields) -> Answer {
     let name = name_of(&fields)?;
     let login = LogIn { name, password: password_or_none(&fields)? };
-    let logged_in = state.service.log_in(identity.0, login).await?;
+    let logged_in = state.service.log_in(call, login).await?;
     Ok(json(&match logged_in {
         LoggedIn::Tokens(tokens) => tokens_json(&tokens),
         LoggedIn::SecondFactor(login_token) => dto::value(&LoginToken { login_token }),
     }))
 }
 
-pub(crate) async fn login_anonymous(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app()?;
+pub(crate) async fn login_anonymous(state: State, Verified(call): ByApp, fields: Fields) -> Answer {
     // Whatever is wrong with the handle is a wrong log-in; the protocol knows no other answer here.
     let handle = fields.required("handle").map_err(|_| Refusal::CredentialsWrong)?;
     let handle = Handle::parse_anonymous(handle).map_err(|_| Refusal::CredentialsWrong)?;
     let locale = fields.owned("locale")?;
     let login = AnonymousLogIn { handle, locale };
-    let tokens = state.service.log_in_anonymously(identity.0, login).await?;
+    let tokens = state.service.log_in_anonymously(call, login).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 

@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::header;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of};
-use latchkey_service::{MOST_ON_A_PAGE, MOST_SKIPPED, Operator, Reader, Refusal, ServiceError};
+use latchkey_service::operate::{MOST_ON_A_PAGE, MOST_SKIPPED};
+use latchkey_service::{Operator, Reader, Refusal, ServiceError};
 use latchkey_storage::AuditStart;
 use serde_json::Value;
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
-use super::AppState;
-use super::operator::{authorize, operator_and_app};
+use super::State;
+use super::operator::app_of;
 use crate::dto::{Day, LogPage, Outbox, Retried, Statistics, entry_json, waiting_json};
-use crate::http::{Answer, ApiError, Fields, OperatorCall, csv_row, json, ok_true};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, csv_row, json, ok_true};
 
 /// The least and the usual number of entries on a page, as at the reference.
 const LOG_PAGE: u32 = 25;
@@ -28,9 +29,9 @@ const EXPORTED_AT_ONCE: u32 = 1_000;
 /// The default number of days of statistics.
 const USUAL_DAYS: i64 = 30;
 
-pub(crate) async fn logs(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
+pub(crate) async fn logs(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
-    let (operator, id) = operator_and_log(&state, caller, &query).await?;
+    let id = log_of(&operator, &query)?;
     let filter = filter_of(&query)?;
     let (start, limit) = page_of_log(&query)?;
     let (entries, total) = state.service.search_log(operator.reader(), id, filter, start, limit).await?;
@@ -41,17 +42,12 @@ pub(crate) async fn logs(state: Data<AppState>, caller: OperatorCall, request: H
 }
 
 /// The selected log: an application's, or the server's own for operators of all applications.
-async fn operator_and_log(
-    state: &AppState,
-    caller: OperatorCall,
-    query: &Fields,
-) -> Result<(Operator, AppId), ApiError> {
+fn log_of(operator: &Operator, query: &Fields) -> Result<AppId, ApiError> {
     if query.text("appId")? != Some(OF_THE_SERVER) {
-        return operator_and_app(state, caller, query).await;
+        return app_of(operator, query);
     }
-    let operator = authorize(state, caller).await?;
     operator.reaches_all()?;
-    Ok((operator, AppId::NONE))
+    Ok(AppId::NONE)
 }
 
 fn page_of_log(query: &Fields) -> Result<(AuditStart, u32), ServiceError> {
@@ -121,9 +117,9 @@ fn parsed_day(text: &str) -> Result<Date, time::error::Parse> {
 }
 
 /// All entries that a filter lets through, newest first, as CSV or JSON lines, while they are read.
-pub(crate) async fn export(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
+pub(crate) async fn export(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
-    let (operator, id) = operator_and_log(&state, caller, &query).await?;
+    let id = log_of(&operator, &query)?;
     let filter = filter_of(&query)?;
     let format = match query.text("format")? {
         None | Some("csv") => LogFormat::Csv,
@@ -151,7 +147,7 @@ enum LogFormat {
 }
 
 struct LogExport {
-    state: Data<AppState>,
+    state: State,
     reader: Reader,
     id: AppId,
     filter: AuditFilter,
@@ -219,9 +215,9 @@ impl LogExport {
 }
 
 /// Statistics per day.
-pub(crate) async fn statistics(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
+pub(crate) async fn statistics(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
-    let (operator, id) = operator_and_app(&state, caller, &query).await?;
+    let id = app_of(&operator, &query)?;
     let today = day_of(state.service.now());
     let day =
         |name| -> Result<Option<i64>, ServiceError> { Ok(moment(&query, name, Duration::ZERO)?.map(day_of)) };
@@ -248,9 +244,9 @@ fn day_text(day: i64) -> String {
     text.unwrap_or_default()
 }
 
-pub(crate) async fn outbox(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
+pub(crate) async fn outbox(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
-    let (_, id) = operator_and_app(&state, caller, &query).await?;
+    let id = app_of(&operator, &query)?;
     let after = query.text("after")?.map(str::parse).transpose();
     let after = after.map_err(|_| ServiceError::invalid("after is the id of a message"))?;
     let waiting = state.service.list_outbox(id, after, MOST_ON_A_PAGE).await?;
@@ -260,16 +256,16 @@ pub(crate) async fn outbox(state: Data<AppState>, caller: OperatorCall, request:
     Ok(json(&Outbox { messages, next }))
 }
 
-pub(crate) async fn retry_message(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn retry_message(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let message = fields.required("messageId")?;
     let message = message.parse().map_err(|_| Refusal::Unknown)?;
     state.service.retry_messages(operator, id, Some(message)).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn retry_messages(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn retry_messages(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let retried = state.service.retry_messages(operator, id, None).await?;
     Ok(json(&Retried { retried }))
 }

@@ -1,18 +1,17 @@
 //! `/api/app`: the definitions of an application's metadata fields.
 
-use actix_web::web::Data;
-use latchkey_domain::{AppId, AppSettings, MetadataField, MetadataKind, MetadataPath};
+use latchkey_domain::{AppId, AppSettings, MetadataField, MetadataKind, MetadataPath, Named as _};
 use latchkey_service::ServiceError;
 use serde_json::Value;
 
-use super::AppState;
-use super::operator::operator_and_app;
+use super::operator::app_of;
+use super::{AppState, State};
 use crate::dto::admin_app_json;
-use crate::http::{Answer, Fields, OperatorCall, json};
+use crate::http::{Answer, ByOperator, Fields, Verified, json};
 use crate::settings::nearest;
 
-pub(crate) async fn update_metadata(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn update_metadata(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let declared = declared(&state, id, &fields, "metaData").await?;
     let force = fields.flag("force")?.unwrap_or(false);
     let view = state.service.set_metadata_fields(operator, id, (declared, force)).await?;
@@ -20,11 +19,11 @@ pub(crate) async fn update_metadata(state: Data<AppState>, caller: OperatorCall,
 }
 
 pub(crate) async fn update_invite_metadata(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     fields: Fields,
 ) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let id = app_of(&operator, &fields)?;
     let declared = declared(&state, id, &fields, "metaDataInvite").await?;
     let view = state.service.set_invite_fields(operator, id, declared).await?;
     Ok(json(&admin_app_json(&view)))

@@ -22,13 +22,13 @@ pub(crate) mod social;
 pub(crate) mod users;
 pub(crate) mod well_known;
 
-pub(crate) use app_settings::{FIELDS_OF_SETTINGS, MISSPELT};
+pub(crate) use app_settings::{MISSPELT, fields_of_settings};
 
 use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::Path;
+use actix_web::web::{Data, Path};
 use latchkey_domain::AppId;
 use latchkey_service::{Service, Tokens};
 use tokio::sync::Semaphore;
@@ -46,6 +46,9 @@ pub(crate) struct AppState {
     /// An upload waits in memory, so there is one at a time.
     pub(crate) uploads: Arc<Semaphore>,
 }
+
+/// The shared state, as handlers take it.
+pub(crate) type State = Data<AppState>;
 
 /// The tokens of a sign-in, as all three SDKs read them.
 pub(crate) fn tokens_json(tokens: &Tokens) -> serde_json::Value {

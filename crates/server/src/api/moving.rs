@@ -12,13 +12,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
 use latchkey_domain::Scope;
-use latchkey_service::{Operator, Refusal, ServiceError, ZipSource};
+use latchkey_service::transfer::ZipSource;
+use latchkey_service::{Operator, Refusal, ServiceError};
 use latchkey_transfer::cosync::{Export, ZipBytes};
 
-use super::AppState;
-use super::operator::{app_within, authorize};
+use super::operator::app_of;
+use super::{AppState, State};
 use crate::dto::{ImportedApp, admin_app_json};
-use crate::http::{Answer, ApiError, BodyLimits, Fields, OperatorCall, WrongField, json};
+use crate::http::{Answer, ApiError, BodyLimits, ByOperator, Fields, Verified, WrongField, json};
 use crate::transfer::{Form, Leaving, apart, leave};
 use crate::zip_export::zip_of;
 
@@ -27,56 +28,50 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// The reference's zip file. It contains private keys, authenticators' secrets and accounts at providers only on
 /// request of an operator with the scope for it.
-pub(crate) async fn export_zip(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let (operator, query, id) = leaving(&state, caller, &request).await?;
+pub(crate) async fn export_zip(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
+    let query = Fields::of_query(&request)?;
+    let app = app_of(&operator, &query)?;
     let secrets = query.flag("secrets")?.unwrap_or(false);
     if secrets && !operator.may(Scope::Keys) {
         let text = "secrets leave with the scope keys only".to_owned();
         return Err(ServiceError::Explained(Refusal::ServerScopeNeeded, text).into());
     }
-    let app = app_within(&operator, &id)?;
     let pieces = zip_of(state.service.clone(), operator, app, secrets).await?;
     Ok(attachment("application/zip", &format!("{app}.zip")).streaming(pieces))
 }
 
 /// The archive, without what must stay secret: that leaves by the command line, sealed to a passphrase.
 pub(crate) async fn export_archive(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     request: HttpRequest,
 ) -> Answer {
-    let leaving = leaving(&state, caller, &request).await?;
-    stream(&state, leaving, Form::Archive, ("application/jsonl; charset=utf-8", "application.jsonl")).await
+    stream(
+        &state,
+        (operator, request),
+        Form::Archive,
+        ("application/jsonl; charset=utf-8", "application.jsonl"),
+    )
+    .await
 }
 
 /// The users as CSV.
 pub(crate) async fn export_users(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     request: HttpRequest,
 ) -> Answer {
-    let leaving = leaving(&state, caller, &request).await?;
-    stream(&state, leaving, Form::Users, ("text/csv; charset=utf-8", "users.csv")).await
-}
-
-async fn leaving(
-    state: &AppState,
-    caller: OperatorCall,
-    request: &HttpRequest,
-) -> Result<(Operator, Fields, String), ApiError> {
-    let operator = authorize(state, caller).await?;
-    let query = Fields::of_query(request)?;
-    let id = query.required("appId")?.to_owned();
-    app_within(&operator, &id)?;
-    Ok((operator, query, id))
+    stream(&state, (operator, request), Form::Users, ("text/csv; charset=utf-8", "users.csv")).await
 }
 
 async fn stream(
     state: &AppState,
-    (operator, _, app): (Operator, Fields, String),
+    (operator, request): (Operator, HttpRequest),
     form: Form,
     (content_type, name): (&'static str, &str),
 ) -> Answer {
+    let query = Fields::of_query(&request)?;
+    let app = app_of(&operator, &query)?.to_string();
     let leaving = Leaving { app, form, passphrase: None };
     let pieces = leave(state.service.clone(), operator, leaving).await?;
     Ok(attachment(content_type, name).streaming(pieces))
@@ -94,12 +89,11 @@ fn attachment(content_type: &'static str, name: &str) -> actix_web::HttpResponse
 
 /// An application from the reference's zip file.
 pub(crate) async fn import_database(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     request: HttpRequest,
     payload: Payload,
 ) -> Answer {
-    let operator = authorize(&state, caller).await?;
     operator.reaches_all()?;
     let Ok(one) = Arc::clone(&state.uploads).try_acquire_owned() else {
         return Err(ServiceError::Busy.into());

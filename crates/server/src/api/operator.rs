@@ -2,27 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use latchkey_domain::{AppId, UserId};
-use latchkey_service::{MOST_ON_A_PAGE, Operator, Page, Refusal, ServiceError};
+use latchkey_domain::{AppId, Named, UserId};
+use latchkey_service::operate::{MOST_ON_A_PAGE, Page};
+use latchkey_service::{Operator, Refusal, ServiceError};
 
-use super::AppState;
-use crate::http::{ApiError, Fields, OperatorCall};
+use crate::http::{ApiError, Fields};
 
-/// Demands a server secret with the scope that the route needs.
-pub(crate) async fn authorize(state: &AppState, caller: OperatorCall) -> Result<Operator, ServiceError> {
-    state.service.authorize_operator(caller.call, caller.needs).await
-}
-
-/// Most routes are about one application, which must be within the operator's reach.
-pub(crate) async fn operator_and_app(
-    state: &AppState,
-    caller: OperatorCall,
-    fields: &Fields,
-) -> Result<(Operator, AppId), ApiError> {
-    let operator = authorize(state, caller).await?;
-    let id = fields.required("appId")?;
-    let id = app_within(&operator, id)?;
-    Ok((operator, id))
+/// The application that a request is about, if it is within the operator's reach.
+pub(crate) fn app_of(operator: &Operator, fields: &Fields) -> Result<AppId, ApiError> {
+    app_within(operator, fields.required("appId")?)
 }
 
 /// The application of this id, if it is within reach.
@@ -33,26 +21,17 @@ pub(crate) fn app_within(operator: &Operator, id: &str) -> Result<AppId, ApiErro
     Ok(id)
 }
 
-/// Some are about one user of it.
-pub(crate) async fn operator_and_user(
-    state: &AppState,
-    caller: OperatorCall,
-    fields: &Fields,
-) -> Result<(Operator, (AppId, UserId)), ApiError> {
-    let (operator, app_id) = operator_and_app(state, caller, fields).await?;
+/// The user that a request is about, with their application.
+pub(crate) fn user_of(operator: &Operator, fields: &Fields) -> Result<(AppId, UserId), ApiError> {
+    let app_id = app_of(operator, fields)?;
     let id = fields.required("userId")?;
-    let id = id.parse().map_err(|_| Refusal::UnknownUser)?;
-    Ok((operator, (app_id, id)))
+    Ok((app_id, id.parse().map_err(|_| Refusal::UnknownUser)?))
 }
 
 /// One of the values that a field may have, by its name.
-pub(crate) fn one_of<T: Copy>(fields: &Fields, name: &str, values: &[(&str, T)]) -> Result<T, ServiceError> {
-    let text = fields.required(name)?;
-    let found = values.iter().find(|(value, _)| *value == text).map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        let allowed: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
-        ServiceError::invalid(format!("{name} is one of {}", allowed.join(", ")))
-    })
+pub(crate) fn one_of<T: Named>(fields: &Fields, name: &str) -> Result<T, ServiceError> {
+    let value = T::from_name(fields.required(name)?);
+    value.ok_or_else(|| ServiceError::invalid(format!("{name} is one of {}", T::names())))
 }
 
 /// The requested part of a list: `offset` counts pages of `limit`, `after` is the cursor of the previous page.

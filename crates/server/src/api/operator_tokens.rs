@@ -1,22 +1,21 @@
 //! `/api/app`: operator tokens, the server secrets themselves.
 
 use actix_web::HttpRequest;
-use actix_web::web::Data;
 use latchkey_domain::{DEFAULT_TOKEN_LIFE, Scopes, TokenName};
-use latchkey_service::{NewOperatorToken, Operator, Refusal, ServiceError};
+use latchkey_service::operate::NewOperatorToken;
+use latchkey_service::{Operator, Refusal, ServiceError};
 use serde_json::Value;
 use time::Duration;
 
-use super::AppState;
-use super::operator::{app_within, authorize};
+use super::State;
+use super::operator::app_within;
 use crate::dto::{MintedBody, operator_token_json};
-use crate::http::{Answer, ApiError, Fields, OperatorCall, json, ok_true};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, json, ok_true};
 
 /// The longest list.
 const PAGE: u32 = 200;
 
-pub(crate) async fn create(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let operator = authorize(&state, caller).await?;
+pub(crate) async fn create(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let new = new_token(&operator, &fields)?;
     let minted = state.service.mint_operator_token(operator, new).await?;
     Ok(json(&MintedBody::of(&minted)))
@@ -41,8 +40,7 @@ fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, A
     })
 }
 
-pub(crate) async fn list(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
-    let operator = authorize(&state, caller).await?;
+pub(crate) async fn list(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
     let before = query.text("after")?.map(str::parse).transpose();
     let before = before.map_err(|_| ServiceError::invalid("after is the id of a token"))?;
@@ -50,8 +48,7 @@ pub(crate) async fn list(state: Data<AppState>, caller: OperatorCall, request: H
     Ok(json(&Value::Array(tokens.iter().map(operator_token_json).collect())))
 }
 
-pub(crate) async fn revoke(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let operator = authorize(&state, caller).await?;
+pub(crate) async fn revoke(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = fields.required("tokenId")?;
     let id = id.parse().map_err(|_| Refusal::Unknown)?;
     state.service.revoke_operator_token(operator, id).await?;

@@ -1,13 +1,13 @@
 //! `POST /api/appuser/changePassword`, `forgotPassword` and `resetPassword`.
 
-use actix_web::web::Data;
-use latchkey_service::{ChangePassword, Refusal, ResetPassword, ServiceError};
+use latchkey_service::account::{ChangePassword, ResetPassword};
+use latchkey_service::{Refusal, ServiceError};
 
-use super::AppState;
+use super::State;
 use super::login::name_of;
-use crate::http::{Answer, Fields, Identity, ok_true};
+use crate::http::{Answer, ByAppOrUser, ByUser, Fields, Verified, ok_true};
 
-pub(crate) async fn change_password(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
+pub(crate) async fn change_password(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     // A missing parameter is 602 here too.
     let invalid = |error: ServiceError| match error {
         ServiceError::Explained(_, text) => ServiceError::invalid(text),
@@ -16,19 +16,17 @@ pub(crate) async fn change_password(state: Data<AppState>, identity: Identity, f
     let current = fields.password("password", "rawPassword").map_err(invalid)?;
     let new = fields.password("newPassword", "newRawPassword").map_err(invalid)?;
     let change = ChangePassword { current: current.into_client(), new };
-    state.service.change_password(identity.0, change).await?;
+    state.service.change_password(call, change).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn forgot_password(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app_or_user(Refusal::MissingParameter)?;
+pub(crate) async fn forgot_password(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {
     let name = name_of(&fields)?;
-    state.service.forgot_password(identity.0, name).await?;
+    state.service.forgot_password(call, name).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn reset_password(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app_or_user(Refusal::MissingParameter)?;
+pub(crate) async fn reset_password(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {
     fields.required("handle")?;
     // A missing field is reported before an invalid one.
     let code = fields.code("code");
@@ -38,6 +36,6 @@ pub(crate) async fn reset_password(state: Data<AppState>, identity: Identity, fi
     };
     let password = fields.password("password", "rawPassword")?;
     let reset = ResetPassword { name: name_of(&fields)?, password, code: code? };
-    state.service.reset_password(identity.0, reset).await?;
+    state.service.reset_password(call, reset).await?;
     Ok(ok_true())
 }

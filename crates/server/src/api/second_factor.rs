@@ -1,45 +1,42 @@
 //! Second factors: completing a log-in, enrolling, confirming and removing factors, recovery codes, phone numbers.
 
-use actix_web::web::Data;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey_domain::{Factor, Phone};
-use latchkey_service::{ChangeFactor, CompleteLogIn, Enrolled, Refusal};
+use latchkey_crypto::AccessToken;
+use latchkey_domain::{Factor, Named as _, Phone};
+use latchkey_service::Call;
+use latchkey_service::account::{ChangeFactor, CompleteLogIn, Enrolled};
 
-use super::{AppState, tokens_json};
+use super::{State, tokens_json};
 use crate::dto::{FactorSecret, RecoveryCodes};
-use crate::http::{Answer, Fields, Identity, WrongField, json, ok_true};
+use crate::http::{Answer, ByAppOrUser, ByUser, Fields, Verified, WrongField, json, ok_true};
 
-pub(crate) async fn login_complete(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app_or_user(Refusal::MissingParameter)?;
+pub(crate) async fn login_complete(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {
     let login_token = fields.required("loginToken")?.to_owned();
     let code = fields.factor_code("code")?;
     let code = code.ok_or_else(|| WrongField::missing("code"))?;
     let request = CompleteLogIn { login_token, code };
-    let tokens = state.service.complete_log_in(identity.0, request).await?;
+    let tokens = state.service.complete_log_in(call, request).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 
-pub(crate) async fn set_google(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    set_factor(state, identity, fields, Factor::Authenticator).await
+pub(crate) async fn set_google(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
+    set_factor(state, call, fields, Factor::Authenticator).await
 }
 
-pub(crate) async fn set_phone_factor(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    set_factor(state, identity, fields, Factor::Phone).await
+pub(crate) async fn set_phone_factor(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
+    set_factor(state, call, fields, Factor::Phone).await
 }
 
 /// Both endpoints follow the application's mode: SDKs call either.
-async fn set_factor(state: Data<AppState>, identity: Identity, fields: Fields, endpoint: Factor) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData)?;
-    let factor = match fields.text("factor")? {
-        None => None,
-        Some("google") => Some(Factor::Authenticator),
-        Some("phone") => Some(Factor::Phone),
-        Some(_) => return Err(WrongField::invalid("factor", "must be google or phone").into()),
-    };
+async fn set_factor(state: State, call: Call<AccessToken>, fields: Fields, endpoint: Factor) -> Answer {
+    let factor = fields.text("factor")?.map(|name| {
+        Factor::from_name(name).ok_or_else(|| WrongField::invalid("factor", "must be google or phone"))
+    });
+    let factor = factor.transpose()?;
     let code = fields.factor_code("code")?;
     let change = ChangeFactor { enrol: fields.is_true("twoFactor"), factor, code, endpoint };
-    let enrolled = state.service.change_factor(identity.0, change).await?;
+    let enrolled = state.service.change_factor(call, change).await?;
     Ok(match enrolled {
         Enrolled::Done => ok_true(),
         Enrolled::Secret(secret, picture) => json(&FactorSecret {
@@ -49,34 +46,30 @@ async fn set_factor(state: Data<AppState>, identity: Identity, fields: Fields, e
     })
 }
 
-pub(crate) async fn confirm_google(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData)?;
+pub(crate) async fn confirm_google(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     let code = fields.authenticator_code("code")?;
-    state.service.confirm_authenticator(identity.0, code).await?;
+    state.service.confirm_authenticator(call, code).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn new_recovery_codes(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData)?;
+pub(crate) async fn new_recovery_codes(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     let code = fields.factor_code("code")?;
-    let codes = state.service.new_recovery_codes(identity.0, code).await?;
+    let codes = state.service.new_recovery_codes(call, code).await?;
     let recovery_codes = codes.iter().map(latchkey_domain::RecoveryCode::to_groups).collect();
     Ok(json(&RecoveryCodes { recovery_codes }))
 }
 
-pub(crate) async fn set_phone(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData)?;
+pub(crate) async fn set_phone(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     let typed = fields.required("phone")?;
     let phone = phone_of(typed)?;
     let code = fields.factor_code("code")?;
-    state.service.set_phone(identity.0, phone, code).await?;
+    state.service.set_phone(call, phone, code).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn verify_phone(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().user(Refusal::InvalidData)?;
+pub(crate) async fn verify_phone(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
     let code = fields.code("code")?;
-    state.service.verify_phone(identity.0, code).await?;
+    state.service.verify_phone(call, code).await?;
     Ok(ok_true())
 }
 

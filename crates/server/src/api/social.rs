@@ -1,21 +1,18 @@
 //! `POST /api/appuser/socialLogin` and `socialSignup`.
 
-use actix_web::web::Data;
-use latchkey_domain::{Handle, Provider};
-use latchkey_service::{ProviderToken, Refusal, SocialSignUp};
+use latchkey_domain::{Handle, Named as _, Provider};
+use latchkey_service::account::{ProviderToken, SocialSignUp};
 
-use super::{AppState, tokens_json};
-use crate::http::{Answer, Fields, Identity, WrongField, json};
+use super::{State, tokens_json};
+use crate::http::{Answer, ByApp, ByAppOrUser, Fields, Verified, WrongField, json};
 
-pub(crate) async fn social_login(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app_or_user(Refusal::MissingParameter)?;
+pub(crate) async fn social_login(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {
     let token = token_of(&fields)?;
-    let tokens = state.service.log_in_with_provider(identity.0, token).await?;
+    let tokens = state.service.log_in_with_provider(call, token).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 
-pub(crate) async fn social_signup(state: Data<AppState>, identity: Identity, fields: Fields) -> Answer {
-    identity.0.caller.clone().app()?;
+pub(crate) async fn social_signup(state: State, Verified(call): ByApp, fields: Fields) -> Answer {
     let typed = fields.required("handle")?;
     let token = token_of(&fields)?;
     let request = SocialSignUp {
@@ -24,7 +21,7 @@ pub(crate) async fn social_signup(state: Data<AppState>, identity: Identity, fie
         metadata: fields.json_text("metaData"),
         locale: fields.owned("locale")?,
     };
-    let tokens = state.service.sign_up_with_provider(identity.0, request).await?;
+    let tokens = state.service.sign_up_with_provider(call, request).await?;
     Ok(json(&tokens_json(&tokens)))
 }
 

@@ -1,24 +1,25 @@
 //! `/api/app`: the users of an application, as operators see and change them.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use latchkey_domain::{AppId, Handle, Invite, MetadataPath, Signup, User, UserStatus};
-use latchkey_service::{AddUser, Found, Listed, Member, NewPassword, Reader, Refusal, ServiceError};
+use latchkey_service::account::NewPassword;
+use latchkey_service::operate::{AddUser, Found, Listed, Member};
+use latchkey_service::{Operator, Reader, Refusal, ServiceError};
 use serde_json::{Map, Value};
 
-use super::AppState;
-use super::operator::{one_of, operator_and_app, operator_and_user, page_of, paged};
+use super::operator::{app_of, one_of, page_of, paged, user_of};
+use super::{AppState, State};
 use crate::dto::{self, Claims, Stat, invite_json, signup_json, user_json};
-use crate::http::{Answer, ApiError, Fields, OperatorCall, json, ok_true};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, json, ok_true};
 
 /// The least and the usual size of a page of `/stat`, as at the reference.
 const STAT_PAGE: u32 = 25;
 
 /// Lists with totals: one that is named, or the first pages of all three.
-pub(crate) async fn stat(state: Data<AppState>, caller: OperatorCall, request: HttpRequest) -> Answer {
+pub(crate) async fn stat(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
     let query = Fields::of_query(&request)?;
-    let (operator, id) = operator_and_app(&state, caller, &query).await?;
+    let id = app_of(&operator, &query)?;
     let reader = operator.reader();
     let target = query.owned("target")?;
     let (mut body, mut next, mut total) = (Stat::default(), None, 0);
@@ -64,33 +65,33 @@ async fn list<T: Member>(
 }
 
 pub(crate) async fn search_users(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     request: HttpRequest,
 ) -> Answer {
-    let (id, found) = find_members::<User>(&state, caller, request).await?;
+    let (id, found) = find_members::<User>(&state, &operator, &request).await?;
     let users = users_json(&state, id, found.items).await?;
     Ok(found_json(&users, found.is_complete))
 }
 
 /// Finds members of an application by a part of their handle.
 pub(super) async fn search<T: Member>(
-    state: Data<AppState>,
-    caller: OperatorCall,
-    request: HttpRequest,
+    state: &AppState,
+    operator: &Operator,
+    request: &HttpRequest,
     render: fn(&T) -> Value,
 ) -> Answer {
-    let (_, found) = find_members::<T>(&state, caller, request).await?;
+    let (_, found) = find_members::<T>(state, operator, request).await?;
     Ok(found_json(&found.items.iter().map(render).collect::<Vec<_>>(), found.is_complete))
 }
 
 async fn find_members<T: Member>(
     state: &AppState,
-    caller: OperatorCall,
-    request: HttpRequest,
+    operator: &Operator,
+    request: &HttpRequest,
 ) -> Result<(AppId, Found<T>), ApiError> {
-    let query = Fields::of_query(&request)?;
-    let (operator, id) = operator_and_app(state, caller, &query).await?;
+    let query = Fields::of_query(request)?;
+    let id = app_of(operator, &query)?;
     let reader = operator.reader();
     let text = query.required("value")?.to_owned();
     let hide = query.is_true("hideAnonUser");
@@ -115,8 +116,8 @@ async fn users_json(state: &AppState, id: AppId, users: Vec<User>) -> Result<Vec
     Ok(details.iter().map(user_json).collect())
 }
 
-pub(crate) async fn add_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn add_user(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let new = new_user(&fields)?;
     let user = state.service.add_user_of(operator, id, new).await?;
     Ok(json(&users_json(&state, id, vec![user]).await?.pop()))
@@ -132,28 +133,27 @@ fn new_user(fields: &Fields) -> Result<AddUser, ServiceError> {
     })
 }
 
-pub(crate) async fn remove_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+pub(crate) async fn remove_user(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let id = app_of(&operator, &fields)?;
     let handle = stored_handle_of(&fields)?;
     let user = state.service.remove_user_of(operator, id, handle).await?;
     Ok(json(&users_json(&state, id, vec![user]).await?.pop()))
 }
 
-pub(crate) async fn set_user_status(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
-    let statuses = [("active", UserStatus::Active), ("suspend", UserStatus::Suspended)];
-    let status = one_of(&fields, "status", &statuses)?;
+pub(crate) async fn set_user_status(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let user = user_of(&operator, &fields)?;
+    let status = one_of::<UserStatus>(&fields, "status")?;
     state.service.set_user_status(operator, user, status).await?;
     Ok(ok_true())
 }
 
 /// With a password in the fields of the protocol, it is set; without one, the user is mailed a code.
 pub(crate) async fn reset_user_password(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     fields: Fields,
 ) -> Answer {
-    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+    let user = user_of(&operator, &fields)?;
     if let Some(name) = ["password", "rawPassword"].into_iter().find(|name| fields.has(name)) {
         let text = format!("unknown field {name:?}; resetUserPassword takes rawValue and hashValue");
         return Err(ServiceError::invalid(text).into());
@@ -170,11 +170,11 @@ pub(crate) async fn reset_user_password(
 }
 
 pub(crate) async fn update_user_metadata(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     fields: Fields,
 ) -> Answer {
-    let (operator, id) = operator_and_app(&state, caller, &fields).await?;
+    let id = app_of(&operator, &fields)?;
     let handle = stored_handle_of(&fields)?;
     let sent = with_added(&fields)?;
     state.service.set_metadata_of(operator, id, handle, sent).await?;
@@ -208,43 +208,47 @@ pub(super) fn object_of(fields: &Fields, name: &str) -> Result<Map<String, Value
     })
 }
 
-pub(crate) async fn set_administrator(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+pub(crate) async fn set_administrator(
+    state: State,
+    Verified(operator): ByOperator,
+    fields: Fields,
+) -> Answer {
+    let user = user_of(&operator, &fields)?;
     let flag = fields.required_flag("administrator")?;
     state.service.set_administrator(operator, user, flag).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn sign_out_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+pub(crate) async fn sign_out_user(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let user = user_of(&operator, &fields)?;
     state.service.sign_out_everywhere(operator, user).await?;
     Ok(ok_true())
 }
 
-pub(crate) async fn unlock_user(state: Data<AppState>, caller: OperatorCall, fields: Fields) -> Answer {
-    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+pub(crate) async fn unlock_user(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    let user = user_of(&operator, &fields)?;
     state.service.unlock_user(operator, user).await?;
     Ok(ok_true())
 }
 
 pub(crate) async fn reset_second_factor(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     fields: Fields,
 ) -> Answer {
-    let (operator, user) = operator_and_user(&state, caller, &fields).await?;
+    let user = user_of(&operator, &fields)?;
     state.service.reset_factors(operator, user).await?;
     Ok(ok_true())
 }
 
 /// The claims that a user's JWT would have now.
 pub(crate) async fn preview_claims(
-    state: Data<AppState>,
-    caller: OperatorCall,
+    state: State,
+    Verified(operator): ByOperator,
     request: HttpRequest,
 ) -> Answer {
     let query = Fields::of_query(&request)?;
-    let (_, user) = operator_and_user(&state, caller, &query).await?;
+    let user = user_of(&operator, &query)?;
     let claims = state.service.preview_claims(user).await?;
     Ok(json(&Claims { claims: dto::value(&claims) }))
 }

@@ -3,21 +3,21 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use latchkey_service::{Refusal, ServiceError};
 use serde_json::Value;
 
-use super::AppState;
+use super::State;
 use crate::dto::{self, Discovery};
 use crate::http::{Answer, ApiError};
 
-pub(crate) async fn jwks(state: Data<AppState>, id: Path<String>) -> Answer {
+pub(crate) async fn jwks(state: State, id: Path<String>) -> Answer {
     let id = id.parse().map_err(|_| ApiError::UnknownPath)?;
     let keys = state.service.jwks(id).await.map_err(unknown_app)?;
     Ok(public(&keys, state.service.key_set_life()))
 }
 
-pub(crate) async fn discovery(state: Data<AppState>, id: Path<String>) -> Answer {
+pub(crate) async fn discovery(state: State, id: Path<String>) -> Answer {
     let id = id.parse().map_err(|_| ApiError::UnknownPath)?;
     let found = state.service.discovery(id).await.map_err(unknown_app)?;
     Ok(public(

@@ -1,7 +1,7 @@
 //! Commands that change what the server knows.
 
 use latchkey_domain::{Clock as _, SystemClock};
-use latchkey_service::EXPIRY_NOTICE;
+use latchkey_service::operate::EXPIRY_NOTICE;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

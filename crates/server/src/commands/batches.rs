@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use latchkey_service::{Begun, ImportHead, MOST_BYTES_AT_ONCE, Taken};
+use latchkey_service::transfer::{Begun, ImportHead, MOST_BYTES_AT_ONCE, Taken};
 use latchkey_transfer::{Record, WrongLine};
 
 use super::link::Link;

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use latchkey_crypto::OldSeal;
-use latchkey_service::{Begun, CosyncReader, ImportHead, Mapped, ZipSource};
+use latchkey_service::transfer::{Begun, CosyncReader, ImportHead, Mapped, ZipSource};
 use latchkey_transfer::cosync::{Collection, Documents, Dump, Export, ZipBytes, file_name};
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use secrecy::SecretString;

@@ -374,7 +374,7 @@ fn migrate(settings: &Settings) -> Result<(), StartError> {
     let (applied, location) = start::migrate(settings)?;
     say(&match applied {
         0 => format!("{location}: the schema is up to date"),
-        applied => format!("{location}: {applied} migrations applied"),
+        applied => format!("{location}: migrations applied: {applied}"),
     });
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use latchkey_crypto::PassphraseKey;
-use latchkey_service::{Begun, ImportHead, MOST_HEAD_BYTES, Seen, Taken, opened};
+use latchkey_service::transfer::{Begun, ImportHead, MOST_HEAD_BYTES, Seen, Taken, opened};
 use latchkey_transfer::{
     AppRecord, ArchiveReader, CsvUsers, JsonUsers, Numbered, Record, Secrets, UserLine, UserRecord, WrongLine,
 };

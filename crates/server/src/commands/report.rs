@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use latchkey_domain::is_forbidden_character;
-use latchkey_service::ImportHead;
+use latchkey_service::transfer::ImportHead;
 use latchkey_transfer::{DigestOver, Record, Secrets, UserRecord};
 use serde_json::json;
 

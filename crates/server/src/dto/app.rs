@@ -1,9 +1,7 @@
 //! Applications and their messages: for clients, and for operators.
 
-use latchkey_domain::{
-    App, AppStatus, AppType, Audience, EmailTemplate, FixedClaim, MetadataField, SignupFlow, TwoFactorMode,
-};
-use latchkey_service::AppView;
+use latchkey_domain::{App, Audience, EmailTemplate, FixedClaim, MetadataField, Named as _};
+use latchkey_service::operate::AppView;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -234,13 +232,9 @@ impl Application {
         let list = |audiences: &[String]| (!audiences.is_empty()).then(|| audiences.join(","));
         Self {
             name: app.name.as_str().to_owned(),
-            status: status(app.status),
+            status: app.status.name(),
             handle: "email",
-            signup_flow: match settings.signup_flow {
-                SignupFlow::None => "none",
-                SignupFlow::Code => "code",
-                SignupFlow::Link => "link",
-            },
+            signup_flow: settings.signup_flow.name(),
             signup_enabled: settings.signup_enabled,
             invitation_enabled: settings.invitation_enabled,
             anonymous_login_enabled: settings.anonymous_login,
@@ -248,11 +242,7 @@ impl Application {
             jwt_enabled: settings.jwt_enabled,
             apple_login_enabled: settings.apple.enabled,
             google_login_enabled: settings.google.enabled,
-            two_factor_verification: match settings.two_factor {
-                TwoFactorMode::None => "none",
-                TwoFactorMode::Authenticator => "google",
-                TwoFactorMode::Phone => "phone",
-            },
+            two_factor_verification: settings.two_factor.name(),
             password_filter: settings.password.filter,
             password_min_length: settings.password.min_length,
             password_min_upper: settings.password.min_upper,
@@ -296,10 +286,7 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
         app_id: app.id.to_string(),
         app_token: view.app_token.clone(),
         app_public_key: view.public_key.to_one_line(),
-        kind: match app.kind {
-            AppType::Development => "development",
-            AppType::Commercial => "commercial",
-        },
+        kind: app.kind.name(),
         issuer: app.issuer.clone(),
         user_id_format: app.settings.user_id_format.name(),
         link_asks_password: app.settings.link_asks_password.name(),
@@ -329,7 +316,7 @@ pub(crate) fn created_app_json(view: &AppView) -> Value {
         app_token: view.app_token.clone(),
         app_public_key: view.public_key.to_one_line(),
         handle: "email",
-        status: status(app.status),
+        status: app.status.name(),
         locales: vec!["EN"],
         invitation_enabled: settings.invitation_enabled,
         signup_enabled: settings.signup_enabled,
@@ -355,16 +342,6 @@ pub(crate) fn template_json(template: &EmailTemplate) -> Value {
         created_at: iso(template.created_at),
         updated_at: iso(template.updated_at),
     })
-}
-
-fn status(status: AppStatus) -> &'static str {
-    match status {
-        AppStatus::Active => "active",
-        AppStatus::Inactive => "inactive",
-        AppStatus::Suspended => "suspended",
-        AppStatus::Blocked => "blocked",
-        AppStatus::Migrated => "migrated",
-    }
 }
 
 fn field_body(field: &MetadataField, with_can_edit: bool) -> MetadataFieldBody {

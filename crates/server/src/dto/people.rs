@@ -1,7 +1,7 @@
 //! Users, sign-up attempts and invitations. Digests, secrets and codes are not among it.
 
-use latchkey_domain::{Factor, Invite, InviteState, Lock, Signup, SignupState, User, UserStatus};
-use latchkey_service::UserDetails;
+use latchkey_domain::{Factor, Invite, Lock, Named as _, Signup, User};
+use latchkey_service::operate::UserDetails;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -123,10 +123,7 @@ pub(crate) struct InviteBody {
 fn own_user(user: &User) -> OwnUser {
     let phone = user.factors.given_phone.as_ref();
     OwnUser {
-        status: match user.status {
-            UserStatus::Active => "active",
-            UserStatus::Suspended => "suspend",
-        },
+        status: user.status.name(),
         created_at: iso(user.created_at),
         updated_at: iso(user.updated_at),
         handle: user.handle.as_str().to_owned(),
@@ -172,10 +169,7 @@ pub(crate) fn signup_json(signup: &Signup) -> Value {
         id: signup.id.to_string(),
         app_id: signup.app_id.to_string(),
         handle: signup.handle.as_str().to_owned(),
-        status: match signup.state {
-            SignupState::Pending => "pending",
-            SignupState::Verified => "verified",
-        },
+        status: signup.state.name(),
         locale: signup.locale.as_str().to_owned(),
         meta_data: signup.metadata.values().clone(),
         created_at: iso(signup.created_at),
@@ -197,10 +191,7 @@ pub(crate) fn invited_body(invite: &Invite) -> InviteBody {
         handle: invite.handle.as_str().to_owned(),
         sender_handle: invite.sender_handle.as_str().to_owned(),
         sender_user_id: invite.sender_reference.clone(),
-        status: match invite.state {
-            InviteState::Pending => "pending",
-            InviteState::Verified => "verified",
-        },
+        status: invite.state.name(),
         locale: invite.locale.as_str().to_owned(),
         meta_data: None,
         created_at: iso(invite.created_at),

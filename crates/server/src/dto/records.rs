@@ -1,7 +1,7 @@
 //! Records for operators: log entries, waiting messages, keys, operator tokens.
 
 use latchkey_domain::{Actor, AuditEntry, Channel, KeyState, MessageState, OperatorToken};
-use latchkey_service::{KeyView, MintedToken, Waiting};
+use latchkey_service::operate::{KeyView, MintedToken, Waiting};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

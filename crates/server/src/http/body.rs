@@ -12,7 +12,8 @@ use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
 use latchkey_domain::Code;
-use latchkey_service::{FactorCode, NewPassword, Refusal, ServiceError};
+use latchkey_service::account::{FactorCode, NewPassword};
+use latchkey_service::{Refusal, ServiceError};
 use serde_json::Value;
 
 use super::fields;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 use latchkey_domain::{Source, SourcePrefix};
-use latchkey_service::RateLimits;
+use latchkey_service::protect::RateLimits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 

@@ -1,13 +1,16 @@
-//! Authentication of callers: the first of four credentials that is present, verified. The others are ignored.
+//! Authentication: each route states which token it takes, and is reached with no other. Of four credentials the first
+//! that is present counts; the others are ignored.
 
-use std::collections::HashMap;
 use std::future::{Ready, ready};
 
-use actix_web::dev::Payload;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
+use latchkey_crypto::{AccessToken, AppToken, SuperToken};
 use latchkey_domain::Scope;
-use latchkey_service::{Call, Caller, Credential, Refusal, Service};
+use latchkey_service::{AppOrUser, Call, Caller, Credential, Operator, Refusal, Service, ServiceError};
 
 use super::address::source_of;
 use super::wire_error::{ApiError, Family};
@@ -18,71 +21,101 @@ const RESET_PASSWORD: &str = "/api/appuser/resetpassword";
 /// The only path of the user API that answers 401.
 const CHECK: &str = "/api/appuser/check";
 
-/// Verifies tokens, whatever the store behind it.
-pub(crate) trait Identify: Send + Sync {
-    fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal>;
+/// Which tokens a route takes; every other one is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// None is needed.
+    Nothing,
+    /// A server secret with this scope.
+    Operator(Scope),
+    /// An app token.
+    AppToken,
+    /// An access token.
+    AccessToken,
+    /// An app token or an access token.
+    Either,
+    /// A super-user token.
+    SuperUser,
+    /// An app token among its own fields, since it is a page; headers are ignored.
+    Page,
 }
 
-impl Identify for Service {
-    fn identify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
-        Self::identify(self, credential)
+impl Takes {
+    /// The usual refusal of other tokens.
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Self::AppToken => Refusal::AppTokenInvalid,
+            Self::SuperUser => Refusal::AccessTokenInvalid,
+            Self::Operator(_) => Refusal::ServerScopeNeeded,
+            Self::AccessToken | Self::Either | Self::Nothing | Self::Page => Refusal::MissingParameter,
+        }
     }
 }
 
-/// The verified caller of a request, and where they are.
-pub(crate) struct Identity(pub(crate) Call);
+/// The caller of a request, verified by [`authenticate`].
+pub(crate) struct Verified<T>(pub(crate) T);
 
-impl FromRequest for Identity {
+pub(crate) type ByApp = Verified<Call<AppToken>>;
+pub(crate) type ByUser = Verified<Call<AccessToken>>;
+pub(crate) type ByAppOrUser = Verified<Call<AppOrUser>>;
+pub(crate) type BySuperUser = Verified<Call<SuperToken>>;
+pub(crate) type ByOperator = Verified<Operator>;
+
+impl<T: Clone + 'static> FromRequest for Verified<T> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = caller_of(request).map_err(ApiError::from);
-        ready(caller.map(|caller| Self(Call { caller, source: source_of(request) })))
+        let caller = request.extensions().get::<T>().cloned();
+        ready(
+            caller
+                .map(Self)
+                .ok_or_else(|| ApiError::internal("a handler wants a caller that its route does not take")),
+        )
     }
 }
 
-/// The scope that each route of the administration API needs, by method and path, from the route table.
-#[derive(Debug, Default)]
-pub(crate) struct OperatorScopes(HashMap<(&'static str, String), Scope>);
-
-impl OperatorScopes {
-    pub(crate) fn insert(&mut self, method: &'static str, path: String, scope: Scope) {
-        self.0.insert((method, path), scope);
-    }
-
-    fn of(&self, request: &HttpRequest) -> Option<Scope> {
-        let path = request.match_pattern()?;
-        let found = self.0.iter().find(|((method, known), _)| request.method() == *method && *known == path);
-        found.map(|(_, scope)| *scope)
+/// Verifies that a request has the token that its route takes, before its body is read. Others get `refusal`, or that of
+/// the token that they sent.
+pub(crate) async fn authenticate(
+    (takes, refusal): (Takes, Refusal),
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match identify((takes, refusal), &request).await {
+        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        Err(error) => Ok(ServiceResponse::from_err(ApiError::from(error), request.into_parts().0)),
     }
 }
 
-/// The verified caller of a route of the administration API, and the scope that it needs. `authorize` checks the scope
-/// in the database.
-pub(crate) struct OperatorCall {
-    pub(crate) call: Call,
-    pub(crate) needs: Scope,
-}
-
-impl FromRequest for OperatorCall {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let needs = request.app_data::<Data<OperatorScopes>>().and_then(|scopes| scopes.of(request));
-        let call = match needs {
-            Some(needs) => caller_of(request)
-                .map_err(ApiError::from)
-                .map(|caller| Self { call: Call { caller, source: source_of(request) }, needs }),
-            None => Err(ApiError::internal("a route without a scope asks for an operator")),
-        };
-        ready(call)
+async fn identify((takes, refusal): (Takes, Refusal), request: &ServiceRequest) -> Result<(), ServiceError> {
+    let service = request.app_data::<Data<Service>>();
+    let service = service.ok_or_else(|| ServiceError::Internal("the service is not mounted".into()))?;
+    let (caller, source) = (caller_of(service, request.request())?, source_of(request.request()));
+    match (takes, caller) {
+        (Takes::AppToken, Caller::App(caller)) => insert(request, Call { caller, source }),
+        (Takes::AccessToken, Caller::User(caller)) => insert(request, Call { caller, source }),
+        (Takes::SuperUser, Caller::SuperUser(caller)) => insert(request, Call { caller, source }),
+        (Takes::Either, Caller::App(token)) => {
+            insert(request, Call { caller: AppOrUser::App(token), source });
+        }
+        (Takes::Either, Caller::User(token)) => {
+            insert(request, Call { caller: AppOrUser::User(token), source });
+        }
+        (Takes::Operator(scope), Caller::Operator(caller)) => {
+            let operator = service.authorize_operator(Call { caller, source }, scope).await?;
+            insert(request, operator);
+        }
+        _ => return Err(refusal.into()),
     }
+    Ok(())
 }
 
-fn caller_of(request: &HttpRequest) -> Result<Caller, Refusal> {
-    let Some(identify) = request.app_data::<Data<dyn Identify>>() else { return Ok(Caller::Nobody) };
+fn insert<T: 'static>(request: &ServiceRequest, caller: T) {
+    request.extensions_mut().insert(caller);
+}
+
+fn caller_of(service: &Service, request: &HttpRequest) -> Result<Caller, Refusal> {
     // A duplicate header is refused: two parsers might read different values.
     let header = |name: &str, refusal: Refusal| {
         let mut values = request.headers().get_all(name);
@@ -93,16 +126,16 @@ fn caller_of(request: &HttpRequest) -> Result<Caller, Refusal> {
         }
     };
     if let Some(text) = header("server-secret", Refusal::ServerSecretInvalid)? {
-        return identify.identify(Credential::ServerSecret(text));
+        return service.identify(Credential::ServerSecret(text));
     }
     if let Some(text) = header("app-token", Refusal::AppTokenInvalid)? {
-        return identify.identify(Credential::AppToken(text));
+        return service.identify(Credential::AppToken(text));
     }
     if let Some(text) = header("access-token", Refusal::AccessTokenInvalid)? {
-        let identified = identify.identify(Credential::AccessToken(text));
+        let identified = service.identify(Credential::AccessToken(text));
         // The Kotlin SDK sends its app token in this header here. It only identifies the application.
         if identified.is_err() && request.path() == RESET_PASSWORD {
-            return identify.identify(Credential::AppToken(text)).or(identified);
+            return service.identify(Credential::AppToken(text)).or(identified);
         }
         return identified;
     }
@@ -113,7 +146,7 @@ fn caller_of(request: &HttpRequest) -> Result<Caller, Refusal> {
     let mut in_query = request.query_string().split('&').filter_map(|pair| pair.strip_prefix("appToken="));
     match (in_query.next(), in_query.next()) {
         (None, _) => Ok(Caller::Nobody),
-        (Some(text), None) => identify.identify(Credential::AppToken(text)),
+        (Some(text), None) => service.identify(Credential::AppToken(text)),
         (Some(_), Some(_)) => Err(Refusal::AppTokenInvalid),
     }
 }

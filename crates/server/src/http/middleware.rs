@@ -15,7 +15,8 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 use latchkey_domain::{Clock, Entropy};
-use latchkey_service::{Rate, RateLimits, ServiceError};
+use latchkey_service::ServiceError;
+use latchkey_service::protect::{Rate, RateLimits};
 use time::OffsetDateTime;
 
 use super::address::{ClientAddress, TrustedProxies, is_forwarded};

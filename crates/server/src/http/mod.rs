@@ -17,8 +17,10 @@ pub(crate) use answer::{Answer, iso, json, ok_true, page};
 pub(crate) use body::{BodyLimits, Fields, WrongField};
 pub(crate) use connections::{Connections, Paced};
 pub(crate) use csv::csv_row;
-pub(crate) use identity::family_of;
-pub(crate) use identity::{Identify, Identity, OperatorCall, OperatorScopes};
+pub use identity::Takes;
+pub(crate) use identity::{
+    ByApp, ByAppOrUser, ByOperator, BySuperUser, ByUser, Verified, authenticate, family_of,
+};
 pub use middleware::observe;
 pub(crate) use middleware::{Edge, admit};
 pub(crate) use pages::TrustedPages;

@@ -237,10 +237,12 @@ impl ResponseError for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use latchkey_domain::Named as _;
+
     use super::*;
 
     fn all() -> Vec<ApiError> {
-        let mut all: Vec<_> = Refusal::ALL.iter().map(|refusal| ApiError::from(*refusal)).collect();
+        let mut all: Vec<_> = Refusal::all().iter().map(|refusal| ApiError::from(*refusal)).collect();
         all.extend([
             ApiError::Service(ServiceError::Unavailable("canary".to_owned())),
             ApiError::Service(ServiceError::Busy),

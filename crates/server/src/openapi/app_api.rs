@@ -1,6 +1,8 @@
 //! API description of the administration API: applications, their settings, keys, logs, imports and exports.
 
+use latchkey_domain::{AppStatus, AppType, PLAIN_SETTINGS, PlainKind, PlainSetting, TwoFactorMode};
 use latchkey_service::Refusal;
+use strum::VariantNames;
 
 use super::fields::{APP_ID, LIMIT, LIMIT_OF_APPS, OFFSET, TOTAL, USER_ID};
 use super::operation::{
@@ -20,58 +22,34 @@ const APP: Answers = Answers::Json(&[one::<AdminApplication>]);
 const APPS: Answers = Answers::Json(&[list::<AdminApplication>]);
 const KEYS: Answers = Answers::Json(&[one::<Keys>]);
 
-/// The fields of all settings.
-const SETTINGS: &[Field] = &[
+/// The fields of settings beside the plain ones.
+const OTHER_SETTINGS: [Field; 18] = [
     APP_ID,
-    choice("status", &["active", "inactive", "suspended", "blocked", "migrated"], ""),
-    flag("invitationEnabled", ""),
-    flag("signupEnabled", ""),
-    choice("signupFlow", &["code", "link", "none"], "").shown(),
-    flag("jwtEnabled", ""),
-    flag("userNamesEnabled", ""),
-    flag("anonymousLoginEnabled", ""),
-    number("maxUsers", (0, u32::MAX), "0 for no limit."),
+    choice("status", <AppStatus as VariantNames>::VARIANTS, ""),
     number(
         "maxLoginAttempts",
         (0, 100),
         "Failed log-ins before waiting begins; 0 for the server's own number.",
     ),
     text("realmAppId", "none", "The claim `aud`: `none`, the application's id, or any text."),
-    number("userJWTExpiration", (1, 720), "Life of a user's JWT in hours."),
-    number("accessTokenDays", (1, 365), ""),
-    flag("passwordFilter", "Whether the minima below are enforced."),
-    number("passwordMinLength", (0, 128), ""),
-    number("passwordMinUpper", (0, 128), ""),
-    number("passwordMinLower", (0, 128), ""),
-    number("passwordMinDigit", (0, 128), ""),
-    number("passwordMinSpecial", (0, 128), ""),
-    flag("refuseCommonPasswords", ""),
-    flag("metaDataEmail", "Whether the JWT has the handle as claim `email`."),
-    flag("emailExtension", "Whether mail is sent by the application's own sender."),
     text(
         "emailExtensionAPIKey",
         "SG.key",
-        "Of its account at SendGrid, together with the sender: sealed, never told again.",
+        "Of its account at SendGrid, together with the sender: sealed, and never shown again.",
     ),
     text("emailExtensionSenderEmail", "shop@example.com", "Ignored without the key."),
-    choice("twoFactorVerification", &["none", "google", "phone"], ""),
+    choice("twoFactorVerification", <TwoFactorMode as VariantNames>::VARIANTS, ""),
     text(
         "TWILIOAccountSid",
         "AC0123",
-        "All of an account at Twilio, or nothing of it: sealed, never told again.",
+        "All of an account at Twilio, or nothing of it: sealed, and never shown again.",
     ),
     text("TWILIOToken", "token", ""),
     text("TWILIOPhoneNumber", "+4915112345678", "This, or a messaging service."),
     text("TWILIOMessagingServiceSid", "MG0123", ""),
     flag("removeSmsAccount", ""),
     text("googleAppName", "Shop", "The name shown in authenticator apps."),
-    flag("twoFactorConfirm", "Whether a new authenticator must be confirmed by its first code."),
-    flag("qrCodeMail", "Whether the QR code of a new authenticator is also mailed."),
-    flag("factorChangeNeedsLogin", ""),
     texts("smsCountries", "49", "Country codes."),
-    number("smsADay", (0, 1_000_000), ""),
-    flag("appleLoginEnabled", ""),
-    flag("googleLoginEnabled", ""),
     texts("appleBundleId", "com.example.shop", "Accepted audiences of Apple's tokens."),
     texts("appleAudiences", "com.example.shop", "The same."),
     texts(
@@ -79,17 +57,35 @@ const SETTINGS: &[Field] = &[
         "123-abc.apps.googleusercontent.com",
         "The audiences that Google's tokens may carry.",
     ),
-    choice("userIdFormat", &["handle", "handle_underscore", "uid"], "The claim `sub`."),
-    choice(
-        "linkAsksPassword",
-        &["always", "elsewhere", "never"],
-        "Where the page behind a sign-up's link asks for the password that was chosen at the sign-up.",
-    ),
-    number("handleHoldDays", (0, 3_650), "How many days the handle of a deleted user stays taken."),
-    flag("neutralAnswers", "Whether sign-up and reset answer alike for known and unknown handles."),
-    number("anonymousPurgeDays", (0, 3_650), "0 for never."),
     items("fixedClaims", "Claims of every user's JWT: at most 20 objects like `FixedClaim`."),
 ];
+
+/// The fields of all settings.
+const SETTINGS: &[Field] = &all_settings();
+
+const fn all_settings() -> [Field; OTHER_SETTINGS.len() + PLAIN_SETTINGS.len()] {
+    let mut all = [APP_ID; OTHER_SETTINGS.len() + PLAIN_SETTINGS.len()];
+    let (mut others, mut rest) = (OTHER_SETTINGS.as_slice(), PLAIN_SETTINGS);
+    let mut free = all.as_mut_slice();
+    while let Some((place, left)) = free.split_first_mut() {
+        if let Some((first, more)) = others.split_first() {
+            (*place, others) = (*first, more);
+        } else if let Some((first, more)) = rest.split_first() {
+            (*place, rest) = (plain(first), more);
+        }
+        free = left;
+    }
+    all
+}
+
+/// The field of a plain setting.
+const fn plain(setting: &PlainSetting) -> Field {
+    match setting.kind {
+        PlainKind::Flag { .. } => flag(setting.field, setting.about),
+        PlainKind::Number { least, most, .. } => number(setting.field, (least, most), setting.about),
+        PlainKind::Choice { names, .. } => choice(setting.field, names, setting.about),
+    }
+}
 
 pub(crate) const CREATE: Operation = Operation {
     summary: "Create an application",
@@ -131,7 +127,7 @@ pub(crate) const UPDATE: Operation = Operation {
     fields: SETTINGS,
     more: &[
         NAME,
-        choice("type", &["development", "commercial"], ""),
+        choice("type", <AppType as VariantNames>::VARIANTS, ""),
         items("metaData", "Fields to add: objects with `path` and the members of `MetadataField`."),
         items("metaDataInvite", "The same for fields set by the inviting user."),
         FORCE,

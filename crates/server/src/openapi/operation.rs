@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::components::Components;
-use crate::api::{FIELDS_OF_SETTINGS, MISSPELT};
+use crate::api::{MISSPELT, fields_of_settings};
 
 /// The description of a route.
 #[derive(Clone, Copy)]
@@ -175,7 +175,7 @@ impl Field {
             Kind::Text(_) => json!({"type": "string"}),
             Kind::Choice(values) => json!({"type": "string", "enum": values}),
             Kind::Setting => {
-                json!({"type": "string", "enum": FIELDS_OF_SETTINGS.iter().map(|(name, _)| name).collect::<Vec<_>>()})
+                json!({"type": "string", "enum": fields_of_settings().iter().map(|(name, _)| *name).collect::<Vec<_>>()})
             }
             Kind::Number(..) if is_form => digits,
             Kind::Number(least, most) => {
@@ -229,7 +229,7 @@ impl Field {
             }
             Kind::Number(least, most) => words.push(format!("{least} to {most}.")),
             Kind::Object | Kind::List if is_form => words.push("As JSON.".to_owned()),
-            Kind::Setting => words.extend(FIELDS_OF_SETTINGS.iter().map(|(name, fields)| {
+            Kind::Setting => words.extend(fields_of_settings().iter().map(|(name, fields)| {
                 let fields = fields.iter().filter(|field| **field != MISSPELT);
                 let fields: Vec<_> = fields.map(|field| format!("`{field}`")).collect();
                 format!("`{name}` takes {}.", fields.join(", "))

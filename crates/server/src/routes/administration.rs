@@ -213,5 +213,5 @@ fn by_operator<A: FromRequest + 'static>(
         "DELETE" => web::delete(),
         _ => web::post(),
     };
-    Entry { method, path, takes: Takes::Operator(scope), says, route: route.to(handler) }
+    Entry::new(method, path, Takes::Operator(scope), says, route.to(handler))
 }

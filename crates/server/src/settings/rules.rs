@@ -2,7 +2,10 @@
 
 use latchkey_domain::{CodeRules, FactorRules, LadderRules, OutboxRules, RequestLimits};
 use latchkey_notifiers::{SmtpServer, SmtpSettings, SmtpTls};
-use latchkey_service::{MailIdentity, MailLimits, ProviderSettings, RateRules, ServiceSettings, SmsLimits};
+use latchkey_service::ServiceSettings;
+use latchkey_service::account::ProviderSettings;
+use latchkey_service::notify::{MailIdentity, MailLimits, SmsLimits};
+use latchkey_service::protect::RateRules;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use latchkey_service::ProviderSettings;
+use latchkey_service::account::ProviderSettings;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

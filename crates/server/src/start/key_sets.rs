@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use latchkey_service::{FetchedKeySet, Fetching, KeySetSource};
+use latchkey_service::account::{FetchedKeySet, Fetching, KeySetSource};
 use reqwest::redirect::Policy;
 use reqwest::{Client, header};
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use folder::{DataFolder, make_private_folder, private_file, refuse_foreign_readers, refuse_open_mode};
 pub(crate) use folder::{control_socket, is_served, refuse_foreign_writers};
 use latchkey_crypto::{Engine, HashPool, KeyRing, KeyRingError, MasterKey, PasswordHasher, SystemEntropy};
+use latchkey_domain::Named as _;
 use latchkey_domain::{Clock, Entropy, SystemClock};
 use latchkey_service::{MasterKeyReader, Service, ServiceError, ServiceParts};
 use latchkey_storage::diesel::{Database, DatabaseLocation, DatabaseSettings};
@@ -84,9 +85,9 @@ impl From<StorageError> for StartError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Unavailable(reason) => Self::Unavailable(format!("database unavailable: {reason}")),
-            StorageError::NewerSchema(version) => Self::Configuration(format!(
-                "the data was written by a newer Latchkey (migration {version}): start that version, or restore an older backup"
-            )),
+            StorageError::NewerSchema(_) | StorageError::EarlierSchema(_) => {
+                Self::Configuration(error.to_string())
+            }
             other => Self::Internal(other.to_string()),
         }
     }

@@ -2,7 +2,8 @@
 
 use latchkey_crypto::PublicKey;
 use latchkey_domain::{AppId, AppKey, Preset};
-use latchkey_service::{ImportHead, Operator, Refusal, ServiceError};
+use latchkey_service::transfer::ImportHead;
+use latchkey_service::{Operator, Refusal, ServiceError};
 use latchkey_transfer::{KeyRecord, Record};
 use serde_json::{Value, json};
 use time::Duration;

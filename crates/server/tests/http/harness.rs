@@ -17,7 +17,8 @@ use latchkey_domain::{
 };
 use latchkey_notifiers::{Email, MemorySender, NotifyError, Sms};
 use latchkey_server::{HttpContext, Settings, observe};
-use latchkey_service::{NewApp, NewOperatorToken, Operator, Outside, Service, ServiceParts};
+use latchkey_service::operate::{NewApp, NewOperatorToken};
+use latchkey_service::{Operator, Outside, Service, ServiceParts};
 
 use crate::described;
 use crate::provider::FakeProvider;

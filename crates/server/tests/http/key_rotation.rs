@@ -2,7 +2,8 @@
 
 use latchkey_crypto::MasterKey;
 use latchkey_domain::{AppId, ImportMark, Sealed, SeededEntropy, ServerKeyPurpose};
-use latchkey_service::{KeyRotation, Operator, ServiceError};
+use latchkey_service::operate::KeyRotation;
+use latchkey_service::{Operator, ServiceError};
 use latchkey_storage::SealedColumn;
 use serde_json::json;
 use time::Duration;

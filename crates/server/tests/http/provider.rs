@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use latchkey_crypto::{RsaSize, SigningKey};
-use latchkey_service::{FetchedKeySet, Fetching, KeySetSource};
+use latchkey_service::account::{FetchedKeySet, Fetching, KeySetSource};
 use serde_json::{Value, json};
 use time::Duration;
 

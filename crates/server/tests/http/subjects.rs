@@ -1,7 +1,8 @@
 //! The claim `sub`: one user's, whatever it is made of, whichever door they come in by.
 
 use latchkey_domain::Preset;
-use latchkey_service::{Operator, Taken};
+use latchkey_service::Operator;
+use latchkey_service::transfer::Taken;
 use latchkey_transfer::UserRecord;
 use serde_json::json;
 

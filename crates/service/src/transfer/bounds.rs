@@ -1,12 +1,12 @@
 //! The bounds of what moves in: the same that hold for what is set over REST, so that nothing comes in that could not
 //! be made here. An old server's longer tokens are the one exception.
 
-use latchkey_domain::{AppSettings, Audience, Locale, SocialLogin, has_forbidden_characters};
+use latchkey_domain::{AppSettings, Audience, Locale, PLAIN_SETTINGS, SocialLogin, has_forbidden_characters};
 use latchkey_notifiers::MailAddress;
 use serde_json::{Map, Value};
 
-use crate::app_settings::{MOST_HOLD_DAYS, MOST_SMS_A_DAY, MOST_TOKEN_DAYS, each_once};
-use crate::keys::MOST_APP_DATA;
+use crate::operate::keys::MOST_APP_DATA;
+use crate::operate::settings::{MOST_LOGIN_ATTEMPTS, each_once};
 
 /// How many bytes of text the records of one unit of work may have been, so that memory stays small whatever they are.
 pub const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
@@ -24,22 +24,16 @@ pub(super) fn within_bounds(mut settings: AppSettings) -> Result<AppSettings, St
     if let Some(name) = settings.unknown.keys().next() {
         return Err(format!("unknown setting {name:?}"));
     }
-    let policy = &settings.password;
-    let minima =
-        [policy.min_length, policy.min_upper, policy.min_lower, policy.min_digit, policy.min_special];
-    let numbers = [
-        ("user_jwt_hours", settings.user_jwt_hours, 1, MOST_JWT_HOURS),
-        ("access_token_days", settings.access_token_days, 1, MOST_TOKEN_DAYS),
-        ("handle_hold_days", settings.handle_hold_days, 0, MOST_HOLD_DAYS),
-        ("anonymous_purge_days", settings.anonymous_purge_days, 0, MOST_HOLD_DAYS),
-        ("sms_a_day", settings.sms_a_day, 0, MOST_SMS_A_DAY),
-        ("max_login_attempts", settings.max_login_attempts.unwrap_or(1), 1, 100),
-        ("the longest minimum of passwords", minima.into_iter().max().unwrap_or(0), 0, 128),
-    ];
-    for (name, value, least, most) in numbers {
-        if !(least..=most).contains(&value) {
-            return Err(format!("{name} is {least} to {most}, not {value}"));
+    for setting in PLAIN_SETTINGS {
+        // Tokens of an imported application may live longer.
+        let is_long =
+            setting.field == "userJWTExpiration" && (1..=MOST_JWT_HOURS).contains(&settings.user_jwt_hours);
+        if !is_long {
+            setting.check(setting.value(&settings))?;
         }
+    }
+    if settings.max_login_attempts.is_some_and(|free| !(1..=MOST_LOGIN_ATTEMPTS).contains(&free)) {
+        return Err(format!("maxLoginAttempts is 1 to {MOST_LOGIN_ATTEMPTS}"));
     }
     if let Audience::Fixed(text) = &settings.audience
         && !is_fixed_audience(text)
@@ -124,14 +118,14 @@ mod tests {
     #[test]
     fn what_could_not_be_set_here_does_not_move_in() {
         assert!(within_bounds(AppSettings::preset(Preset::Compatible)).is_ok());
-        assert!(refused(|settings| settings.user_jwt_hours = u32::MAX).contains("user_jwt_hours"));
-        assert!(refused(|settings| settings.user_jwt_hours = 0).contains("user_jwt_hours"));
-        assert!(refused(|settings| settings.access_token_days = 3_650_000).contains("access_token_days"));
-        assert!(refused(|settings| settings.handle_hold_days = u32::MAX).contains("handle_hold_days"));
-        assert!(refused(|settings| settings.anonymous_purge_days = u32::MAX).contains("anonymous"));
-        assert!(refused(|settings| settings.sms_a_day = u32::MAX).contains("sms_a_day"));
-        assert!(refused(|settings| settings.max_login_attempts = Some(0)).contains("max_login"));
-        assert!(refused(|settings| settings.password.min_upper = 129).contains("passwords"));
+        assert!(refused(|settings| settings.user_jwt_hours = u32::MAX).contains("userJWTExpiration"));
+        assert!(refused(|settings| settings.user_jwt_hours = 0).contains("userJWTExpiration"));
+        assert!(refused(|settings| settings.access_token_days = 3_650_000).contains("accessTokenDays"));
+        assert!(refused(|settings| settings.handle_hold_days = u32::MAX).contains("handleHoldDays"));
+        assert!(refused(|settings| settings.anonymous_purge_days = u32::MAX).contains("anonymousPurgeDays"));
+        assert!(refused(|settings| settings.sms_a_day = u32::MAX).contains("smsADay"));
+        assert!(refused(|settings| settings.max_login_attempts = Some(0)).contains("maxLoginAttempts"));
+        assert!(refused(|settings| settings.password.min_upper = 129).contains("passwordMinUpper"));
         assert!(refused(|settings| settings.audience = Audience::Fixed("a\nb".into())).contains("audience"));
         assert!(
             refused(|settings| settings.mail_sender_address = Some("a@b.ch\r\nx".into())).contains("sender")

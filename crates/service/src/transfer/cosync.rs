@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_crypto::{OldSeal, TotpSecret, sha256};
-use latchkey_domain::{AppId, Handle, Locale, Phone, TemplateName, UserName};
+use latchkey_domain::{
+    AppId, AppStatus, Handle, Locale, Named as _, Phone, TemplateName, UserName, UserStatus,
+};
 use latchkey_storage::settings_to_json;
 use latchkey_transfer::cosync::Document;
 use latchkey_transfer::{
@@ -15,14 +17,14 @@ use latchkey_transfer::{
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::arrivals::ImportHead;
 use super::cosync_settings::{kept, settings_of, without_field};
-use super::seen::Seen;
 use super::values::{lost_words, without_words};
-use crate::ServiceError;
-use crate::email_templates::wrong_words;
-use crate::invite::LONGEST_REFERENCE;
-use crate::sms::account_json;
+use crate::account::invite::LONGEST_REFERENCE;
+use crate::base::error::ServiceError;
+use crate::notify::sms::account_json;
+use crate::operate::email_templates::wrong_words;
+use crate::transfer::import::ImportHead;
+use crate::transfer::seen::Seen;
 
 /// What became of a document.
 #[derive(Debug)]
@@ -102,13 +104,11 @@ impl CosyncReader {
         }
         let created_at = born(document)?;
         let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
-        let status = match status.as_str() {
-            "active" | "inactive" | "suspended" | "blocked" | "migrated" => status,
-            other => {
-                notes.push(format!("unknown status {other:?}; importing as inactive"));
-                "inactive".to_owned()
-            }
-        };
+        let known = AppStatus::from_name(&status);
+        if known.is_none() {
+            notes.push(format!("unknown status {status:?}; importing as inactive"));
+        }
+        let status = known.unwrap_or(AppStatus::Inactive).name().to_owned();
         let kind = document.text("type")?.filter(|kind| kind == "commercial");
         let key = self.key(document, created_at)?;
         let app = AppRecord {
@@ -232,7 +232,7 @@ impl CosyncReader {
             return Err(format!("duplicate handle {typed:?}"));
         }
         let status = document.text("status")?.unwrap_or_else(|| "active".to_owned());
-        if !matches!(status.as_str(), "active" | "suspend") {
+        if UserStatus::from_name(&status).is_none() {
             lost.push(format!("{typed}: unknown status {status:?}; importing as suspended"));
         }
         let mut user_name = document.text("userName")?;

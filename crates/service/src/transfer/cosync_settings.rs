@@ -2,60 +2,36 @@
 
 use latchkey_domain::{
     AppSettings, Audience, InvalidFields, Locale, MetadataField, MetadataFields, MetadataKind, MetadataPath,
-    Preset, SignupFlow, SocialLogin, TwoFactorMode,
+    Named as _, PLAIN_SETTINGS, PlainKind, PlainSetting, Preset, TwoFactorMode,
 };
 use latchkey_notifiers::MailAddress;
 use latchkey_transfer::cosync::Document;
 
 use super::bounds::{MOST_JWT_HOURS, is_audience, is_fixed_audience, is_heading};
+use crate::operate::settings::MOST_LOGIN_ATTEMPTS;
 
 /// The settings, and what was lost on the way.
 pub(super) fn settings_of(document: &Document, app_id: &str) -> Result<(AppSettings, Vec<String>), String> {
     let mut notes = Vec::new();
     let mut settings = AppSettings::preset(Preset::Compatible);
-    settings.jwt_enabled = document.flag("jwtEnabled")?;
-    settings.anonymous_login = document.flag("anonymousLoginEnabled")?;
-    settings.user_names = document.flag("userNamesEnabled")?;
+    // What an old server's document does not say is off.
+    (settings.jwt_enabled, settings.metadata_email) = (false, false);
+    for setting in PLAIN_SETTINGS {
+        read(setting, document, &mut settings)?;
+    }
     let audiences = |name: &str| -> Result<Vec<String>, String> {
         let text = document.text(name)?.unwrap_or_default();
         Ok(text.split(',').map(str::trim).filter(|part| is_audience(part)).map(str::to_owned).collect())
     };
-    settings.apple =
-        SocialLogin { enabled: document.flag("appleLoginEnabled")?, audiences: audiences("appleBundleId")? };
-    settings.google = SocialLogin {
-        enabled: document.flag("googleLoginEnabled")?,
-        audiences: audiences("googleClientId")?,
-    };
-    settings.invitation_enabled = document.flag_or("invitationEnabled", true)?;
-    settings.signup_enabled = document.flag_or("signupEnabled", true)?;
-    settings.signup_flow = match document.text("signupFlow")?.as_deref() {
-        Some("link") => SignupFlow::Link,
-        Some("none") => SignupFlow::None,
-        _ => SignupFlow::Code,
-    };
-    settings.two_factor = match document.text("twoFactorVerification")?.as_deref() {
-        Some("google") => TwoFactorMode::Authenticator,
-        Some("phone") => TwoFactorMode::Phone,
-        _ => TwoFactorMode::None,
-    };
+    settings.apple.audiences = audiences("appleBundleId")?;
+    settings.google.audiences = audiences("googleClientId")?;
+    let two_factor = document.text("twoFactorVerification")?;
+    settings.two_factor =
+        two_factor.as_deref().and_then(TwoFactorMode::from_name).unwrap_or(TwoFactorMode::None);
     settings.authenticator_heading =
         kept(document.text("googleAppName")?, "heading of authenticators", is_heading, &mut notes);
-    let number = |name: &str, otherwise: u32, most: u32| -> Result<u32, String> {
-        let number = document.number(name)?.unwrap_or(i64::from(otherwise)).clamp(0, i64::from(most));
-        Ok(u32::try_from(number).unwrap_or(otherwise))
-    };
-    settings.max_users = number("maxUsers", 0, u32::MAX)?;
-    settings.max_login_attempts = Some(number("maxLoginAttempts", 0, 100)?).filter(|number| *number > 0);
-    let password = &mut settings.password;
-    password.filter = document.flag("passwordFilter")?;
-    password.min_length = number("passwordMinLength", 5, 128)?;
-    password.min_upper = number("passwordMinUpper", 0, 128)?;
-    password.min_lower = number("passwordMinLower", 0, 128)?;
-    password.min_digit = number("passwordMinDigit", 0, 128)?;
-    password.min_special = number("passwordMinSpecial", 0, 128)?;
-    // As the old server read it: nothing is a day, 0 is an hour.
-    let hours = document.number("userJWTExpiration")?.unwrap_or(24).clamp(1, i64::from(MOST_JWT_HOURS));
-    settings.user_jwt_hours = u32::try_from(hours).unwrap_or(24);
+    let attempts = document.number("maxLoginAttempts")?.unwrap_or(0).clamp(0, i64::from(MOST_LOGIN_ATTEMPTS));
+    settings.max_login_attempts = u32::try_from(attempts).ok().filter(|number| *number > 0);
     let audience = kept(document.text("realmAppId")?, "realmAppId", is_fixed_audience, &mut notes);
     settings.audience = match audience {
         None => Audience::None,
@@ -63,8 +39,6 @@ pub(super) fn settings_of(document: &Document, app_id: &str) -> Result<(AppSetti
         Some(text) if text == app_id => Audience::AppId,
         Some(text) => Audience::Fixed(text),
     };
-    settings.metadata_email = document.flag("metaDataEmail")?;
-    settings.own_mail_sender = document.flag("emailExtension")?;
     let is_address = |text: &str| MailAddress::parse(text).is_ok();
     settings.mail_sender_address =
         kept(document.text("emailExtensionSenderEmail")?, "sender of mail", is_address, &mut notes);
@@ -84,36 +58,33 @@ pub(super) fn settings_of(document: &Document, app_id: &str) -> Result<(AppSetti
     Ok((settings, notes))
 }
 
+/// Reads a setting, if the document contains it. Numbers are brought within their bounds: the old server had none.
+fn read(setting: &PlainSetting, document: &Document, settings: &mut AppSettings) -> Result<(), String> {
+    match setting.kind {
+        PlainKind::Flag { get, set } => {
+            let on = document.flag_or(setting.field, get(settings))?;
+            set(settings, on);
+        }
+        PlainKind::Number { least, most, set, .. } => {
+            let Some(number) = document.number(setting.field)? else { return Ok(()) };
+            let most = if setting.field == "userJWTExpiration" { MOST_JWT_HOURS } else { most };
+            set(settings, u32::try_from(number.clamp(least.into(), most.into())).unwrap_or(least));
+        }
+        PlainKind::Choice { set, .. } => {
+            if let Some(name) = document.text(setting.field)? {
+                set(settings, &name);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Settings that a document of an old server's export has no field for, with the value that they get instead.
 pub(super) fn without_field(document: &Document, settings: &AppSettings) -> Vec<String> {
-    let flags = [
-        ("anonymousLoginEnabled", settings.anonymous_login),
-        ("userNamesEnabled", settings.user_names),
-        ("appleLoginEnabled", settings.apple.enabled),
-        ("googleLoginEnabled", settings.google.enabled),
-        ("neutralAnswers", settings.neutral_answers),
-        ("refuseCommonPasswords", settings.password.refuse_common),
-        ("twoFactorConfirm", settings.two_factor_confirm),
-        ("qrCodeMail", settings.qr_code_mail),
-        ("factorChangeNeedsLogin", settings.factor_change_needs_login),
-    ];
-    let numbers = [
-        ("maxUsers", settings.max_users),
-        ("accessTokenDays", settings.access_token_days),
-        ("handleHoldDays", settings.handle_hold_days),
-        ("anonymousPurgeDays", settings.anonymous_purge_days),
-        ("smsADay", settings.sms_a_day),
-    ];
-    let flags = flags.map(|(name, on)| (name, on.to_string()));
-    let numbers = numbers.map(|(name, number)| (name, number.to_string()));
-    let texts = [
-        ("userIdFormat", settings.user_id_format.name()),
-        ("linkAsksPassword", settings.link_asks_password.name()),
-    ];
-    let texts = texts.map(|(name, text)| (name, text.to_owned()));
-    let missing = flags.into_iter().chain(numbers).chain(texts).filter(|(name, _)| !document.has(name));
-    let missing =
-        missing.map(|(name, value)| format!("the file does not contain {name}; the setting is now {value}"));
+    let missing = PLAIN_SETTINGS.iter().filter(|setting| !document.has(setting.field)).map(|setting| {
+        let (field, value) = (setting.field, setting.value(settings));
+        format!("the file does not contain {field}; the setting is now {value}")
+    });
     let lists = ["appleBundleId", "googleClientId", "smsCountries", "fixedClaims"];
     let lists = lists.iter().filter(|name| !document.has(name));
     missing

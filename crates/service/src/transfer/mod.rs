@@ -1,22 +1,22 @@
-//! What moves into and out of the server: domain values as records, and back. Reading and writing the records' text is
+//! Imports and exports: domain values as records, and back. Reading and writing the records' text is
 //! `latchkey-transfer`'s.
 
-mod arrivals;
-mod bounds;
-mod cosync;
-mod cosync_settings;
-mod departures;
-mod records;
-mod secret_form;
-mod seen;
-mod user_import;
-mod values;
-mod zip_import;
+pub(crate) mod bounds;
+pub(crate) mod cosync;
+pub(crate) mod cosync_settings;
+pub(crate) mod export;
+pub(crate) mod import;
+pub(crate) mod records;
+pub(crate) mod secret_form;
+pub(crate) mod seen;
+pub(crate) mod user_import;
+pub(crate) mod values;
+pub(crate) mod zip_import;
 
-pub use arrivals::{Begun, ImportHead, Taken, TakenIn};
 pub use bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
 pub use cosync::{CosyncReader, Mapped};
-pub use departures::Export;
+pub use export::Export;
+pub use import::{Begun, ImportHead, Taken, TakenIn};
 pub use seen::Seen;
 pub use values::opened;
 pub use zip_import::{FromZip, ZipSource};

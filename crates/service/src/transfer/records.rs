@@ -1,25 +1,20 @@
 //! Converts domain values to records, with their secrets in the requested form: the reverse of `values`.
 
 use latchkey_crypto::{OVER_RAW, SealContext, TotpSecret};
-use latchkey_domain::{
-    App, AppKey, EmailTemplate, Invite, InviteState, Signup, SignupState, User, UserStatus,
-};
+use latchkey_domain::{App, AppKey, EmailTemplate, Invite, Named as _, Signup, User};
 use latchkey_storage::settings_to_json;
 use latchkey_transfer::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, SignupRecord, TemplateRecord, UserRecord,
 };
 
 use super::secret_form::SecretForm;
-use super::values::{KINDS, STATUSES, place};
-use crate::hashing;
-use crate::outbox::mail_key_of;
-use crate::second_factor::authenticator_of;
-use crate::sms::account_of;
-use crate::{Service, ServiceError};
-
-fn name_of<T: PartialEq>(names: &[(T, &str)], value: &T) -> String {
-    names.iter().find(|(known, _)| known == value).map_or_else(String::new, |(_, name)| (*name).to_owned())
-}
+use super::values::place;
+use crate::account::second_factor::authenticator_of;
+use crate::base::error::ServiceError;
+use crate::base::hashing;
+use crate::notify::outbox::mail_key_of;
+use crate::notify::sms::account_of;
+use crate::service::Service;
 
 impl Service {
     /// The record of an application.
@@ -38,8 +33,8 @@ impl Service {
         Ok(AppRecord {
             app_id: app.id.to_string(),
             name: app.name.as_str().to_owned(),
-            kind: name_of(&KINDS, &app.kind),
-            status: name_of(&STATUSES, &app.status),
+            kind: app.kind.name().to_owned(),
+            status: app.status.name().to_owned(),
             issuer: app.issuer.clone(),
             settings: settings_to_json(&settings)?,
             mail_account: accounts.0,
@@ -91,10 +86,7 @@ impl Service {
             handle: user.handle.as_str().to_owned(),
             id: Some(user.id.to_string()),
             user_name: user.user_name.as_ref().map(|name| name.as_str().to_owned()),
-            status: Some(match user.status {
-                UserStatus::Active => "active".to_owned(),
-                UserStatus::Suspended => "suspend".to_owned(),
-            }),
+            status: Some(user.status.name().to_owned()),
             password,
             password_over,
             locale: Some(user.locale.as_str().to_owned()),
@@ -124,10 +116,7 @@ impl Service {
             handle: signup.handle.as_str().to_owned(),
             id: signup.id.to_string(),
             user_id: signup.user_id.to_string(),
-            status: match signup.state {
-                SignupState::Pending => "pending".to_owned(),
-                SignupState::Verified => "verified".to_owned(),
-            },
+            status: signup.state.name().to_owned(),
             password: text_of(&self.key_ring().open_sealed(&context, &signup.password)?)?,
             locale: signup.locale.as_str().to_owned(),
             meta_data: signup.metadata.values().clone(),
@@ -144,10 +133,7 @@ pub(super) fn invite_record(invite: &Invite) -> InviteRecord {
         sender_id: invite.sender_id.to_string(),
         sender_handle: invite.sender_handle.as_str().to_owned(),
         sender_reference: invite.sender_reference.clone(),
-        status: match invite.state {
-            InviteState::Pending => "pending".to_owned(),
-            InviteState::Verified => "verified".to_owned(),
-        },
+        status: invite.state.name().to_owned(),
         locale: invite.locale.as_str().to_owned(),
         meta_data: invite.metadata.values().clone(),
         created_at: invite.created_at,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use latchkey_crypto::PassphraseKey;
 
-use crate::ServiceError;
+use crate::base::error::ServiceError;
 
 /// The treatment of secrets in an export.
 #[derive(Debug, Clone)]

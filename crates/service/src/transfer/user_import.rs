@@ -4,10 +4,12 @@ use latchkey_domain::{App, AppId, AuditEntry, SocialIdentity, User, max_users};
 use latchkey_storage::{Brought, Readers, Repositories};
 use latchkey_transfer::UserRecord;
 
-use super::arrivals::{Taken, TakenIn};
-use crate::audit::Act;
-use crate::new_user::subject_owner;
-use crate::{Operator, Refusal, Service, ServiceError};
+use crate::account::names::subject_owner;
+use crate::base::audit::{Action, Event};
+use crate::base::error::{Refusal, ServiceError};
+use crate::base::operator::Operator;
+use crate::service::Service;
+use crate::transfer::import::{Taken, TakenIn};
 
 impl Service {
     /// Validates users for an import into an application, and changes nothing. Returns the problem of each, such as a
@@ -25,20 +27,18 @@ impl Service {
             .iter()
             .map(|record| self.user_of(app_id, record, now).map(|user| (user, self.lost_password(record))))
             .collect();
-        self.inner
-            .store
-            .read("import.check", move |readers| {
-                let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                let mut found = Vec::with_capacity(users.len());
-                for user in &users {
-                    found.push(match user {
-                        Err(reason) => Taken::Refused(reason.clone()),
-                        Ok((user, lost)) => with_loss(standing_of(readers, &app, user)?, lost.as_ref()),
-                    });
-                }
-                Ok(found)
-            })
-            .await
+        self.read("import.check", move |readers| {
+            let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+            let mut found = Vec::with_capacity(users.len());
+            for user in &users {
+                found.push(match user {
+                    Err(reason) => Taken::Refused(reason.clone()),
+                    Ok((user, lost)) => with_loss(standing_of(readers, &app, user)?, lost.as_ref()),
+                });
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// Looks whether an application has room for so many more users.
@@ -47,17 +47,15 @@ impl Service {
     /// [`Refusal::UnknownApp`]; [`Refusal::SignupOff`], explained, when it has not.
     pub async fn check_room(&self, app_id: AppId, more: u32) -> Result<(), ServiceError> {
         let mode = self.inner.settings.mode;
-        self.inner
-            .store
-            .read("import.room", move |readers| {
-                let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                let Some(limit) = max_users(&app, mode).filter(|_| more > 0) else { return Ok(()) };
-                match limit.checked_sub(more) {
-                    Some(room) if !readers.users().are_at_least(app_id, room + 1)? => Ok(()),
-                    _ => Err(too_many(limit)),
-                }
-            })
-            .await
+        self.read("import.room", move |readers| {
+            let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+            let Some(limit) = max_users(&app, mode).filter(|_| more > 0) else { return Ok(()) };
+            match limit.checked_sub(more) {
+                Some(room) if !readers.users().are_at_least(app_id, room + 1)? => Ok(()),
+                _ => Err(too_many(limit)),
+            }
+        })
+        .await
     }
 
     /// Imports users into an existing application. Invalid ones are reported, the others are imported.
@@ -77,41 +75,38 @@ impl Service {
             .map(|record| self.user_of(app_id, record, now).map(|user| (user, self.lost_password(record))))
             .collect();
         let mode = self.inner.settings.mode;
-        let entry = self.done(&Act::of_operator("importUsers", app_id, &operator))?;
-        self.inner
-            .store
-            .transact("import.users", move |repos| {
-                let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                let mut taken = Vec::with_capacity(users.len());
-                for user in &users {
-                    taken.push(match user {
-                        Err(reason) => Taken::Refused(reason.clone()),
-                        Ok((user, _)) if has_others_subject(repos, &app, user)? => {
-                            Taken::Refused(SAME_SUBJECT.to_owned())
-                        }
-                        Ok((user, lost)) => match repos.imports().add_user(user)? {
-                            Brought::Added => with_loss(Taken::Added, lost.as_ref()),
-                            Brought::Known => Taken::Known,
-                            Brought::Taken => Taken::Refused(
-                                "handle, id, user name, number or identity are another user's".to_owned(),
-                            ),
-                        },
-                    });
-                }
-                let added =
-                    taken.iter().filter(|taken| matches!(taken, Taken::Added | Taken::Partly(_))).count();
-                if added == 0 {
-                    return Ok(taken);
-                }
-                if let Some(limit) = max_users(&app, mode)
-                    && repos.users().are_at_least(app_id, limit.saturating_add(1))?
-                {
-                    return Err(too_many(limit));
-                }
-                repos.audit().add(&AuditEntry { detail: Some(format!("{added} users")), ..entry.clone() })?;
-                Ok(taken)
-            })
-            .await
+        let entry = self.entry(&Event::of_operator(Action::ImportUsers, app_id, &operator))?;
+        self.transact("import.users", move |repos| {
+            let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
+            let mut taken = Vec::with_capacity(users.len());
+            for user in &users {
+                taken.push(match user {
+                    Err(reason) => Taken::Refused(reason.clone()),
+                    Ok((user, _)) if has_others_subject(repos, &app, user)? => {
+                        Taken::Refused(SAME_SUBJECT.to_owned())
+                    }
+                    Ok((user, lost)) => match repos.imports().add_user(user)? {
+                        Brought::Added => with_loss(Taken::Added, lost.as_ref()),
+                        Brought::Known => Taken::Known,
+                        Brought::Taken => Taken::Refused(
+                            "handle, id, user name, number or identity are another user's".to_owned(),
+                        ),
+                    },
+                });
+            }
+            let added = taken.iter().filter(|taken| matches!(taken, Taken::Added | Taken::Partly(_))).count();
+            if added == 0 {
+                return Ok(taken);
+            }
+            if let Some(limit) = max_users(&app, mode)
+                && repos.users().are_at_least(app_id, limit.saturating_add(1))?
+            {
+                return Err(too_many(limit));
+            }
+            repos.audit().add(&AuditEntry { detail: Some(format!("{added} users")), ..entry.clone() })?;
+            Ok(taken)
+        })
+        .await
     }
 }
 

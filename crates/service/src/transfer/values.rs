@@ -2,10 +2,10 @@
 
 use latchkey_crypto::{OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, is_subject};
 use latchkey_domain::{
-    ANONYMOUS_PREFIX, App, AppId, AppKey, AppName, AppStatus, AppType, Authenticator, DeveloperId,
-    EmailTemplate, Factors, Handle, Invite, InviteId, InviteState, KeyedDigest, Locale, LoginRecord,
-    MAX_METADATA_BYTES, Metadata, Phone, Provider, Sealed, Sessions, Signup, SignupId, SignupState,
-    SocialIdentity, TemplateName, User, UserId, UserName, UserStatus, has_forbidden_characters,
+    ANONYMOUS_PREFIX, App, AppId, AppKey, AppName, Authenticator, DeveloperId, EmailTemplate, Factors,
+    Handle, Invite, InviteId, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata, Named, Phone,
+    Provider, Sealed, Sessions, Signup, SignupId, SocialIdentity, TemplateName, User, UserId, UserName,
+    UserStatus, has_forbidden_characters,
 };
 use latchkey_notifiers::check_secrets;
 use latchkey_storage::settings_from_json;
@@ -16,28 +16,16 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::bounds::{is_storable, within_bounds};
-use crate::email_templates::wrong_words;
-use crate::hashing;
-use crate::invite::LONGEST_REFERENCE;
-use crate::second_factor::authenticator_of;
-use crate::signing::private_key_of;
-use crate::{Service, ServiceError};
+use crate::account::invite::LONGEST_REFERENCE;
+use crate::account::second_factor::authenticator_of;
+use crate::base::error::ServiceError;
+use crate::base::hashing;
+use crate::base::signing::private_key_of;
+use crate::operate::email_templates::wrong_words;
+use crate::service::Service;
 
-pub(super) const KINDS: [(AppType, &str); 2] =
-    [(AppType::Development, "development"), (AppType::Commercial, "commercial")];
-pub(super) const STATUSES: [(AppStatus, &str); 5] = [
-    (AppStatus::Active, "active"),
-    (AppStatus::Inactive, "inactive"),
-    (AppStatus::Suspended, "suspended"),
-    (AppStatus::Blocked, "blocked"),
-    (AppStatus::Migrated, "migrated"),
-];
-
-fn named<T: Copy>(names: &[(T, &str)], text: &str, what: &str) -> Result<T, String> {
-    names.iter().find(|(_, name)| *name == text).map(|(value, _)| *value).ok_or_else(|| {
-        let allowed: Vec<_> = names.iter().map(|(_, name)| *name).collect();
-        format!("{what} is one of {}, not {text:?}", allowed.join(", "))
-    })
+fn named<T: Named>(text: &str, what: &str) -> Result<T, String> {
+    T::from_name(text).ok_or_else(|| format!("{what} is one of {}, not {text:?}", T::names()))
 }
 
 /// The maximum length of texts without another limit, in bytes: that of a request's body.
@@ -106,8 +94,8 @@ pub(super) fn app_of(record: &AppRecord, id: AppId) -> Result<AppParts, String> 
         id,
         developer_id: DeveloperId::BUILT_IN,
         name,
-        kind: named(&KINDS, &record.kind, "type")?,
-        status: named(&STATUSES, &record.status, "status")?,
+        kind: named(&record.kind, "type")?,
+        status: named(&record.status, "status")?,
         issuer: record.issuer.clone(),
         token_generation: 1,
         token_issued_at: record.created_at,
@@ -213,11 +201,10 @@ impl Service {
             id,
             user_name: user_name
                 .map_err(|error| format!("the user name (a letter, then letters and digits): {error}"))?,
-            status: match record.status.as_deref() {
-                None | Some("active") => UserStatus::Active,
-                Some("suspend") => UserStatus::Suspended,
-                Some(other) => return Err(format!("status is active or suspend, not {other:?}")),
-            },
+            status: record
+                .status
+                .as_deref()
+                .map_or(Ok(UserStatus::Active), |status| named(status, "status"))?,
             password: self.digest_of(app_id, id, record)?,
             locale: locale_of(record.locale.as_deref())?,
             metadata: metadata_of(&record.meta_data)?,
@@ -351,11 +338,7 @@ impl Service {
             // The address of a sign-up elsewhere is not known here.
             source: KeyedDigest::NONE,
             user_id,
-            state: match record.status.as_str() {
-                "pending" => SignupState::Pending,
-                "verified" => SignupState::Verified,
-                other => return Err(format!("status is pending or verified, not {other:?}")),
-            },
+            state: named(&record.status, "status")?,
             password: self.sealed(&context, record.password.as_bytes())?,
             locale: locale_of(Some(&record.locale))?,
             metadata: metadata_of(&record.meta_data)?,
@@ -380,11 +363,7 @@ impl Service {
             sender_id: id(&record.sender_id)?,
             sender_handle: handle_of(&record.sender_handle)?,
             sender_reference: short_text(&record.sender_reference, LONGEST_REFERENCE, "senderReference")?,
-            state: match record.status.as_str() {
-                "pending" => InviteState::Pending,
-                "verified" => InviteState::Verified,
-                other => return Err(format!("status is pending or verified, not {other:?}")),
-            },
+            state: named(&record.status, "status")?,
             locale: locale_of(Some(&record.locale))?,
             metadata: metadata_of(&record.meta_data)?,
             created_at: record.created_at,

@@ -6,10 +6,13 @@ use latchkey_transfer::cosync::{Collection, Document, Documents, Export, file_na
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use time::OffsetDateTime;
 
-use super::arrivals::{Begun, ImportHead, Taken};
-use super::bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
-use super::cosync::{CosyncReader, Mapped};
-use crate::{AppView, Operator, Service, ServiceError};
+use crate::base::error::ServiceError;
+use crate::base::operator::Operator;
+use crate::operate::apps::AppView;
+use crate::service::Service;
+use crate::transfer::bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
+use crate::transfer::cosync::{CosyncReader, Mapped};
+use crate::transfer::import::{Begun, ImportHead, Taken};
 
 /// How many records go in one unit of work.
 const AT_ONCE: usize = 500;

@@ -1,7 +1,7 @@
 //! Rows and queries of one-time codes.
 
 use diesel::prelude::*;
-use latchkey_domain::{AppId, CodeId, CodeLength, CodePurpose, KeyedDigest, StoredCode};
+use latchkey_domain::{AppId, CodeId, CodeLength, CodePurpose, KeyedDigest, Named as _, StoredCode};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, on_backend};

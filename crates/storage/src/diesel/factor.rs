@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 use latchkey_domain::{
-    AppId, Authenticator, Factors, KeyedDigest, Phone, Provider, Sealed, SocialIdentity, User, UserId,
+    AppId, Authenticator, Factors, KeyedDigest, Named as _, Phone, Provider, Sealed, SocialIdentity, User,
+    UserId,
 };
 use time::OffsetDateTime;
 

@@ -4,8 +4,8 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use latchkey_domain::{
-    AppId, Failures, Familiarity, Handle, KnownSources, Locale, LoginRecord, Metadata, Phone, Provider,
-    Sealed, Sessions, TokenId, User, UserChange, UserId, UserName, UserStatus,
+    AppId, Failures, Familiarity, Handle, KnownSources, Locale, LoginRecord, Metadata, Named as _, Phone,
+    Provider, Sealed, Sessions, TokenId, User, UserChange, UserId, UserName, UserStatus,
 };
 use serde_json::Value;
 use time::{OffsetDateTime, PrimitiveDateTime};

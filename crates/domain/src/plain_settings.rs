@@ -1,0 +1,300 @@
+//! The plain settings of an application: a flag, a number or a choice each. What this table says is what the API takes,
+//! describes and bounds, what an import reads and what it must keep within. How they are stored is written out in
+//! `latchkey-storage`.
+
+use std::fmt;
+
+use strum::VariantNames;
+
+use crate::named::Named as _;
+use crate::settings::{AppSettings, LinkAsksPassword, SignupFlow, UserIdFormat};
+
+/// A setting with one value.
+#[derive(Debug)]
+pub struct PlainSetting {
+    /// The name that selects it in the API. Settings that belong together share one.
+    pub name: &'static str,
+    /// The field of its value in the API, and in the documents of a Cosync JWT server.
+    pub field: &'static str,
+    /// What it does, where the name does not say.
+    pub about: &'static str,
+    /// Its values.
+    pub kind: PlainKind,
+}
+
+/// The values of a [`PlainSetting`], and where they are among the settings.
+#[derive(Debug)]
+pub enum PlainKind {
+    /// On or off.
+    Flag {
+        /// Reads it.
+        get: fn(&AppSettings) -> bool,
+        /// Writes it.
+        set: fn(&mut AppSettings, bool),
+    },
+    /// A whole number from `least` to `most`.
+    Number {
+        /// The least value.
+        least: u32,
+        /// The greatest value.
+        most: u32,
+        /// Reads it.
+        get: fn(&AppSettings) -> u32,
+        /// Writes it.
+        set: fn(&mut AppSettings, u32),
+    },
+    /// One of several names.
+    Choice {
+        /// The names.
+        names: &'static [&'static str],
+        /// Reads it.
+        get: fn(&AppSettings) -> &'static str,
+        /// Writes it; a name that is not listed changes nothing.
+        set: fn(&mut AppSettings, &str),
+    },
+}
+
+/// A value of a [`PlainSetting`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainValue {
+    /// Of a flag.
+    Flag(bool),
+    /// Of a number.
+    Number(u32),
+    /// Of a choice.
+    Choice(&'static str),
+}
+
+impl fmt::Display for PlainValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(on) => on.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Choice(name) => f.write_str(name),
+        }
+    }
+}
+
+impl PlainSetting {
+    /// Its value among these settings.
+    #[must_use]
+    pub fn value(&self, settings: &AppSettings) -> PlainValue {
+        match self.kind {
+            PlainKind::Flag { get, .. } => PlainValue::Flag(get(settings)),
+            PlainKind::Number { get, .. } => PlainValue::Number(get(settings)),
+            PlainKind::Choice { get, .. } => PlainValue::Choice(get(settings)),
+        }
+    }
+
+    /// Sets its value.
+    ///
+    /// # Errors
+    /// A sentence that names the bounds; the settings are unchanged then.
+    pub fn set(&self, settings: &mut AppSettings, value: PlainValue) -> Result<(), String> {
+        self.check(value)?;
+        match (&self.kind, value) {
+            (PlainKind::Flag { set, .. }, PlainValue::Flag(on)) => set(settings, on),
+            (PlainKind::Number { set, .. }, PlainValue::Number(number)) => set(settings, number),
+            (PlainKind::Choice { set, .. }, PlainValue::Choice(name)) => set(settings, name),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Checks that a value is of its kind and within its bounds.
+    ///
+    /// # Errors
+    /// A sentence that names the bounds.
+    pub fn check(&self, value: PlainValue) -> Result<(), String> {
+        match (&self.kind, value) {
+            (PlainKind::Flag { .. }, PlainValue::Flag(_)) => Ok(()),
+            (PlainKind::Flag { .. }, _) => Err(format!("{} is true or false", self.field)),
+            (PlainKind::Number { least, most, .. }, PlainValue::Number(number))
+                if (*least..=*most).contains(&number) =>
+            {
+                Ok(())
+            }
+            (PlainKind::Number { least, most, .. }, _) => Err(format!("{} is {least} to {most}", self.field)),
+            (PlainKind::Choice { names, .. }, PlainValue::Choice(name)) if names.contains(&name) => Ok(()),
+            (PlainKind::Choice { names, .. }, _) => {
+                Err(format!("{} is one of {}", self.field, names.join(", ")))
+            }
+        }
+    }
+}
+
+macro_rules! flag {
+    ($name:literal, $field:literal, $about:literal, $($path:ident).+) => {
+        PlainSetting {
+            name: $name,
+            field: $field,
+            about: $about,
+            kind: PlainKind::Flag {
+                get: |settings| settings.$($path).+,
+                set: |settings, on| settings.$($path).+ = on,
+            },
+        }
+    };
+}
+
+macro_rules! number {
+    ($name:literal, $field:literal, $about:literal, $least:literal..=$most:expr, $($path:ident).+) => {
+        PlainSetting {
+            name: $name,
+            field: $field,
+            about: $about,
+            kind: PlainKind::Number {
+                least: $least,
+                most: $most,
+                get: |settings| settings.$($path).+,
+                set: |settings, number| settings.$($path).+ = number,
+            },
+        }
+    };
+}
+
+macro_rules! choice {
+    ($name:literal, $field:literal, $about:literal, $values:ty, $path:ident) => {
+        PlainSetting {
+            name: $name,
+            field: $field,
+            about: $about,
+            kind: PlainKind::Choice {
+                names: <$values as VariantNames>::VARIANTS,
+                get: |settings| settings.$path.name(),
+                set: |settings, name| {
+                    if let Some(value) = <$values>::from_name(name) {
+                        settings.$path = value;
+                    }
+                },
+            },
+        }
+    };
+}
+
+/// All of them.
+pub const PLAIN_SETTINGS: &[PlainSetting] = &[
+    flag!("invite", "invitationEnabled", "", invitation_enabled),
+    flag!("signup", "signupEnabled", "", signup_enabled),
+    choice!("signupFlow", "signupFlow", "", SignupFlow, signup_flow),
+    flag!("jwtEnabled", "jwtEnabled", "", jwt_enabled),
+    flag!("userNamesEnabled", "userNamesEnabled", "", user_names),
+    flag!("anonLogin", "anonymousLoginEnabled", "", anonymous_login),
+    number!("maxUsers", "maxUsers", "0 for no limit.", 0..=u32::MAX, max_users),
+    number!(
+        "userJWTExpiration",
+        "userJWTExpiration",
+        "Life of a user's JWT in hours.",
+        1..=720,
+        user_jwt_hours
+    ),
+    number!("accessTokenDays", "accessTokenDays", "", 1..=365, access_token_days),
+    flag!("passwordFilter", "passwordFilter", "Whether the minima below are enforced.", password.filter),
+    number!("passwordSetting", "passwordMinLength", "", 0..=128, password.min_length),
+    number!("passwordSetting", "passwordMinUpper", "", 0..=128, password.min_upper),
+    number!("passwordSetting", "passwordMinLower", "", 0..=128, password.min_lower),
+    number!("passwordSetting", "passwordMinDigit", "", 0..=128, password.min_digit),
+    number!("passwordSetting", "passwordMinSpecial", "", 0..=128, password.min_special),
+    flag!("refuseCommonPasswords", "refuseCommonPasswords", "", password.refuse_common),
+    flag!(
+        "metaDataEmail",
+        "metaDataEmail",
+        "Whether the JWT has the handle as claim `email`.",
+        metadata_email
+    ),
+    flag!(
+        "emailExtension",
+        "emailExtension",
+        "Whether mail is sent by the application's own sender.",
+        own_mail_sender
+    ),
+    flag!(
+        "twoFactorConfirm",
+        "twoFactorConfirm",
+        "Whether a new authenticator must be confirmed by its first code.",
+        two_factor_confirm
+    ),
+    flag!(
+        "qrCodeMail",
+        "qrCodeMail",
+        "Whether the QR code of a new authenticator is also mailed.",
+        qr_code_mail
+    ),
+    flag!("factorChangeNeedsLogin", "factorChangeNeedsLogin", "", factor_change_needs_login),
+    number!("smsADay", "smsADay", "", 0..=1_000_000, sms_a_day),
+    flag!("appleLogin", "appleLoginEnabled", "", apple.enabled),
+    flag!("googleLogin", "googleLoginEnabled", "", google.enabled),
+    choice!("userIdFormat", "userIdFormat", "The claim `sub`.", UserIdFormat, user_id_format),
+    choice!(
+        "linkAsksPassword",
+        "linkAsksPassword",
+        "Where the page behind a sign-up's link asks for the password that was chosen at the sign-up.",
+        LinkAsksPassword,
+        link_asks_password
+    ),
+    number!(
+        "handleHoldDays",
+        "handleHoldDays",
+        "How many days the handle of a deleted user stays taken.",
+        0..=3_650,
+        handle_hold_days
+    ),
+    flag!(
+        "neutralAnswers",
+        "neutralAnswers",
+        "Whether sign-up and reset answer alike for known and unknown handles.",
+        neutral_answers
+    ),
+    number!("anonymousPurgeDays", "anonymousPurgeDays", "0 for never.", 0..=3_650, anonymous_purge_days),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Preset;
+
+    #[test]
+    fn every_setting_is_read_as_it_was_written_and_is_apart_from_the_others() {
+        for setting in PLAIN_SETTINGS {
+            let mut settings = AppSettings::preset(Preset::Recommended);
+            let before = setting.value(&settings);
+            let other = match (&setting.kind, before) {
+                (PlainKind::Number { least, most, .. }, PlainValue::Number(now)) => {
+                    PlainValue::Number(if now == *most { *least } else { *most })
+                }
+                (PlainKind::Choice { names, .. }, PlainValue::Choice(now)) => {
+                    PlainValue::Choice(names.iter().find(|name| **name != now).unwrap())
+                }
+                (PlainKind::Flag { .. }, PlainValue::Flag(on)) => PlainValue::Flag(!on),
+                (_, value) => panic!("{} reads as {value:?}", setting.field),
+            };
+            let original = settings.clone();
+            setting.set(&mut settings, other).unwrap();
+            let changed: Vec<_> = PLAIN_SETTINGS
+                .iter()
+                .filter(|candidate| candidate.value(&settings) != candidate.value(&original))
+                .map(|candidate| candidate.field)
+                .collect();
+            assert_eq!(changed, [setting.field]);
+            setting.set(&mut settings, before).unwrap();
+            assert_eq!(settings, original, "{}", setting.field);
+        }
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_or_of_another_kind_changes_nothing() {
+        let original = AppSettings::preset(Preset::Compatible);
+        for setting in PLAIN_SETTINGS {
+            let mut settings = original.clone();
+            let wrong = match &setting.kind {
+                PlainKind::Number { most, .. } if *most < u32::MAX => PlainValue::Number(most + 1),
+                PlainKind::Number { .. } => PlainValue::Flag(true),
+                PlainKind::Flag { .. } => PlainValue::Number(1),
+                PlainKind::Choice { .. } => PlainValue::Choice("canary"),
+            };
+            let sentence = setting.set(&mut settings, wrong).unwrap_err();
+            assert!(sentence.starts_with(&format!("{} is ", setting.field)), "{sentence}");
+            assert_eq!(settings, original);
+        }
+    }
+}
