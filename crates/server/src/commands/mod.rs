@@ -296,6 +296,8 @@ enum ConfigCommand {
     Check,
     /// Print every setting with its value (secrets masked) and origin
     Show,
+    /// Print every setting with its meaning, default and bounds
+    Reference,
 }
 
 /// Runs the command line and gives the exit code.
@@ -331,6 +333,10 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
         Command::Migrate => migrate(&load()?),
         Command::Config(ConfigCommand::Check) => settings::check(&load()?),
         Command::Config(ConfigCommand::Show) => settings::show(file.as_deref(), &environment),
+        Command::Config(ConfigCommand::Reference) => {
+            settings::reference();
+            Ok(())
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `config check` and `config show`.
+//! `config check`, `config show` and `config reference`.
 
 use std::path::Path;
 
@@ -10,6 +10,17 @@ pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
     crate::start::check_files(settings, &checked)?;
     super::say("the settings are good");
     Ok(())
+}
+
+pub(super) fn reference() {
+    for setting in Settings::described() {
+        let bounds = match setting.bounds {
+            None => String::new(),
+            Some((least, u64::MAX)) => format!(", at least {least}"),
+            Some((least, most)) => format!(", {least} to {most}"),
+        };
+        super::say(&format!("{} = {}{bounds}\n    {}", setting.key, setting.default, setting.about));
+    }
 }
 
 pub(super) fn show(file: Option<&Path>, environment: &[(String, String)]) -> Result<(), StartError> {

@@ -93,22 +93,9 @@ impl Settings {
         one_of("log.level", &self.log.level, &["error", "warn", "info", "debug", "trace"]);
         self.check_outside(&mut mistakes);
         self.check_mail(&mut mistakes);
-        self.check_lives(&mut mistakes);
         self.check_secrets(&mut mistakes);
-        self.check_numbers(&mut mistakes);
+        mistakes.extend(self.out_of_bounds());
         self.check_times(&mut mistakes);
-        if !(10..=86_400).contains(&self.keys.key_set_seconds) {
-            mistakes.push("keys.key_set_seconds is 10 to 86400".to_owned());
-        }
-        if !(5..=86_400).contains(&self.keys.rotation_seconds) {
-            mistakes.push("keys.rotation_seconds is 5 to 86400".to_owned());
-        }
-        if !(1..=36_500).contains(&self.audit.retention_days) {
-            mistakes.push("audit.retention_days is 1 to 36500".to_owned());
-        }
-        if !(1..=300).contains(&self.outbox.send_seconds) {
-            mistakes.push("outbox.send_seconds is 1 to 300".to_owned());
-        }
         let from = MailAddress::parse(&self.mail.from);
         if from.is_err() {
             mistakes.push("mail.from is no address such as \"Shop <noreply@example.com>\"".to_owned());
@@ -164,33 +151,6 @@ impl Settings {
         }
     }
 
-    /// Longer lifetimes are useless, and dates end.
-    fn check_lives(&self, mistakes: &mut Vec<String>) {
-        let limits = &self.limits;
-        for (name, value, most) in [
-            ("limits.signup_code_hours", limits.signup_code_hours, 720),
-            ("limits.reset_code_minutes", limits.reset_code_minutes, 1_440),
-            ("limits.invite_code_days", limits.invite_code_days, 365),
-            ("limits.rival_code_minutes", limits.rival_code_minutes, 1_440),
-            ("limits.sms_code_minutes", limits.sms_code_minutes, 10),
-            ("limits.login_token_minutes", limits.login_token_minutes, 60),
-            ("sms.timeout_seconds", self.sms.timeout_seconds, 300),
-            ("social.timeout_seconds", self.social.timeout_seconds, 10),
-        ] {
-            if !(1..=most).contains(&value) {
-                mistakes.push(format!("{name} is 1 to {most}"));
-            }
-        }
-        for (name, value, most) in [
-            ("limits.recent_login_minutes", limits.recent_login_minutes, 1_440),
-            ("limits.authenticator_steps_ahead", limits.authenticator_steps_ahead, 1),
-        ] {
-            if value > most {
-                mistakes.push(format!("{name} is 0 to {most}"));
-            }
-        }
-    }
-
     fn check_secrets(&self, mistakes: &mut Vec<String>) {
         let (url, key) = (self.database.url.expose_secret(), self.keys.master_key.expose_secret());
         for (name, is_set, file) in [
@@ -231,49 +191,6 @@ impl Settings {
                 if length.is_some_and(|length| length > MOST) {
                     mistakes.push(format!("{section}.{name} is at most ten years"));
                 }
-            }
-        }
-    }
-
-    /// Limits that refuse everything are mistakes.
-    fn check_numbers(&self, mistakes: &mut Vec<String>) {
-        let limits = &self.limits;
-        for (name, is_zero) in [
-            ("limits.body_bytes", limits.body_bytes == 0),
-            ("limits.header_bytes", limits.header_bytes == 0),
-            ("limits.json_depth", limits.json_depth == 0),
-            ("limits.form_fields", limits.form_fields == 0),
-            ("limits.head_seconds", limits.head_seconds == 0),
-            ("limits.body_seconds", limits.body_seconds == 0),
-            ("limits.request_seconds", limits.request_seconds == 0),
-            ("limits.connections_per_address", limits.connections_per_address == 0),
-            ("limits.wrong_codes", limits.wrong_codes == 0),
-            ("limits.live_codes", limits.live_codes == 0),
-            ("limits.wrong_codes_a_day", limits.wrong_codes_a_day == 0),
-            ("limits.login_attempts", limits.login_attempts == 0),
-            ("limits.login_stop_after", limits.login_stop_after == 0),
-            ("limits.requests_a_minute", limits.requests_a_minute == 0),
-            ("limits.failed_logins_a_minute", limits.failed_logins_a_minute == 0),
-            ("limits.failed_logins_an_hour", limits.failed_logins_an_hour == 0),
-            ("limits.sprayed_handles", limits.sprayed_handles == 0),
-            ("limits.ipv4_share", limits.ipv4_share == 0),
-            ("limits.site_share", limits.site_share == 0),
-            ("limits.wrong_factors_a_login", limits.wrong_factors_a_login == 0),
-            ("limits.wrong_factors_a_day", limits.wrong_factors_a_day == 0),
-            ("limits.wrong_factors_in_a_row", limits.wrong_factors_in_a_row == 0),
-            ("limits.sms_number_an_hour", limits.sms_number_an_hour == 0),
-            ("limits.sms_number_a_day", limits.sms_number_a_day == 0),
-            ("limits.sms_range_an_hour", limits.sms_range_an_hour == 0),
-            ("limits.sms_user_a_day", limits.sms_user_a_day == 0),
-            ("limits.user_writes_a_minute", limits.user_writes_a_minute == 0),
-            ("mail.smtp_timeout_seconds", self.mail.smtp_timeout_seconds == 0),
-            ("mail.smtp_connections", self.mail.smtp_connections == 0),
-            ("database.connections", self.database.connections == 0),
-            ("database.wait_ms", self.database.wait_ms == 0),
-            ("outbox.retry_hours", self.outbox.retry_hours == 0),
-        ] {
-            if is_zero {
-                mistakes.push(format!("{name} is at least 1"));
             }
         }
     }

@@ -4,11 +4,13 @@
 mod checked;
 mod limits;
 mod rules;
+mod section;
 mod sections;
 mod source;
 
 pub use checked::Checked;
 pub use limits::LimitSettings;
+pub use section::Described;
 pub use sections::{
     AuditSettings, DataSettings, DatabaseSettings, HashSettings, KeySettings, LogSettings, MailSettings,
     OutboxSettings, ServerSettings, SmsSettings, SocialSettings,
@@ -45,4 +47,45 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// What it writes about itself.
     pub log: LogSettings,
+}
+
+impl Settings {
+    /// The numbers that are out of their bounds.
+    fn out_of_bounds(&self) -> Vec<String> {
+        [
+            self.server.mistakes(),
+            self.data.mistakes(),
+            self.database.mistakes(),
+            self.keys.mistakes(),
+            self.hash.mistakes(),
+            self.limits.mistakes(),
+            self.mail.mistakes(),
+            self.sms.mistakes(),
+            self.social.mistakes(),
+            self.outbox.mistakes(),
+            self.audit.mistakes(),
+            self.log.mistakes(),
+        ]
+        .concat()
+    }
+
+    /// Every setting with its meaning, default and bounds.
+    #[must_use]
+    pub fn described() -> Vec<Described> {
+        let sections = [
+            ServerSettings::described(),
+            DataSettings::described(),
+            DatabaseSettings::described(),
+            KeySettings::described(),
+            HashSettings::described(),
+            LimitSettings::described(),
+            MailSettings::described(),
+            SmsSettings::described(),
+            SocialSettings::described(),
+            OutboxSettings::described(),
+            AuditSettings::described(),
+            LogSettings::described(),
+        ];
+        sections.into_iter().flatten().collect()
+    }
 }
