@@ -6,7 +6,7 @@ use crate::id::AppId;
 
 /// How far an import is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportMark {
+pub struct ImportProgress {
     /// The application that it makes.
     pub app_id: AppId,
     /// SHA-256 of what it is made from.

@@ -78,12 +78,12 @@ pub use id::{
     AppId, AuditId, CodeId, DeveloperId, InvalidId, InviteId, MessageId, ServerKeyId, SignupId, TokenId,
     UserId,
 };
-pub use import::ImportMark;
+pub use import::ImportProgress;
 pub use invite::{Invite, InviteState};
 pub use key::{AppKey, KEY_LEAD, KEY_TAIL, KeyState, ServerKey, ServerKeyPurpose, key_state, signing_key};
 
 pub use locale::{InvalidLocale, Locale};
-pub use login::{Failures, Familiarity, KnownSources, LadderRules, Lock, LoginRecord, SourceMark};
+pub use login::{BackoffPolicy, Failures, KnownSources, Lock, LoginRecord, SourceMark, SourceTrust};
 pub use metadata::{
     CLAIMS_OF_MEANING, InvalidFields, InvalidMetadata, MAX_METADATA_BYTES, MAX_METADATA_KEYS, Metadata,
     MetadataField, MetadataFields, MetadataKind, MetadataPath, OWN_CLAIMS,

@@ -7,7 +7,7 @@ use crate::clock::has_passed;
 
 /// How guessing slows down. The defaults are those of docs/security.md.
 #[derive(Debug, Clone, Copy)]
-pub struct LadderRules {
+pub struct BackoffPolicy {
     /// Failures before waiting begins; an application may set its own number.
     pub free: u32,
     /// The first wait; each further one is twice as long.
@@ -18,7 +18,7 @@ pub struct LadderRules {
     pub stop_after: u32,
 }
 
-impl Default for LadderRules {
+impl Default for BackoffPolicy {
     fn default() -> Self {
         Self {
             free: 10,
@@ -40,7 +40,7 @@ pub struct Failures {
 
 /// The source of an attempt: an address from which the user has logged in, or any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Familiarity {
+pub enum SourceTrust {
     /// The user logged in from there within 90 days.
     Known,
     /// Anywhere else.
@@ -56,7 +56,7 @@ pub enum Lock {
     UntilReset,
 }
 
-impl LadderRules {
+impl BackoffPolicy {
     /// How long one waits after this many failures.
     #[must_use]
     pub fn wait_after(&self, failures: u32) -> Duration {
@@ -71,13 +71,13 @@ impl LadderRules {
 
     /// How long attempts from one kind of source are refused, if they are refused now.
     #[must_use]
-    pub fn lock(&self, failures: Failures, from: Familiarity, now: OffsetDateTime) -> Option<Lock> {
+    pub fn lock(&self, failures: Failures, from: SourceTrust, now: OffsetDateTime) -> Option<Lock> {
         if self.allows(failures, from, now) {
             return None;
         }
         let until = failures.last_at.map(|last| last + self.wait_after(failures.count));
         match until {
-            Some(until) if from == Familiarity::Known || failures.count < self.stop_after => {
+            Some(until) if from == SourceTrust::Known || failures.count < self.stop_after => {
                 Some(Lock::Until(until))
             }
             _ => Some(Lock::UntilReset),
@@ -86,8 +86,8 @@ impl LadderRules {
 
     /// Whether another attempt may be made now.
     #[must_use]
-    pub fn allows(&self, failures: Failures, from: Familiarity, now: OffsetDateTime) -> bool {
-        if from == Familiarity::Unknown && failures.count >= self.stop_after {
+    pub fn allows(&self, failures: Failures, from: SourceTrust, now: OffsetDateTime) -> bool {
+        if from == SourceTrust::Unknown && failures.count >= self.stop_after {
             return false;
         }
         let wait = self.wait_after(failures.count);
@@ -160,10 +160,10 @@ pub struct LoginRecord {
 impl LoginRecord {
     /// The failures of one kind of source.
     #[must_use]
-    pub fn failures(&self, from: Familiarity) -> Failures {
+    pub fn failures(&self, from: SourceTrust) -> Failures {
         match from {
-            Familiarity::Known => self.known,
-            Familiarity::Unknown => self.unknown,
+            SourceTrust::Known => self.known,
+            SourceTrust::Unknown => self.unknown,
         }
     }
 }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn sec_012_waiting_begins_after_ten_failures_and_doubles_to_an_hour() {
-        let rules = LadderRules::default();
+        let rules = BackoffPolicy::default();
         for (failures, seconds) in
             [(0, 0), (9, 0), (10, 30), (11, 60), (12, 120), (16, 1_920), (17, 3_600), (99, 3_600)]
         {
@@ -185,7 +185,7 @@ mod tests {
         let mut failures = Failures::default();
         let mut guesses = Vec::new();
         while now < OffsetDateTime::UNIX_EPOCH + Duration::days(3) {
-            if rules.allows(failures, Familiarity::Unknown, now) {
+            if rules.allows(failures, SourceTrust::Unknown, now) {
                 failures = Failures { count: failures.count + 1, last_at: Some(now) };
                 guesses.push(now);
             }
@@ -198,22 +198,22 @@ mod tests {
 
     #[test]
     fn sec_014_a_hundred_failures_stop_unknown_sources_only() {
-        let rules = LadderRules::default();
+        let rules = BackoffPolicy::default();
         let spent = Failures { count: 100, last_at: Some(OffsetDateTime::UNIX_EPOCH) };
         let later = OffsetDateTime::UNIX_EPOCH + Duration::days(365);
-        assert!(!rules.allows(spent, Familiarity::Unknown, later));
-        assert!(rules.allows(spent, Familiarity::Known, later));
-        assert!(rules.allows(Failures { count: 99, ..spent }, Familiarity::Unknown, later));
+        assert!(!rules.allows(spent, SourceTrust::Unknown, later));
+        assert!(rules.allows(spent, SourceTrust::Known, later));
+        assert!(rules.allows(Failures { count: 99, ..spent }, SourceTrust::Unknown, later));
         let lock = |count, from, seconds| {
             let failures = Failures { count, ..spent };
             rules.lock(failures, from, OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds))
         };
         let until = |seconds| Some(Lock::Until(OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds)));
-        assert_eq!(lock(9, Familiarity::Unknown, 0), None);
-        assert_eq!(lock(10, Familiarity::Unknown, 29), until(30));
-        assert_eq!(lock(10, Familiarity::Unknown, 30), None);
-        assert_eq!(lock(100, Familiarity::Unknown, 1_000_000), Some(Lock::UntilReset));
-        assert_eq!(lock(100, Familiarity::Known, 60), until(3_600));
+        assert_eq!(lock(9, SourceTrust::Unknown, 0), None);
+        assert_eq!(lock(10, SourceTrust::Unknown, 29), until(30));
+        assert_eq!(lock(10, SourceTrust::Unknown, 30), None);
+        assert_eq!(lock(100, SourceTrust::Unknown, 1_000_000), Some(Lock::UntilReset));
+        assert_eq!(lock(100, SourceTrust::Known, 60), until(3_600));
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
     fn each_kind_of_source_has_its_own_failures() {
         let of = |count| Failures { count, last_at: None };
         let record = LoginRecord { unknown: of(1), known: of(2), ..LoginRecord::default() };
-        assert_eq!(record.failures(Familiarity::Unknown).count, 1);
-        assert_eq!(record.failures(Familiarity::Known).count, 2);
+        assert_eq!(record.failures(SourceTrust::Unknown).count, 1);
+        assert_eq!(record.failures(SourceTrust::Known).count, 2);
     }
 }

@@ -18,8 +18,8 @@ use time::Duration;
 
 use crate::dto::{admin_app_json, key_json, operator_token_json};
 use crate::http::iso;
-use crate::start::{KeyPlace, StartError, control_socket};
-use crate::transfer::{Arriving, Leaving, apart, arrive, leave};
+use crate::start::{MasterKeyStore, StartError, control_socket};
+use crate::transfer::{ExportRequest, ImportRequest, apart, run_export, run_import};
 
 /// The longest command: some hundreds of records.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
@@ -100,7 +100,7 @@ pub(crate) enum Command {
     /// Say what server it is that carries commands out.
     About,
     /// Bring something in.
-    Arrive(Arriving),
+    Import(ImportRequest),
     /// Revoke a server secret.
     RevokeServerSecret {
         /// Its id.
@@ -121,7 +121,7 @@ pub(crate) enum Outcome {
 /// Runs a command, in the server's process or another.
 pub(crate) async fn execute(
     service: &Service,
-    (key_place, entropy): (&KeyPlace, &dyn Entropy),
+    (key_place, entropy): (&MasterKeyStore, &dyn Entropy),
     command: Command,
 ) -> Outcome {
     if let Command::RotateMaster { to } = command {
@@ -174,7 +174,7 @@ pub(crate) fn failure(error: &ServiceError) -> String {
 /// wherever this is stopped, one of the two that are there opens the data.
 async fn rotate_master(
     service: &Service,
-    (key_place, entropy): (&KeyPlace, &dyn Entropy),
+    (key_place, entropy): (&MasterKeyStore, &dyn Entropy),
     to: Option<&Path>,
 ) -> Result<(String, Option<PathBuf>), StartError> {
     let old = key_place.read(true, entropy)?;
@@ -255,9 +255,9 @@ async fn perform(service: &Service, command: Command) -> Result<Value, ServiceEr
         }),
         Command::RunJobs => Ok(json!(service.run_jobs(operator).await?)),
         Command::About => Ok(json!({ "publicUrl": service.public_url() })),
-        Command::Arrive(what) => {
+        Command::Import(what) => {
             let service = service.clone();
-            apart(async move { arrive(&service, what).await }).await?
+            apart(async move { run_import(&service, what).await }).await?
         }
         Command::RotateMaster { .. } => Err(ServiceError::Internal("it is not the service's".into())),
         Command::RevokeServerSecret { id } => {
@@ -272,7 +272,7 @@ async fn perform(service: &Service, command: Command) -> Result<Value, ServiceEr
 pub(crate) fn serve(
     listener: UnixListener,
     service: Service,
-    (key_place, entropy): (KeyPlace, Arc<dyn Entropy>),
+    (key_place, entropy): (MasterKeyStore, Arc<dyn Entropy>),
 ) -> Result<ServerHandle, StartError> {
     let server = HttpServer::new(move || {
         let keys = Data::new((key_place.clone(), Arc::clone(&entropy)));
@@ -293,7 +293,7 @@ pub(crate) fn serve(
     Ok(handle)
 }
 
-type Keys = (KeyPlace, Arc<dyn Entropy>);
+type Keys = (MasterKeyStore, Arc<dyn Entropy>);
 
 async fn handle(service: Data<Service>, keys: Data<Keys>, command: Json<Command>) -> HttpResponse {
     // Runs to its end, even if the client disconnects.
@@ -305,9 +305,9 @@ async fn handle(service: Data<Service>, keys: Data<Keys>, command: Json<Command>
 }
 
 /// Streams an export.
-async fn leave_by_socket(service: Data<Service>, leaving: Json<Leaving>) -> HttpResponse {
+async fn leave_by_socket(service: Data<Service>, leaving: Json<ExportRequest>) -> HttpResponse {
     let service = service.get_ref().clone();
-    match leave(service, Operator::command_line(), leaving.into_inner()).await {
+    match run_export(service, Operator::command_line(), leaving.into_inner()).await {
         Ok(pieces) => HttpResponse::Ok().streaming(pieces),
         Err(error) => HttpResponse::BadRequest().json(Outcome::of(&error)),
     }
@@ -347,9 +347,9 @@ impl Remote {
     }
 
     /// Has something handed out.
-    pub(crate) async fn leave(
+    pub(crate) async fn run_export(
         &self,
-        leaving: &Leaving,
+        leaving: &ExportRequest,
     ) -> Result<impl Stream<Item = Result<Bytes, StartError>> + use<>, StartError> {
         let failed = |error: reqwest::Error| unreachable(&self.path, &error);
         let answer = self.client.post("http://latchkey/leave").json(leaving).send().await.map_err(failed)?;

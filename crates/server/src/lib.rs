@@ -31,7 +31,7 @@ mod telemetry;
 mod transfer;
 mod zip_export;
 
-pub use http::observe;
+pub use http::edge_middleware;
 pub use server::{Greeting, HttpContext, Server};
 pub use settings::Settings;
 pub use start::StartError;

@@ -15,8 +15,8 @@ use crate::api::{
     account, confirmation, description, health, keys, login, password, second_factor, signup, social,
     unknown_path, well_known, wrong_method, wrong_method_or_path,
 };
-pub use crate::http::Takes;
-use crate::http::{admit, authenticate};
+pub use crate::http::Auth;
+use crate::http::{authenticate, rate_limit};
 use crate::openapi::{Operation, user_api as user};
 
 /// Where the user API begins: the part that pages of other origins may call.
@@ -29,11 +29,11 @@ pub struct Entry {
     /// The path as clients spell it, with its parameters. Letter case does not matter.
     pub path: &'static str,
     /// Which tokens it takes.
-    pub takes: Takes,
+    pub auth: Auth,
     /// The refusal of other tokens.
     refusal: Refusal,
     /// Its entry in the API description.
-    pub(crate) says: &'static Operation,
+    pub(crate) doc: &'static Operation,
     route: Route,
 }
 
@@ -41,11 +41,11 @@ impl Entry {
     fn new(
         method: &'static str,
         path: &'static str,
-        takes: Takes,
-        says: &'static Operation,
+        auth: Auth,
+        doc: &'static Operation,
         route: Route,
     ) -> Self {
-        Self { method, path, takes, refusal: takes.refusal(), says, route }
+        Self { method, path, auth, refusal: auth.refusal(), doc, route }
     }
 
     /// With another refusal than the usual one of its tokens.
@@ -65,15 +65,15 @@ pub fn table() -> Vec<Entry> {
 /// Routes without a token.
 fn public_routes() -> Vec<Entry> {
     vec![
-        get("/health/live", Takes::Nothing, health::live, &user::LIVE),
-        get("/health/ready", Takes::Nothing, health::ready, &user::READY),
-        get("/openapi.json", Takes::Nothing, description::document, &user::DOCUMENT),
-        get("/docs", Takes::Nothing, description::page, &user::DOCS),
-        get("/docs/{file}", Takes::Nothing, description::page_file, &user::DOCS_FILE),
-        get("/apps/{app_id}/.well-known/jwks.json", Takes::Nothing, well_known::jwks, &user::JWKS),
+        get("/health/live", Auth::Nothing, health::live, &user::LIVE),
+        get("/health/ready", Auth::Nothing, health::ready, &user::READY),
+        get("/openapi.json", Auth::Nothing, description::document, &user::DOCUMENT),
+        get("/docs", Auth::Nothing, description::page, &user::DOCS),
+        get("/docs/{file}", Auth::Nothing, description::page_file, &user::DOCS_FILE),
+        get("/apps/{app_id}/.well-known/jwks.json", Auth::Nothing, well_known::jwks, &user::JWKS),
         get(
             "/apps/{app_id}/.well-known/openid-configuration",
-            Takes::Nothing,
+            Auth::Nothing,
             well_known::discovery,
             &user::DISCOVERY,
         ),
@@ -83,131 +83,121 @@ fn public_routes() -> Vec<Entry> {
 /// The user API.
 fn user_routes() -> Vec<Entry> {
     vec![
-        get("/api/appuser/getApplication", Takes::Either, account::get_application, &user::GET_APPLICATION)
+        get("/api/appuser/getApplication", Auth::Either, account::get_application, &user::GET_APPLICATION)
             .refusing(Refusal::InvalidData),
-        post("/api/appuser/signup", Takes::AppToken, signup::signup, &user::SIGNUP),
-        post("/api/appuser/completeSignup", Takes::Either, signup::complete_signup, &user::COMPLETE_SIGNUP),
-        get("/api/appuser/completeSignup", Takes::Page, confirmation::ask, &user::CONFIRMATION),
-        post("/api/appuser/completeSignup/confirm", Takes::Page, confirmation::confirm, &user::CONFIRM),
-        post("/api/appuser/invite", Takes::AccessToken, signup::invite, &user::INVITE),
-        post("/api/appuser/register", Takes::Either, signup::register, &user::REGISTER),
-        post("/api/appuser/login", Takes::AppToken, login::login, &user::LOGIN),
-        post("/api/appuser/loginAnonymous", Takes::AppToken, login::login_anonymous, &user::LOGIN_ANONYMOUS),
+        post("/api/appuser/signup", Auth::AppToken, signup::signup, &user::SIGNUP),
+        post("/api/appuser/completeSignup", Auth::Either, signup::complete_signup, &user::COMPLETE_SIGNUP),
+        get("/api/appuser/completeSignup", Auth::Page, confirmation::ask, &user::CONFIRMATION),
+        post("/api/appuser/completeSignup/confirm", Auth::Page, confirmation::confirm, &user::CONFIRM),
+        post("/api/appuser/invite", Auth::AccessToken, signup::invite, &user::INVITE),
+        post("/api/appuser/register", Auth::Either, signup::register, &user::REGISTER),
+        post("/api/appuser/login", Auth::AppToken, login::login, &user::LOGIN),
+        post("/api/appuser/loginAnonymous", Auth::AppToken, login::login_anonymous, &user::LOGIN_ANONYMOUS),
         post(
             "/api/appuser/loginComplete",
-            Takes::Either,
+            Auth::Either,
             second_factor::login_complete,
             &user::LOGIN_COMPLETE,
         ),
-        post("/api/appuser/socialLogin", Takes::Either, social::social_login, &user::SOCIAL_LOGIN),
-        post("/api/appuser/socialSignup", Takes::AppToken, social::social_signup, &user::SOCIAL_SIGNUP),
-        post("/api/appuser/forgotPassword", Takes::Either, password::forgot_password, &user::FORGOT_PASSWORD),
-        post("/api/appuser/resetPassword", Takes::Either, password::reset_password, &user::RESET_PASSWORD),
-        get("/api/appuser/getUser", Takes::AccessToken, account::get_user, &user::GET_USER)
+        post("/api/appuser/socialLogin", Auth::Either, social::social_login, &user::SOCIAL_LOGIN),
+        post("/api/appuser/socialSignup", Auth::AppToken, social::social_signup, &user::SOCIAL_SIGNUP),
+        post("/api/appuser/forgotPassword", Auth::Either, password::forgot_password, &user::FORGOT_PASSWORD),
+        post("/api/appuser/resetPassword", Auth::Either, password::reset_password, &user::RESET_PASSWORD),
+        get("/api/appuser/getUser", Auth::AccessToken, account::get_user, &user::GET_USER)
             .refusing(Refusal::InvalidData),
-        get("/api/appuser/check", Takes::AccessToken, account::check, &user::CHECK)
+        get("/api/appuser/check", Auth::AccessToken, account::check, &user::CHECK)
             .refusing(Refusal::AccessTokenInvalid),
         post(
             "/api/appuser/changePassword",
-            Takes::AccessToken,
+            Auth::AccessToken,
             password::change_password,
             &user::CHANGE_PASSWORD,
         )
         .refusing(Refusal::InvalidData),
         get(
             "/api/appuser/userNameAvailable",
-            Takes::AccessToken,
+            Auth::AccessToken,
             account::user_name_available,
             &user::USER_NAME_AVAILABLE,
         ),
-        post("/api/appuser/setUserName", Takes::AccessToken, account::set_user_name, &user::SET_USER_NAME),
-        post("/api/appuser/setLocale", Takes::AccessToken, account::set_locale, &user::SET_LOCALE),
+        post("/api/appuser/setUserName", Auth::AccessToken, account::set_user_name, &user::SET_USER_NAME),
+        post("/api/appuser/setLocale", Auth::AccessToken, account::set_locale, &user::SET_LOCALE),
         post(
             "/api/appuser/setUserMetadata",
-            Takes::AccessToken,
+            Auth::AccessToken,
             account::set_user_metadata,
             &user::SET_USER_METADATA,
         ),
-        post("/api/appuser/setPhone", Takes::AccessToken, second_factor::set_phone, &user::SET_PHONE)
+        post("/api/appuser/setPhone", Auth::AccessToken, second_factor::set_phone, &user::SET_PHONE)
+            .refusing(Refusal::InvalidData),
+        post("/api/appuser/verifyPhone", Auth::AccessToken, second_factor::verify_phone, &user::VERIFY_PHONE)
             .refusing(Refusal::InvalidData),
         post(
-            "/api/appuser/verifyPhone",
-            Takes::AccessToken,
-            second_factor::verify_phone,
-            &user::VERIFY_PHONE,
-        )
-        .refusing(Refusal::InvalidData),
-        post(
             "/api/appuser/setTwoFactorGoogleVerification",
-            Takes::AccessToken,
+            Auth::AccessToken,
             second_factor::set_google,
             &user::SET_FACTOR,
         )
         .refusing(Refusal::InvalidData),
         post(
             "/api/appuser/confirmTwoFactorGoogleVerification",
-            Takes::AccessToken,
+            Auth::AccessToken,
             second_factor::confirm_google,
             &user::CONFIRM_GOOGLE,
         )
         .refusing(Refusal::InvalidData),
         post(
             "/api/appuser/setTwoFactorPhoneVerification",
-            Takes::AccessToken,
+            Auth::AccessToken,
             second_factor::set_phone_factor,
             &user::SET_FACTOR,
         )
         .refusing(Refusal::InvalidData),
         post(
             "/api/appuser/newRecoveryCodes",
-            Takes::AccessToken,
+            Auth::AccessToken,
             second_factor::new_recovery_codes,
             &user::NEW_RECOVERY_CODES,
         )
         .refusing(Refusal::InvalidData),
-        post("/api/appuser/setAppData", Takes::SuperUser, keys::set_app_data, &user::SET_APP_DATA),
-        post(
-            "/api/appuser/deleteAccount",
-            Takes::AccessToken,
-            account::delete_account,
-            &user::DELETE_ACCOUNT,
-        ),
+        post("/api/appuser/setAppData", Auth::SuperUser, keys::set_app_data, &user::SET_APP_DATA),
+        post("/api/appuser/deleteAccount", Auth::AccessToken, account::delete_account, &user::DELETE_ACCOUNT),
     ]
 }
 
 fn get<A: FromRequest + 'static>(
     path: &'static str,
-    takes: Takes,
+    auth: Auth,
     handler: impl Handler<A, Output: Responder + 'static>,
-    says: &'static Operation,
+    doc: &'static Operation,
 ) -> Entry {
     // Monitors and link checkers request public resources without the body (RFC 9110 section 9.3.2).
-    let route = match takes {
-        Takes::Nothing => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
+    let route = match auth {
+        Auth::Nothing => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
         _ => web::get(),
     };
-    Entry::new("GET", path, takes, says, route.to(handler))
+    Entry::new("GET", path, auth, doc, route.to(handler))
 }
 
 fn post<A: FromRequest + 'static>(
     path: &'static str,
-    takes: Takes,
+    auth: Auth,
     handler: impl Handler<A, Output: Responder + 'static>,
-    says: &'static Operation,
+    doc: &'static Operation,
 ) -> Entry {
-    Entry::new("POST", path, takes, says, web::post().to(handler))
+    Entry::new("POST", path, auth, doc, web::post().to(handler))
 }
 
 /// Mounts all routes. `origins` are those whose pages may call the user API; empty for all.
 pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
     let mut user_api = web::scope(USER_API);
     let mut by_path: Vec<(&'static str, Vec<&'static str>, Vec<Route>)> = Vec::new();
-    for Entry { method, path, takes, refusal, route, .. } in table() {
-        let route = match takes {
-            Takes::Nothing | Takes::Page => route,
-            _ => route.wrap(from_fn(move |request, next| authenticate((takes, refusal), request, next))),
+    for Entry { method, path, auth, refusal, route, .. } in table() {
+        let route = match auth {
+            Auth::Nothing | Auth::Page => route,
+            _ => route.wrap(from_fn(move |request, next| authenticate((auth, refusal), request, next))),
         };
-        let methods = if takes == Takes::Nothing { "GET, HEAD" } else { method };
+        let methods = if auth == Auth::Nothing { "GET, HEAD" } else { method };
         match by_path.iter_mut().find(|(known, ..)| *known == path) {
             Some((_, allowed, routes)) => {
                 allowed.push(methods);
@@ -228,7 +218,9 @@ pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
         }
     }
     let user_api = user_api.default_service(web::to(unknown_path));
-    config.service(user_api.wrap(from_fn(admit)).wrap(cors(origins))).default_service(web::to(unknown_path));
+    config
+        .service(user_api.wrap(from_fn(rate_limit)).wrap(cors(origins)))
+        .default_service(web::to(unknown_path));
 }
 
 /// A path as requests have it after the edge: in lower case.

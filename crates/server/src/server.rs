@@ -21,9 +21,9 @@ use tokio::sync::Semaphore;
 use crate::api::AppState;
 use crate::control;
 use crate::descriptors::most_connections;
-use crate::http::{BasePath, BodyLimits, Connections, Edge, Paced, TrustedPages, observe};
+use crate::http::{BasePath, BodyLimits, Connections, EdgeState, Paced, TrustedPages, edge_middleware};
 use crate::routes;
-use crate::settings::{Checked, Settings};
+use crate::settings::{Settings, ValidatedSettings};
 use crate::start::{Opened, Purpose, StartError, open};
 
 /// How long messages that are being sent may take at shutdown.
@@ -43,7 +43,7 @@ pub struct Server {
 
 struct HttpParts {
     settings: Settings,
-    checked: Checked,
+    checked: ValidatedSettings,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -199,7 +199,8 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
     let idle = Duration::from_secs(limits.idle_seconds);
     let server = builder.listen("latchkey", listener, move || {
         let (context, connections, stopping) = (context.clone(), connections.clone(), stopping.clone());
-        let app = App::new().wrap(from_fn(observe)).configure(move |config| context.configure(config));
+        let app =
+            App::new().wrap(from_fn(edge_middleware)).configure(move |config| context.configure(config));
         let app = app.into_factory().map_err(|error| error.error_response());
         let http = HttpService::build()
             .client_request_timeout(Duration::from_secs(limits.head_seconds))
@@ -230,7 +231,7 @@ fn http_server(parts: HttpParts, opened: &Opened) -> std::io::Result<actix_web::
 pub struct HttpContext {
     state: Data<AppState>,
     service: Data<Service>,
-    edge: Data<Edge>,
+    edge: Data<EdgeState>,
     limits: Data<BodyLimits>,
     origins: Vec<String>,
 }
@@ -255,14 +256,14 @@ impl HttpContext {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         settings: &Settings,
-        checked: &Checked,
+        checked: &ValidatedSettings,
     ) -> Self {
         let limits = &settings.limits;
         let base_path =
             BasePath::of(service.public_url(), routes::table().into_iter().map(|entry| entry.path));
         Self {
             service: Data::new(service.clone()),
-            edge: Data::new(Edge {
+            edge: Data::new(EdgeState {
                 clock,
                 entropy,
                 trusted_proxies: checked.trusted_proxies.clone(),

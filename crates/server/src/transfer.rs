@@ -8,7 +8,7 @@ use futures_util::Stream;
 use futures_util::stream;
 use latchkey_crypto::PassphraseKey;
 use latchkey_domain::AppId;
-use latchkey_service::transfer::{Export, ImportHead, TakenIn};
+use latchkey_service::transfer::{BatchOutcome, Export, ImportManifest};
 use latchkey_service::{Operator, Refusal, Service, ServiceError};
 use latchkey_transfer::{AppRecord, ArchiveWriter, Record, Secrets, UserRecord, write_users_csv};
 use secrecy::SecretString;
@@ -20,7 +20,7 @@ use crate::http::iso;
 /// An import command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Arriving {
+pub(crate) enum ImportRequest {
     /// Validate users for an application.
     CheckUsers { app: String, users: Vec<UserRecord> },
     /// Import them.
@@ -30,15 +30,15 @@ pub(crate) enum Arriving {
     /// Look whether an application has room for so many more.
     CheckRoom { app: String, more: u32 },
     /// Check whether an application can be imported.
-    CheckImport(Box<ImportHead>),
+    CheckImport(Box<ImportManifest>),
     /// Look whether app tokens of an old server can be taken.
     CheckServer { pem: String },
     /// Begin to bring an application in.
-    Begin(Box<ImportHead>),
+    Begin(Box<ImportManifest>),
     /// Bring its next records in.
     Batch { source: [u8; 32], from: i64, records: Vec<Record> },
     /// It is whole.
-    Finish { head: Box<ImportHead>, records: i64 },
+    Finish { head: Box<ImportManifest>, records: i64 },
     /// Take app tokens of an old server.
     TrustServer { pem: String },
     /// Imports that are not whole.
@@ -57,29 +57,34 @@ pub(crate) async fn apart<T: Send + 'static>(
 }
 
 /// Runs an import command.
-pub(crate) async fn arrive(service: &Service, what: Arriving) -> Result<Value, ServiceError> {
+pub(crate) async fn run_import(service: &Service, what: ImportRequest) -> Result<Value, ServiceError> {
     let operator = Operator::command_line();
     let id = |app: &str| app.parse::<AppId>().map_err(|_| Refusal::UnknownApp);
-    let told =
-        |taken: TakenIn| serde_json::to_value(taken).map_err(|error| ServiceError::Internal(error.into()));
+    let told = |taken: BatchOutcome| {
+        serde_json::to_value(taken).map_err(|error| ServiceError::Internal(error.into()))
+    };
     match what {
-        Arriving::CheckUsers { app, users } => told(service.check_users(id(&app)?, users).await?),
-        Arriving::Users { app, users } => told(service.import_users(operator, id(&app)?, users).await?),
-        Arriving::Check { app, records } => told(service.check_records(&app, &records).await?),
-        Arriving::CheckRoom { app, more } => service.check_room(id(&app)?, more).await.map(|()| Value::Null),
-        Arriving::CheckImport(head) => serde_json::to_value(service.check_import(*head).await?)
+        ImportRequest::CheckUsers { app, users } => told(service.check_users(id(&app)?, users).await?),
+        ImportRequest::Users { app, users } => told(service.import_users(operator, id(&app)?, users).await?),
+        ImportRequest::Check { app, records } => told(service.check_records(&app, &records).await?),
+        ImportRequest::CheckRoom { app, more } => {
+            service.check_room(id(&app)?, more).await.map(|()| Value::Null)
+        }
+        ImportRequest::CheckImport(head) => serde_json::to_value(service.check_import(*head).await?)
             .map_err(|error| ServiceError::Internal(error.into())),
-        Arriving::CheckServer { pem } => Service::check_old_server(&pem).map(|_| Value::Null),
-        Arriving::Begin(head) => serde_json::to_value(service.begin_import(operator, *head).await?)
+        ImportRequest::CheckServer { pem } => Service::check_old_server(&pem).map(|_| Value::Null),
+        ImportRequest::Begin(head) => serde_json::to_value(service.begin_import(operator, *head).await?)
             .map_err(|error| ServiceError::Internal(error.into())),
-        Arriving::Batch { source, from, records } => {
+        ImportRequest::Batch { source, from, records } => {
             service.import_batch(operator, (source, from), records).await.map(|()| Value::Null)
         }
-        Arriving::Finish { head, records } => {
+        ImportRequest::Finish { head, records } => {
             service.finish_import(operator, *head, records).await.map(|()| Value::Null)
         }
-        Arriving::TrustServer { pem } => service.trust_old_server(operator, &pem).await.map(|()| Value::Null),
-        Arriving::List => {
+        ImportRequest::TrustServer { pem } => {
+            service.trust_old_server(operator, &pem).await.map(|()| Value::Null)
+        }
+        ImportRequest::List => {
             let marks = service.list_imports().await?;
             Ok(marks
                 .iter()
@@ -89,13 +94,15 @@ pub(crate) async fn arrive(service: &Service, what: Arriving) -> Result<Value, S
                 })
                 .collect())
         }
-        Arriving::Discard { app } => service.discard_import(operator, id(&app)?).await.map(|()| Value::Null),
+        ImportRequest::Discard { app } => {
+            service.discard_import(operator, id(&app)?).await.map(|()| Value::Null)
+        }
     }
 }
 
 /// What moves out, and how it is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Leaving {
+pub(crate) struct ExportRequest {
     pub(crate) app: String,
     pub(crate) form: Form,
     /// Seals what must stay secret; without one, that stays here.
@@ -116,10 +123,10 @@ type Piece = Result<Bytes, ServiceError>;
 
 /// Starts an export. Errors at the start are returned; later ones end the stream early, and an archive without its last
 /// line counts as truncated.
-pub(crate) async fn leave(
+pub(crate) async fn run_export(
     service: Service,
     operator: Operator,
-    leaving: Leaving,
+    leaving: ExportRequest,
 ) -> Result<impl Stream<Item = Piece> + Unpin, ServiceError> {
     let id: AppId = leaving.app.parse().map_err(|_| Refusal::UnknownApp)?;
     operator.reaches(id)?;

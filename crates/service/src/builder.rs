@@ -9,7 +9,7 @@ use latchkey_storage::Store;
 
 use crate::account::provider_keys::{Fetching, KeySetSource};
 use crate::base::error::ServiceError;
-use crate::service::{MasterKeyReader, Outside, Service, ServiceParts, ServiceSettings};
+use crate::service::{ExternalServices, MasterKeyReader, Service, ServiceParts, ServiceSettings};
 
 /// Password hashes that may wait for a thread.
 const HASH_QUEUE: usize = 200;
@@ -18,7 +18,7 @@ const HASH_QUEUE: usize = 200;
 pub struct ServiceBuilder {
     store: Store,
     settings: ServiceSettings,
-    outside: Outside,
+    outside: ExternalServices,
 }
 
 /// Stands for providers that an embedding program has not given.
@@ -45,7 +45,8 @@ impl Service {
     /// providers fail until they are given.
     #[must_use]
     pub fn builder(store: Store, settings: ServiceSettings, mail: Arc<dyn EmailSender>) -> ServiceBuilder {
-        let outside = Outside { mail, sms: Arc::new(NotConfigured), key_sets: Arc::new(NotConfigured) };
+        let outside =
+            ExternalServices { mail, sms: Arc::new(NotConfigured), key_sets: Arc::new(NotConfigured) };
         ServiceBuilder { store, settings, outside }
     }
 }

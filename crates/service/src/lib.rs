@@ -34,4 +34,4 @@ pub use base::error::{Refusal, ServiceError};
 pub use base::operator::{Operator, Reader};
 pub use base::signing::Tokens;
 pub use builder::ServiceBuilder;
-pub use service::{MasterKeyReader, Outside, Service, ServiceParts, ServiceSettings};
+pub use service::{ExternalServices, MasterKeyReader, Service, ServiceParts, ServiceSettings};

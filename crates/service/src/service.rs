@@ -9,7 +9,7 @@ use latchkey_crypto::{
     RsaSize, old_server_key,
 };
 use latchkey_domain::{
-    AppId, Clock, ClockGuard, CodeRules, Entropy, FactorRules, LadderRules, OutboxRules, ServerMode, UserId,
+    AppId, BackoffPolicy, Clock, ClockGuard, CodeRules, Entropy, FactorRules, OutboxRules, ServerMode, UserId,
 };
 use latchkey_notifiers::{EmailSender, SmsSender};
 use latchkey_storage::{Readers, Repositories, StorageError, Store};
@@ -58,7 +58,7 @@ pub struct ServiceSettings {
     /// How many text messages go out.
     pub sms_limits: SmsLimits,
     /// How guessing passwords slows down.
-    pub ladder: LadderRules,
+    pub ladder: BackoffPolicy,
     /// How guessing second factors is limited.
     pub factors: FactorRules,
     /// Apple, as tokens and keys are taken from it.
@@ -88,7 +88,7 @@ impl ServiceSettings {
             mail,
             mail_limits: MailLimits::default(),
             sms_limits: SmsLimits::default(),
-            ladder: LadderRules::default(),
+            ladder: BackoffPolicy::default(),
             factors: FactorRules::default(),
             apple: ProviderSettings::apple(),
             google: ProviderSettings::google(),
@@ -101,7 +101,7 @@ impl ServiceSettings {
 
 /// External services.
 #[derive(Clone)]
-pub struct Outside {
+pub struct ExternalServices {
     /// Sends mail.
     pub mail: Arc<dyn EmailSender>,
     /// Sends text messages.
@@ -131,7 +131,7 @@ pub struct ServiceParts {
     /// Where hashing and key generation run.
     pub pool: HashPool,
     /// The world outside.
-    pub outside: Outside,
+    pub outside: ExternalServices,
     /// The operator's settings.
     pub settings: ServiceSettings,
 }
@@ -184,7 +184,7 @@ pub(crate) struct Inner {
     pub(crate) reads: Turns<AppId>,
     /// Long reads in progress, for each reader and application.
     pub(crate) readers: Turns<(AppId, Reader)>,
-    pub(crate) outside: Outside,
+    pub(crate) outside: ExternalServices,
     pub(crate) key_sets: KeySets,
     pub(crate) totals: Totals,
     pub(crate) old_servers: RwLock<OldServerKeys>,

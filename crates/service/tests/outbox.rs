@@ -11,7 +11,7 @@ use latchkey_notifiers::{Email, EmailSender, MailAddress, MemorySender, NotifyEr
 use latchkey_service::account::{Fetching, KeySetSource, NewPassword, SignUp};
 use latchkey_service::notify::MailIdentity;
 use latchkey_service::operate::NewApp;
-use latchkey_service::{Outside, Service, ServiceParts, ServiceSettings};
+use latchkey_service::{ExternalServices, Service, ServiceParts, ServiceSettings};
 use latchkey_test_support::TestDatabase;
 use time::Duration;
 
@@ -114,7 +114,11 @@ async fn service(database: &TestDatabase, clock: &Arc<ManualClock>, mail: Arc<dy
         master: Arc::new(|| Ok(MasterKey::generate(&SeededEntropy::new(42))?)),
         hasher: PasswordHasher::new(Engine::default(), HashCost::default()).unwrap(),
         pool: HashPool::new(2, 100).unwrap(),
-        outside: Outside { mail, sms: Arc::new(MemorySender::default()), key_sets: Arc::new(NoKeySets) },
+        outside: ExternalServices {
+            mail,
+            sms: Arc::new(MemorySender::default()),
+            key_sets: Arc::new(NoKeySets),
+        },
         settings,
     })
 }

@@ -7,7 +7,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, Locale, TemplateName};
-use latchkey_service::operate::NewWords;
+use latchkey_service::operate::TemplateUpdate;
 use latchkey_service::{Reader, ServiceError};
 use serde_json::Value;
 
@@ -34,16 +34,16 @@ pub(crate) async fn update_email_template(
 ) -> Answer {
     let app_id = app_of(&operator, &fields)?;
     let words = words_of(app_id, &fields)?;
-    let template = state.service.word_anew(operator, words).await?;
+    let template = state.service.update_template(operator, words).await?;
     Ok(json(&template_json(&template)))
 }
 
-fn words_of(app_id: AppId, fields: &Fields) -> Result<NewWords, ServiceError> {
+fn words_of(app_id: AppId, fields: &Fields) -> Result<TemplateUpdate, ServiceError> {
     let id = fields.required("_id")?;
     let wrong =
         || ServiceError::invalid(format!("_id is a message and a locale, such as signUp-EN, not {id:?}"));
     let (name, locale) = id.split_once('-').ok_or_else(wrong)?;
-    Ok(NewWords {
+    Ok(TemplateUpdate {
         app_id,
         name: TemplateName::parse(name).ok_or_else(wrong)?,
         locale: Locale::parse(locale).map_err(|_| wrong())?,

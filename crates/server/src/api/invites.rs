@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use latchkey_domain::{Handle, Invite, Signup};
-use latchkey_service::operate::Which;
+use latchkey_service::operate::Selection;
 use latchkey_service::{Refusal, ServiceError};
 
 use super::State;
@@ -78,10 +78,10 @@ fn named(fields: &Fields, otherwise: &str) -> Result<Handle, ServiceError> {
 }
 
 /// All of a handle, or the one with an id.
-fn which<Id: std::str::FromStr>(fields: &Fields, otherwise: &str) -> Result<Which<Id>, ServiceError> {
+fn which<Id: std::str::FromStr>(fields: &Fields, otherwise: &str) -> Result<Selection<Id>, ServiceError> {
     match fields.text("_id")? {
-        None => Ok(Which::All),
-        Some(id) => id.parse().map(Which::One).map_err(|_| unknown(otherwise)),
+        None => Ok(Selection::All),
+        Some(id) => id.parse().map(Selection::One).map_err(|_| unknown(otherwise)),
     }
 }
 

@@ -6,14 +6,14 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use latchkey_service::transfer::{Begun, ImportHead, MOST_BYTES_AT_ONCE, Taken};
+use latchkey_service::transfer::{ImportManifest, ImportStart, MOST_BYTES_AT_ONCE, RecordOutcome};
 use latchkey_transfer::{Record, WrongLine};
 
-use super::link::Link;
+use super::data_access::Link;
 use super::report::{Report, printable};
 use crate::control::Command;
 use crate::start::StartError;
-use crate::transfer::Arriving;
+use crate::transfer::ImportRequest;
 
 /// How files of JSON lines are called.
 pub(super) const JSON_LINES: [&str; 3] = ["jsonl", "ndjson", "json"];
@@ -100,10 +100,10 @@ pub(super) fn unreadable(file: &Path, wrong: &WrongLine) -> StartError {
 /// Looks whether an application could come in at all.
 pub(super) async fn check_head(
     link: &Link,
-    head: &ImportHead,
+    head: &ImportManifest,
     what: impl std::fmt::Display,
-) -> Result<Begun, StartError> {
-    let checked = link.call(Command::Arrive(Arriving::CheckImport(Box::new(head.clone())))).await;
+) -> Result<ImportStart, StartError> {
+    let checked = link.call(Command::Import(ImportRequest::CheckImport(Box::new(head.clone())))).await;
     let checked = checked.map_err(|error| match error {
         StartError::BadInput(reason) => {
             let reason = reason.trim_end_matches('.');
@@ -115,28 +115,28 @@ pub(super) async fn check_head(
 }
 
 /// Sends a batch and returns its outcome.
-pub(super) async fn taken_in(link: &Link, what: Arriving) -> Result<Vec<Taken>, StartError> {
-    let answer = link.call(Command::Arrive(what)).await?;
+pub(super) async fn taken_in(link: &Link, what: ImportRequest) -> Result<Vec<RecordOutcome>, StartError> {
+    let answer = link.call(Command::Import(what)).await?;
     serde_json::from_value(answer).map_err(|error| StartError::Internal(error.to_string()))
 }
 
 /// Looks at records, reports what is wrong, and gives the lines of those that cannot be taken.
 pub(super) async fn check_records(
     link: &Link,
-    head: Option<&ImportHead>,
+    head: Option<&ImportManifest>,
     batch: &mut Batch<Record>,
     report: &mut Report,
 ) -> Result<Vec<u64>, StartError> {
     let (lines, records) = batch.take();
     let Some(head) = head.filter(|_| !records.is_empty()) else { return Ok(Vec::new()) };
     let kinds: Vec<&str> = records.iter().map(Record::kind).collect();
-    let check = Arriving::Check { app: Box::new(head.app.clone()), records };
+    let check = ImportRequest::Check { app: Box::new(head.app.clone()), records };
     let mut refused = Vec::new();
     for ((line, kind), taken) in lines.into_iter().zip(kinds).zip(taken_in(link, check).await?) {
         match taken {
-            Taken::Added | Taken::Known => {}
-            Taken::Partly(what) => report.lost(&what),
-            Taken::Refused(reason) => {
+            RecordOutcome::Added | RecordOutcome::Known => {}
+            RecordOutcome::Partly(what) => report.lost(&what),
+            RecordOutcome::Refused(reason) => {
                 report.refused(line, kind, &reason);
                 refused.push(line);
             }

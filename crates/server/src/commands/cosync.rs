@@ -6,20 +6,20 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use latchkey_crypto::OldSeal;
-use latchkey_service::transfer::{Begun, CosyncReader, ImportHead, Mapped, ZipSource};
+use latchkey_service::transfer::{CosyncReader, ImportManifest, ImportStart, Mapped, ZipSource};
 use latchkey_transfer::cosync::{Collection, Documents, Dump, Export, ZipBytes, file_name};
 use latchkey_transfer::{Numbered, Record, WrongLine};
 use secrecy::SecretString;
 
-use super::administer::text;
+use super::admin::text;
 use super::batches::{Batch, Progress, check_head, check_records, unreadable};
-use super::link::{Link, secret_in};
+use super::data_access::{Link, secret_in};
 use super::report::Report;
 use super::say;
 use crate::control::Command;
 use crate::settings::Settings;
 use crate::start::StartError;
-use crate::transfer::Arriving;
+use crate::transfer::ImportRequest;
 
 /// How many records wait in memory over all applications, and of how many bytes.
 const MOST_WAITING: usize = 20_000;
@@ -58,21 +58,21 @@ pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), Sta
     let server_key = server_key
         .map_err(|error| StartError::Configuration(format!("--server-public-key cannot be read: {error}")))?;
 
-    let mut moving =
+    let mut import =
         Moving { source, reader, heads: Vec::new(), by_id: HashMap::new(), refused: HashSet::new() };
     if let Some(pem) = &server_key {
-        link.call(Command::Arrive(Arriving::CheckServer { pem: pem.clone() })).await?;
+        link.call(Command::Import(ImportRequest::CheckServer { pem: pem.clone() })).await?;
     }
-    moving.look(&link, &wanted.apps, &mut wanted.report).await?;
+    import.look(&link, &wanted.apps, &mut wanted.report).await?;
     wanted.report.print()?;
     wanted.report.stop_if_refused()?;
     if wanted.dry_run {
         say("Nothing was changed: this was a dry run.");
         return Ok(());
     }
-    moving.bring(&link, &wanted.report).await?;
+    import.bring(&link, &wanted.report).await?;
     if let Some(pem) = server_key {
-        link.call(Command::Arrive(Arriving::TrustServer { pem })).await?;
+        link.call(Command::Import(ImportRequest::TrustServer { pem })).await?;
         say("App tokens of the old server are taken from now on.");
     }
     Ok(())
@@ -117,7 +117,7 @@ impl Source {
 struct Moving {
     source: Source,
     reader: CosyncReader,
-    heads: Vec<ImportHead>,
+    heads: Vec<ImportManifest>,
     by_id: HashMap<String, usize>,
     /// Documents that cannot be taken, by collection and line.
     refused: HashSet<(&'static str, u64)>,
@@ -278,10 +278,10 @@ impl Moving {
     async fn bring(mut self, link: &Link, report: &Report) -> Result<(), StartError> {
         let mut waiting = Vec::new();
         for head in &self.heads {
-            let begun = link.call(Command::Arrive(Arriving::Begin(Box::new(head.clone())))).await?;
+            let begun = link.call(Command::Import(ImportRequest::Begin(Box::new(head.clone())))).await?;
             let at = match serde_json::from_value(begun) {
-                Ok(Begun::At(done)) => Some(done),
-                Ok(Begun::AlreadyThere) => {
+                Ok(ImportStart::At(done)) => Some(done),
+                Ok(ImportStart::AlreadyThere) => {
                     say(&format!("{} ({}) exists already.", head.app.name, head.app.app_id));
                     None
                 }
@@ -326,8 +326,8 @@ impl Moving {
             else {
                 continue;
             };
-            let finish = Arriving::Finish { head: Box::new(head.clone()), records };
-            link.call(Command::Arrive(finish)).await?;
+            let finish = ImportRequest::Finish { head: Box::new(head.clone()), records };
+            link.call(Command::Import(finish)).await?;
             say(&format!("{} ({}) is imported, with {records} records.", head.app.name, head.app.app_id));
         }
         if waiting.iter().any(|place| place.at.is_some()) {
@@ -342,7 +342,7 @@ impl Moving {
         let (_, records) = place.batch.take();
         let number = i64::try_from(records.len()).unwrap_or(0);
         if number > 0 {
-            link.call(Command::Arrive(Arriving::Batch { source: head.source, from, records })).await?;
+            link.call(Command::Import(ImportRequest::Batch { source: head.source, from, records })).await?;
         }
         place.at = Some(from + number);
         Ok(())

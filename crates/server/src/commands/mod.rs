@@ -1,12 +1,12 @@
 //! The command line.
 
-mod administer;
+mod admin;
 mod batches;
 mod cosync;
+mod data_access;
 mod demo;
-mod leaving;
-mod link;
-mod moving;
+mod export;
+mod import;
 mod report;
 mod settings;
 
@@ -324,12 +324,12 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(load()?),
         Command::Demo(arguments) => demo::run(arguments.into()),
-        Command::App(command) => administer::app(&load()?, command),
-        Command::Token(command) => administer::token(&load()?, command),
-        Command::Keys(command) => administer::keys(&load()?, command),
-        Command::Jobs(JobsCommand::Run { now: _ }) => administer::run_jobs(&load()?),
-        Command::Import(command) => moving::import(&load()?, command),
-        Command::Export(command) => leaving::export(&load()?, command),
+        Command::App(command) => admin::app(&load()?, command),
+        Command::Token(command) => admin::token(&load()?, command),
+        Command::Keys(command) => admin::keys(&load()?, command),
+        Command::Jobs(JobsCommand::Run { now: _ }) => admin::run_jobs(&load()?),
+        Command::Import(command) => import::import(&load()?, command),
+        Command::Export(command) => export::export(&load()?, command),
         Command::Migrate => migrate(&load()?),
         Command::Config(ConfigCommand::Check) => settings::check(&load()?),
         Command::Config(ConfigCommand::Show) => settings::show(file.as_deref(), &environment),

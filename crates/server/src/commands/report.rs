@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use latchkey_domain::is_forbidden_character;
-use latchkey_service::transfer::ImportHead;
+use latchkey_service::transfer::ImportManifest;
 use latchkey_transfer::{DigestOver, Record, Secrets, UserRecord};
 use serde_json::json;
 
@@ -194,7 +194,7 @@ impl Report {
     }
 
     /// An application of another server.
-    pub(super) fn app(&mut self, head: &ImportHead) {
+    pub(super) fn app(&mut self, head: &ImportManifest) {
         let key = if head.keys.iter().any(|key| key.private_key.is_some()) { "its key" } else { "a new key" };
         self.notes.push(format!(
             "The application {} ({}), with {key} and {}.",
@@ -211,7 +211,7 @@ impl Report {
     }
 
     /// The remarks about an application.
-    pub(super) fn head(&mut self, head: &ImportHead, secrets: Secrets, is_opened: bool) {
+    pub(super) fn head(&mut self, head: &ImportManifest, secrets: Secrets, is_opened: bool) {
         self.notes.push(format!(
             "The application {} ({}), with {} and {} of its own.",
             head.app.name,

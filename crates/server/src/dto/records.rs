@@ -1,7 +1,7 @@
 //! Records for operators: log entries, waiting messages, keys, operator tokens.
 
 use latchkey_domain::{Actor, AuditEntry, Channel, KeyState, MessageState, OperatorToken};
-use latchkey_service::operate::{KeyView, MintedToken, Waiting};
+use latchkey_service::operate::{KeyView, MintedToken, PendingMessage};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -159,7 +159,7 @@ pub(crate) fn entry_json(entry: &AuditEntry) -> Value {
 }
 
 /// A message that has not left.
-pub(crate) fn waiting_json(waiting: &Waiting) -> Value {
+pub(crate) fn waiting_json(waiting: &PendingMessage) -> Value {
     super::value(&WaitingBody {
         message_id: waiting.id.to_string(),
         channel: match waiting.channel {

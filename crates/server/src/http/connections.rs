@@ -48,7 +48,7 @@ enum Holder {
 }
 
 /// A connection's place among those of its prefix and its site, given back when it closes.
-pub(crate) struct Seat {
+pub(crate) struct ConnectionPermit {
     connections: Connections,
     holders: Vec<Holder>,
     is_granted: bool,
@@ -68,7 +68,7 @@ impl Connections {
     }
 
     /// Counts a connection. The first request above the limit is refused; above twice the limit, the connection is.
-    pub(crate) fn take_seat(&self, peer: IpAddr) -> Option<Seat> {
+    pub(crate) fn take_seat(&self, peer: IpAddr) -> Option<ConnectionPermit> {
         let source = Source::at(peer);
         let site = source.site().map(|site| (Holder::Site(site), self.most.saturating_mul(SITE_SHARE)));
         let bounds: Vec<_> = site.into_iter().chain([(Holder::Prefix(source.prefix()), self.most)]).collect();
@@ -90,11 +90,11 @@ impl Connections {
         for holder in &holders {
             *open.entry(*holder).or_default() += 1;
         }
-        Some(Seat { connections: self.clone(), holders, is_granted })
+        Some(ConnectionPermit { connections: self.clone(), holders, is_granted })
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
         for holder in &self.holders {
@@ -182,12 +182,12 @@ pub(crate) struct Paced<T> {
     unread: Alarm,
     /// Bytes taken since `unread` was set.
     taken: usize,
-    _seat: Seat,
+    _seat: ConnectionPermit,
 }
 
 impl<T> Paced<T> {
     /// Bounds a stream: `idle` is the time from one answer to the next request.
-    pub(crate) fn new(io: T, idle: Duration, seat: Seat) -> Self {
+    pub(crate) fn new(io: T, idle: Duration, seat: ConnectionPermit) -> Self {
         let pace = Pace {
             is_granted: seat.is_granted,
             under_way: Cell::default(),
@@ -417,7 +417,7 @@ mod tests {
     fn sec_117_connections_of_a_prefix_are_bounded_and_given_back() {
         let connections = Connections::new(2, TrustedProxies::default(), None);
         let address: IpAddr = "192.0.2.1".parse().unwrap();
-        let is_granted = |seat: &Option<Seat>| seat.as_ref().map(|seat| seat.is_granted);
+        let is_granted = |seat: &Option<ConnectionPermit>| seat.as_ref().map(|seat| seat.is_granted);
         let mut seats: Vec<_> = (0..5).map(|_| connections.take_seat(address)).collect();
         let granted: Vec<_> = seats.iter().map(is_granted).collect();
         assert_eq!(granted, [Some(true), Some(true), Some(false), Some(false), None]);

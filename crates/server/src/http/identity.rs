@@ -23,7 +23,7 @@ const CHECK: &str = "/api/appuser/check";
 
 /// Which tokens a route takes; every other one is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
+pub enum Auth {
     /// None is needed.
     Nothing,
     /// A server secret with this scope.
@@ -40,7 +40,7 @@ pub enum Takes {
     Page,
 }
 
-impl Takes {
+impl Auth {
     /// The usual refusal of other tokens.
     pub(crate) fn refusal(self) -> Refusal {
         match self {
@@ -78,31 +78,31 @@ impl<T: Clone + 'static> FromRequest for Verified<T> {
 /// Verifies that a request has the token that its route takes, before its body is read. Others get `refusal`, or that of
 /// the token that they sent.
 pub(crate) async fn authenticate(
-    (takes, refusal): (Takes, Refusal),
+    (auth, refusal): (Auth, Refusal),
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match identify((takes, refusal), &request).await {
+    match identify((auth, refusal), &request).await {
         Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
         Err(error) => Ok(ServiceResponse::from_err(ApiError::from(error), request.into_parts().0)),
     }
 }
 
-async fn identify((takes, refusal): (Takes, Refusal), request: &ServiceRequest) -> Result<(), ServiceError> {
+async fn identify((auth, refusal): (Auth, Refusal), request: &ServiceRequest) -> Result<(), ServiceError> {
     let service = request.app_data::<Data<Service>>();
     let service = service.ok_or_else(|| ServiceError::Internal("the service is not mounted".into()))?;
     let (caller, source) = (caller_of(service, request.request())?, source_of(request.request()));
-    match (takes, caller) {
-        (Takes::AppToken, Caller::App(caller)) => insert(request, Call { caller, source }),
-        (Takes::AccessToken, Caller::User(caller)) => insert(request, Call { caller, source }),
-        (Takes::SuperUser, Caller::SuperUser(caller)) => insert(request, Call { caller, source }),
-        (Takes::Either, Caller::App(token)) => {
+    match (auth, caller) {
+        (Auth::AppToken, Caller::App(caller)) => insert(request, Call { caller, source }),
+        (Auth::AccessToken, Caller::User(caller)) => insert(request, Call { caller, source }),
+        (Auth::SuperUser, Caller::SuperUser(caller)) => insert(request, Call { caller, source }),
+        (Auth::Either, Caller::App(token)) => {
             insert(request, Call { caller: AppOrUser::App(token), source });
         }
-        (Takes::Either, Caller::User(token)) => {
+        (Auth::Either, Caller::User(token)) => {
             insert(request, Call { caller: AppOrUser::User(token), source });
         }
-        (Takes::Operator(scope), Caller::Operator(caller)) => {
+        (Auth::Operator(scope), Caller::Operator(caller)) => {
             let operator = service.authorize_operator(Call { caller, source }, scope).await?;
             insert(request, operator);
         }

@@ -28,7 +28,7 @@ use super::wire_error::{ApiError, Family};
 use crate::routes::USER_API;
 
 /// Configuration and shared state of the middleware.
-pub(crate) struct Edge {
+pub(crate) struct EdgeState {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) trusted_proxies: TrustedProxies,
@@ -43,7 +43,7 @@ pub(crate) struct Edge {
 ///
 /// # Errors
 /// The answer itself, when a request panicked or took too long.
-pub async fn observe(
+pub async fn edge_middleware(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -59,7 +59,7 @@ async fn answer(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(edge) = request.app_data::<Data<Edge>>().cloned() else {
+    let Some(edge) = request.app_data::<Data<EdgeState>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     take_plain_path(&mut request, &edge.base_path);
@@ -79,7 +79,7 @@ async fn answer(
         let source = edge.trusted_pages.source(client, request.headers());
         request.extensions_mut().insert(ClientAddress(source));
     }
-    let line = Line {
+    let line = RequestLog {
         began: edge.clock.now(),
         id: request_id(&*edge.entropy),
         method: request.method().to_string(),
@@ -87,7 +87,7 @@ async fn answer(
         client: client.map(latchkey_domain::Source::address),
     };
     let family = line.family;
-    // The user API is limited further in: see `admit`.
+    // The user API is limited further in: see `rate_limit`.
     let is_asked_later = is_of_user_api(request.match_info().unprocessed());
     let refused = too_large(&request, &edge);
     if let Some(error) = refused.or_else(|| if is_asked_later { None } else { too_often(&request, &edge) }) {
@@ -112,11 +112,11 @@ async fn answer(
 
 /// Applies the rate limit of the user API, inside the CORS middleware, so that a page of another origin can read the
 /// refusal. Preflight requests are answered before.
-pub(crate) async fn admit(
+pub(crate) async fn rate_limit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let refused = request.app_data::<Data<Edge>>().and_then(|edge| too_often(&request, edge));
+    let refused = request.app_data::<Data<EdgeState>>().and_then(|edge| too_often(&request, edge));
     match refused {
         Some(error) => Ok(ServiceResponse::from_err(error, request.into_parts().0)),
         None => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
@@ -124,7 +124,7 @@ pub(crate) async fn admit(
 }
 
 /// The data of a request's log line.
-struct Line {
+struct RequestLog {
     began: OffsetDateTime,
     id: String,
     method: String,
@@ -132,9 +132,9 @@ struct Line {
     client: Option<IpAddr>,
 }
 
-impl Line {
+impl RequestLog {
     /// Renders an error, names the request in its answer, and writes the line.
-    fn complete(&self, edge: &Edge, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    fn complete(&self, edge: &EdgeState, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let route = response.request().match_pattern().unwrap_or_default();
         let error = response.response().error().and_then(|error| error.as_error::<ApiError>());
         let rendered = error.map(|error| error.response(self.family, Some(&self.id)));
@@ -156,7 +156,7 @@ impl Line {
     }
 
     /// One line: never the query, a header or a body.
-    fn write(&self, edge: &Edge, route: &str, status: u16, error: Option<&ApiError>) {
+    fn write(&self, edge: &EdgeState, route: &str, status: u16, error: Option<&ApiError>) {
         let duration_ms = (edge.clock.now() - self.began).whole_milliseconds();
         let duration_ms = i64::try_from(duration_ms).unwrap_or(i64::MAX);
         let code = error.map(|error| error.wire(self.family).code);
@@ -203,7 +203,7 @@ fn is_of_user_api(path: &str) -> bool {
 }
 
 /// Limits that hold for every path.
-fn too_large(request: &ServiceRequest, edge: &Edge) -> Option<ApiError> {
+fn too_large(request: &ServiceRequest, edge: &EdgeState) -> Option<ApiError> {
     let header_bytes: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if header_bytes + request.uri().to_string().len() > edge.header_bytes {
@@ -216,7 +216,7 @@ fn too_large(request: &ServiceRequest, edge: &Edge) -> Option<ApiError> {
 }
 
 /// More requests than one address may send.
-fn too_often(request: &ServiceRequest, edge: &Edge) -> Option<ApiError> {
+fn too_often(request: &ServiceRequest, edge: &EdgeState) -> Option<ApiError> {
     // By what is left out, not by what is in: a path that is written oddly is counted like its plain spelling.
     if ["/health/", "/apps/"].iter().any(|free| request.path().starts_with(free)) {
         return None;

@@ -17,12 +17,12 @@ pub(crate) use answer::{Answer, iso, json, ok_true, page};
 pub(crate) use body::{BodyLimits, Fields, WrongField};
 pub(crate) use connections::{Connections, Paced};
 pub(crate) use csv::csv_row;
-pub use identity::Takes;
+pub use identity::Auth;
 pub(crate) use identity::{
     ByApp, ByAppOrUser, ByOperator, BySuperUser, ByUser, Verified, authenticate, family_of,
 };
-pub use middleware::observe;
-pub(crate) use middleware::{Edge, admit};
+pub use middleware::edge_middleware;
+pub(crate) use middleware::{EdgeState, rate_limit};
 pub(crate) use pages::TrustedPages;
 pub(crate) use path::BasePath;
 pub(crate) use wire_error::{ApiError, Family, message_of};

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use operation::Operation;
 
 use crate::http::{ApiError, family_of, message_of};
-use crate::routes::{Entry, Takes, table};
+use crate::routes::{Auth, Entry, table};
 
 /// The description of all routes.
 pub fn document(public_url: &str) -> Value {
@@ -60,14 +60,14 @@ pub fn document(public_url: &str) -> Value {
 }
 
 fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16, &'static str>) -> Value {
-    let operation = entry.says;
-    let tag = match entry.takes {
-        Takes::Operator(_) => "administration",
+    let operation = entry.doc;
+    let tag = match entry.auth {
+        Auth::Operator(_) => "administration",
         _ if entry.path.starts_with("/api/") => "user API",
         _ => "public",
     };
     let mut about = operation.about.to_owned();
-    if let Takes::Operator(scope) = entry.takes {
+    if let Auth::Operator(scope) = entry.auth {
         about = format!("{about}\n\nScope: `{}`.", scope.name()).trim_start().to_owned();
     }
     let mut described = Map::new();
@@ -77,13 +77,13 @@ fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16
     if !about.is_empty() {
         described.insert("description".to_owned(), about.into());
     }
-    let security = match entry.takes {
-        Takes::Nothing | Takes::Page => json!([]),
-        Takes::Operator(_) => json!([{"serverSecret": []}]),
-        Takes::AppToken => json!([{"appToken": []}]),
-        Takes::AccessToken => json!([{"accessToken": []}]),
-        Takes::SuperUser => json!([{"superUserToken": []}]),
-        Takes::Either => json!([{"appToken": []}, {"accessToken": []}]),
+    let security = match entry.auth {
+        Auth::Nothing | Auth::Page => json!([]),
+        Auth::Operator(_) => json!([{"serverSecret": []}]),
+        Auth::AppToken => json!([{"appToken": []}]),
+        Auth::AccessToken => json!([{"accessToken": []}]),
+        Auth::SuperUser => json!([{"superUserToken": []}]),
+        Auth::Either => json!([{"appToken": []}, {"accessToken": []}]),
     };
     described.insert("security".to_owned(), security);
     let mut parameters: Vec<Value> = entry.path.split('/').filter_map(path_parameter).collect();
@@ -161,16 +161,16 @@ fn body_of(operation: &Operation, id: &str, components: &mut Components) -> Valu
 
 /// Refusals because of token, fields or path, for any route.
 fn common_refusals(entry: &Entry) -> Vec<Refusal> {
-    if matches!(entry.takes, Takes::Nothing | Takes::Page) {
+    if matches!(entry.auth, Auth::Nothing | Auth::Page) {
         return Vec::new();
     }
     // A token of another kind is refused by its own number.
     let mut found = vec![Refusal::ServerSecretInvalid, Refusal::AppTokenInvalid, Refusal::AccessTokenInvalid];
-    let mut fields = entry.says.all_fields();
-    if !matches!(entry.takes, Takes::Operator(_)) {
+    let mut fields = entry.doc.all_fields();
+    if !matches!(entry.auth, Auth::Operator(_)) {
         found.extend([Refusal::AppGone, Refusal::AppSuspended, Refusal::AppMigrated]);
         found.extend([Refusal::MissingParameter, Refusal::InvalidData]);
-        if entry.takes != Takes::AppToken {
+        if entry.auth != Auth::AppToken {
             found.push(Refusal::UserSuspended);
         }
         return found;
@@ -189,7 +189,7 @@ fn common_refusals(entry: &Entry) -> Vec<Refusal> {
 }
 
 fn responses(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16, &'static str>) -> Value {
-    let operation = entry.says;
+    let operation = entry.doc;
     let family = family_of(entry.path);
     let is_page = matches!(operation.answers, Answers::Page);
     let mut found = Map::new();
@@ -224,7 +224,7 @@ fn responses(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u1
     if entry.method == "POST" {
         errors.extend([ApiError::TooSlow, ApiError::UnsupportedBody]);
     }
-    if entry.path.contains('{') && !matches!(entry.takes, Takes::Operator(_)) {
+    if entry.path.contains('{') && !matches!(entry.auth, Auth::Operator(_)) {
         errors.push(ApiError::UnknownPath);
     }
     let mut by_status: BTreeMap<u16, BTreeMap<u16, String>> = BTreeMap::new();

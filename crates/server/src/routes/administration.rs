@@ -3,9 +3,10 @@
 use actix_web::{FromRequest, Handler, Responder, web};
 use latchkey_domain::Scope;
 
-use super::{Entry, Takes};
+use super::{Auth, Entry};
 use crate::api::{
-    app_settings, apps, email_templates, invites, keys, logs, metadata_fields, moving, operator_tokens, users,
+    app_settings, apps, email_templates, import_export, invites, keys, logs, metadata_fields,
+    operator_tokens, users,
 };
 use crate::openapi::{Operation, app_api as app, app_users as of_users};
 
@@ -174,10 +175,22 @@ pub(super) fn table() -> Vec<Entry> {
         by_operator("GET", Read, "/api/app/outbox", logs::outbox, &app::OUTBOX),
         by_operator("POST", Users, "/api/app/retryMessage", logs::retry_message, &app::RETRY_MESSAGE),
         by_operator("POST", Users, "/api/app/retryMessages", logs::retry_messages, &app::RETRY_MESSAGES),
-        by_operator("GET", Export, "/api/app/export", moving::export_zip, &app::EXPORT_ZIP),
-        by_operator("GET", Export, "/api/app/exportArchive", moving::export_archive, &app::EXPORT_ARCHIVE),
-        by_operator("GET", Export, "/api/app/exportUsers", moving::export_users, &app::EXPORT_USERS),
-        by_operator("POST", Everything, "/api/app/importDatabase", moving::import_database, &app::IMPORT),
+        by_operator("GET", Export, "/api/app/export", import_export::export_zip, &app::EXPORT_ZIP),
+        by_operator(
+            "GET",
+            Export,
+            "/api/app/exportArchive",
+            import_export::export_archive,
+            &app::EXPORT_ARCHIVE,
+        ),
+        by_operator("GET", Export, "/api/app/exportUsers", import_export::export_users, &app::EXPORT_USERS),
+        by_operator(
+            "POST",
+            Everything,
+            "/api/app/importDatabase",
+            import_export::import_database,
+            &app::IMPORT,
+        ),
         by_operator(
             "POST",
             Everything,
@@ -206,12 +219,12 @@ fn by_operator<A: FromRequest + 'static>(
     scope: Scope,
     path: &'static str,
     handler: impl Handler<A, Output: Responder + 'static>,
-    says: &'static Operation,
+    doc: &'static Operation,
 ) -> Entry {
     let route = match method {
         "GET" => web::get(),
         "DELETE" => web::delete(),
         _ => web::post(),
     };
-    Entry::new(method, path, Takes::Operator(scope), says, route.to(handler))
+    Entry::new(method, path, Auth::Operator(scope), doc, route.to(handler))
 }

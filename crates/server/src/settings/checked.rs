@@ -9,7 +9,7 @@ use latchkey_notifiers::MailAddress;
 use secrecy::ExposeSecret as _;
 
 use super::source::fields_of;
-use super::{Mistakes, Settings};
+use super::{ConfigErrors, Settings};
 use crate::http::TrustedProxies;
 use crate::start::BAD_URL;
 
@@ -17,7 +17,7 @@ mod mail;
 
 /// The settings, parsed.
 #[derive(Debug, Clone)]
-pub struct Checked {
+pub struct ValidatedSettings {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
     pub(crate) trusted_proxies: TrustedProxies,
@@ -34,8 +34,8 @@ impl Settings {
     /// Parses the settings into what they mean.
     ///
     /// # Errors
-    /// [`Mistakes`], all of them at once.
-    pub fn check(&self) -> Result<Checked, Mistakes> {
+    /// [`ConfigErrors`], all of them at once.
+    pub fn check(&self) -> Result<ValidatedSettings, ConfigErrors> {
         let mut mistakes = Vec::new();
         let address = self.address(&mut mistakes);
         let trusted_proxies = TrustedProxies::parse(&self.server.trusted_proxies).unwrap_or_else(|wrong| {
@@ -100,11 +100,11 @@ impl Settings {
         if from.is_err() {
             mistakes.push("mail.from is no address such as \"Shop <noreply@example.com>\"".to_owned());
         }
-        let (Ok(from), true) = (from, mistakes.is_empty()) else { return Err(Mistakes(mistakes)) };
+        let (Ok(from), true) = (from, mistakes.is_empty()) else { return Err(ConfigErrors(mistakes)) };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let or = |wanted: usize, otherwise: usize| if wanted == 0 { otherwise } else { wanted };
         let hash_threads = or(self.hash.threads, cores);
-        Ok(Checked {
+        Ok(ValidatedSettings {
             listen: SocketAddr::new(address, self.server.port),
             trusted_proxies,
             hash_cost,

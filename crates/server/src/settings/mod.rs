@@ -8,7 +8,7 @@ mod section;
 mod sections;
 mod source;
 
-pub use checked::Checked;
+pub use checked::ValidatedSettings;
 pub use limits::LimitSettings;
 pub use section::Described;
 pub use sections::{
@@ -16,7 +16,7 @@ pub use sections::{
     OutboxSettings, ServerSettings, SmsSettings, SocialSettings,
 };
 pub(crate) use source::nearest;
-pub use source::{Mistakes, Shown};
+pub use source::{ConfigErrors, DisplaySettings};
 
 use serde::Serialize;
 

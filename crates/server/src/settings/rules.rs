@@ -1,6 +1,6 @@
 //! Settings as the use cases need them.
 
-use latchkey_domain::{CodeRules, FactorRules, LadderRules, OutboxRules, RequestLimits};
+use latchkey_domain::{BackoffPolicy, CodeRules, FactorRules, OutboxRules, RequestLimits};
 use latchkey_notifiers::{SmtpServer, SmtpSettings, SmtpTls};
 use latchkey_service::ServiceSettings;
 use latchkey_service::account::ProviderSettings;
@@ -9,9 +9,9 @@ use latchkey_service::protect::RateRules;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::Duration;
 
-use super::{Checked, Settings};
+use super::{Settings, ValidatedSettings};
 
-impl Checked {
+impl ValidatedSettings {
     /// The settings of the use cases, for a server with this `public_url`.
     #[must_use]
     pub fn service_settings(&self, settings: &Settings, public_url: String) -> ServiceSettings {
@@ -60,7 +60,7 @@ impl Checked {
                 keys_url: settings.social.google_keys_url.clone(),
                 issuers: settings.social.google_issuers.clone(),
             },
-            ladder: LadderRules {
+            ladder: BackoffPolicy {
                 free: limits.login_attempts,
                 first_wait: seconds(limits.login_first_wait_seconds),
                 longest_wait: seconds(limits.login_longest_wait_seconds),

@@ -12,9 +12,9 @@ use super::Settings;
 
 /// Everything that is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
-pub struct Mistakes(pub Vec<String>);
+pub struct ConfigErrors(pub Vec<String>);
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("\n"))
     }
@@ -22,7 +22,7 @@ impl fmt::Display for Mistakes {
 
 /// One setting as `config show` prints it.
 #[derive(Debug)]
-pub struct Shown {
+pub struct DisplaySettings {
     /// `section.key`.
     pub key: String,
     /// Its value, masked if it is secret.
@@ -37,19 +37,19 @@ impl Settings {
     /// Reads the settings: defaults, then `file`, then the environment.
     ///
     /// # Errors
-    /// [`Mistakes`], all of them at once.
-    pub fn load(file: Option<&Path>, environment: &[(String, String)]) -> Result<Self, Mistakes> {
+    /// [`ConfigErrors`], all of them at once.
+    pub fn load(file: Option<&Path>, environment: &[(String, String)]) -> Result<Self, ConfigErrors> {
         Self::load_with_origins(file, environment).map(|(settings, _)| settings)
     }
 
     /// Reads the settings and their origins.
     ///
     /// # Errors
-    /// [`Mistakes`], all of them at once.
+    /// [`ConfigErrors`], all of them at once.
     pub fn load_with_origins(
         file: Option<&Path>,
         environment: &[(String, String)],
-    ) -> Result<(Self, Vec<Shown>), Mistakes> {
+    ) -> Result<(Self, Vec<DisplaySettings>), ConfigErrors> {
         let mut mistakes = Vec::new();
         let from_file = read(file.map(from_file), "the file", &mut mistakes);
         let from_environment = read(Some(from_environment(environment)), "the environment", &mut mistakes);
@@ -70,7 +70,11 @@ impl Settings {
         };
         reader.refuse_unknown_sections(&settings);
         reader.refuse_single_underscores(&settings, environment);
-        if reader.mistakes.is_empty() { Ok((settings, reader.shown)) } else { Err(Mistakes(reader.mistakes)) }
+        if reader.mistakes.is_empty() {
+            Ok((settings, reader.shown))
+        } else {
+            Err(ConfigErrors(reader.mistakes))
+        }
     }
 }
 
@@ -120,7 +124,7 @@ struct Reader {
     from_file: Sections,
     from_environment: Sections,
     mistakes: Vec<String>,
-    shown: Vec<Shown>,
+    shown: Vec<DisplaySettings>,
 }
 
 impl Reader {
@@ -157,7 +161,11 @@ impl Reader {
         let section = section.build().and_then(|config| config.get::<T>("s")).unwrap_or_default();
         for (key, value) in fields_of(&section) {
             let origin = values.get(&key).map_or("default", |(_, origin)| *origin);
-            self.shown.push(Shown { key: format!("{name}.{key}"), value: value.to_string(), origin });
+            self.shown.push(DisplaySettings {
+                key: format!("{name}.{key}"),
+                value: value.to_string(),
+                origin,
+            });
         }
         section
     }

@@ -15,14 +15,14 @@ use crate::settings::Settings;
 
 /// Where the master key is.
 #[derive(Debug, Clone)]
-pub(crate) enum KeyPlace {
+pub(crate) enum MasterKeyStore {
     /// In the settings themselves.
     Setting(SecretString),
     /// In a file.
     File(PathBuf),
 }
 
-impl KeyPlace {
+impl MasterKeyStore {
     /// The place that the settings name.
     pub(crate) fn of(settings: &Settings, folder: &Path) -> Self {
         let given = &settings.keys.master_key;

@@ -1,10 +1,10 @@
 //! From settings to a running service: folder, lock, database, master key, keys. Whatever cannot be done is
 //! one clear sentence with an exit code, and nothing is left half written.
 
+mod external;
 mod folder;
 mod key_sets;
 mod master_key;
-mod outside;
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::net::UnixListener;
@@ -20,10 +20,10 @@ use latchkey_domain::{Clock, Entropy, SystemClock};
 use latchkey_service::{MasterKeyReader, Service, ServiceError, ServiceParts};
 use latchkey_storage::diesel::{Database, DatabaseLocation, DatabaseSettings};
 use latchkey_storage::{StorageError, Store};
-pub(crate) use master_key::KeyPlace;
+pub(crate) use master_key::MasterKeyStore;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::settings::{Checked, Mistakes, Settings};
+use crate::settings::{ConfigErrors, Settings, ValidatedSettings};
 
 /// Why the program cannot run. Exit codes are those of `sysexits.h`.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +75,8 @@ impl StartError {
     }
 }
 
-impl From<Mistakes> for StartError {
-    fn from(mistakes: Mistakes) -> Self {
+impl From<ConfigErrors> for StartError {
+    fn from(mistakes: ConfigErrors) -> Self {
         Self::Configuration(mistakes.to_string())
     }
 }
@@ -148,12 +148,12 @@ fn secret_or_file(value: &SecretString, file: &Path, key: &str) -> Result<Secret
 ///
 /// # Errors
 /// [`StartError`] for the first one that the server would not start with.
-pub(crate) fn check_files(settings: &Settings, checked: &Checked) -> Result<(), StartError> {
+pub(crate) fn check_files(settings: &Settings, checked: &ValidatedSettings) -> Result<(), StartError> {
     location(settings)?;
     if !settings.keys.master_key_file.as_os_str().is_empty() {
-        KeyPlace::of(settings, &settings.data.folder).read(true, &SystemEntropy::new())?;
+        MasterKeyStore::of(settings, &settings.data.folder).read(true, &SystemEntropy::new())?;
     }
-    outside::mail_sender(settings, &settings.public_url(checked.listen), Path::new("")).map(|_| ())
+    external::mail_sender(settings, &settings.public_url(checked.listen), Path::new("")).map(|_| ())
 }
 
 /// Everything that a process needs to serve or to administer.
@@ -166,7 +166,7 @@ pub(crate) struct Opened {
     pub(crate) master_key: String,
     pub(crate) is_new: bool,
     pub(crate) control: Option<UnixListener>,
-    pub(crate) key_place: KeyPlace,
+    pub(crate) key_place: MasterKeyStore,
     _folder: DataFolder,
 }
 
@@ -186,7 +186,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// with it. `public_url` is known once the port is.
 pub(crate) async fn open(
     settings: &Settings,
-    checked: &Checked,
+    checked: &ValidatedSettings,
     public_url: String,
     purpose: Purpose,
 ) -> Result<Opened, StartError> {
@@ -209,7 +209,7 @@ pub(crate) async fn open(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let has_keys = Service::has_keys(&store).await?;
-    let key_place = KeyPlace::of(settings, folder.path());
+    let key_place = MasterKeyStore::of(settings, folder.path());
     let (master, keys) = open_keys(&store, &key_place, has_keys, (&*clock, &*entropy)).await?;
 
     let internal = |error: &dyn std::error::Error| StartError::Internal(error.to_string());
@@ -222,7 +222,7 @@ pub(crate) async fn open(
         hasher: PasswordHasher::new(Engine::default(), checked.hash_cost)
             .map_err(|error| internal(&error))?,
         pool: HashPool::new(checked.hash_threads, checked.hash_queue).map_err(|error| internal(&error))?,
-        outside: outside::outside(settings, &public_url, &mailbox)?,
+        outside: external::external_services(settings, &public_url, &mailbox)?,
         settings: checked.service_settings(settings, public_url),
     };
     let service = Service::new(parts);
@@ -257,7 +257,7 @@ pub(crate) async fn open(
 }
 
 /// Reads the master key again, from where it is now.
-fn master_of(place: &KeyPlace, entropy: &Arc<dyn Entropy>) -> MasterKeyReader {
+fn master_of(place: &MasterKeyStore, entropy: &Arc<dyn Entropy>) -> MasterKeyReader {
     let (place, entropy) = (place.clone(), Arc::clone(entropy));
     Arc::new(move || Ok(place.read(true, &*entropy)?))
 }
@@ -265,7 +265,7 @@ fn master_of(place: &KeyPlace, entropy: &Arc<dyn Entropy>) -> MasterKeyReader {
 /// Opens the server's keys, and completes an interrupted change of the master key.
 async fn open_keys(
     store: &Store,
-    place: &KeyPlace,
+    place: &MasterKeyStore,
     has_keys: bool,
     (clock, entropy): (&dyn Clock, &dyn Entropy),
 ) -> Result<(MasterKey, KeyRing), StartError> {

@@ -2,7 +2,7 @@
 
 use latchkey_crypto::PublicKey;
 use latchkey_domain::{AppId, AppKey, Preset};
-use latchkey_service::transfer::ImportHead;
+use latchkey_service::transfer::ImportManifest;
 use latchkey_service::{Operator, Refusal, ServiceError};
 use latchkey_transfer::{KeyRecord, Record};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ fn kid_of(jwt: &str) -> String {
 }
 
 /// Everything of an application, its secrets in clear.
-pub(crate) async fn archive_of(app: &TestApp, shop: &Made) -> (ImportHead, Vec<Record>) {
+pub(crate) async fn archive_of(app: &TestApp, shop: &Made) -> (ImportManifest, Vec<Record>) {
     let operator = Operator::command_line();
     let mut export = app.service.begin_clear_export(operator, shop.id.parse().unwrap(), true).await.unwrap();
     let (mut found, mut keys, mut members) = (None, Vec::new(), Vec::new());
@@ -62,7 +62,7 @@ pub(crate) async fn archive_of(app: &TestApp, shop: &Made) -> (ImportHead, Vec<R
             }
         }
     }
-    let head = ImportHead {
+    let head = ImportManifest {
         source: [7; 32],
         app: found.unwrap(),
         keys,
@@ -74,7 +74,7 @@ pub(crate) async fn archive_of(app: &TestApp, shop: &Made) -> (ImportHead, Vec<R
 
 pub(crate) async fn import(
     app: &TestApp,
-    head: ImportHead,
+    head: ImportManifest,
     members: Vec<Record>,
 ) -> Result<Made, ServiceError> {
     let operator = Operator::command_line;

@@ -16,9 +16,9 @@ use latchkey_domain::{
     AppName, Clock as _, Handle, ManualClock, Preset, Scopes, SeededEntropy, SignupFlow, TokenName,
 };
 use latchkey_notifiers::{Email, MemorySender, NotifyError, Sms};
-use latchkey_server::{HttpContext, Settings, observe};
+use latchkey_server::{HttpContext, Settings, edge_middleware};
 use latchkey_service::operate::{NewApp, NewOperatorToken};
-use latchkey_service::{Operator, Outside, Service, ServiceParts};
+use latchkey_service::{ExternalServices, Operator, Service, ServiceParts};
 
 use crate::described;
 use crate::provider::FakeProvider;
@@ -139,7 +139,11 @@ impl TestApp {
             master: Arc::new(move || Ok(MasterKey::generate(&SeededEntropy::new(master))?)),
             hasher: PasswordHasher::new(Engine::default(), HashCost::default()).unwrap(),
             pool: HashPool::new(2, 1_000).unwrap(),
-            outside: Outside { mail: messages.clone(), sms: messages.clone(), key_sets: provider.clone() },
+            outside: ExternalServices {
+                mail: messages.clone(),
+                sms: messages.clone(),
+                key_sets: provider.clone(),
+            },
             settings: checked.service_settings(&settings, settings.server.public_url.clone()),
         });
         let secret = service
@@ -150,7 +154,7 @@ impl TestApp {
         let context = HttpContext::new(service.clone(), clock.clone(), entropy, &settings, &checked);
         let app = actix_web::test::init_service(
             App::new()
-                .wrap(from_fn(observe))
+                .wrap(from_fn(edge_middleware))
                 .configure(|config| context.configure(config))
                 .route("/panics", web::get().to(panics)),
         )

@@ -1,7 +1,7 @@
 //! Every field of every endpoint with everything that does not belong there: generated from the table of
 //! routes, so that a new endpoint is covered without anybody remembering.
 
-use latchkey_server::routes::{Entry, Takes, table};
+use latchkey_server::routes::{Auth, Entry, table};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Made, PASSWORD, TestApp, request};
@@ -141,12 +141,12 @@ struct Tokens {
 }
 
 fn header_of(entry: &Entry, tokens: &Tokens) -> (&'static str, String) {
-    match entry.takes {
-        Takes::Operator(_) => ("server-secret", tokens.secret.clone()),
-        Takes::AppToken | Takes::Either => ("app-token", tokens.app.clone()),
-        Takes::AccessToken => ("access-token", tokens.access.clone()),
-        Takes::SuperUser => ("access-token", tokens.superuser.clone()),
-        Takes::Nothing | Takes::Page => ("x-nothing", String::new()),
+    match entry.auth {
+        Auth::Operator(_) => ("server-secret", tokens.secret.clone()),
+        Auth::AppToken | Auth::Either => ("app-token", tokens.app.clone()),
+        Auth::AccessToken => ("access-token", tokens.access.clone()),
+        Auth::SuperUser => ("access-token", tokens.superuser.clone()),
+        Auth::Nothing | Auth::Page => ("x-nothing", String::new()),
     }
 }
 
@@ -187,7 +187,7 @@ async fn nothing_that_does_not_belong_gets_in(app: TestApp, share: usize) {
         // It would rightly remove the application that all this is about.
         let id = if entry.method == "DELETE" { "f".repeat(32) } else { shop.id.clone() };
         let path = entry.path.replace("{app_id}", &id);
-        if entry.takes == Takes::SuperUser {
+        if entry.auth == Auth::SuperUser {
             tokens.superuser = app.super_token(&shop, "root@example.com").await;
         }
         let (name, token) = header_of(&entry, &tokens);

@@ -1,7 +1,7 @@
 //! New keys of the server, while it serves: for when the database and the master key have leaked.
 
 use latchkey_crypto::MasterKey;
-use latchkey_domain::{AppId, ImportMark, Sealed, SeededEntropy, ServerKeyPurpose};
+use latchkey_domain::{AppId, ImportProgress, Sealed, SeededEntropy, ServerKeyPurpose};
 use latchkey_service::operate::KeyRotation;
 use latchkey_service::{Operator, ServiceError};
 use latchkey_storage::SealedColumn;
@@ -232,7 +232,7 @@ async fn sec_135_an_import_that_is_not_whole_keeps_the_old_keys(app: TestApp) {
     let id = AppId::from_bytes([9; 16]);
     (arriving.id, arriving.issuer) = (id, "https://elsewhere.example".to_owned());
     arriving.name = latchkey_domain::AppName::parse("Arriving").unwrap();
-    let mark = ImportMark {
+    let mark = ImportProgress {
         app_id: id,
         source: [7; 32],
         done: 0,

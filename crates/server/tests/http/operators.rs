@@ -1,7 +1,7 @@
 //! Operator tokens: what each opens, where, for how long; and that every route asks for its scope.
 
 use latchkey_domain::Scope;
-use latchkey_server::routes::{Takes, table};
+use latchkey_server::routes::{Auth, table};
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -40,7 +40,7 @@ async fn sec_086_every_route_asks_for_its_scope(app: TestApp) {
     for (held, name) in Scope::ALL {
         let (secret, _) = made(&app, name, None).await;
         for entry in table() {
-            let Takes::Operator(needed) = entry.takes else { continue };
+            let Auth::Operator(needed) = entry.auth else { continue };
             let path = entry.path.replace("{app_id}", "00000000000000000000000000000000");
             let answer = sent(&app, entry.method, &path, &secret, &json!({"appId": "unknown"})).await;
             let is_open = held == needed || held == Scope::Everything;
@@ -66,7 +66,7 @@ async fn sec_088_a_token_of_one_app_finds_no_other(app: TestApp) {
     assert_eq!(ids, [shop.id.as_str()]);
     let absent = "0".repeat(32);
     for entry in table() {
-        if !matches!(entry.takes, Takes::Operator(_)) {
+        if !matches!(entry.auth, Auth::Operator(_)) {
             continue;
         }
         let mut answers = Vec::new();
@@ -99,7 +99,7 @@ async fn sec_089_a_revoked_token_opens_nothing(app: TestApp) {
     );
     assert_eq!(app.admin("revokeOperatorToken", json!({})).await.error(), (400, 403));
     for entry in table() {
-        if matches!(entry.takes, Takes::Operator(_)) {
+        if matches!(entry.auth, Auth::Operator(_)) {
             let path = entry.path.replace("{app_id}", &"0".repeat(32));
             let answer = sent(&app, entry.method, &path, &secret, &json!({})).await;
             assert_eq!(answer.error(), (403, 500), "{}", entry.path);

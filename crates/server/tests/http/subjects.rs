@@ -2,7 +2,7 @@
 
 use latchkey_domain::Preset;
 use latchkey_service::Operator;
-use latchkey_service::transfer::Taken;
+use latchkey_service::transfer::RecordOutcome;
 use latchkey_transfer::UserRecord;
 use serde_json::json;
 
@@ -44,7 +44,7 @@ async fn sec_131_no_door_lets_a_second_user_have_ones_sub(app: TestApp) {
         let checked = app.service.check_users(id, vec![record.clone()]).await.unwrap();
         let taken = app.service.import_users(Operator::command_line(), id, vec![record]).await.unwrap();
         for taken in [checked, taken] {
-            assert!(matches!(&taken[..], [Taken::Refused(why)] if why.contains("sub")), "{taken:?}");
+            assert!(matches!(&taken[..], [RecordOutcome::Refused(why)] if why.contains("sub")), "{taken:?}");
         }
     }
     // Doors that need an address.

@@ -1,7 +1,7 @@
 //! Every route with every token: generated from the table of routes, so that no route escapes.
 
 use latchkey_server::openapi::document;
-use latchkey_server::routes::{Takes, table};
+use latchkey_server::routes::{Auth, table};
 use serde_json::json;
 use time::Duration;
 
@@ -43,14 +43,14 @@ fn refusal_on(path: &str) -> u16 {
 }
 
 /// Whether an answer says that the token is not the one that the route takes.
-fn is_refusal_of_token(takes: Takes, answered: (u16, i64)) -> bool {
-    match takes {
-        Takes::Nothing | Takes::Page => false,
-        Takes::Operator(_) => matches!(answered, (403, 400 | 500) | (400, 400 | 405)),
-        Takes::AppToken => matches!(answered, (400, 400 | 405 | 500)),
+fn is_refusal_of_token(auth: Auth, answered: (u16, i64)) -> bool {
+    match auth {
+        Auth::Nothing | Auth::Page => false,
+        Auth::Operator(_) => matches!(answered, (403, 400 | 500) | (400, 400 | 405)),
+        Auth::AppToken => matches!(answered, (400, 400 | 405 | 500)),
         // These routes answer an absent token with what the reference answers.
-        Takes::AccessToken | Takes::SuperUser => matches!(answered, (400, 405 | 602 | 403 | 400 | 500)),
-        Takes::Either => matches!(answered, (400, 400 | 405 | 403 | 602 | 500)),
+        Auth::AccessToken | Auth::SuperUser => matches!(answered, (400, 405 | 602 | 403 | 400 | 500)),
+        Auth::Either => matches!(answered, (400, 400 | 405 | 403 | 602 | 500)),
     }
 }
 
@@ -72,22 +72,22 @@ async fn sec_054_only_the_right_kind_in_the_right_carrier_passes(app: TestApp) {
                     entry.path == "/api/appuser/resetPassword" && (carrier_at, kind_at) == (2, 1);
                 let is_superusers = (carrier_at, kind_at) == (2, 5);
                 let fits = (is_diagonal || is_kotlins || is_superusers)
-                    && match entry.takes {
-                        Takes::Nothing | Takes::Page => true,
-                        Takes::Operator(_) => kind_at == 0,
-                        Takes::AppToken => kind_at == 1,
-                        Takes::AccessToken => kind_at == 2,
-                        Takes::Either => kind_at == 1 || kind_at == 2,
-                        Takes::SuperUser => kind_at == 5,
+                    && match entry.auth {
+                        Auth::Nothing | Auth::Page => true,
+                        Auth::Operator(_) => kind_at == 0,
+                        Auth::AppToken => kind_at == 1,
+                        Auth::AccessToken => kind_at == 2,
+                        Auth::Either => kind_at == 1 || kind_at == 2,
+                        Auth::SuperUser => kind_at == 5,
                     };
                 let what =
                     format!("{} {} {carrier} with kind {kind_at}: {answered:?}", entry.method, entry.path);
-                if entry.takes == Takes::Page {
+                if entry.auth == Auth::Page {
                     assert_eq!(answered.0, 400, "{what}");
-                } else if entry.takes == Takes::Nothing {
+                } else if entry.auth == Auth::Nothing {
                     assert!(matches!(answered.0, 200 | 303), "{what}");
                 } else if !fits {
-                    assert!(is_refusal_of_token(entry.takes, answered), "{what}");
+                    assert!(is_refusal_of_token(entry.auth, answered), "{what}");
                 } else {
                     assert!(!matches!(answered, (403, _) | (400, 400 | 405 | 500)), "{what}");
                 }
@@ -118,19 +118,19 @@ async fn sec_089_no_token_or_an_expired_one_is_refused_everywhere(app: TestApp) 
     let shop = app.app("Shop").await;
     let access = app.user(&shop, "ana@example.com").await;
     let secret = app.server_secret.clone();
-    for entry in table().into_iter().filter(|e| !matches!(e.takes, Takes::Nothing | Takes::Page)) {
+    for entry in table().into_iter().filter(|e| !matches!(e.auth, Auth::Nothing | Auth::Page)) {
         let answered = status_of(&app, entry.method, entry.path, &shop.id, ("x-nothing", "")).await;
-        assert!(is_refusal_of_token(entry.takes, answered), "{} {answered:?}", entry.path);
+        assert!(is_refusal_of_token(entry.auth, answered), "{} {answered:?}", entry.path);
     }
     app.clock.advance(Duration::days(366));
     for entry in table() {
-        let header = match entry.takes {
-            Takes::Operator(_) => ("server-secret", secret.as_str()),
-            Takes::AccessToken | Takes::Either | Takes::SuperUser => ("access-token", access.as_str()),
-            Takes::AppToken | Takes::Nothing | Takes::Page => continue,
+        let header = match entry.auth {
+            Auth::Operator(_) => ("server-secret", secret.as_str()),
+            Auth::AccessToken | Auth::Either | Auth::SuperUser => ("access-token", access.as_str()),
+            Auth::AppToken | Auth::Nothing | Auth::Page => continue,
         };
         let answered = status_of(&app, entry.method, entry.path, &shop.id, header).await;
-        assert!(is_refusal_of_token(entry.takes, answered), "{} {answered:?}", entry.path);
+        assert!(is_refusal_of_token(entry.auth, answered), "{} {answered:?}", entry.path);
     }
 }
 
@@ -150,10 +150,10 @@ async fn who_is_not_active_is_refused_by_every_route(app: TestApp) {
     let described = document("https://auth.example.com");
     let codes = async |wanted: i64, as_user: bool| {
         for entry in table().iter().filter(|entry| entry.path.starts_with("/api/appuser/")) {
-            let header = match entry.takes {
-                Takes::AppToken | Takes::Either if !as_user => ("app-token", &shop.token),
-                Takes::AccessToken | Takes::Either => ("access-token", &access),
-                Takes::SuperUser if !as_user => ("access-token", &superuser),
+            let header = match entry.auth {
+                Auth::AppToken | Auth::Either if !as_user => ("app-token", &shop.token),
+                Auth::AccessToken | Auth::Either => ("access-token", &access),
+                Auth::SuperUser if !as_user => ("access-token", &superuser),
                 _ => continue,
             };
             let operation = &described["paths"][entry.path][entry.method.to_lowercase()];

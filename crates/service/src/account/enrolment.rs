@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::account::second_factor::{FactorCode, authenticator_of};
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{accepted, find_user, gate};
+use crate::base::caller::{check_session, ensure_active, find_user};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
 use crate::base::retry::retry;
@@ -204,7 +204,7 @@ impl Service {
             worded(readers.email_templates(), app_id, TemplateName::QrCode, locale)
         });
         let words = words.await?;
-        let slot = self.mail_slot(app.id, &user.handle).await?;
+        let slot = self.reserve_mail(app.id, &user.handle).await?;
         let expires_at = self.inner.clock.now() + PICTURE_LIFE;
         let mail = self.picture_mail(app, slot.as_ref(), &words, &user.handle, (picture, expires_at)).await?;
         let is_promised = mail.is_some();
@@ -309,7 +309,7 @@ impl Service {
             let (app, user) = found.await?;
             let (now, entry, counters) =
                 (self.inner.clock.now(), self.entry(event)?, self.factor_counters(app_id, &user)?);
-            let slot = self.notice_slot(app_id, &user.handle, Notice::Change).await?;
+            let slot = self.reserve_notice(app_id, &user.handle, Notice::Change).await?;
             let words = built_in(MessageKind::FactorChanged, user.locale)?;
             let notice = self.notice(&app, slot.as_ref(), &words, &user.handle).await?;
             let is_told = self
@@ -368,7 +368,7 @@ impl Service {
             let attempt = self.factor_try(&app, &user, call.source, code, None)?;
             let (service, trying) = (self.clone(), token.clone());
             let tried = self.transact("factor.prove", move |repos| {
-                let user = accepted(repos.users().find(trying.app_id, trying.user_id)?, &trying)?;
+                let user = check_session(repos.users().find(trying.app_id, trying.user_id)?, &trying)?;
                 service.try_factor(repos, &user, &attempt, now)
             });
             let tried = tried.await?;
@@ -393,7 +393,7 @@ impl Service {
         + 'static,
     ) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
-        let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
+        let slot = self.reserve_notice(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::FactorChanged, user.locale)?;
         let handle: &Handle = &user.handle;
         let notice = self.notice(app, slot.as_ref(), &words, handle).await?;
@@ -402,9 +402,9 @@ impl Service {
             .transact("factor.change", move |repos| {
                 let token = &proof.token;
                 let app = repos.apps().find(token.app_id)?.ok_or(Refusal::AppGone)?;
-                gate(&app)?;
+                ensure_active(&app)?;
                 retry(|| {
-                    let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
+                    let user = check_session(repos.users().find(token.app_id, token.user_id)?, token)?;
                     let mut to = user.factors.clone();
                     let changed = change(repos, &app, &mut to)?;
                     let new_codes = match changed {

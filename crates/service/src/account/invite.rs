@@ -10,9 +10,9 @@ use tokio::time::Instant;
 
 use crate::account::names::{client_locale, is_reserved, new_user};
 use crate::account::password::NewPassword;
-use crate::account::throttle::settle_right;
+use crate::account::throttle::record_success;
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{AppOrUser, accepted, find_app_of, find_user};
+use crate::base::caller::{AppOrUser, check_session, find_app_of, find_user};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::signing::Tokens;
 use crate::notify::mail::{check_mailable, worded};
@@ -120,13 +120,13 @@ impl Service {
                 let asked = CodeSource::only(
                     self.key_ring().digests().digest("invite.sender", &[sender.id.as_bytes()])?,
                 );
-                let slot = self.mail_slot(app.id, &invite.handle).await?;
+                let slot = self.reserve_mail(app.id, &invite.handle).await?;
                 let (mail, owner, life) = ((slot.as_ref(), &words), (&subject, &asked), rules.invite_life);
                 let new_code = self.mailed_code(&app, mail, owner, life, |_| Ok(None)).await?;
                 let entry = self.entry(event)?;
                 let is_sent = self
                     .transact("invite.send", move |repos| {
-                        accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
+                        check_session(repos.users().find(token.app_id, token.user_id)?, &token)?;
                         repos.audit().add(&entry)?;
                         let is_promised = new_code.place_and_send(repos, &rules, false)?;
                         // An invitation that is never mailed would only block others of the handle.
@@ -258,7 +258,7 @@ impl Service {
                 for code in repos.codes().list(invite.app_id, CodePurpose::Invite, invite.id.as_bytes())? {
                     repos.codes().consume(invite.app_id, code.id, now)?;
                 }
-                settle_right(repos, user.app_id, user.id, origin, None)?;
+                record_success(repos, user.app_id, user.id, origin, None)?;
                 welcome.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
                 Ok(repos.audit().add(&entry)?)
             })

@@ -9,9 +9,9 @@ use latchkey_storage::{QuotaKey, Readers};
 use time::Duration;
 
 use crate::account::names::{client_locale, new_user};
-use crate::account::throttle::{Counted, Origin, note_login, settle_right};
+use crate::account::throttle::{AttemptGuard, Origin, note_login, record_success};
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{find_app, gate};
+use crate::base::caller::{ensure_active, find_app};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::hashing::forms;
 use crate::base::signing::Tokens;
@@ -107,7 +107,7 @@ impl Service {
                     .read("login.find", move |readers| {
                         let app = find_app(readers.apps(), &token)?;
                         finding.check(&app)?;
-                        gate(&app)?;
+                        ensure_active(&app)?;
                         let keys = readers.apps().keys(app.id)?;
                         let candidate = candidate(readers, &app, &finding, source.as_bytes())?;
                         Ok((app, keys, candidate))
@@ -187,7 +187,7 @@ impl Service {
                         match self.settle_login(app, &user, (origin, counted.clone()), event).await {
                             Ok(()) => Ok(LoggedIn::Tokens(tokens)),
                             Err(error) => {
-                                self.forgive(&user, origin, counted, false).await?;
+                                self.reset_failures(&user, origin, counted, false).await?;
                                 Err(error)
                             }
                         }
@@ -197,14 +197,14 @@ impl Service {
                         match self.ask_second_factor(app, &user, source, counting, event).await {
                             Ok(token) => Ok(LoggedIn::SecondFactor(token)),
                             Err(error) => {
-                                self.forgive(&user, origin, counted, false).await?;
+                                self.reset_failures(&user, origin, counted, false).await?;
                                 Err(error)
                             }
                         }
                     }
                     Err(error) => {
                         // The password was right, whatever else is in the way.
-                        self.forgive(&user, origin, counted, true).await?;
+                        self.reset_failures(&user, origin, counted, true).await?;
                         Err(error)
                     }
                 }
@@ -275,7 +275,7 @@ impl Service {
         &self,
         app: &App,
         user: &User,
-        (origin, counted): (Origin, Option<Counted>),
+        (origin, counted): (Origin, Option<AttemptGuard>),
         event: &Event,
     ) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
@@ -291,7 +291,7 @@ impl Service {
             if !repos.users().find(user.app_id, user.id)?.as_ref().is_some_and(is_same) {
                 return Err(Refusal::CredentialsWrong.into());
             }
-            settle_right(repos, user.app_id, user.id, origin, counted.as_ref())?;
+            record_success(repos, user.app_id, user.id, origin, counted.as_ref())?;
             note_login(repos, &user, now)?;
             Ok(repos.audit().add(&entry)?)
         })
@@ -347,7 +347,7 @@ impl Service {
         if !app.settings.anonymous_login {
             return Err(Refusal::NoAnonymousLogin.into());
         }
-        gate(&app)?;
+        ensure_active(&app)?;
         let (now, is_new) = (self.inner.clock.now(), user.is_none());
         let user = match user {
             Some(user) => {

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::account::login::LoginName;
 use crate::account::names::is_guessable;
-use crate::account::throttle::{Counted, Origin, settle_right};
+use crate::account::throttle::{AttemptGuard, Origin, record_success};
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{AppOrUser, accepted, find_app_of, find_user};
+use crate::base::caller::{AppOrUser, check_session, find_app_of, find_user};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::retry::{MOST_RACES, too_many_races};
 use crate::notify::mail::{Notice, built_in, is_mailable, worded};
@@ -159,7 +159,7 @@ impl Service {
                     return Ok(());
                 }
                 // The present password was right, whatever came of the rest.
-                self.forgive(&user, origin, counted, true).await?;
+                self.reset_failures(&user, origin, counted, true).await?;
                 changed?;
             }
             Err(too_many_races())
@@ -175,18 +175,18 @@ impl Service {
         user: &User,
         new: NewPassword,
         (token, old): (AccessToken, Sealed),
-        (origin, counted): (Origin, Option<Counted>),
+        (origin, counted): (Origin, Option<AttemptGuard>),
         event: &Event,
     ) -> Result<bool, ServiceError> {
         let new = self.hash_password(new.into_client(), app.id, user.id).await?;
         let now = self.inner.clock.now();
-        let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
+        let slot = self.reserve_notice(app.id, &user.handle, Notice::Change).await?;
         let words = built_in(MessageKind::PasswordChanged, user.locale)?;
         let notice = self.notice(app, slot.as_ref(), &words, &user.handle).await?;
         let entry = self.entry(event)?;
         let changed = self
             .transact("password.change", move |repos| {
-                let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
+                let user = check_session(repos.users().find(token.app_id, token.user_id)?, &token)?;
                 let (from, to) = (user.sessions, user.sessions.end_all_but(token.id));
                 let users = repos.users();
                 if !users.replace_password(user.app_id, user.id, &old, &new)? {
@@ -195,7 +195,7 @@ impl Service {
                 if !users.change_sessions(user.app_id, user.id, from, to, now)? {
                     return Err(ServiceError::from(Refusal::InvalidData));
                 }
-                settle_right(repos, user.app_id, user.id, origin, counted.as_ref())?;
+                record_success(repos, user.app_id, user.id, origin, counted.as_ref())?;
                 repos.codes().remove_all(user.app_id, user.id.as_bytes())?;
                 notice.iter().try_for_each(|mail| repos.outbox().add(mail))?;
                 repos.audit().add(&entry)?;
@@ -313,7 +313,7 @@ impl Service {
             }
             password.check(&app, &user.handle)?;
             let new = self.hash_password(password.into_client(), app.id, user.id).await?;
-            let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
+            let slot = self.reserve_notice(app.id, &user.handle, Notice::Change).await?;
             let words = built_in(MessageKind::PasswordChanged, user.locale)?;
             let notice = self.notice(&app, slot.as_ref(), &words, &user.handle).await?;
             let entry = self.entry(&Event { user_id: Some(user.id), ..event.clone() })?;

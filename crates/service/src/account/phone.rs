@@ -6,7 +6,7 @@ use latchkey_notifiers::MessageKind;
 use crate::account::enrolment::write_factors;
 use crate::account::second_factor::FactorCode;
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{accepted, gate};
+use crate::base::caller::{check_session, ensure_active};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::retry::retry;
 use crate::notify::mail::{Notice, built_in, worded};
@@ -68,7 +68,7 @@ impl Service {
             let slot = if is_own {
                 None
             } else {
-                self.sms_slot(&app, &phone, Some(user.id), SmsPurpose::NewNumber).await?
+                self.reserve_sms(&app, &phone, Some(user.id), SmsPurpose::NewNumber).await?
             };
             let sms = self.code_sms(&app, slot.as_ref(), &words, (&phone, &user.handle, &new_code)).await?;
             let entry = self.entry(event)?;
@@ -76,7 +76,7 @@ impl Service {
                 .transact("phone.set", move |repos| {
                     let token = &proof.token;
                     retry(|| {
-                        let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
+                        let user = check_session(repos.users().find(token.app_id, token.user_id)?, token)?;
                         let holder = repos.users().find_by_verified_phone(app.id, &phone)?;
                         if holder.is_some_and(|holder| holder.id != user.id) {
                             return Err(Refusal::PhoneTaken.into());
@@ -125,16 +125,16 @@ impl Service {
                 is_known: origin.is_known(&user),
             };
             let refunds = self.sms_refunds(&app, &given, user.id, SmsPurpose::NewNumber)?;
-            let slot = self.notice_slot(app.id, &user.handle, Notice::Change).await?;
+            let slot = self.reserve_notice(app.id, &user.handle, Notice::Change).await?;
             let words = built_in(MessageKind::FactorChanged, user.locale)?;
             let notice = self.notice(&app, slot.as_ref(), &words, &user.handle).await?;
             let (service, now, entry) = (self.clone(), self.inner.clock.now(), self.entry(event)?);
             let verified = self
                 .transact("phone.verify", move |repos| {
                     let token = &proof.token;
-                    let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
+                    let user = check_session(repos.users().find(token.app_id, token.user_id)?, token)?;
                     let app: App = repos.apps().find(app.id)?.ok_or(Refusal::AppGone)?;
-                    gate(&app)?;
+                    ensure_active(&app)?;
                     if user.factors.given_phone.as_ref() != Some(&given) {
                         return Err(ServiceError::from(Refusal::InvalidData));
                     }
@@ -149,7 +149,7 @@ impl Service {
                         return Err(Refusal::PhoneTaken.into());
                     }
                     let is_new = retry(|| {
-                        let user = accepted(repos.users().find(token.app_id, token.user_id)?, token)?;
+                        let user = check_session(repos.users().find(token.app_id, token.user_id)?, token)?;
                         if user.factors.given_phone.as_ref() != Some(&given) {
                             return Err(Refusal::InvalidData.into());
                         }

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::account::login::LoginName;
 use crate::account::names::{is_reserved, offered_locale};
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{accepted, find_user, gate};
+use crate::base::caller::{check_session, ensure_active, find_user};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::retry::retry;
 use crate::protect::rates::Rate;
@@ -79,7 +79,7 @@ impl Service {
             if !app.settings.user_names {
                 return Err(Refusal::NoUserNames.into());
             }
-            gate(app)?;
+            ensure_active(app)?;
             if user.user_name.is_some() {
                 return Err(Refusal::InvalidData.into());
             }
@@ -106,7 +106,7 @@ impl Service {
     /// [`Refusal::InvalidData`] when the application does not offer it.
     pub async fn set_locale(&self, call: Call<AccessToken>, wanted: String) -> Result<(), ServiceError> {
         self.change_user(call, Action::SetLocale, move |_, app, _| {
-            gate(app)?;
+            ensure_active(app)?;
             // As the protocol has it, letter case counts here.
             let locale = offered_locale(app, Some(&wanted))?;
             if locale.as_str() != wanted {
@@ -125,7 +125,7 @@ impl Service {
     pub async fn set_metadata(&self, call: Call<AccessToken>, sent: String) -> Result<(), ServiceError> {
         let (now, size) = (self.inner.clock.now(), self.jwt_size());
         self.change_user(call, Action::SetUserMetadata, move |_, app, user| {
-            gate(app)?;
+            ensure_active(app)?;
             let fields = &app.settings.metadata;
             if fields.is_empty() {
                 return Err(ServiceError::invalid(
@@ -167,7 +167,7 @@ impl Service {
             self.transact("user.change", move |repos| {
                 let app = repos.apps().find(token.app_id)?.ok_or(Refusal::AppGone)?;
                 change_read_user(repos, now, |repos| {
-                    let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
+                    let user = check_session(repos.users().find(token.app_id, token.user_id)?, &token)?;
                     let change = change(repos, &app, &user)?;
                     Ok((user, change))
                 })?;
@@ -218,13 +218,13 @@ impl Service {
             let recipient = self.recipient(&user.handle)?;
             let deleted = self
                 .transact("user.delete", move |repos| {
-                    let user = accepted(repos.users().find(token.app_id, token.user_id)?, &token)?;
+                    let user = check_session(repos.users().find(token.app_id, token.user_id)?, &token)?;
                     remove_user(repos, (&app, &user), &recipient, now)?;
                     Ok(repos.audit().add(&entry)?)
                 })
                 .await;
             if deleted.is_err() {
-                self.forgive(&user, origin, counted, true).await?;
+                self.reset_failures(&user, origin, counted, true).await?;
             }
             deleted
         })

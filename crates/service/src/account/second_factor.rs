@@ -10,9 +10,9 @@ use latchkey_domain::{
 use latchkey_storage::QuotaKey;
 use time::Duration;
 
-use crate::account::throttle::{Counted, Origin, forget_failures, note_login, settle_right};
+use crate::account::throttle::{AttemptGuard, Origin, forget_failures, note_login, record_success};
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{AppOrUser, find_app_of, gate};
+use crate::base::caller::{AppOrUser, ensure_active, find_app_of};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::signing::Tokens;
 use crate::notify::mail::worded;
@@ -72,7 +72,7 @@ impl Service {
         app: &App,
         user: &User,
         source: Source,
-        (origin, counted): (Origin, Option<Counted>),
+        (origin, counted): (Origin, Option<AttemptGuard>),
         event: &Event,
     ) -> Result<String, ServiceError> {
         let now = self.inner.clock.now();
@@ -103,7 +103,7 @@ impl Service {
             };
             let source = self.code_source(app.id, source)?;
             let new_code = self.draw_code(&subject, &source, self.inner.settings.codes.sms_life)?;
-            slot = self.sms_slot(app, &phone, Some(user.id), SmsPurpose::LogIn).await?;
+            slot = self.reserve_sms(app, &phone, Some(user.id), SmsPurpose::LogIn).await?;
             let sms = self.code_sms(app, slot.as_ref(), &words, (&phone, &user.handle, &new_code)).await?;
             placing = Some((new_code, sms));
         }
@@ -193,7 +193,7 @@ impl Service {
                     return Err(ServiceError::from(Refusal::CredentialsWrong));
                 }
                 let app = repos.apps().find(app_id)?.ok_or(Refusal::AppGone)?;
-                gate(&app)?;
+                ensure_active(&app)?;
                 let user = repos.users().find(app_id, id)?.filter(|user| user.sessions.epoch == epoch);
                 let user = user.ok_or(Refusal::CredentialsWrong)?;
                 if user.status == UserStatus::Suspended {
@@ -206,7 +206,7 @@ impl Service {
                 let tried = service.try_factor(repos, &user, &attempt, now)?;
                 match tried {
                     FactorTried::Right { is_recovery } => {
-                        settle_right(repos, app_id, id, origin, None)?;
+                        record_success(repos, app_id, id, origin, None)?;
                         note_login(repos, &user, now)?;
                         repos.audit().add(if is_recovery { &recovered } else { &entry })?;
                     }

@@ -14,12 +14,14 @@ use tokio::time::Instant;
 
 use crate::account::names::{client_locale, is_reserved, new_user};
 use crate::account::password::NewPassword;
-use crate::account::throttle::settle_right;
+use crate::account::throttle::record_success;
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{find_app, gate};
+use crate::base::caller::{ensure_active, find_app};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::signing::Tokens;
-use crate::notify::mail::{Slot, Worded, built_in, check_local_part, check_mailable, worded};
+use crate::notify::mail::{
+    LocalizedTemplate, SendPermit, built_in, check_local_part, check_mailable, worded,
+};
 use crate::protect::codes::{CodeSource, CodeSubject};
 use crate::protect::rates::Rate;
 use crate::service::Service;
@@ -48,7 +50,7 @@ pub enum SignedUp {
 }
 
 /// The state on which a sign-up is decided.
-struct Beginning {
+struct SignupContext {
     app: App,
     keys: Vec<AppKey>,
     existing: Option<User>,
@@ -57,12 +59,12 @@ struct Beginning {
 }
 
 /// An attempt on its way into the database, with what is mailed for it.
-struct Opening {
+struct PendingSignup {
     attempt: Signup,
     source: CodeSource,
-    slot: Option<Slot>,
+    slot: Option<SendPermit>,
     entry: AuditEntry,
-    worded: Worded,
+    worded: LocalizedTemplate,
 }
 
 impl Service {
@@ -136,9 +138,9 @@ impl Service {
                         worded(readers.email_templates(), app_id, name, locale)
                     })
                     .await?;
-                let slot = self.mail_slot(app.id, &attempt.handle).await?;
+                let slot = self.reserve_mail(app.id, &attempt.handle).await?;
                 let entry = self.entry(event)?;
-                self.send_code(app, &found.attempts, Opening { attempt, source, slot, entry, worded })
+                self.send_code(app, &found.attempts, PendingSignup { attempt, source, slot, entry, worded })
                     .await?;
                 Ok(SignedUp::CodeSent)
             })
@@ -155,16 +157,16 @@ impl Service {
         token: AppToken,
         handle: &Handle,
         now: OffsetDateTime,
-    ) -> Result<Beginning, ServiceError> {
+    ) -> Result<SignupContext, ServiceError> {
         let handle = handle.clone();
         self.read("signup.begin", move |readers| {
             let app = find_app(readers.apps(), &token)?;
-            gate(&app)?;
+            ensure_active(&app)?;
             let keys = readers.apps().keys(app.id)?;
             let existing = readers.users().find_by_handle(app.id, &handle)?;
             let is_reserved = is_reserved(readers.users(), &app, &handle, now)?;
             let attempts = readers.signups().list(app.id, &handle)?;
-            Ok(Beginning { app, keys, existing, is_reserved, attempts })
+            Ok(SignupContext { app, keys, existing, is_reserved, attempts })
         })
         .await
     }
@@ -175,7 +177,7 @@ impl Service {
         let entry = self.entry(event)?;
         let told = self.counter(app.id, "signup.told", &[owner.id.as_bytes()], Duration::days(1))?;
         let worded = built_in(MessageKind::AccountExists, owner.locale)?;
-        let slot = self.mail_slot(app.id, &owner.handle).await?;
+        let slot = self.reserve_mail(app.id, &owner.handle).await?;
         let mail = self.notice(app, slot.as_ref(), &worded, &owner.handle).await?;
         let is_promised = self
             .transact("signup.tell_owner", move |repos| {
@@ -193,7 +195,7 @@ impl Service {
 
     async fn add_user(
         &self,
-        found: &Beginning,
+        found: &SignupContext,
         user: User,
         source: Source,
         event: &Event,
@@ -208,7 +210,7 @@ impl Service {
             .transact("signup.add_user", move |repos| {
                 let app = repos.apps().find(user.app_id)?.ok_or(Refusal::AppGone)?;
                 admission.add(repos, &app, &user, now)?;
-                settle_right(repos, user.app_id, user.id, origin, None)?;
+                record_success(repos, user.app_id, user.id, origin, None)?;
                 welcome.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
                 Ok(repos.audit().add(&entry)?)
             })
@@ -261,8 +263,13 @@ impl Service {
 
     /// Stores a sign-up with a new code and its mail. A repeat within a minute keeps its code. If another source's
     /// sign-up is pending, the code expires earlier and its mail says so.
-    async fn send_code(&self, app: &App, known: &[Signup], opening: Opening) -> Result<(), ServiceError> {
-        let Opening { attempt, source, slot, entry, worded } = opening;
+    async fn send_code(
+        &self,
+        app: &App,
+        known: &[Signup],
+        opening: PendingSignup,
+    ) -> Result<(), ServiceError> {
+        let PendingSignup { attempt, source, slot, entry, worded } = opening;
         let (rules, now) = (self.inner.settings.codes, attempt.updated_at);
         let subject = CodeSubject {
             app_id: app.id,
@@ -321,11 +328,11 @@ impl Service {
         app: &App,
         handle: &Handle,
         locales: &[Locale],
-    ) -> Result<(Option<Slot>, Vec<(Locale, OutboxMessage)>), ServiceError> {
+    ) -> Result<(Option<SendPermit>, Vec<(Locale, OutboxMessage)>), ServiceError> {
         if locales.is_empty() {
             return Ok((None, Vec::new()));
         }
-        let Some(slot) = self.mail_slot(app.id, handle).await? else { return Ok((None, Vec::new())) };
+        let Some(slot) = self.reserve_mail(app.id, handle).await? else { return Ok((None, Vec::new())) };
         let (app_id, wanted) = (app.id, locales.to_vec());
         let words = self
             .read("signup.welcome", move |readers| {

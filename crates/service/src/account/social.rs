@@ -12,9 +12,9 @@ use time::Duration;
 
 use crate::account::names::{client_locale, is_reserved, new_user};
 use crate::account::profile::remove_user;
-use crate::account::throttle::{note_login, settle_right};
+use crate::account::throttle::{note_login, record_success};
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{AppOrUser, accepted, find_app, find_app_of, find_user, gate};
+use crate::base::caller::{AppOrUser, check_session, ensure_active, find_app, find_app_of, find_user};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::signing::Tokens;
 use crate::notify::mail::check_mailable;
@@ -136,7 +136,7 @@ impl Service {
                 if binding && !repos.factors().set_subject(app_id, user.id, &identity)? {
                     return Err(ServiceError::from(Refusal::AccountUnknown));
                 }
-                settle_right(repos, app_id, user.id, origin, None)?;
+                record_success(repos, app_id, user.id, origin, None)?;
                 note_login(repos, &user, now)?;
                 Ok(repos.audit().add(&entry)?)
             })
@@ -184,7 +184,7 @@ impl Service {
             let (app, keys, existing, is_reserved) = self
                 .read("social.sign_up.begin", move |readers| {
                     let app = find_app(readers.apps(), &app_token)?;
-                    gate(&app)?;
+                    ensure_active(&app)?;
                     let keys = readers.apps().keys(app.id)?;
                     let existing = readers.users().find_by_handle(app.id, &wanted)?;
                     let is_reserved = is_reserved(readers.users(), &app, &wanted, now)?;
@@ -278,7 +278,7 @@ impl Service {
                     added => added?,
                 }
                 use_up(repos, &mark)?;
-                settle_right(repos, user.app_id, user.id, origin, None)?;
+                record_success(repos, user.app_id, user.id, origin, None)?;
                 // A pending sign-up with this address and a password has lost the race for it.
                 for attempt in repos.signups().list(user.app_id, &user.handle)? {
                     repos.codes().remove_all(user.app_id, attempt.id.as_bytes())?;
@@ -320,7 +320,7 @@ impl Service {
             let entry = self.entry(event)?;
             let recipient = self.recipient(&user.handle)?;
             self.transact("social.delete", move |repos| {
-                let user = accepted(repos.users().find(access.app_id, access.user_id)?, &access)?;
+                let user = check_session(repos.users().find(access.app_id, access.user_id)?, &access)?;
                 remove_user(repos, (&app, &user), &recipient, now)?;
                 Ok(repos.audit().add(&entry)?)
             })

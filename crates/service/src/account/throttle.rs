@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use latchkey_crypto::Verdict;
 use latchkey_domain::{
-    App, AppId, ClientPassword, Failures, Familiarity, LadderRules, Source, SourceMark, User, UserId,
+    App, AppId, BackoffPolicy, ClientPassword, Failures, Source, SourceMark, SourceTrust, User, UserId,
     has_passed,
 };
 use latchkey_notifiers::MessageKind;
@@ -21,8 +21,8 @@ use crate::service::Service;
 
 /// An attempt that was counted. The user's next one has its turn when this one is settled and dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Counted {
-    side: Familiarity,
+pub(crate) struct AttemptGuard {
+    side: SourceTrust,
     /// Its number among the consecutive failures.
     number: u32,
     _turn: Arc<OwnedSemaphorePermit>,
@@ -38,8 +38,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn familiarity(self, user: &User) -> Familiarity {
-        if self.is_known(user) { Familiarity::Known } else { Familiarity::Unknown }
+    pub(crate) fn familiarity(self, user: &User) -> SourceTrust {
+        if self.is_known(user) { SourceTrust::Known } else { SourceTrust::Unknown }
     }
 
     /// Whether the user is known to log in from this source.
@@ -63,7 +63,7 @@ impl Service {
         Ok(Origin { mark, day, is_anybody: self.inner.limits.is_anybodys(source) })
     }
 
-    pub(crate) fn ladder(&self, app: &App) -> LadderRules {
+    pub(crate) fn ladder(&self, app: &App) -> BackoffPolicy {
         let mut rules = self.inner.settings.ladder;
         if let Some(free) = app.settings.max_login_attempts {
             rules.free = free;
@@ -77,7 +77,7 @@ impl Service {
         app: &App,
         user: &User,
         origin: Origin,
-    ) -> Result<Option<Counted>, ServiceError> {
+    ) -> Result<Option<AttemptGuard>, ServiceError> {
         let (rules, now) = (self.ladder(app), self.inner.clock.now());
         let (app_id, id) = (user.app_id, user.id);
         let turn = Arc::new(self.inner.in_flight.enter((app_id, id), AT_ONCE.min(rules.free)).await?);
@@ -105,7 +105,7 @@ impl Service {
                 let number = from.count.saturating_add(1);
                 let to = Failures { count: number, last_at: Some(now) };
                 let is_counted = repos.users().count_failures(app_id, id, side, from, to)?;
-                Ok(is_counted.then(|| Some(Counted { side, number, _turn: Arc::clone(&turn) })))
+                Ok(is_counted.then(|| Some(AttemptGuard { side, number, _turn: Arc::clone(&turn) })))
             })
         })
         .await
@@ -119,7 +119,7 @@ impl Service {
         user: &User,
         password: ClientPassword,
         origin: Origin,
-    ) -> Result<(Verdict, Option<Counted>), ServiceError> {
+    ) -> Result<(Verdict, Option<AttemptGuard>), ServiceError> {
         let Some(counted) = self.count_attempt(app, user, origin).await? else {
             self.verify_password(app.id, password, None).await?;
             return Ok((Verdict::Wrong, None));
@@ -141,17 +141,17 @@ impl Service {
 
     /// Resets the failures of a source that knew the password, if nothing else is written. If more than the password is
     /// required, the source does not become known.
-    pub(crate) async fn forgive(
+    pub(crate) async fn reset_failures(
         &self,
         user: &User,
         origin: Origin,
-        counted: Option<Counted>,
+        counted: Option<AttemptGuard>,
         is_remembered: bool,
     ) -> Result<(), ServiceError> {
         let (app_id, id) = (user.app_id, user.id);
         self.transact("login.forgive", move |repos| {
             if is_remembered {
-                settle_right(repos, app_id, id, origin, counted.as_ref())
+                record_success(repos, app_id, id, origin, counted.as_ref())
             } else {
                 forget_failures(repos, app_id, id, origin, counted.as_ref())
             }
@@ -160,7 +160,7 @@ impl Service {
     }
 
     /// Takes one attempt back.
-    async fn uncount(&self, user: &User, counted: &Counted) -> Result<(), ServiceError> {
+    async fn uncount(&self, user: &User, counted: &AttemptGuard) -> Result<(), ServiceError> {
         let (app_id, id, side) = (user.app_id, user.id, counted.side);
         self.transact("login.uncount", move |repos| {
             retry(|| {
@@ -174,7 +174,7 @@ impl Service {
     }
 
     /// Notes that waiting has begun, and tells the owner, once a day.
-    async fn tell_of_lock(&self, app: &App, user: &User, counted: &Counted) -> Result<(), ServiceError> {
+    async fn tell_of_lock(&self, app: &App, user: &User, counted: &AttemptGuard) -> Result<(), ServiceError> {
         let rules = self.ladder(app);
         if counted.number < rules.free {
             return Ok(());
@@ -182,11 +182,11 @@ impl Service {
         let (now, day) = (self.inner.clock.now(), Duration::days(1));
         let begins = counted.number == rules.free;
         let is_told = user.login.lock_mailed_at.is_some_and(|mailed| !has_passed(day, mailed, now));
-        if !begins && (is_told || counted.side == Familiarity::Known) {
+        if !begins && (is_told || counted.side == SourceTrust::Known) {
             return Ok(());
         }
         let slot =
-            if is_told { None } else { self.notice_slot(app.id, &user.handle, Notice::Attack).await? };
+            if is_told { None } else { self.reserve_notice(app.id, &user.handle, Notice::Attack).await? };
         let worded = built_in(MessageKind::LoginLocked, user.locale)?;
         let mail = self.notice(app, slot.as_ref(), &worded, &user.handle).await?;
         let mut event = Event::of_server(Action::LoginLocked, app.id);
@@ -210,12 +210,12 @@ impl Service {
 }
 
 /// Resets the failures of one kind of source, and makes the source known: the user is there.
-pub(crate) fn settle_right(
+pub(crate) fn record_success(
     repos: &mut dyn Repositories,
     app_id: AppId,
     id: UserId,
     origin: Origin,
-    counted: Option<&Counted>,
+    counted: Option<&AttemptGuard>,
 ) -> Result<(), ServiceError> {
     forget_failures(repos, app_id, id, origin, counted)?;
     if origin.is_anybody {
@@ -235,7 +235,7 @@ pub(crate) fn forget_failures(
     app_id: AppId,
     id: UserId,
     origin: Origin,
-    counted: Option<&Counted>,
+    counted: Option<&AttemptGuard>,
 ) -> Result<(), ServiceError> {
     retry(|| {
         let Some(user) = repos.users().find(app_id, id)? else { return Ok(Some(())) };

@@ -106,7 +106,7 @@ pub(crate) fn existing<R: AppReader + ?Sized>(apps: &mut R, id: AppId) -> Result
 }
 
 /// Refuses what an application that is not active refuses.
-pub(crate) fn gate(app: &App) -> Result<(), Refusal> {
+pub(crate) fn ensure_active(app: &App) -> Result<(), Refusal> {
     match app.status {
         AppStatus::Active => Ok(()),
         AppStatus::Inactive | AppStatus::Suspended | AppStatus::Blocked => Err(Refusal::AppSuspended),
@@ -120,13 +120,13 @@ pub(crate) fn find_user(
     token: &AccessToken,
 ) -> Result<(App, User), ServiceError> {
     let app = existing(readers.apps(), token.app_id)?;
-    gate(&app)?;
+    ensure_active(&app)?;
     let user = readers.users().find(token.app_id, token.user_id)?;
-    Ok((app, accepted(user, token)?))
+    Ok((app, check_session(user, token)?))
 }
 
 /// Returns the user if the access token is still valid for them.
-pub(crate) fn accepted(user: Option<User>, token: &AccessToken) -> Result<User, Refusal> {
+pub(crate) fn check_session(user: Option<User>, token: &AccessToken) -> Result<User, Refusal> {
     let user = user.ok_or(Refusal::AccessTokenInvalid)?;
     if !user.sessions.accepts(token.epoch, token.id) {
         return Err(Refusal::AccessTokenInvalid);
@@ -145,7 +145,7 @@ pub(crate) fn find_app_of(
     match caller {
         AppOrUser::App(token) => {
             let app = find_app(readers.apps(), token)?;
-            gate(&app)?;
+            ensure_active(&app)?;
             Ok(app)
         }
         AppOrUser::User(token) => find_user(readers, token).map(|(app, _)| app),
@@ -184,7 +184,7 @@ mod tests {
             (AppStatus::Migrated, Err(Refusal::AppMigrated)),
         ] {
             app.status = status;
-            assert_eq!(gate(&app), expected, "{status:?}");
+            assert_eq!(ensure_active(&app), expected, "{status:?}");
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) enum Notice {
 
 /// A message in the words that were found for it.
 #[derive(Debug, Clone)]
-pub(crate) struct Worded {
+pub(crate) struct LocalizedTemplate {
     words: Words,
     /// A paragraph at the end, which no template has.
     pub(crate) note: Option<String>,
@@ -68,7 +68,7 @@ enum Words {
     },
 }
 
-impl Worded {
+impl LocalizedTemplate {
     /// The message, with the plain text that belongs to its HTML.
     pub(crate) fn template(&self) -> Template {
         let template = match &self.words {
@@ -113,12 +113,12 @@ pub(crate) fn worded<R: EmailTemplateReader + ?Sized>(
     app_id: AppId,
     name: TemplateName,
     locale: Locale,
-) -> Result<Worded, ServiceError> {
+) -> Result<LocalizedTemplate, ServiceError> {
     for candidate in [locale, Locale::EN] {
         if let Some(own) = templates.find(app_id, name, candidate)? {
             let language = Language::or_english(candidate);
             let default = || language.map_or_else(String::new, |language| language.notes.link_text.clone());
-            return Ok(Worded {
+            return Ok(LocalizedTemplate {
                 words: Words::Own { subject: own.subject, html: own.html },
                 note: None,
                 reply_to: own.reply_to,
@@ -133,10 +133,10 @@ pub(crate) fn worded<R: EmailTemplateReader + ?Sized>(
 }
 
 /// The built-in words.
-pub(crate) fn built_in(kind: MessageKind, locale: Locale) -> Result<Worded, ServiceError> {
+pub(crate) fn built_in(kind: MessageKind, locale: Locale) -> Result<LocalizedTemplate, ServiceError> {
     let language =
         Language::or_english(locale).ok_or_else(|| ServiceError::Internal("there is no English".into()))?;
-    Ok(Worded {
+    Ok(LocalizedTemplate {
         words: Words::BuiltIn(language.message(kind)),
         note: None,
         reply_to: String::new(),
@@ -174,35 +174,35 @@ fn address_of(by: &MailIdentity, handle: &Handle) -> Option<MailAddress> {
 
 /// The right to send one mail to an address, taken before the unit of work that promises it.
 #[derive(Clone)]
-pub(crate) struct Slot {
+pub(crate) struct SendPermit {
     pub(crate) address: MailAddress,
     recipient: KeyedDigest,
     counters: Vec<QuotaKey>,
 }
 
-impl From<Slot> for Vec<QuotaKey> {
-    fn from(slot: Slot) -> Self {
+impl From<SendPermit> for Vec<QuotaKey> {
+    fn from(slot: SendPermit) -> Self {
         slot.counters
     }
 }
 
 impl Service {
     /// Reserves one mail to a handle. `None` if it is not an address, or has reached its limit.
-    pub(crate) async fn mail_slot(
+    pub(crate) async fn reserve_mail(
         &self,
         app_id: AppId,
         handle: &Handle,
-    ) -> Result<Option<Slot>, ServiceError> {
+    ) -> Result<Option<SendPermit>, ServiceError> {
         self.mail_slot_for(app_id, handle, None).await
     }
 
     /// Reserves a security notice to the owner of an account. Its limit is separate, so that nobody else can use it up.
-    pub(crate) async fn notice_slot(
+    pub(crate) async fn reserve_notice(
         &self,
         app_id: AppId,
         handle: &Handle,
         about: Notice,
-    ) -> Result<Option<Slot>, ServiceError> {
+    ) -> Result<Option<SendPermit>, ServiceError> {
         let Some(address) = address_of(&self.inner.settings.mail, handle) else { return Ok(None) };
         let recipient = self.recipient(handle)?;
         let everywhere = AppId::NONE;
@@ -215,17 +215,17 @@ impl Service {
         let taking = wanted.clone();
         let full = self.transact("mail.notice", move |repos| reserve_all(repos.quotas(), &taking));
         let counters = wanted.into_iter().map(|(counter, _)| counter).collect();
-        Ok(full.await?.is_none().then_some(Slot { address, recipient, counters }))
+        Ok(full.await?.is_none().then_some(SendPermit { address, recipient, counters }))
     }
 
-    /// As [`Service::mail_slot`]; a source where the user logs in has an additional limit, which nobody else can use
+    /// As [`Service::reserve_mail`]; a source where the user logs in has an additional limit, which nobody else can use
     /// up.
     pub(crate) async fn mail_slot_for(
         &self,
         app_id: AppId,
         handle: &Handle,
         known: Option<SourceMark>,
-    ) -> Result<Option<Slot>, ServiceError> {
+    ) -> Result<Option<SendPermit>, ServiceError> {
         let Some(address) = address_of(&self.inner.settings.mail, handle) else { return Ok(None) };
         let recipient = self.recipient(handle)?;
         let everywhere = AppId::NONE;
@@ -261,7 +261,7 @@ impl Service {
         if counters.is_none() {
             tracing::warn!("a mail was withheld: its address has had enough");
         }
-        Ok(counters.map(|counters| Slot { address, recipient, counters }))
+        Ok(counters.map(|counters| SendPermit { address, recipient, counters }))
     }
 
     /// Gives the right back: nothing was sent.
@@ -300,8 +300,8 @@ impl Service {
     async fn mail(
         &self,
         app_id: AppId,
-        slot: &Slot,
-        worded: &Worded,
+        slot: &SendPermit,
+        worded: &LocalizedTemplate,
         filling: Filling,
         (expires_at, picture): (Option<OffsetDateTime>, Option<Vec<u8>>),
     ) -> Result<OutboxMessage, ServiceError> {
@@ -347,8 +347,8 @@ impl Service {
     pub(crate) async fn code_mail(
         &self,
         app: &App,
-        slot: Option<&Slot>,
-        worded: &Worded,
+        slot: Option<&SendPermit>,
+        worded: &LocalizedTemplate,
         (handle, new_code): (&Handle, &NewCode),
         url: Option<&str>,
     ) -> Result<Option<OutboxMessage>, ServiceError> {
@@ -362,8 +362,8 @@ impl Service {
     pub(crate) async fn notice(
         &self,
         app: &App,
-        slot: Option<&Slot>,
-        worded: &Worded,
+        slot: Option<&SendPermit>,
+        worded: &LocalizedTemplate,
         handle: &Handle,
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
@@ -374,8 +374,8 @@ impl Service {
     pub(crate) async fn picture_mail(
         &self,
         app: &App,
-        slot: Option<&Slot>,
-        worded: &Worded,
+        slot: Option<&SendPermit>,
+        worded: &LocalizedTemplate,
         handle: &Handle,
         (picture, expires_at): (Vec<u8>, OffsetDateTime),
     ) -> Result<Option<OutboxMessage>, ServiceError> {

@@ -7,7 +7,7 @@ use latchkey_storage::{QuotaKey, Repositories};
 use time::Duration;
 
 use crate::base::error::ServiceError;
-use crate::notify::mail::{Slot, Worded};
+use crate::notify::mail::{LocalizedTemplate, SendPermit};
 use crate::protect::codes::{CodeSource, CodeSubject, NewCode, is_of_one_source};
 use crate::service::Service;
 
@@ -78,7 +78,7 @@ impl Service {
     pub(crate) async fn mailed_code(
         &self,
         app: &App,
-        (slot, words): (Option<&Slot>, &Worded),
+        (slot, words): (Option<&SendPermit>, &LocalizedTemplate),
         (subject, source): (&CodeSubject, &CodeSource),
         life: Duration,
         url: impl Fn(&Code) -> Result<Option<String>, ServiceError>,

@@ -15,7 +15,7 @@ use time::Duration;
 use crate::base::audit::{Action, Event};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
-use crate::notify::mail::{Worded, worded};
+use crate::notify::mail::{LocalizedTemplate, worded};
 use crate::notify::payload::{SmsPayload, payload_of};
 use crate::protect::codes::NewCode;
 use crate::protect::quotas::{give_back_all, reserve_all};
@@ -218,7 +218,7 @@ impl Service {
 
     /// Reserves one text message to a number. `None` if the number, its range, the user, the application or the server
     /// has reached its limit; the last two are recorded in the audit log, once a day.
-    pub(crate) async fn sms_slot(
+    pub(crate) async fn reserve_sms(
         &self,
         app: &App,
         phone: &Phone,
@@ -273,7 +273,7 @@ impl Service {
         &self,
         app: &App,
         slot: Option<&SmsSlot>,
-        words: &Worded,
+        words: &LocalizedTemplate,
         (phone, handle, new_code): (&Phone, &Handle, &NewCode),
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         if slot.is_none() {
@@ -302,7 +302,7 @@ impl Service {
     async fn sms_text(
         &self,
         app: &App,
-        words: &Worded,
+        words: &LocalizedTemplate,
         handle: &str,
         code: &Code,
     ) -> Result<String, ServiceError> {
@@ -351,7 +351,7 @@ impl Service {
                     "the number is in no country that the application lists, or costs extra".to_owned();
                 return Err(ServiceError::invalid(text));
             }
-            let slot = self.sms_slot(&app, &test.phone, None, SmsPurpose::Test).await?;
+            let slot = self.reserve_sms(&app, &test.phone, None, SmsPurpose::Test).await?;
             let slot = slot.ok_or(ServiceError::TooMany { seconds: 3_600 })?;
             let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
             let code = Code::generate(entropy, CodeLength::Six)?;

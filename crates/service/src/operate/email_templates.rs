@@ -24,7 +24,7 @@ pub(crate) fn too_many_words(bytes: u64) -> Option<String> {
 
 /// A new text of a template.
 #[derive(Debug, Clone)]
-pub struct NewWords {
+pub struct TemplateUpdate {
     /// The application.
     pub app_id: AppId,
     /// Which message.
@@ -90,10 +90,10 @@ impl Service {
     /// [`Refusal::UnknownApp`]; [`Refusal::InvalidData`] if the locale is not offered, the subject is empty, too long
     /// or more than one line, the reply address is invalid, or the HTML is nested too deeply or exceeds the
     /// application's limit.
-    pub async fn word_anew(
+    pub async fn update_template(
         &self,
         operator: Operator,
-        words: NewWords,
+        words: TemplateUpdate,
     ) -> Result<EmailTemplate, ServiceError> {
         if let Some(what) = wrong_words(&words.subject, &words.reply_to, &words.html) {
             return Err(ServiceError::invalid(what));
@@ -149,7 +149,7 @@ impl Service {
 
 /// Whether a message that is there to hand a code or a link over does so: one with a slip in its mark would leave
 /// people waiting. Subjects do not count: codes and links are not filled in there.
-fn hands_over(words: &NewWords) -> bool {
+fn hands_over(words: &TemplateUpdate) -> bool {
     let says = |mark: &str| words.html.contains(mark);
     match words.name {
         TemplateName::SignUp | TemplateName::SignUpLink => says("%CODE%") || says("%LINK%"),

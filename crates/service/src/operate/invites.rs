@@ -7,10 +7,10 @@ use latchkey_domain::{
 
 use crate::account::names::{is_reserved, offered_locale};
 use crate::base::audit::{Action, Event};
-use crate::base::caller::gate;
+use crate::base::caller::ensure_active;
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
-use crate::notify::mail::{Slot, is_mailable, worded};
+use crate::notify::mail::{SendPermit, is_mailable, worded};
 use crate::notify::mailed_code::MailedCode;
 use crate::operate::users::not_sent;
 use crate::protect::codes::{CodeSource, CodeSubject};
@@ -33,7 +33,7 @@ pub struct Invited {
 }
 
 /// What became of one invitation.
-enum Fate {
+enum InviteOutcome {
     Sent,
     Exists,
     NotSent,
@@ -41,14 +41,14 @@ enum Fate {
 
 /// Which sign-up attempts or invitations of a handle.
 #[derive(Debug, Clone)]
-pub enum Which<Id> {
+pub enum Selection<Id> {
     /// All of them.
     All,
     /// The one with this id.
     One(Id),
 }
 
-impl<Id: PartialEq> Which<Id> {
+impl<Id: PartialEq> Selection<Id> {
     fn is(&self, id: &Id) -> bool {
         match self {
             Self::All => true,
@@ -91,15 +91,15 @@ impl Service {
         let mut seen = std::collections::HashSet::new();
         handles.retain(|handle| seen.insert(handle.key().to_owned()));
         let app = self.find_app(app_id).await?.app;
-        gate(&app)?;
+        ensure_active(&app)?;
         let locale = offered_locale(&app, locale.as_deref())?;
         let mut invited = Invited { invites: Vec::new(), exists: Vec::new(), not_sent: Vec::new() };
         for handle in handles {
             let invite = self.operator_invite(&app, handle.clone(), locale)?;
             match self.send_invite(&app, invite.clone(), (event, true)).await? {
-                Fate::Sent => invited.invites.push(invite),
-                Fate::Exists => invited.exists.push(handle),
-                Fate::NotSent => invited.not_sent.push(handle),
+                InviteOutcome::Sent => invited.invites.push(invite),
+                InviteOutcome::Exists => invited.exists.push(handle),
+                InviteOutcome::NotSent => invited.not_sent.push(handle),
             }
         }
         Ok(invited)
@@ -131,7 +131,7 @@ impl Service {
         app: &App,
         invite: Invite,
         (event, is_new): (&Event, bool),
-    ) -> Result<Fate, ServiceError> {
+    ) -> Result<InviteOutcome, ServiceError> {
         let (slot, new_code) = self.invite_mail(app, &invite).await?;
         let mut event = event.clone();
         (event.handle, event.detail) = (Some(masked(&invite.handle)), None);
@@ -140,7 +140,7 @@ impl Service {
             .transact("invite.operator", move |repos| {
                 let (app_id, handle) = (invite.app_id, &invite.handle);
                 let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                gate(&app)?;
+                ensure_active(&app)?;
                 let mut open = repos.invites().list(app_id, handle)?;
                 open.retain(|invite| invite.state == InviteState::Pending);
                 let exists = if is_new {
@@ -151,17 +151,17 @@ impl Service {
                     open.iter().all(|open| open.id != invite.id)
                 };
                 if exists {
-                    return Ok(Fate::Exists);
+                    return Ok(InviteOutcome::Exists);
                 }
                 if !new_code.place_and_send(repos, &rules, false)? {
-                    return Ok(Fate::NotSent);
+                    return Ok(InviteOutcome::NotSent);
                 }
                 repos.invites().put(&invite)?;
                 repos.audit().add(&entry)?;
-                Ok(Fate::Sent)
+                Ok(InviteOutcome::Sent)
             })
             .await;
-        let is_sent = fate.as_ref().map(|fate| matches!(fate, Fate::Sent));
+        let is_sent = fate.as_ref().map(|fate| matches!(fate, InviteOutcome::Sent));
         self.settle_message(slot, Ok(is_sent.unwrap_or(false))).await?;
         fate
     }
@@ -170,7 +170,7 @@ impl Service {
         &self,
         app: &App,
         invite: &Invite,
-    ) -> Result<(Option<Slot>, MailedCode), ServiceError> {
+    ) -> Result<(Option<SendPermit>, MailedCode), ServiceError> {
         let (app_id, locale) = (app.id, invite.locale);
         let words = self.read("invite.words", move |readers| {
             worded(readers.email_templates(), app_id, TemplateName::Invite, locale)
@@ -185,7 +185,7 @@ impl Service {
         let asked = CodeSource::only(
             self.key_ring().digests().digest("invite.sender", &[invite.sender_id.as_bytes()])?,
         );
-        let slot = self.mail_slot(app.id, &invite.handle).await?;
+        let slot = self.reserve_mail(app.id, &invite.handle).await?;
         let life = self.inner.settings.codes.invite_life;
         let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));
         let new_code = self.mailed_code(app, mail, owner, life, |_| Ok(None)).await?;
@@ -201,7 +201,7 @@ impl Service {
         &self,
         operator: Operator,
         app_id: AppId,
-        wanted: (Handle, Which<InviteId>),
+        wanted: (Handle, Selection<InviteId>),
     ) -> Result<(), ServiceError> {
         let mut event = Event::of_operator(Action::ResendAppInvite, app_id, &operator);
         event.handle = Some(masked(&wanted.0));
@@ -211,11 +211,11 @@ impl Service {
     async fn resend_all(
         &self,
         app_id: AppId,
-        (handle, which): (Handle, Which<InviteId>),
+        (handle, which): (Handle, Selection<InviteId>),
         event: &Event,
     ) -> Result<(), ServiceError> {
         let (app, mut invites) = self.invites_of(app_id, handle).await?;
-        gate(&app)?;
+        ensure_active(&app)?;
         invites.retain(|invite| invite.state == InviteState::Pending && which.is(&invite.id));
         if invites.is_empty() {
             return Err(unknown("Invalid Invite"));
@@ -224,9 +224,9 @@ impl Service {
         let (mut sent, mut withheld) = (0, 0);
         for invite in invites {
             match self.send_invite(&app, Invite { updated_at: now, ..invite }, (event, false)).await? {
-                Fate::Sent => sent += 1,
-                Fate::Exists => {}
-                Fate::NotSent => withheld += 1,
+                InviteOutcome::Sent => sent += 1,
+                InviteOutcome::Exists => {}
+                InviteOutcome::NotSent => withheld += 1,
             }
         }
         match (sent, withheld) {
@@ -244,7 +244,7 @@ impl Service {
         &self,
         operator: Operator,
         app_id: AppId,
-        (handle, which): (Handle, Which<InviteId>),
+        (handle, which): (Handle, Selection<InviteId>),
     ) -> Result<Invite, ServiceError> {
         let mut event = Event::of_operator(Action::RemoveAppInvite, app_id, &operator);
         event.handle = Some(masked(&handle));
@@ -270,7 +270,7 @@ impl Service {
         &self,
         operator: Operator,
         app_id: AppId,
-        (handle, which): (Handle, Which<SignupId>),
+        (handle, which): (Handle, Selection<SignupId>),
     ) -> Result<Signup, ServiceError> {
         let mut event = Event::of_operator(Action::RemoveAppSignup, app_id, &operator);
         event.handle = Some(masked(&handle));

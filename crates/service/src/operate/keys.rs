@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
 use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::gate;
+use crate::base::caller::ensure_active;
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::hashing::COST_OF_KEY;
 use crate::base::operator::Operator;
@@ -140,7 +140,7 @@ impl Service {
             let (app, keys, user) = self
                 .read("super.find", move |readers| {
                     let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                    gate(&app)?;
+                    ensure_active(&app)?;
                     let user = readers.users().find(app_id, id)?.filter(|user| user.is_administrator);
                     let user = user.ok_or_else(|| {
                         let text =
@@ -216,7 +216,7 @@ impl Service {
         let event = Event::of_call(Action::SetAppData, &call, None);
         let token = call.caller;
         self.update_app(event, move |repos, app| {
-            gate(app)?;
+            ensure_active(app)?;
             let user = repos.users().find(token.app_id, token.user_id)?;
             let is_good = |user: &latchkey_domain::User| {
                 user.is_administrator

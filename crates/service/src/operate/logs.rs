@@ -22,7 +22,7 @@ const LONGEST_ABSENCE: i64 = 366;
 
 /// A message that has not left, without what is in it.
 #[derive(Debug, Clone)]
-pub struct Waiting {
+pub struct PendingMessage {
     /// Its id.
     pub id: MessageId,
     /// How it goes.
@@ -199,14 +199,14 @@ impl Service {
         app_id: AppId,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Waiting>, ServiceError> {
+    ) -> Result<Vec<PendingMessage>, ServiceError> {
         let messages = self
             .read("outbox.of_app", move |readers| {
                 readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
                 Ok(readers.outbox().list(app_id, before, limit)?)
             })
             .await?;
-        let waiting = messages.into_iter().map(|message| Waiting {
+        let waiting = messages.into_iter().map(|message| PendingMessage {
             to: self.masked_recipient(&message),
             id: message.id,
             channel: message.channel,

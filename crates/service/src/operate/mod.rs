@@ -17,11 +17,11 @@ pub(crate) mod users;
 
 pub use app_changes::{AppFilter, AppUpdate};
 pub use apps::{AppView, Discovery, NewApp};
-pub use email_templates::NewWords;
-pub use invites::{Invited, Which};
+pub use email_templates::TemplateUpdate;
+pub use invites::{Invited, Selection};
 pub use keys::{KeyView, SuperTokens};
 pub use listing::{Found, Listed, MOST_ON_A_PAGE, MOST_SCANNED, MOST_SKIPPED, Member, Page};
-pub use logs::{MOST_DAYS, Waiting};
+pub use logs::{MOST_DAYS, PendingMessage};
 pub use metadata_fields::FieldList;
 pub use server_keys::KeyRotation;
 pub use settings::{AccountChange, SettingChange};

@@ -1,6 +1,6 @@
 //! Users as operators see them.
 
-use latchkey_domain::{App, AppId, Familiarity, Lock, User};
+use latchkey_domain::{App, AppId, Lock, SourceTrust, User};
 
 use crate::base::error::{Refusal, ServiceError};
 use crate::service::Service;
@@ -35,7 +35,7 @@ impl Service {
 
     pub(crate) fn details_of(&self, app: &App, user: User) -> UserDetails {
         let now = self.inner.clock.now();
-        let lock = self.ladder(app).lock(user.login.unknown, Familiarity::Unknown, now);
+        let lock = self.ladder(app).lock(user.login.unknown, SourceTrust::Unknown, now);
         let warnings = self.jwt_size().warning(app, &user, now).into_iter().collect();
         UserDetails { user, lock, warnings }
     }

@@ -1,8 +1,8 @@
 //! What operators do with the users of an application. What users do themselves is in `account.rs`.
 
 use latchkey_domain::{
-    App, AppId, CodePurpose, Failures, Familiarity, Handle, InvalidMetadata, KeyedDigest, MetadataFields,
-    Named as _, TemplateName, User, UserChange, UserId, UserStatus, masked, user_claims,
+    App, AppId, CodePurpose, Failures, Handle, InvalidMetadata, KeyedDigest, MetadataFields, Named as _,
+    SourceTrust, TemplateName, User, UserChange, UserId, UserStatus, masked, user_claims,
 };
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::Repositories;
@@ -140,7 +140,7 @@ impl Service {
             password.check(&app, &user.handle)?;
             let new = self.hash_password(password.into_client(), app_id, id).await?;
             let (now, entry) = (self.inner.clock.now(), self.entry(event)?);
-            let slot = self.notice_slot(app_id, &user.handle, Notice::Change).await?;
+            let slot = self.reserve_notice(app_id, &user.handle, Notice::Change).await?;
             let words = built_in(MessageKind::PasswordChanged, user.locale)?;
             let notice = self.notice(&app, slot.as_ref(), &words, &user.handle).await?;
             let set = self
@@ -192,7 +192,7 @@ impl Service {
                 handle: user.handle.clone(),
                 id: *id.as_bytes(),
             };
-            let slot = self.mail_slot(app.id, &user.handle).await?;
+            let slot = self.reserve_mail(app.id, &user.handle).await?;
             let (mail, owner) = ((slot.as_ref(), &words), (&subject, &CodeSource::only(KeyedDigest::NONE)));
             let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
             let entry = self.entry(event)?;
@@ -334,7 +334,7 @@ impl Service {
             (Action::UnlockUser, String::new()),
             (app_id, id),
             move |repos, (app_id, id)| {
-                for side in [Familiarity::Unknown, Familiarity::Known] {
+                for side in [SourceTrust::Unknown, SourceTrust::Known] {
                     retry(|| {
                         let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
                         let from = user.login.failures(side);

@@ -18,13 +18,13 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::cosync_settings::{kept, settings_of, without_field};
-use super::values::{lost_words, without_words};
+use super::from_record::{lost_words, without_words};
 use crate::account::invite::LONGEST_REFERENCE;
 use crate::base::error::ServiceError;
 use crate::notify::sms::account_json;
 use crate::operate::email_templates::wrong_words;
-use crate::transfer::import::ImportHead;
-use crate::transfer::seen::Seen;
+use crate::transfer::duplicates::Seen;
+use crate::transfer::import::ImportManifest;
 
 /// What became of a document.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl CosyncReader {
     ///
     /// # Errors
     /// The problem: a value, or the `encryptKey`.
-    pub fn app(&mut self, document: &Document) -> Result<(ImportHead, Vec<String>), String> {
+    pub fn app(&mut self, document: &Document) -> Result<(ImportManifest, Vec<String>), String> {
         let mut notes = Vec::new();
         let app_id = required(document, "appId")?;
         app_id
@@ -124,7 +124,7 @@ impl CosyncReader {
             app_id: app_id.clone(),
         };
         self.apps.insert(app_id);
-        let head = ImportHead {
+        let head = ImportManifest {
             source: [0; 32],
             app,
             keys: vec![key],

@@ -7,8 +7,8 @@ use latchkey_domain::{AppId, Invite, Signup, User};
 use latchkey_storage::{PageStart, Position};
 use latchkey_transfer::Record;
 
-use super::records::{invite_record, template_record};
 use super::secret_form::SecretForm;
+use super::to_record::{invite_record, template_record};
 use crate::base::audit::{Action, Event};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::{Operator, Reader};

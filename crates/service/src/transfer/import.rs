@@ -3,15 +3,15 @@
 
 use latchkey_crypto::OLD_GENERATION;
 use latchkey_domain::{
-    App, AppId, AppKey, EmailTemplate, ImportMark, Invite, KEY_TAIL, Signup, User, UserIdFormat,
+    App, AppId, AppKey, EmailTemplate, ImportProgress, Invite, KEY_TAIL, Signup, User, UserIdFormat,
 };
-use latchkey_storage::{Brought, QuotaKey, Repositories};
+use latchkey_storage::{QuotaKey, Repositories, RowOutcome};
 use latchkey_transfer::{AppRecord, KeyRecord, Record, TemplateRecord};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
 use super::bounds::MOST_KEYS;
-use super::values::{app_of, count_of_arrival, lost_words, template_of};
+use super::from_record::{app_of, count_of_arrival, lost_words, template_of};
 use crate::base::audit::{Action, Event};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
@@ -22,7 +22,7 @@ use crate::service::Service;
 
 /// The application to import, before its users. Secrets are decrypted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ImportHead {
+pub struct ImportManifest {
     /// SHA-256 of what it is made from: the same source is the same import.
     pub source: [u8; 32],
     /// The application.
@@ -37,7 +37,7 @@ pub struct ImportHead {
 
 /// How an import begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Begun {
+pub enum ImportStart {
     /// The number of records after which an import resumes; 0 for a new one.
     At(i64),
     /// Not at all: the application is there, whole.
@@ -46,7 +46,7 @@ pub enum Begun {
 
 /// The outcome of one imported user or record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Taken {
+pub enum RecordOutcome {
     /// It is there now.
     Added,
     /// It exists now: what was lost, or why it is not needed.
@@ -58,7 +58,7 @@ pub enum Taken {
 }
 
 /// What became of a batch.
-pub type TakenIn = Vec<Taken>;
+pub type BatchOutcome = Vec<RecordOutcome>;
 
 enum Arrival {
     User(Box<User>),
@@ -73,7 +73,7 @@ impl Service {
     ///
     /// # Errors
     /// As [`Self::begin_import`].
-    pub async fn check_import(&self, head: ImportHead) -> Result<Begun, ServiceError> {
+    pub async fn check_import(&self, head: ImportManifest) -> Result<ImportStart, ServiceError> {
         let (app, _, _) = self.head_of(&head)?;
         let source = head.source;
         let issuer_gate = self.issuer_gate(&app)?;
@@ -82,11 +82,11 @@ impl Service {
             if begun.is_none() {
                 check_issuer(repos, &app, &issuer_gate)?;
             }
-            let is_others = |mark: &ImportMark| mark.app_id == app.id && mark.source != source;
+            let is_others = |mark: &ImportProgress| mark.app_id == app.id && mark.source != source;
             if begun.is_none() && repos.imports().list()?.iter().any(is_others) {
                 return Err(another_import());
             }
-            Ok(begun.unwrap_or(Begun::At(0)))
+            Ok(begun.unwrap_or(ImportStart::At(0)))
         })
         .await
     }
@@ -95,7 +95,11 @@ impl Service {
     ///
     /// # Errors
     /// [`Refusal::InvalidData`], explained, when the application itself is invalid.
-    pub async fn check_records(&self, app: &AppRecord, records: &[Record]) -> Result<TakenIn, ServiceError> {
+    pub async fn check_records(
+        &self,
+        app: &AppRecord,
+        records: &[Record],
+    ) -> Result<BatchOutcome, ServiceError> {
         let id = self.id_of(app)?;
         let now = self.inner.clock.now();
         let checked = records.iter().map(|record| {
@@ -110,9 +114,9 @@ impl Service {
                 Record::Invite(invite) => self.invite_of(id, invite, now).map(|_| None),
             };
             match lost {
-                Err(reason) => Taken::Refused(reason),
-                Ok(Some(lost)) => Taken::Partly(lost),
-                Ok(None) => Taken::Added,
+                Err(reason) => RecordOutcome::Refused(reason),
+                Ok(Some(lost)) => RecordOutcome::Partly(lost),
+                Ok(None) => RecordOutcome::Added,
             }
         });
         Ok(checked.collect())
@@ -130,13 +134,17 @@ impl Service {
     /// # Errors
     /// [`Refusal::InvalidData`], explained, when a value is invalid; [`Refusal::AppNameTaken`];
     /// [`Refusal::Conflict`], explained, when another import creates the same application.
-    pub async fn begin_import(&self, operator: Operator, head: ImportHead) -> Result<Begun, ServiceError> {
+    pub async fn begin_import(
+        &self,
+        operator: Operator,
+        head: ImportManifest,
+    ) -> Result<ImportStart, ServiceError> {
         operator.reaches_all()?;
         let (app, keys, templates) = self.arriving(&head).await?;
         let now = self.inner.clock.now();
         let issuer_gate = self.issuer_gate(&app)?;
         let mark =
-            ImportMark { app_id: app.id, source: head.source, done: 0, began_at: now, updated_at: now };
+            ImportProgress { app_id: app.id, source: head.source, done: 0, began_at: now, updated_at: now };
         self.transact("import.begin", move |repos| {
             if let Some(begun) = begun_of(repos, &app, &mark.source)? {
                 return Ok(begun);
@@ -147,7 +155,7 @@ impl Service {
             }
             keys.iter().try_for_each(|key| repos.apps().put_key(key))?;
             templates.iter().try_for_each(|template| repos.email_templates().put(template))?;
-            Ok(Begun::At(0))
+            Ok(ImportStart::At(0))
         })
         .await
     }
@@ -158,7 +166,7 @@ impl Service {
     }
 
     /// The application with its keys and templates, as in the source.
-    fn head_of(&self, head: &ImportHead) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
+    fn head_of(&self, head: &ImportManifest) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
         let id = self.id_of(&head.app)?;
         let (mut app, mail, sms) = app_of(&head.app, id).map_err(ServiceError::invalid)?;
         check_together(&app)?;
@@ -198,7 +206,7 @@ impl Service {
     /// long as their tokens may be valid.
     async fn arriving(
         &self,
-        head: &ImportHead,
+        head: &ImportManifest,
     ) -> Result<(App, Vec<AppKey>, Vec<EmailTemplate>), ServiceError> {
         let (mut app, mut keys, templates) = self.head_of(head)?;
         let now = self.inner.clock.now();
@@ -264,7 +272,7 @@ impl Service {
                 for (number, arrival) in (from + 1..).zip(&arrivals) {
                     match arrival {
                         Arrival::User(user) => {
-                            if repos.imports().add_user(user)? != Brought::Added {
+                            if repos.imports().add_user(user)? != RowOutcome::Added {
                                 let name = user.handle.as_str();
                                 return Err(ServiceError::invalid(format!(
                                     "record {number}: {name} has a handle, id, name, number or identity of another"
@@ -281,7 +289,7 @@ impl Service {
             .await
     }
 
-    pub(super) async fn import_of(&self, source: [u8; 32]) -> Result<ImportMark, ServiceError> {
+    pub(super) async fn import_of(&self, source: [u8; 32]) -> Result<ImportProgress, ServiceError> {
         let found = self.transact("import.find", move |repos| Ok(repos.imports().find(&source)?));
         let none = || ServiceError::Explained(Refusal::Unknown, "there is no such import".to_owned());
         found.await?.ok_or_else(none)
@@ -294,7 +302,7 @@ impl Service {
     pub async fn finish_import(
         &self,
         operator: Operator,
-        head: ImportHead,
+        head: ImportManifest,
         records: i64,
     ) -> Result<(), ServiceError> {
         operator.reaches_all()?;
@@ -322,7 +330,7 @@ impl Service {
     }
 
     /// Imports that are not whole.
-    pub async fn list_imports(&self) -> Result<Vec<ImportMark>, ServiceError> {
+    pub async fn list_imports(&self) -> Result<Vec<ImportProgress>, ServiceError> {
         self.transact("import.list", |repos| Ok(repos.imports().list()?)).await
     }
 
@@ -348,12 +356,12 @@ fn begun_of(
     repos: &mut dyn Repositories,
     app: &App,
     source: &[u8; 32],
-) -> Result<Option<Begun>, ServiceError> {
+) -> Result<Option<ImportStart>, ServiceError> {
     if repos.apps().find(app.id)?.is_some() {
-        return Ok(Some(Begun::AlreadyThere));
+        return Ok(Some(ImportStart::AlreadyThere));
     }
     name_is_free(repos, app)?;
-    Ok(repos.imports().find(source)?.map(|begun| Begun::At(begun.done)))
+    Ok(repos.imports().find(source)?.map(|begun| ImportStart::At(begun.done)))
 }
 
 fn another_import() -> ServiceError {

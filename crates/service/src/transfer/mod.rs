@@ -4,19 +4,19 @@
 pub(crate) mod bounds;
 pub(crate) mod cosync;
 pub(crate) mod cosync_settings;
+pub(crate) mod duplicates;
 pub(crate) mod export;
+pub(crate) mod from_record;
 pub(crate) mod import;
-pub(crate) mod records;
 pub(crate) mod secret_form;
-pub(crate) mod seen;
+pub(crate) mod to_record;
 pub(crate) mod user_import;
-pub(crate) mod values;
 pub(crate) mod zip_import;
 
 pub use bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
 pub use cosync::{CosyncReader, Mapped};
+pub use duplicates::Seen;
 pub use export::Export;
-pub use import::{Begun, ImportHead, Taken, TakenIn};
-pub use seen::Seen;
-pub use values::opened;
+pub use from_record::opened;
+pub use import::{BatchOutcome, ImportManifest, ImportStart, RecordOutcome};
 pub use zip_import::{FromZip, ZipSource};

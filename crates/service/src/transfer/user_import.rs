@@ -1,7 +1,7 @@
 //! Users that are imported into an application that exists.
 
 use latchkey_domain::{App, AppId, AuditEntry, SocialIdentity, User, max_users};
-use latchkey_storage::{Brought, Readers, Repositories};
+use latchkey_storage::{Readers, Repositories, RowOutcome};
 use latchkey_transfer::UserRecord;
 
 use crate::account::names::subject_owner;
@@ -9,7 +9,7 @@ use crate::base::audit::{Action, Event};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
 use crate::service::Service;
-use crate::transfer::import::{Taken, TakenIn};
+use crate::transfer::import::{BatchOutcome, RecordOutcome};
 
 impl Service {
     /// Validates users for an import into an application, and changes nothing. Returns the problem of each, such as a
@@ -21,7 +21,7 @@ impl Service {
         &self,
         app_id: AppId,
         records: Vec<UserRecord>,
-    ) -> Result<TakenIn, ServiceError> {
+    ) -> Result<BatchOutcome, ServiceError> {
         let now = self.inner.clock.now();
         let users: Vec<_> = records
             .iter()
@@ -32,7 +32,7 @@ impl Service {
             let mut found = Vec::with_capacity(users.len());
             for user in &users {
                 found.push(match user {
-                    Err(reason) => Taken::Refused(reason.clone()),
+                    Err(reason) => RecordOutcome::Refused(reason.clone()),
                     Ok((user, lost)) => with_loss(standing_of(readers, &app, user)?, lost.as_ref()),
                 });
             }
@@ -67,7 +67,7 @@ impl Service {
         operator: Operator,
         app_id: AppId,
         records: Vec<UserRecord>,
-    ) -> Result<TakenIn, ServiceError> {
+    ) -> Result<BatchOutcome, ServiceError> {
         operator.reaches(app_id)?;
         let now = self.inner.clock.now();
         let users: Vec<_> = records
@@ -81,20 +81,23 @@ impl Service {
             let mut taken = Vec::with_capacity(users.len());
             for user in &users {
                 taken.push(match user {
-                    Err(reason) => Taken::Refused(reason.clone()),
+                    Err(reason) => RecordOutcome::Refused(reason.clone()),
                     Ok((user, _)) if has_others_subject(repos, &app, user)? => {
-                        Taken::Refused(SAME_SUBJECT.to_owned())
+                        RecordOutcome::Refused(SAME_SUBJECT.to_owned())
                     }
                     Ok((user, lost)) => match repos.imports().add_user(user)? {
-                        Brought::Added => with_loss(Taken::Added, lost.as_ref()),
-                        Brought::Known => Taken::Known,
-                        Brought::Taken => Taken::Refused(
+                        RowOutcome::Added => with_loss(RecordOutcome::Added, lost.as_ref()),
+                        RowOutcome::Known => RecordOutcome::Known,
+                        RowOutcome::Taken => RecordOutcome::Refused(
                             "handle, id, user name, number or identity are another user's".to_owned(),
                         ),
                     },
                 });
             }
-            let added = taken.iter().filter(|taken| matches!(taken, Taken::Added | Taken::Partly(_))).count();
+            let added = taken
+                .iter()
+                .filter(|taken| matches!(taken, RecordOutcome::Added | RecordOutcome::Partly(_)))
+                .count();
             if added == 0 {
                 return Ok(taken);
             }
@@ -119,29 +122,29 @@ fn has_others_subject(repos: &mut dyn Repositories, app: &App, user: &User) -> R
 }
 
 /// What became of a user, with what was lost of them.
-fn with_loss(taken: Taken, lost: Option<&String>) -> Taken {
+fn with_loss(taken: RecordOutcome, lost: Option<&String>) -> RecordOutcome {
     match (taken, lost) {
-        (Taken::Added, Some(lost)) => Taken::Partly(lost.clone()),
+        (RecordOutcome::Added, Some(lost)) => RecordOutcome::Partly(lost.clone()),
         (taken, _) => taken,
     }
 }
 
 /// Whether a user could be added: unique values must not belong to another user.
-fn standing_of(readers: &mut dyn Readers, app: &App, user: &User) -> Result<Taken, ServiceError> {
+fn standing_of(readers: &mut dyn Readers, app: &App, user: &User) -> Result<RecordOutcome, ServiceError> {
     let app_id = user.app_id;
     let users = readers.users();
-    let others = |what: &str| Ok(Taken::Refused(format!("the {what} is another user's")));
+    let others = |what: &str| Ok(RecordOutcome::Refused(format!("the {what} is another user's")));
     match users.find_by_handle(app_id, &user.handle)? {
-        Some(known) if known.id == user.id => return Ok(Taken::Known),
+        Some(known) if known.id == user.id => return Ok(RecordOutcome::Known),
         Some(_) => {
             let text = "the handle exists with another id or createdAt; an import changes no user";
-            return Ok(Taken::Refused(text.to_owned()));
+            return Ok(RecordOutcome::Refused(text.to_owned()));
         }
         None if users.find(app_id, user.id)?.is_some() => return others("id"),
         None => {}
     }
     if subject_owner(users, app, &user.handle)?.is_some() {
-        return Ok(Taken::Refused(SAME_SUBJECT.to_owned()));
+        return Ok(RecordOutcome::Refused(SAME_SUBJECT.to_owned()));
     }
     if let Some(name) = &user.user_name
         && users.find_by_user_name(app_id, name)?.is_some()
@@ -158,7 +161,7 @@ fn standing_of(readers: &mut dyn Readers, app: &App, user: &User) -> Result<Take
     {
         return others("identity at a provider");
     }
-    Ok(Taken::Added)
+    Ok(RecordOutcome::Added)
 }
 
 fn too_many(limit: u32) -> ServiceError {

@@ -12,7 +12,7 @@ use crate::operate::apps::AppView;
 use crate::service::Service;
 use crate::transfer::bounds::{MOST_BYTES_AT_ONCE, MOST_HEAD_BYTES};
 use crate::transfer::cosync::{CosyncReader, Mapped};
-use crate::transfer::import::{Begun, ImportHead, Taken};
+use crate::transfer::import::{ImportManifest, ImportStart, RecordOutcome};
 
 /// How many records go in one unit of work.
 const AT_ONCE: usize = 500;
@@ -105,9 +105,9 @@ impl Service {
                 let taken = self.check_records(&head.app, &records).await?;
                 for (line, taken) in lines.iter().zip(taken) {
                     match taken {
-                        Taken::Added | Taken::Known => {}
-                        Taken::Partly(what) => tell(&mut lost, what),
-                        Taken::Refused(reason) => {
+                        RecordOutcome::Added | RecordOutcome::Known => {}
+                        RecordOutcome::Partly(what) => tell(&mut lost, what),
+                        RecordOutcome::Refused(reason) => {
                             return Err(ServiceError::invalid(named(
                                 collection,
                                 &WrongLine::new(*line, reason),
@@ -121,7 +121,7 @@ impl Service {
             }
         }
         head.source = sha256(&whole);
-        if self.begin_import(operator.clone(), head.clone()).await? == Begun::AlreadyThere {
+        if self.begin_import(operator.clone(), head.clone()).await? == ImportStart::AlreadyThere {
             let there = self.find_app(source.app_id).await?.app;
             return Err(ServiceError::app_name_taken(&there.name));
         }
@@ -133,7 +133,7 @@ impl Service {
         &self,
         operator: Operator,
         source: &ZipSource,
-        (mut reader, head): (CosyncReader, &ImportHead),
+        (mut reader, head): (CosyncReader, &ImportManifest),
     ) -> Result<(), ServiceError> {
         reader.start_again();
         let done = self.import_of(head.source).await?.done;
@@ -160,7 +160,10 @@ impl Service {
     }
 }
 
-fn head_of(reader: &mut CosyncReader, source: &ZipSource) -> Result<(ImportHead, Vec<String>), ServiceError> {
+fn head_of(
+    reader: &mut CosyncReader,
+    source: &ZipSource,
+) -> Result<(ImportManifest, Vec<String>), ServiceError> {
     let documents = |collection| source.documents(collection).map_err(ServiceError::invalid);
     let told = |collection, line, reason: String| {
         ServiceError::invalid(named(collection, &WrongLine::new(line, reason)))

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use latchkey_domain::{
-    Actor, AuditEntry, AuditId, EmailTemplate, Failures, Familiarity, Handle, Invite, InviteId, InviteState,
-    KnownSources, Locale, Metadata, Sealed, Sessions, SignupFlow, TemplateName, UserChange, UserId, UserName,
+    Actor, AuditEntry, AuditId, EmailTemplate, Failures, Handle, Invite, InviteId, InviteState, KnownSources,
+    Locale, Metadata, Sealed, Sessions, SignupFlow, SourceTrust, TemplateName, UserChange, UserId, UserName,
     UserStatus,
 };
 use time::Duration;
@@ -36,7 +36,7 @@ pub async fn failures_are_counted_by_one_racer_each(store: Store) {
             tokio::spawn(async move {
                 write(&store, move |repos| {
                     let to = Failures { count: 1, last_at: Some(at(5)) };
-                    repos.users().count_failures(app_id, id, Familiarity::Unknown, Failures::default(), to)
+                    repos.users().count_failures(app_id, id, SourceTrust::Unknown, Failures::default(), to)
                 })
                 .await
             })

@@ -2,7 +2,7 @@
 //! the queries of `app.rs` pass it over.
 
 use diesel::prelude::*;
-use latchkey_domain::{App, AppId, ImportMark, User};
+use latchkey_domain::{App, AppId, ImportProgress, User};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::app::{AppRow, IMPORTING};
@@ -10,7 +10,7 @@ use super::connection::{Unit, on_backend};
 use super::convert::{Column, from_stored_time, to_stored_time};
 use super::schema::{apps, imports, users};
 use super::user::UserRow;
-use crate::{Brought, ImportRepository, StorageError, UserReader};
+use crate::{ImportRepository, RowOutcome, StorageError, UserReader};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = imports)]
@@ -23,8 +23,8 @@ struct ImportRow {
 }
 
 impl ImportRow {
-    fn into_mark(self) -> Result<ImportMark, StorageError> {
-        Ok(ImportMark {
+    fn into_mark(self) -> Result<ImportProgress, StorageError> {
+        Ok(ImportProgress {
             app_id: AppId::from_bytes(Column("imports", "app_id").bytes(&self.app_id)?),
             source: Column("imports", "source").bytes(&self.source)?,
             done: self.done,
@@ -35,7 +35,7 @@ impl ImportRow {
 }
 
 impl ImportRepository for Unit<'_> {
-    fn find(&mut self, source: &[u8; 32]) -> Result<Option<ImportMark>, StorageError> {
+    fn find(&mut self, source: &[u8; 32]) -> Result<Option<ImportProgress>, StorageError> {
         let row: Option<ImportRow> = on_backend!(self, conn => imports::table
             .filter(imports::source.eq(source.as_slice()))
             .select(ImportRow::as_select())
@@ -44,7 +44,7 @@ impl ImportRepository for Unit<'_> {
         row.map(ImportRow::into_mark).transpose()
     }
 
-    fn list(&mut self) -> Result<Vec<ImportMark>, StorageError> {
+    fn list(&mut self) -> Result<Vec<ImportProgress>, StorageError> {
         let rows: Vec<ImportRow> = on_backend!(self, conn => imports::table
             .order(imports::began_at)
             .select(ImportRow::as_select())
@@ -52,7 +52,7 @@ impl ImportRepository for Unit<'_> {
         rows.into_iter().map(ImportRow::into_mark).collect()
     }
 
-    fn begin(&mut self, app: &App, mark: &ImportMark) -> Result<bool, StorageError> {
+    fn begin(&mut self, app: &App, mark: &ImportProgress) -> Result<bool, StorageError> {
         let mut row = AppRow::of(app)?;
         // Its own name may be taken until it is whole.
         (row.name, row.status) = (format!("{IMPORTING} {}", app.id), IMPORTING.to_owned());
@@ -102,17 +102,17 @@ impl ImportRepository for Unit<'_> {
         Ok(changed == 1)
     }
 
-    fn add_user(&mut self, user: &User) -> Result<Brought, StorageError> {
+    fn add_user(&mut self, user: &User) -> Result<RowOutcome, StorageError> {
         let row = UserRow::of(user);
         let added = on_backend!(self, conn => diesel::insert_into(users::table)
             .values(&row)
             .on_conflict_do_nothing()
             .execute(conn))?;
         if added == 1 {
-            return Ok(Brought::Added);
+            return Ok(RowOutcome::Added);
         }
         let same = UserReader::find(self, user.app_id, user.id)?;
         let is_known = same.is_some_and(|same| same.handle.key() == user.handle.key());
-        Ok(if is_known { Brought::Known } else { Brought::Taken })
+        Ok(if is_known { RowOutcome::Known } else { RowOutcome::Taken })
     }
 }

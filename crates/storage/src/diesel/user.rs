@@ -4,8 +4,8 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use latchkey_domain::{
-    AppId, Failures, Familiarity, Handle, KnownSources, Locale, LoginRecord, Metadata, Named as _, Phone,
-    Provider, Sealed, Sessions, TokenId, User, UserChange, UserId, UserName, UserStatus,
+    AppId, Failures, Handle, KnownSources, Locale, LoginRecord, Metadata, Named as _, Phone, Provider,
+    Sealed, Sessions, SourceTrust, TokenId, User, UserChange, UserId, UserName, UserStatus,
 };
 use serde_json::Value;
 use time::{OffsetDateTime, PrimitiveDateTime};
@@ -310,19 +310,19 @@ impl UserRepository for Unit<'_> {
         &mut self,
         app_id: AppId,
         id: UserId,
-        side: Familiarity,
+        side: SourceTrust,
         from: Failures,
         to: Failures,
     ) -> Result<bool, StorageError> {
         let (count, last_at) = (i64::from(to.count), to.last_at.map(to_stored_time));
         let changed = match side {
-            Familiarity::Unknown => on_backend!(self, conn => diesel::update(users::table)
+            SourceTrust::Unknown => on_backend!(self, conn => diesel::update(users::table)
                 .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
                 .filter(users::id.eq(id.as_bytes().as_slice()))
                 .filter(users::failed_unknown.eq(i64::from(from.count)))
                 .set((users::failed_unknown.eq(count), users::failed_unknown_at.eq(last_at)))
                 .execute(conn))?,
-            Familiarity::Known => on_backend!(self, conn => diesel::update(users::table)
+            SourceTrust::Known => on_backend!(self, conn => diesel::update(users::table)
                 .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
                 .filter(users::id.eq(id.as_bytes().as_slice()))
                 .filter(users::failed_known.eq(i64::from(from.count)))

@@ -1,13 +1,13 @@
 //! Applications that are being imported. No list or query finds them until they are complete.
 
-use latchkey_domain::{App, AppId, ImportMark, User};
+use latchkey_domain::{App, AppId, ImportProgress, User};
 use time::OffsetDateTime;
 
 use crate::StorageError;
 
 /// The outcome of an imported row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Brought {
+pub enum RowOutcome {
     /// It is there now.
     Added,
     /// It was there already: the same user.
@@ -19,14 +19,14 @@ pub enum Brought {
 /// Brings applications and users in.
 pub trait ImportRepository {
     /// The import of a source that was begun and is not whole.
-    fn find(&mut self, source: &[u8; 32]) -> Result<Option<ImportMark>, StorageError>;
+    fn find(&mut self, source: &[u8; 32]) -> Result<Option<ImportProgress>, StorageError>;
 
     /// All imports that are not whole.
-    fn list(&mut self) -> Result<Vec<ImportMark>, StorageError>;
+    fn list(&mut self) -> Result<Vec<ImportProgress>, StorageError>;
 
     /// Begins: from now on there is a place for what belongs to the application. `false` when there is an
     /// application of this id.
-    fn begin(&mut self, app: &App, mark: &ImportMark) -> Result<bool, StorageError>;
+    fn begin(&mut self, app: &App, mark: &ImportProgress) -> Result<bool, StorageError>;
 
     /// Records the progress of an import, unless it has changed meanwhile. Returns `false` then.
     fn advance(
@@ -41,5 +41,5 @@ pub trait ImportRepository {
     fn reveal(&mut self, app: &App) -> Result<bool, StorageError>;
 
     /// Brings a user in.
-    fn add_user(&mut self, user: &User) -> Result<Brought, StorageError>;
+    fn add_user(&mut self, user: &User) -> Result<RowOutcome, StorageError>;
 }

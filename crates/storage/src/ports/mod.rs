@@ -26,7 +26,7 @@ pub use audit::{AuditReader, AuditRepository, AuditStart};
 pub use code::{CodeReader, CodeRepository};
 pub use email_template::{EmailTemplateReader, EmailTemplateRepository};
 pub use factor::FactorRepository;
-pub use import::{Brought, ImportRepository};
+pub use import::{ImportRepository, RowOutcome};
 pub use invite::{InviteReader, InviteRepository};
 pub use listing::{Listing, PageStart, Position, Scan, ScanBounds};
 pub use operator_token::{OperatorTokenReader, OperatorTokenRepository};

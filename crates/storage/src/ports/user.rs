@@ -1,7 +1,7 @@
 //! Users.
 
 use latchkey_domain::{
-    AppId, Failures, Familiarity, Handle, KnownSources, Phone, Provider, Sealed, Sessions, User, UserChange,
+    AppId, Failures, Handle, KnownSources, Phone, Provider, Sealed, Sessions, SourceTrust, User, UserChange,
     UserId, UserName,
 };
 use time::OffsetDateTime;
@@ -74,7 +74,7 @@ pub trait UserRepository: UserReader {
         &mut self,
         app_id: AppId,
         id: UserId,
-        side: Familiarity,
+        side: SourceTrust,
         from: Failures,
         to: Failures,
     ) -> Result<bool, StorageError>;

@@ -239,7 +239,7 @@ impl Service {
         (kind, about): (MessageKind, Notice),
         once: Option<QuotaKey>,
     ) -> Result<(), ServiceError> {
-        let slot = self.notice_slot(app.id, &user.handle, about).await?;
+        let slot = self.reserve_notice(app.id, &user.handle, about).await?;
         let words = built_in(kind, user.locale)?;
         let notice = self.notice(app, slot.as_ref(), &words, &user.handle).await?;
         let promised = self

@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{is_open, is_rival};
 use crate::account::names::new_user;
-use crate::account::throttle::settle_right;
+use crate::account::throttle::record_success;
 use crate::base::audit::{Action, Call, Event};
 use crate::base::caller::{AppOrUser, find_app_of};
 use crate::base::error::{Refusal, ServiceError};
@@ -290,7 +290,7 @@ impl Service {
                 let app = repos.apps().find(app_id)?.ok_or(Refusal::AppGone)?;
                 admission.add(repos, &app, &user, now)?;
                 if is_theirs {
-                    settle_right(repos, app_id, user.id, origin, None)?;
+                    record_success(repos, app_id, user.id, origin, None)?;
                 }
                 welcomes.iter().try_for_each(|(_, mail)| repos.outbox().add(mail))?;
                 Ok(repos.audit().add(&entry)?)

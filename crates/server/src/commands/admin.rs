@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::link::{Link, perform};
+use super::data_access::{Link, perform};
 use super::{AppCommand, KeysCommand, TokenCommand, note, say};
 use crate::control::Command;
 use crate::settings::Settings;

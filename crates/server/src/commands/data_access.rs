@@ -13,7 +13,7 @@ use super::note;
 use crate::control::{Command, Remote, execute, failure};
 use crate::settings::Settings;
 use crate::start::{Opened, Purpose, StartError, is_served, location, open};
-use crate::transfer::{Arriving, Leaving, leave};
+use crate::transfer::{ExportRequest, ImportRequest, run_export};
 
 /// A way to the data.
 pub(super) enum Link {
@@ -66,18 +66,18 @@ impl Link {
     }
 
     /// Has something handed out, piece by piece.
-    pub(super) async fn leave(
+    pub(super) async fn run_export(
         &self,
-        leaving: Leaving,
+        leaving: ExportRequest,
     ) -> Result<impl Stream<Item = Result<Bytes, StartError>> + Unpin, StartError> {
         let told = |error: ServiceError| match error {
             ServiceError::Refused(_) | ServiceError::Explained(..) => StartError::BadInput(failure(&error)),
             _ => StartError::Internal(failure(&error)),
         };
         Ok(match self {
-            Self::Server(remote) => remote.leave(&leaving).await?.boxed_local(),
+            Self::Server(remote) => remote.run_export(&leaving).await?.boxed_local(),
             Self::Own(opened) => {
-                let pieces = leave(opened.service.clone(), Operator::command_line(), leaving).await;
+                let pieces = run_export(opened.service.clone(), Operator::command_line(), leaving).await;
                 pieces.map_err(told)?.map_err(told).boxed_local()
             }
         })
@@ -88,8 +88,10 @@ impl Link {
 pub(super) fn perform(settings: &Settings, command: Command) -> Result<Value, StartError> {
     settings.check()?;
     // To list what is there makes nothing.
-    let lists =
-        matches!(command, Command::ListApps | Command::ListServerSecrets | Command::Arrive(Arriving::List));
+    let lists = matches!(
+        command,
+        Command::ListApps | Command::ListServerSecrets | Command::Import(ImportRequest::List)
+    );
     if let (DatabaseLocation::File(path), true) = (location(settings)?, lists)
         && !path.exists()
     {

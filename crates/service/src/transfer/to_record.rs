@@ -7,8 +7,8 @@ use latchkey_transfer::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, SignupRecord, TemplateRecord, UserRecord,
 };
 
+use super::from_record::place;
 use super::secret_form::SecretForm;
-use super::values::place;
 use crate::account::second_factor::authenticator_of;
 use crate::base::error::ServiceError;
 use crate::base::hashing;

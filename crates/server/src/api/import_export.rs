@@ -20,7 +20,7 @@ use super::operator::app_of;
 use super::{AppState, State};
 use crate::dto::{ImportedApp, admin_app_json};
 use crate::http::{Answer, ApiError, BodyLimits, ByOperator, Fields, Verified, WrongField, json};
-use crate::transfer::{Form, Leaving, apart, leave};
+use crate::transfer::{ExportRequest, Form, apart, run_export};
 use crate::zip_export::zip_of;
 
 /// The largest upload, with what is around its parts.
@@ -72,8 +72,8 @@ async fn stream(
 ) -> Answer {
     let query = Fields::of_query(&request)?;
     let app = app_of(&operator, &query)?.to_string();
-    let leaving = Leaving { app, form, passphrase: None };
-    let pieces = leave(state.service.clone(), operator, leaving).await?;
+    let leaving = ExportRequest { app, form, passphrase: None };
+    let pieces = run_export(state.service.clone(), operator, leaving).await?;
     Ok(attachment(content_type, name).streaming(pieces))
 }
 

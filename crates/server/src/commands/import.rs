@@ -6,24 +6,24 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use latchkey_crypto::PassphraseKey;
-use latchkey_service::transfer::{Begun, ImportHead, MOST_HEAD_BYTES, Seen, Taken, opened};
+use latchkey_service::transfer::{ImportManifest, ImportStart, MOST_HEAD_BYTES, RecordOutcome, Seen, opened};
 use latchkey_transfer::{
     AppRecord, ArchiveReader, CsvUsers, JsonUsers, Numbered, Record, Secrets, UserLine, UserRecord, WrongLine,
 };
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::administer::text;
+use super::admin::text;
 use super::batches::{
     Batch, JSON_LINES, Progress, check_head, check_records, extension_of, open_file, taken_in, unreadable,
 };
-use super::link::{Link, perform, secret_in};
+use super::data_access::{Link, perform, secret_in};
 use super::report::{Report, counted, printable};
 use super::{ImportCommand, cosync, say};
 use crate::control::{Command, failure};
 use crate::settings::Settings;
 use crate::start::StartError;
-use crate::transfer::{Arriving, derive};
+use crate::transfer::{ImportRequest, derive};
 
 pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), StartError> {
     match command {
@@ -52,7 +52,7 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
             wait(cosync::run(settings, wanted))
         }
         ImportCommand::List => {
-            let imports = perform(settings, Command::Arrive(Arriving::List))?;
+            let imports = perform(settings, Command::Import(ImportRequest::List))?;
             let imports = imports.as_array().map(Vec::as_slice).unwrap_or_default();
             if imports.is_empty() {
                 say("no unfinished imports");
@@ -64,7 +64,7 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
             Ok(())
         }
         ImportCommand::Discard { app } => {
-            perform(settings, Command::Arrive(Arriving::Discard { app }))?;
+            perform(settings, Command::Import(ImportRequest::Discard { app }))?;
             say("The partial import was discarded.");
             Ok(())
         }
@@ -109,7 +109,8 @@ async fn users(
     progress.end();
     report.print()?;
     report.stop_if_refused()?;
-    link.call(Command::Arrive(Arriving::CheckRoom { app: app.clone(), more: report.new_users() })).await?;
+    link.call(Command::Import(ImportRequest::CheckRoom { app: app.clone(), more: report.new_users() }))
+        .await?;
     if dry_run {
         say("Nothing was changed: this was a dry run.");
         return Ok(());
@@ -143,17 +144,17 @@ async fn check_users(
         return Ok(Vec::new());
     }
     let handles: Vec<String> = users.iter().map(|user| user.handle.clone()).collect();
-    let check = Arriving::CheckUsers { app: app.to_owned(), users };
+    let check = ImportRequest::CheckUsers { app: app.to_owned(), users };
     let mut refused = Vec::new();
     for ((line, handle), taken) in lines.into_iter().zip(handles).zip(taken_in(link, check).await?) {
         match taken {
-            Taken::Added => report.new_user(),
-            Taken::Partly(what) => {
+            RecordOutcome::Added => report.new_user(),
+            RecordOutcome::Partly(what) => {
                 report.new_user();
                 report.lost(&what);
             }
-            Taken::Known => report.known_user(),
-            Taken::Refused(reason) => {
+            RecordOutcome::Known => report.known_user(),
+            RecordOutcome::Refused(reason) => {
                 report.refused(line, &handle, &reason);
                 refused.push(line);
             }
@@ -174,12 +175,12 @@ async fn bring_users(
         return Ok(());
     }
     let handles: Vec<String> = users.iter().map(|user| user.handle.clone()).collect();
-    let bring = Arriving::Users { app: app.to_owned(), users };
+    let bring = ImportRequest::Users { app: app.to_owned(), users };
     for ((line, handle), taken) in lines.into_iter().zip(handles).zip(taken_in(link, bring).await?) {
         match taken {
-            Taken::Added | Taken::Partly(_) => *added += 1,
-            Taken::Known => *known += 1,
-            Taken::Refused(reason) => report.refused_late(line, &handle, &reason),
+            RecordOutcome::Added | RecordOutcome::Partly(_) => *added += 1,
+            RecordOutcome::Known => *known += 1,
+            RecordOutcome::Refused(reason) => report.refused_late(line, &handle, &reason),
         }
     }
     Ok(())
@@ -238,7 +239,7 @@ async fn archive(
     if let Some(name) = name {
         head.app.name = name;
     }
-    if check_head(&link, &head, file.display()).await? == Begun::AlreadyThere {
+    if check_head(&link, &head, file.display()).await? == ImportStart::AlreadyThere {
         already_there(&head);
         return Ok(());
     }
@@ -255,17 +256,17 @@ async fn archive(
 async fn bring_archive(
     link: &Link,
     file: &Path,
-    (head, passphrase): (ImportHead, Option<String>),
+    (head, passphrase): (ImportManifest, Option<String>),
     report: &Report,
 ) -> Result<(), StartError> {
-    let begun = link.call(Command::Arrive(Arriving::Begin(Box::new(head.clone())))).await?;
+    let begun = link.call(Command::Import(ImportRequest::Begin(Box::new(head.clone())))).await?;
     let begun = serde_json::from_value(begun).map_err(|error| StartError::Internal(error.to_string()))?;
     let done = match begun {
-        Begun::AlreadyThere => {
+        ImportStart::AlreadyThere => {
             already_there(&head);
             return Ok(());
         }
-        Begun::At(done) => done,
+        ImportStart::At(done) => done,
     };
     if done > 0 {
         say(&format!("Resuming this import after {done} records."));
@@ -287,38 +288,38 @@ async fn bring_archive(
         return Err(changed(file, &WrongLine::new(1, "it has changed since it was validated")));
     }
     at = bring_batch(link, &head, at, &mut batch).await?;
-    link.call(Command::Arrive(Arriving::Finish { head: Box::new(head.clone()), records: at })).await?;
+    link.call(Command::Import(ImportRequest::Finish { head: Box::new(head.clone()), records: at })).await?;
     progress.end();
     let AppRecord { name, app_id, .. } = &head.app;
     say(&format!("The application {name} ({app_id}) is imported, with {}.", report.counts()));
     Ok(())
 }
 
-fn already_there(head: &ImportHead) {
+fn already_there(head: &ImportManifest) {
     say(&format!("The application {} exists already; nothing was imported.", head.app.app_id));
 }
 
 async fn bring_batch(
     link: &Link,
-    head: &ImportHead,
+    head: &ImportManifest,
     from: i64,
     batch: &mut Batch<Record>,
 ) -> Result<i64, StartError> {
     let (_, records) = batch.take();
     let number = i64::try_from(records.len()).unwrap_or(0);
     if number > 0 {
-        link.call(Command::Arrive(Arriving::Batch { source: head.source, from, records })).await?;
+        link.call(Command::Import(ImportRequest::Batch { source: head.source, from, records })).await?;
     }
     Ok(from + number)
 }
 
 /// Whether a record is of the application itself; it is kept then.
-fn take_head(head: &mut Option<ImportHead>, record: &Record) -> Result<bool, String> {
+fn take_head(head: &mut Option<ImportManifest>, record: &Record) -> Result<bool, String> {
     match (head, record) {
         (head @ None, Record::App(app)) => {
             let (keys, templates) = (Vec::new(), Vec::new());
             let (app, takes_old_app_tokens) = (app.clone(), false);
-            *head = Some(ImportHead { source: [0; 32], app, keys, templates, takes_old_app_tokens });
+            *head = Some(ImportManifest { source: [0; 32], app, keys, templates, takes_old_app_tokens });
         }
         (None, other) => return Err(format!("{} before the application", other.kind())),
         (Some(_), Record::App(_)) => return Err("second application".to_owned()),

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_notifiers::{EmailSender, FolderSender, SmsSender, SmtpSender, TwilioSender};
-use latchkey_service::Outside;
+use latchkey_service::ExternalServices;
 
 use super::key_sets::HttpKeySets;
 use super::{StartError, refuse_foreign_writers, secret_or_file};
 use crate::settings::Settings;
 
 /// Creates the external services named in the settings, without connecting to them.
-pub(super) fn outside(settings: &Settings, public_url: &str, mailbox: &Path) -> Result<Outside, StartError> {
+pub(super) fn external_services(
+    settings: &Settings,
+    public_url: &str,
+    mailbox: &Path,
+) -> Result<ExternalServices, StartError> {
     let timeout = Duration::from_secs(u64::from(settings.social.timeout_seconds));
-    Ok(Outside {
+    Ok(ExternalServices {
         mail: mail_sender(settings, public_url, mailbox)?,
         sms: sms_sender(settings, mailbox),
         key_sets: Arc::new(HttpKeySets::new(timeout)),

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt as _;
 
 use super::batches::{JSON_LINES, extension_of};
-use super::link::{Link, secret_in};
+use super::data_access::{Link, secret_in};
 use super::{ExportCommand, note};
 use crate::settings::Settings;
 use crate::start::StartError;
-use crate::transfer::{Form, Leaving};
+use crate::transfer::{ExportRequest, Form};
 
 pub(super) fn export(settings: &Settings, command: ExportCommand) -> Result<(), StartError> {
     let (app, to, form, passphrase) = match command {
@@ -30,7 +30,7 @@ pub(super) fn export(settings: &Settings, command: ExportCommand) -> Result<(), 
     let system = actix_web::rt::System::new();
     system.block_on(async {
         let link = Link::open(settings).await?;
-        let mut pieces = link.leave(Leaving { app, form, passphrase }).await?;
+        let mut pieces = link.run_export(ExportRequest { app, form, passphrase }).await?;
         let mut out = Out::new(to)?;
         while let Some(piece) = pieces.next().await {
             out.write(&piece?)?;
