@@ -153,10 +153,10 @@ fn an_archive_holds_nothing_that_could_not_be_set_here() {
     let _ = other.printed(&["app", "create", "Another"]);
     let zeros = "0".repeat(32);
     for (n, (from, to, word)) in [
-        ("\"user_jwt_hours\":24", "\"user_jwt_hours\":4294967295", "user_jwt_hours"),
-        ("\"access_token_days\":30", "\"access_token_days\":3650000", "access_token_days"),
-        ("\"handle_hold_days\":0", "\"handle_hold_days\":4294967295", "handle_hold_days"),
-        ("\"min_length\":8", "\"min_length\":4294967295", "passwords"),
+        ("\"user_jwt_hours\":24", "\"user_jwt_hours\":4294967295", "userJWTExpiration"),
+        ("\"access_token_days\":30", "\"access_token_days\":3650000", "accessTokenDays"),
+        ("\"handle_hold_days\":0", "\"handle_hold_days\":4294967295", "handleHoldDays"),
+        ("\"min_length\":8", "\"min_length\":4294967295", "passwordMinLength"),
         ("\"settings\":{", "\"settings\":{\"surprise\":1,", "surprise"),
         ("\"issuer\":\"http", "\"issuer\":\"javascript:alert(1)//http", "issuer"),
         (app.as_str(), zeros.as_str(), "id"),

@@ -157,13 +157,17 @@ async fn sec_106_every_line_of_the_log_is_one_json_object() {
     run(&place, &server).await;
     assert_eq!(server.terminate(), Some(0));
     let log = server.log();
-    let mut requests = 0;
+    let (mut requests, mut refusals) = (0, 0);
     for line in log.lines().filter(|line| !line.starts_with("# ")) {
         let parsed: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(parsed["level"].is_string() && parsed.get("canary").is_none(), "{line}");
         requests += usize::from(parsed["message"] == "request");
+        if parsed["message"] == "token refused" {
+            assert!(parsed["span"]["request_id"].is_string(), "a line within a request names it: {line}");
+            refusals += 1;
+        }
     }
-    assert!(requests >= 8, "{log}");
+    assert!(requests >= 8 && refusals >= 1, "{log}");
 }
 
 fn dump(url: &str) -> Vec<u8> {

@@ -79,12 +79,15 @@ async fn sec_117_slow_and_idle_clients_are_closed_and_others_served() {
         .with("LATCHKEY__LIMITS__BODY_SECONDS", "1")
         .with("LATCHKEY__LIMITS__IDLE_SECONDS", "1");
     let server = place.start();
-    let began = Instant::now();
     let head = exchange(&server, b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ");
-    let body = exchange(
-        &server,
-        b"POST /api/appuser/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    // Without a token no body is read.
+    let token = app_token_in(&place.printed(&["app", "create", "Shop"]));
+    let slow_body = format!(
+        "POST /api/appuser/login HTTP/1.1\r\nHost: x\r\napp-token: {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\n\r\n{{"
     );
+    let began = Instant::now();
+    let body = exchange(&server, slow_body.as_bytes());
     let idle = exchange(&server, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
     let whole = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
     let second_head = trickle(&server, format!("{whole}GET /health/live HTTP/1.1\r\nX-Slow: "), "x");

@@ -1,6 +1,7 @@
 //! Passwords that everybody uses. Clients send the MD5 of a password, so the list is compared in that form;
 //! it is a list of words in order of how often leaks hold them, and nothing else is derived from it.
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use std::sync::LazyLock;
 
 use latchkey_domain::ClientPassword;
@@ -23,17 +24,11 @@ fn md5(text: &str) -> [u8; 16] {
 /// handle), as they are or in lower case.
 #[must_use]
 pub fn is_common_password(password: &ClientPassword, words: &[&str]) -> bool {
-    let Some(digest) = from_hex(password.expose()) else { return false };
+    let digest =
+        HEXLOWER_PERMISSIVE.decode(password.expose().as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    let Some(digest): Option<[u8; 16]> = digest else { return false };
     let is_word = |word: &&str| md5(word) == digest || md5(&word.to_lowercase()) == digest;
     DIGESTS.binary_search(&digest).is_ok() || words.iter().any(is_word)
-}
-
-fn from_hex(text: &str) -> Option<[u8; 16]> {
-    let mut bytes = [0; 16];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

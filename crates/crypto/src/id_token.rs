@@ -1,6 +1,7 @@
 //! ID tokens of other services (OpenID Connect Core 1.0 section 2) and the key sets that verify them
 //! (RFC 7517 section 5). Fetching a key set is the caller's business, and so is what an identity may do.
 
+use data_encoding::HEXLOWER;
 use std::collections::HashMap;
 
 use aws_lc_rs::signature::{
@@ -152,8 +153,7 @@ pub fn verify_id_token(
         return Err(TokenError::Claims);
     };
     if let Some(nonce) = rules.nonce {
-        let hashed: String =
-            digest(&SHA256, nonce.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hashed = HEXLOWER.encode(digest(&SHA256, nonce.as_bytes()).as_ref());
         if !text("nonce").is_some_and(|claimed| claimed == nonce || claimed == hashed) {
             return Err(TokenError::Claims);
         }

@@ -1,23 +1,6 @@
-//! Keys, tokens, password hashes, sealing and digests of Latchkey, a self-hosted JWT authentication server.
-//!
-//! This crate knows algorithms and forms. It knows nothing of storage, HTTP or configuration: what is
-//! revoked, published or allowed is decided elsewhere.
-//!
-//! ```
-//! use latchkey_crypto::{RsaSize, SigningKey, verify_user_jwt};
-//! use serde_json::json;
-//! use time::OffsetDateTime;
-//!
-//! // An application's key signs; anybody verifies with the public half.
-//! let key = SigningKey::generate(RsaSize::Rsa2048)?;
-//! let claims = json!({"iss": "https://auth.example.com", "aud": "shop", "sub": "ana", "iat": 1000, "exp": 2000});
-//! let token = key.sign(claims.as_object().ok_or("an object")?)?;
-//!
-//! let now = OffsetDateTime::from_unix_timestamp(1500)?;
-//! let verified = verify_user_jwt(&token, &[key.public().clone()], "https://auth.example.com", "shop", now)?;
-//! assert_eq!(verified["sub"], "ana");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Keys, tokens, password hashes, sealing and digests.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 
 mod app_key;
 mod common;

@@ -1,5 +1,6 @@
 //! The master key, which is kept outside the database. Where its file lies is the server's business.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use latchkey_domain::Entropy;
 use ring::hkdf;
 use secrecy::{ExposeSecret, SecretSlice};
@@ -25,19 +26,15 @@ impl MasterKey {
     /// # Errors
     /// [`CryptoError::Key`].
     pub fn from_hex(text: &str) -> Result<Self, CryptoError> {
-        let malformed = CryptoError::Key("a master key is 64 hexadecimal digits");
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(malformed);
-        }
-        let digit = |i: usize| text.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
-        bytes.map(|bytes| Self(SecretSlice::from(bytes))).ok_or(malformed)
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().filter(|bytes| bytes.len() == 32);
+        let bytes = bytes.ok_or(CryptoError::Key("a master key is 64 hexadecimal digits"))?;
+        Ok(Self(SecretSlice::from(bytes)))
     }
 
     /// The key as 64 hexadecimal digits, for its file.
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
-        Zeroizing::new(hex(self.0.expose_secret()))
+        Zeroizing::new(HEXLOWER.encode(self.0.expose_secret()))
     }
 
     /// A printable fingerprint of the key: 8 hexadecimal digits.
@@ -73,15 +70,7 @@ impl std::fmt::Debug for MasterKey {
 
 /// A printable fingerprint of the key's id.
 pub(crate) fn fingerprint(id: &[u8; 16]) -> String {
-    hex(id).chars().take(8).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    HEXLOWER.encode(id).chars().take(8).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod phc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use data_encoding::HEXLOWER;
 use latchkey_domain::{ClientPassword, RawPassword};
 use md5::{Digest as _, Md5};
 use subtle::ConstantTimeEq;
@@ -244,12 +245,7 @@ pub fn client_password(raw: &RawPassword) -> Result<ClientPassword, CryptoError>
 }
 
 fn digits_of(raw: &RawPassword) -> Result<ClientPassword, CryptoError> {
-    let digest = Md5::digest(raw.expose().as_bytes());
-    let mut text = Zeroizing::new(String::with_capacity(32));
-    for byte in digest {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-    }
+    let text = Zeroizing::new(HEXLOWER.encode(&Md5::digest(raw.expose().as_bytes())));
     let client = ClientPassword::parse(&text).map_err(|_| CryptoError::Library("MD5"))?;
     Ok(client.with_raw(raw.clone()))
 }

@@ -1,32 +1,6 @@
-//! The rules of Latchkey, a self-hosted JWT authentication server: applications and their settings,
-//! users, sign-ups, codes, what a user's JWT claims, and the ports through which time and chance come in.
-//!
-//! This crate does no I/O, is not async, and knows neither SQL nor HTTP nor how its values are stored or
-//! sent. Keys, hashes and digests are opaque to it.
-//!
-//! ```
-//! use latchkey_domain::{Handle, MetadataField, MetadataFields, MetadataKind, MetadataPath};
-//!
-//! // All spellings that look alike are one handle.
-//! let handle = Handle::parse(" Ana@Example.com ")?;
-//! assert_eq!(handle.as_str(), "ana@example.com");
-//!
-//! // No field may reach a claim that means something else.
-//! let field = |path: &str| -> Result<_, latchkey_domain::InvalidFields> {
-//!     Ok(MetadataField {
-//!         path: MetadataPath::parse(path)?,
-//!         field_name: "colour".to_owned(),
-//!         required: false,
-//!         can_edit: true,
-//!         user_settable: true,
-//!         kind: MetadataKind::Text,
-//!         default: None,
-//!     })
-//! };
-//! assert!(MetadataFields::new(vec![field("profile.colour")?]).is_ok());
-//! assert!(MetadataFields::new(vec![field("sub")?]).is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The rules of Latchkey, a self-hosted JWT authentication server.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 
 mod app;
 mod audit;

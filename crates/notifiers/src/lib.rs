@@ -1,21 +1,6 @@
-//! Mail and text messages for Latchkey, a self-hosted JWT authentication server: the ports through which they
-//! leave, senders behind them, the rendering of messages, and QR codes.
-//!
-//! When a message is sent, and how often it is tried, is the service's business.
-//!
-//! ```
-//! use latchkey_domain::{Locale, TemplateName};
-//! use latchkey_notifiers::{Language, MessageKind, Values, render};
-//!
-//! let english = Language::of(Locale::EN).ok_or("no English")?;
-//! let template = english.message(MessageKind::Named(TemplateName::SignUp));
-//! let values =
-//!     Values { app_name: "Shop", handle: "ana@example.com", code: Some("123456"), ..Values::default() };
-//! let rendered = render(&template, &values);
-//! assert_eq!(rendered.subject, "Verify your email for Shop");
-//! assert!(rendered.text.contains("123456"));
-//! # Ok::<(), &str>(())
-//! ```
+//! Mail and text messages.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 
 mod folder;
 mod html;

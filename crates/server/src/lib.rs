@@ -1,20 +1,6 @@
-//! Latchkey: a self-hosted JWT authentication server. This crate speaks HTTP, reads settings and wires the
-//! layers below; the binary `latchkey` is a thin shell around it.
-//!
-//! To embed the server in a program of your own, see [`Server`]:
-//!
-//! ```no_run
-//! use latchkey_server::{Server, Settings};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut settings = Settings::default();
-//! settings.server.port = 0;
-//! let server = Server::start(settings)?;
-//! println!("listening on {}", server.address());
-//! server.run()?;
-//! # Ok(())
-//! # }
-//! ```
+//! The binary `latchkey`, and the library behind it.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 
 mod api;
 pub mod commands;

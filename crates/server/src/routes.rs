@@ -1,14 +1,12 @@
 //! The route table: path, handler and required token of every route. Tests and the API description are generated from
 //! it, so that no route is forgotten.
 
-mod administration;
-
 use actix_cors::Cors;
+use actix_web::Route;
 use actix_web::guard;
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, Responder, Route};
 use latchkey_service::Refusal;
 
 use crate::api::{
@@ -37,22 +35,25 @@ pub struct Entry {
     route: Route,
 }
 
-impl Entry {
-    fn new(
-        method: &'static str,
-        path: &'static str,
-        auth: Auth,
-        doc: &'static Operation,
-        route: Route,
-    ) -> Self {
-        Self { method, path, auth, refusal: auth.refusal(), doc, route }
-    }
-
-    /// With another refusal than the usual one of its tokens.
-    fn refusing(self, refusal: Refusal) -> Self {
-        Self { refusal, ..self }
-    }
+/// Entries, a line each: method, token, path, handler, description, and the refusal of other tokens if it is not the
+/// usual one.
+macro_rules! routes {
+    ($($method:ident $auth:ident$(($scope:ident))? $path:literal $handler:path => $doc:path $(, else $refusal:ident)?;)+) => {
+        vec![$({
+            let auth = Auth::$auth$((latchkey_domain::Scope::$scope))?;
+            let refusals = [$(latchkey_service::Refusal::$refusal,)? auth.refusal()];
+            Entry {
+                method: stringify!($method),
+                path: $path,
+                auth,
+                refusal: refusals[0],
+                doc: &$doc,
+                route: route_of(stringify!($method), auth).to($handler),
+            }
+        }),+]
+    };
 }
+mod administration;
 
 /// All routes.
 pub fn table() -> Vec<Entry> {
@@ -64,128 +65,61 @@ pub fn table() -> Vec<Entry> {
 
 /// Routes without a token.
 fn public_routes() -> Vec<Entry> {
-    vec![
-        get("/health/live", Auth::Nothing, health::live, &user::LIVE),
-        get("/health/ready", Auth::Nothing, health::ready, &user::READY),
-        get("/openapi.json", Auth::Nothing, description::document, &user::DOCUMENT),
-        get("/docs", Auth::Nothing, description::page, &user::DOCS),
-        get("/docs/{file}", Auth::Nothing, description::page_file, &user::DOCS_FILE),
-        get("/apps/{app_id}/.well-known/jwks.json", Auth::Nothing, well_known::jwks, &user::JWKS),
-        get(
-            "/apps/{app_id}/.well-known/openid-configuration",
-            Auth::Nothing,
-            well_known::discovery,
-            &user::DISCOVERY,
-        ),
-    ]
+    routes! {
+        GET Nothing "/health/live" health::live => user::LIVE;
+        GET Nothing "/health/ready" health::ready => user::READY;
+        GET Nothing "/openapi.json" description::document => user::DOCUMENT;
+        GET Nothing "/docs" description::page => user::DOCS;
+        GET Nothing "/docs/{file}" description::page_file => user::DOCS_FILE;
+        GET Nothing "/apps/{app_id}/.well-known/jwks.json" well_known::jwks => user::JWKS;
+        GET Nothing "/apps/{app_id}/.well-known/openid-configuration" well_known::discovery => user::DISCOVERY;
+    }
 }
 
 /// The user API.
 fn user_routes() -> Vec<Entry> {
-    vec![
-        get("/api/appuser/getApplication", Auth::Either, account::get_application, &user::GET_APPLICATION)
-            .refusing(Refusal::InvalidData),
-        post("/api/appuser/signup", Auth::AppToken, signup::signup, &user::SIGNUP),
-        post("/api/appuser/completeSignup", Auth::Either, signup::complete_signup, &user::COMPLETE_SIGNUP),
-        get("/api/appuser/completeSignup", Auth::Page, confirmation::ask, &user::CONFIRMATION),
-        post("/api/appuser/completeSignup/confirm", Auth::Page, confirmation::confirm, &user::CONFIRM),
-        post("/api/appuser/invite", Auth::AccessToken, signup::invite, &user::INVITE),
-        post("/api/appuser/register", Auth::Either, signup::register, &user::REGISTER),
-        post("/api/appuser/login", Auth::AppToken, login::login, &user::LOGIN),
-        post("/api/appuser/loginAnonymous", Auth::AppToken, login::login_anonymous, &user::LOGIN_ANONYMOUS),
-        post(
-            "/api/appuser/loginComplete",
-            Auth::Either,
-            second_factor::login_complete,
-            &user::LOGIN_COMPLETE,
-        ),
-        post("/api/appuser/socialLogin", Auth::Either, social::social_login, &user::SOCIAL_LOGIN),
-        post("/api/appuser/socialSignup", Auth::AppToken, social::social_signup, &user::SOCIAL_SIGNUP),
-        post("/api/appuser/forgotPassword", Auth::Either, password::forgot_password, &user::FORGOT_PASSWORD),
-        post("/api/appuser/resetPassword", Auth::Either, password::reset_password, &user::RESET_PASSWORD),
-        get("/api/appuser/getUser", Auth::AccessToken, account::get_user, &user::GET_USER)
-            .refusing(Refusal::InvalidData),
-        get("/api/appuser/check", Auth::AccessToken, account::check, &user::CHECK)
-            .refusing(Refusal::AccessTokenInvalid),
-        post(
-            "/api/appuser/changePassword",
-            Auth::AccessToken,
-            password::change_password,
-            &user::CHANGE_PASSWORD,
-        )
-        .refusing(Refusal::InvalidData),
-        get(
-            "/api/appuser/userNameAvailable",
-            Auth::AccessToken,
-            account::user_name_available,
-            &user::USER_NAME_AVAILABLE,
-        ),
-        post("/api/appuser/setUserName", Auth::AccessToken, account::set_user_name, &user::SET_USER_NAME),
-        post("/api/appuser/setLocale", Auth::AccessToken, account::set_locale, &user::SET_LOCALE),
-        post(
-            "/api/appuser/setUserMetadata",
-            Auth::AccessToken,
-            account::set_user_metadata,
-            &user::SET_USER_METADATA,
-        ),
-        post("/api/appuser/setPhone", Auth::AccessToken, second_factor::set_phone, &user::SET_PHONE)
-            .refusing(Refusal::InvalidData),
-        post("/api/appuser/verifyPhone", Auth::AccessToken, second_factor::verify_phone, &user::VERIFY_PHONE)
-            .refusing(Refusal::InvalidData),
-        post(
-            "/api/appuser/setTwoFactorGoogleVerification",
-            Auth::AccessToken,
-            second_factor::set_google,
-            &user::SET_FACTOR,
-        )
-        .refusing(Refusal::InvalidData),
-        post(
-            "/api/appuser/confirmTwoFactorGoogleVerification",
-            Auth::AccessToken,
-            second_factor::confirm_google,
-            &user::CONFIRM_GOOGLE,
-        )
-        .refusing(Refusal::InvalidData),
-        post(
-            "/api/appuser/setTwoFactorPhoneVerification",
-            Auth::AccessToken,
-            second_factor::set_phone_factor,
-            &user::SET_FACTOR,
-        )
-        .refusing(Refusal::InvalidData),
-        post(
-            "/api/appuser/newRecoveryCodes",
-            Auth::AccessToken,
-            second_factor::new_recovery_codes,
-            &user::NEW_RECOVERY_CODES,
-        )
-        .refusing(Refusal::InvalidData),
-        post("/api/appuser/setAppData", Auth::SuperUser, keys::set_app_data, &user::SET_APP_DATA),
-        post("/api/appuser/deleteAccount", Auth::AccessToken, account::delete_account, &user::DELETE_ACCOUNT),
-    ]
+    routes! {
+        GET  Either      "/api/appuser/getApplication" account::get_application => user::GET_APPLICATION, else InvalidData;
+        POST AppToken    "/api/appuser/signup" signup::signup => user::SIGNUP;
+        POST Either      "/api/appuser/completeSignup" signup::complete_signup => user::COMPLETE_SIGNUP;
+        GET  Page        "/api/appuser/completeSignup" confirmation::ask => user::CONFIRMATION;
+        POST Page        "/api/appuser/completeSignup/confirm" confirmation::confirm => user::CONFIRM;
+        POST AccessToken "/api/appuser/invite" signup::invite => user::INVITE;
+        POST Either      "/api/appuser/register" signup::register => user::REGISTER;
+        POST AppToken    "/api/appuser/login" login::login => user::LOGIN;
+        POST AppToken    "/api/appuser/loginAnonymous" login::login_anonymous => user::LOGIN_ANONYMOUS;
+        POST Either      "/api/appuser/loginComplete" second_factor::login_complete => user::LOGIN_COMPLETE;
+        POST Either      "/api/appuser/socialLogin" social::social_login => user::SOCIAL_LOGIN;
+        POST AppToken    "/api/appuser/socialSignup" social::social_signup => user::SOCIAL_SIGNUP;
+        POST Either      "/api/appuser/forgotPassword" password::forgot_password => user::FORGOT_PASSWORD;
+        POST Either      "/api/appuser/resetPassword" password::reset_password => user::RESET_PASSWORD;
+        GET  AccessToken "/api/appuser/getUser" account::get_user => user::GET_USER, else InvalidData;
+        GET  AccessToken "/api/appuser/check" account::check => user::CHECK, else AccessTokenInvalid;
+        POST AccessToken "/api/appuser/changePassword" password::change_password => user::CHANGE_PASSWORD, else InvalidData;
+        GET  AccessToken "/api/appuser/userNameAvailable" account::user_name_available => user::USER_NAME_AVAILABLE;
+        POST AccessToken "/api/appuser/setUserName" account::set_user_name => user::SET_USER_NAME;
+        POST AccessToken "/api/appuser/setLocale" account::set_locale => user::SET_LOCALE;
+        POST AccessToken "/api/appuser/setUserMetadata" account::set_user_metadata => user::SET_USER_METADATA;
+        POST AccessToken "/api/appuser/setPhone" second_factor::set_phone => user::SET_PHONE, else InvalidData;
+        POST AccessToken "/api/appuser/verifyPhone" second_factor::verify_phone => user::VERIFY_PHONE, else InvalidData;
+        POST AccessToken "/api/appuser/setTwoFactorGoogleVerification" second_factor::set_google => user::SET_FACTOR, else InvalidData;
+        POST AccessToken "/api/appuser/confirmTwoFactorGoogleVerification" second_factor::confirm_google => user::CONFIRM_GOOGLE, else InvalidData;
+        POST AccessToken "/api/appuser/setTwoFactorPhoneVerification" second_factor::set_phone_factor => user::SET_FACTOR, else InvalidData;
+        POST AccessToken "/api/appuser/newRecoveryCodes" second_factor::new_recovery_codes => user::NEW_RECOVERY_CODES, else InvalidData;
+        POST SuperUser   "/api/appuser/setAppData" keys::set_app_data => user::SET_APP_DATA;
+        POST AccessToken "/api/appuser/deleteAccount" account::delete_account => user::DELETE_ACCOUNT;
+    }
 }
 
-fn get<A: FromRequest + 'static>(
-    path: &'static str,
-    auth: Auth,
-    handler: impl Handler<A, Output: Responder + 'static>,
-    doc: &'static Operation,
-) -> Entry {
-    // Monitors and link checkers request public resources without the body (RFC 9110 section 9.3.2).
-    let route = match auth {
-        Auth::Nothing => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
-        _ => web::get(),
-    };
-    Entry::new("GET", path, auth, doc, route.to(handler))
-}
-
-fn post<A: FromRequest + 'static>(
-    path: &'static str,
-    auth: Auth,
-    handler: impl Handler<A, Output: Responder + 'static>,
-    doc: &'static Operation,
-) -> Entry {
-    Entry::new("POST", path, auth, doc, web::post().to(handler))
+/// The actix route of a method.
+fn route_of(method: &str, auth: Auth) -> Route {
+    match method {
+        // Monitors and link checkers request public resources without the body (RFC 9110 section 9.3.2).
+        "GET" if auth == Auth::Nothing => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
+        "GET" => web::get(),
+        "DELETE" => web::delete(),
+        _ => web::post(),
+    }
 }
 
 /// Mounts all routes. `origins` are those whose pages may call the user API; empty for all.
@@ -195,7 +129,7 @@ pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
     for Entry { method, path, auth, refusal, route, .. } in table() {
         let route = match auth {
             Auth::Nothing | Auth::Page => route,
-            _ => route.wrap(from_fn(move |request, next| authenticate((auth, refusal), request, next))),
+            _ => route.wrap(from_fn(move |request, next| authenticate(auth, refusal, request, next))),
         };
         let methods = if auth == Auth::Nothing { "GET, HEAD" } else { method };
         match by_path.iter_mut().find(|(known, ..)| *known == path) {

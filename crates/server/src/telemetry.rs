@@ -29,6 +29,6 @@ pub(crate) fn begin(settings: &LogSettings) {
     let _ = if as_text {
         subscriber.try_init()
     } else {
-        subscriber.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        subscriber.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
     };
 }

@@ -76,7 +76,7 @@ pub(crate) async fn run_import(service: &Service, what: ImportRequest) -> Result
         ImportRequest::Begin(head) => serde_json::to_value(service.begin_import(operator, *head).await?)
             .map_err(|error| ServiceError::Internal(error.into())),
         ImportRequest::Batch { source, from, records } => {
-            service.import_batch(operator, (source, from), records).await.map(|()| Value::Null)
+            service.import_batch(operator, source, from, records).await.map(|()| Value::Null)
         }
         ImportRequest::Finish { head, records } => {
             service.finish_import(operator, *head, records).await.map(|()| Value::Null)

@@ -236,7 +236,7 @@ impl Zipping {
             })
             .collect();
         let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-        crate::http::csv_row(&mut text, &cells);
+        latchkey_transfer::csv_row(&mut text, &cells);
         writer.write_all(text.as_bytes())
     }
 

@@ -1,6 +1,7 @@
 //! The settings of an application as they are stored, and as archives hold them: one versioned JSON value. Members that
 //! this version does not know are kept, so that a newer version finds them again.
 
+use data_encoding::HEXLOWER;
 use latchkey_domain::{
     AppSettings, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, LinkAsksPassword, Locale,
     MetadataField, MetadataFields, MetadataKind, MetadataPath, PasswordPolicy, SMS_A_DAY, Sealed, SignupFlow,
@@ -168,7 +169,7 @@ pub fn settings_to_json(settings: &AppSettings) -> Result<Value, StorageError> {
         two_factor_confirm: settings.two_factor_confirm,
         qr_code_mail: settings.qr_code_mail,
         factor_change_needs_login: settings.factor_change_needs_login,
-        sms_account: settings.sms_account.as_ref().map(|account| to_hex(account.as_bytes())),
+        sms_account: settings.sms_account.as_ref().map(|account| HEXLOWER.encode(account.as_bytes())),
         sms_countries: settings.sms_countries.iter().map(|code| code.as_str().to_owned()).collect(),
         sms_a_day: settings.sms_a_day,
         max_users: settings.max_users,
@@ -197,7 +198,7 @@ pub fn settings_to_json(settings: &AppSettings) -> Result<Value, StorageError> {
         locales: settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect(),
         own_mail_sender: settings.own_mail_sender,
         mail_sender_address: settings.mail_sender_address.clone(),
-        mail_api_key: settings.mail_api_key.as_ref().map(|key| to_hex(key.as_bytes())),
+        mail_api_key: settings.mail_api_key.as_ref().map(|key| HEXLOWER.encode(key.as_bytes())),
         handle_hold_days: settings.handle_hold_days,
         neutral_answers: settings.neutral_answers,
         anonymous_purge_days: settings.anonymous_purge_days,
@@ -319,16 +320,8 @@ fn default_sms_a_day() -> u32 {
 }
 
 fn sealed(stored: Option<String>) -> Result<Option<Sealed>, StorageError> {
-    Ok(stored.map(|hex| from_hex(&hex)).transpose()?.map(Sealed::from_bytes))
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Result<Vec<u8>, StorageError> {
-    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    (0..text.len()).step_by(2).map(byte).collect::<Option<_>>().ok_or_else(|| COLUMN.wrong())
+    let bytes = stored.map(|hex| COLUMN.parsed(HEXLOWER.decode(hex.as_bytes()))).transpose()?;
+    Ok(bytes.map(Sealed::from_bytes))
 }
 
 fn from_field(field: Field) -> Result<MetadataField, StorageError> {

@@ -282,6 +282,21 @@ pub fn csv_cell(cell: &str) -> String {
     if is_guarded(cell) { format!("'{cell}") } else { cell.to_owned() }
 }
 
+/// Adds a line to CSV (RFC 4180), with cells that no spreadsheet takes for a formula, as [`csv_cell`] writes them.
+pub fn csv_row(text: &mut String, cells: &[&str]) {
+    for (at, cell) in cells.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        if is_guarded(cell) || cell.contains([',', '"', '\n', '\r']) {
+            text.push_str(&format!("\"{}\"", csv_cell(cell).replace('"', "\"\"")));
+        } else {
+            text.push_str(cell);
+        }
+    }
+    text.push('\n');
+}
+
 /// Writes users as CSV, with the header first if requested.
 ///
 /// # Errors
@@ -315,6 +330,13 @@ mod tests {
             record.map_err(|reason| WrongLine::new(line, reason))
         };
         CsvUsers::new(text.as_bytes())?.map(user).collect()
+    }
+
+    #[test]
+    fn sec_112_no_cell_of_a_line_is_a_formula() {
+        let mut text = String::new();
+        csv_row(&mut text, &["plain", "a,b", "say \"x\"", "=1+1", "-2", "'quoted", ""]);
+        assert_eq!(text, "plain,\"a,b\",\"say \"\"x\"\"\",\"'=1+1\",\"'-2\",\"''quoted\",\n");
     }
 
     #[test]

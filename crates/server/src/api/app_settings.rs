@@ -23,7 +23,7 @@ pub(crate) async fn update_setting(state: State, Verified(operator): ByOperator,
     let setting = fields.required("setting")?.to_owned();
     check_names(&setting, &fields)?;
     let change = change_of(&setting, id, &fields)?;
-    let view = state.service.change_setting(operator, id, (setting, change)).await?;
+    let view = state.service.change_setting(operator, id, setting, change).await?;
     Ok(json(&admin_app_json(&view)))
 }
 

@@ -82,7 +82,7 @@ pub(crate) async fn delete_metadata(state: State, Verified(operator): ByOperator
     let list = one_of(&fields, "type")?;
     let index = fields.required_number("index")?;
     let index = usize::try_from(index).unwrap_or(usize::MAX);
-    Ok(json(&admin_app_json(&state.service.remove_field(operator, id, (list, index)).await?)))
+    Ok(json(&admin_app_json(&state.service.remove_field(operator, id, list, index).await?)))
 }
 
 pub(crate) async fn remove(state: State, Verified(operator): ByOperator, id: Path<String>) -> Answer {

@@ -61,7 +61,7 @@ enum Asks {
 pub(crate) async fn ask(state: State, request: HttpRequest) -> HttpResponse {
     let fields = Fields::of_query(&request).unwrap_or_default();
     let locale = locale_of(&fields);
-    match question(&state, &request, (&fields, locale), Asks::Elsewhere).await {
+    match question(&state, &request, &fields, locale, Asks::Elsewhere).await {
         Ok(html) => page(StatusCode::OK, OWN_POLICY, html),
         Err(error) => failed(&error, locale),
     }
@@ -70,7 +70,8 @@ pub(crate) async fn ask(state: State, request: HttpRequest) -> HttpResponse {
 async fn question(
     state: &AppState,
     request: &HttpRequest,
-    (fields, locale): (&Fields, Locale),
+    fields: &Fields,
+    locale: Locale,
     asks: Asks,
 ) -> Result<String, ApiError> {
     let link = LinkFields::of(fields)?;
@@ -136,7 +137,7 @@ pub(crate) async fn confirm(
         Err(error) if is_wrong_password(&error) => (error.wire(Family::User).status, Asks::PasswordAgain),
         Err(error) => return failed(&error, locale),
     };
-    match question(&state, &request, (&fields, locale), asks).await {
+    match question(&state, &request, &fields, locale, asks).await {
         Ok(html) => page(status, OWN_POLICY, html),
         Err(error) => failed(&error, locale),
     }

@@ -37,7 +37,7 @@ pub(crate) async fn create_invites(state: State, Verified(operator): ByOperator,
     let id = app_of(&operator, &fields)?;
     let handles = handles_of(&fields)?;
     let locale = fields.owned("locale")?;
-    let invited = state.service.invite_as_operator(operator, id, (handles, locale)).await?;
+    let invited = state.service.invite_as_operator(operator, id, handles, locale).await?;
     let texts = |handles: &[Handle]| handles.iter().map(|handle| handle.as_str().to_owned()).collect();
     Ok(json(&Invited {
         invites: invited.invites.iter().map(invited_body).collect(),

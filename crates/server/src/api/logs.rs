@@ -10,6 +10,7 @@ use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of
 use latchkey_service::operate::{MOST_ON_A_PAGE, MOST_SKIPPED};
 use latchkey_service::{Operator, Reader, Refusal, ServiceError};
 use latchkey_storage::AuditStart;
+use latchkey_transfer::csv_row;
 use serde_json::Value;
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::macros::format_description;
@@ -18,7 +19,7 @@ use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 use super::State;
 use super::operator::app_of;
 use crate::dto::{Day, LogPage, Outbox, Retried, Statistics, entry_json, waiting_json};
-use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, csv_row, json, ok_true};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, json, ok_true};
 
 /// The least and the usual number of entries on a page, as at the reference.
 const LOG_PAGE: u32 = 25;

@@ -14,7 +14,7 @@ pub(crate) async fn update_metadata(state: State, Verified(operator): ByOperator
     let id = app_of(&operator, &fields)?;
     let declared = declared(&state, id, &fields, "metaData").await?;
     let force = fields.flag("force")?.unwrap_or(false);
-    let view = state.service.set_metadata_fields(operator, id, (declared, force)).await?;
+    let view = state.service.set_metadata_fields(operator, id, declared, force).await?;
     Ok(json(&admin_app_json(&view)))
 }
 

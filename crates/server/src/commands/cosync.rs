@@ -6,14 +6,15 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use latchkey_crypto::OldSeal;
-use latchkey_service::transfer::{CosyncReader, ImportManifest, ImportStart, Mapped, ZipSource};
+use latchkey_service::transfer::{CosyncReader, ImportManifest, Mapped, ZipSource};
 use latchkey_transfer::cosync::{Collection, Documents, Dump, Export, ZipBytes, file_name};
-use latchkey_transfer::{Numbered, Record, WrongLine};
+use latchkey_transfer::{AppRecord, Numbered, Record, WrongLine};
 use secrecy::SecretString;
 
 use super::admin::text;
 use super::batches::{Batch, Progress, check_head, check_records, unreadable};
 use super::data_access::{Link, secret_in};
+use super::import_run::ImportRun;
 use super::report::Report;
 use super::say;
 use crate::control::Command;
@@ -143,16 +144,6 @@ impl Load {
     }
 }
 
-/// The records of one application that wait, and how far its import is.
-struct Waiting {
-    batch: Batch<Record>,
-    /// Where the import is; none where the application is there already.
-    at: Option<i64>,
-    /// How many were in before.
-    done: i64,
-    seen: i64,
-}
-
 impl Moving {
     /// Reads everything, and changes nothing.
     async fn look(&mut self, link: &Link, apps: &[String], report: &mut Report) -> Result<(), StartError> {
@@ -276,18 +267,14 @@ impl Moving {
     }
 
     async fn bring(mut self, link: &Link, report: &Report) -> Result<(), StartError> {
-        let mut waiting = Vec::new();
-        for head in &self.heads {
-            let begun = link.call(Command::Import(ImportRequest::Begin(Box::new(head.clone())))).await?;
-            let at = match serde_json::from_value(begun) {
-                Ok(ImportStart::At(done)) => Some(done),
-                Ok(ImportStart::AlreadyThere) => {
-                    say(&format!("{} ({}) exists already.", head.app.name, head.app.app_id));
-                    None
-                }
-                Err(error) => return Err(StartError::Internal(error.to_string())),
-            };
-            waiting.push(Waiting { batch: Batch::default(), at, done: at.unwrap_or(0), seen: 0 });
+        let mut runs = Vec::new();
+        for head in std::mem::take(&mut self.heads) {
+            let (name, app_id) = (head.app.name.clone(), head.app.app_id.clone());
+            let run = ImportRun::begin(link, head).await?;
+            if run.is_none() {
+                say(&format!("{name} ({app_id}) exists already."));
+            }
+            runs.push(run);
         }
         self.reader.start_again();
         let mut load = Load::default();
@@ -303,48 +290,26 @@ impl Moving {
                     continue;
                 }
                 let Some(at) = self.by_id.get(&app).copied() else { continue };
-                let Some(place) = waiting.get_mut(at).filter(|place| place.at.is_some()) else { continue };
-                place.seen += 1;
-                if place.seen <= place.done {
-                    continue;
-                }
-                let is_full = place.batch.add(line, size, *record);
-                if load.add(size) {
-                    for at in 0..waiting.len() {
-                        self.flush(link, at, &mut waiting).await?;
+                let Some(Some(run)) = runs.get_mut(at) else { continue };
+                let (waits, is_full) = run.add(line, size, *record);
+                if waits && load.add(size) {
+                    for run in runs.iter_mut().flatten() {
+                        run.send(link).await?;
                     }
                 } else if is_full {
-                    self.flush(link, at, &mut waiting).await?;
+                    run.send(link).await?;
                 }
             }
             progress.end();
         }
-        for at in 0..waiting.len() {
-            self.flush(link, at, &mut waiting).await?;
-            let (Some(head), Some(records)) =
-                (self.heads.get(at), waiting.get(at).and_then(|place| place.at))
-            else {
-                continue;
-            };
-            let finish = ImportRequest::Finish { head: Box::new(head.clone()), records };
-            link.call(Command::Import(finish)).await?;
-            say(&format!("{} ({}) is imported, with {records} records.", head.app.name, head.app.app_id));
+        for run in runs.iter_mut().flatten() {
+            run.finish(link).await?;
+            let AppRecord { name, app_id, .. } = &run.head.app;
+            say(&format!("{name} ({app_id}) is imported, with {} records.", run.sent));
         }
-        if waiting.iter().any(|place| place.at.is_some()) {
-            say(&format!("Moved in: {}.", report.counts()));
+        if runs.iter().any(Option::is_some) {
+            say(&format!("Imported: {}.", report.counts()));
         }
-        Ok(())
-    }
-
-    async fn flush(&self, link: &Link, at: usize, waiting: &mut [Waiting]) -> Result<(), StartError> {
-        let (Some(place), Some(head)) = (waiting.get_mut(at), self.heads.get(at)) else { return Ok(()) };
-        let Some(from) = place.at else { return Ok(()) };
-        let (_, records) = place.batch.take();
-        let number = i64::try_from(records.len()).unwrap_or(0);
-        if number > 0 {
-            link.call(Command::Import(ImportRequest::Batch { source: head.source, from, records })).await?;
-        }
-        place.at = Some(from + number);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use super::batches::{
     Batch, JSON_LINES, Progress, check_head, check_records, extension_of, open_file, taken_in, unreadable,
 };
 use super::data_access::{Link, perform, secret_in};
+use super::import_run::ImportRun;
 use super::report::{Report, counted, printable};
 use super::{ImportCommand, cosync, say};
 use crate::control::{Command, failure};
@@ -34,7 +35,7 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
         ImportCommand::Archive { file, name, passphrase_file, dry_run, report } => {
             let passphrase = passphrase_file.as_ref().map(secret_in).transpose()?;
             let report = Report::new(report.as_deref(), false)?;
-            wait(archive(settings, (&file, name), (passphrase, dry_run), report))
+            wait(archive(settings, &file, name, passphrase, dry_run, report))
         }
         ImportCommand::Cosync {
             source: folder,
@@ -123,10 +124,10 @@ async fn users(
             && !refused.contains(&line)
             && batch.add(line, size, user)
         {
-            bring_users(&link, &app, &mut batch, (&mut added, &mut known), &mut report).await?;
+            bring_users(&link, &app, &mut batch, &mut added, &mut known, &mut report).await?;
         }
     }
-    bring_users(&link, &app, &mut batch, (&mut added, &mut known), &mut report).await?;
+    bring_users(&link, &app, &mut batch, &mut added, &mut known, &mut report).await?;
     progress.end();
     say(&format!("{} imported, {known} existed already.", counted(added, "user")));
     report.fail_if_refused_late()
@@ -167,7 +168,8 @@ async fn bring_users(
     link: &Link,
     app: &str,
     batch: &mut Batch<UserRecord>,
-    (added, known): (&mut u64, &mut u64),
+    added: &mut u64,
+    known: &mut u64,
     report: &mut Report,
 ) -> Result<(), StartError> {
     let (lines, users) = batch.take();
@@ -203,8 +205,10 @@ fn users_in(file: &Path, progress: &Progress) -> Result<Users, StartError> {
 
 async fn archive(
     settings: &Settings,
-    (file, name): (&Path, Option<String>),
-    (passphrase, dry_run): (Option<String>, bool),
+    file: &Path,
+    name: Option<String>,
+    passphrase: Option<String>,
+    dry_run: bool,
     mut report: Report,
 ) -> Result<(), StartError> {
     let progress = Progress::over(file, "looking at the archive")?;
@@ -240,7 +244,7 @@ async fn archive(
         head.app.name = name;
     }
     if check_head(&link, &head, file.display()).await? == ImportStart::AlreadyThere {
-        already_there(&head);
+        already_there(&head.app.app_id);
         return Ok(());
     }
     report.head(&head, records.secrets, passphrase.is_some());
@@ -250,67 +254,44 @@ async fn archive(
         say("Nothing was changed: this was a dry run.");
         return Ok(());
     }
-    bring_archive(&link, file, (head, passphrase), &report).await
+    bring_archive(&link, file, head, passphrase, &report).await
 }
 
 async fn bring_archive(
     link: &Link,
     file: &Path,
-    (head, passphrase): (ImportManifest, Option<String>),
+    head: ImportManifest,
+    passphrase: Option<String>,
     report: &Report,
 ) -> Result<(), StartError> {
-    let begun = link.call(Command::Import(ImportRequest::Begin(Box::new(head.clone())))).await?;
-    let begun = serde_json::from_value(begun).map_err(|error| StartError::Internal(error.to_string()))?;
-    let done = match begun {
-        ImportStart::AlreadyThere => {
-            already_there(&head);
-            return Ok(());
-        }
-        ImportStart::At(done) => done,
+    let app_id = head.app.app_id.clone();
+    let Some(mut run) = ImportRun::begin(link, head).await? else {
+        already_there(&app_id);
+        return Ok(());
     };
-    if done > 0 {
-        say(&format!("Resuming this import after {done} records."));
+    if run.sent > 0 {
+        say(&format!("Resuming this import after {} records.", run.sent));
     }
     let progress = Progress::over(file, "importing")?;
     let mut records = Records::of(file, &progress, passphrase.as_deref())?;
-    let (mut batch, mut at, mut passed, mut skipped) = (Batch::default(), done, None, 0);
+    let mut passed = None;
     while let Some(Numbered { line, size, record }) = records.next()? {
-        if take_head(&mut passed, &record).unwrap_or(false) {
-            continue;
-        }
-        if skipped < done {
-            skipped += 1;
-        } else if batch.add(line, size, record) {
-            at = bring_batch(link, &head, at, &mut batch).await?;
+        if !take_head(&mut passed, &record).unwrap_or(false) && run.add(line, size, record).1 {
+            run.send(link).await?;
         }
     }
-    if records.source() != head.source {
+    if records.source() != run.head.source {
         return Err(changed(file, &WrongLine::new(1, "it has changed since it was validated")));
     }
-    at = bring_batch(link, &head, at, &mut batch).await?;
-    link.call(Command::Import(ImportRequest::Finish { head: Box::new(head.clone()), records: at })).await?;
+    run.finish(link).await?;
     progress.end();
-    let AppRecord { name, app_id, .. } = &head.app;
+    let AppRecord { name, app_id, .. } = &run.head.app;
     say(&format!("The application {name} ({app_id}) is imported, with {}.", report.counts()));
     Ok(())
 }
 
-fn already_there(head: &ImportManifest) {
-    say(&format!("The application {} exists already; nothing was imported.", head.app.app_id));
-}
-
-async fn bring_batch(
-    link: &Link,
-    head: &ImportManifest,
-    from: i64,
-    batch: &mut Batch<Record>,
-) -> Result<i64, StartError> {
-    let (_, records) = batch.take();
-    let number = i64::try_from(records.len()).unwrap_or(0);
-    if number > 0 {
-        link.call(Command::Import(ImportRequest::Batch { source: head.source, from, records })).await?;
-    }
-    Ok(from + number)
+fn already_there(app_id: &str) {
+    say(&format!("The application {app_id} exists already; nothing was imported."));
 }
 
 /// Whether a record is of the application itself; it is kept then.

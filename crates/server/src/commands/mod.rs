@@ -7,6 +7,7 @@ mod data_access;
 mod demo;
 mod export;
 mod import;
+mod import_run;
 mod report;
 mod settings;
 

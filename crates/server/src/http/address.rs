@@ -7,27 +7,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
+use ipnet::IpNet;
 use latchkey_domain::Source;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED: &str = "forwarded";
+/// The networks behind the words `loopback` and `private`.
+const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+const PRIVATE: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
 /// Headers that proxies write.
 const OF_PROXIES: [&str; 5] = [X_FORWARDED_FOR, FORWARDED, "x-real-ip", "x-forwarded-proto", "via"];
 
 /// Addresses whose word about others is taken.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TrustedProxies {
-    networks: Vec<Network>,
+    networks: Vec<IpNet>,
     /// Whether it was logged that a header of theirs could not be read.
     has_complained: Arc<AtomicBool>,
     /// Whether a proxy without a forwarding header was logged.
     has_missed_clients: Arc<AtomicBool>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    bits: u8,
 }
 
 /// One hop of a chain of proxies.
@@ -47,24 +45,21 @@ impl TrustedProxies {
         let mut networks = Vec::new();
         for entry in entries {
             match entry.trim() {
-                "loopback" => networks.extend(parsed(&["127.0.0.0/8", "::1/128"])),
-                "private" => {
-                    networks.extend(parsed(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]));
-                }
+                "loopback" => networks.extend(LOOPBACK.into_iter().filter_map(network)),
+                "private" => networks.extend(PRIVATE.into_iter().filter_map(network)),
                 other => {
                     let invalid =
                         || format!("\"{other}\" is no address or network, and neither loopback nor private");
-                    networks.push(Network::parse(other).ok_or_else(invalid)?);
+                    networks.push(network(other).ok_or_else(invalid)?);
                 }
             }
         }
-        for all in parsed(&["0.0.0.0/0", "::/0"]) {
-            if is_covered(all, &networks) {
-                let family = if all.address.is_ipv4() { "IPv4" } else { "IPv6" };
-                return Err(format!(
-                    "these are all {family} addresses: any client could write its own; list your proxies"
-                ));
-            }
+        let networks = IpNet::aggregate(&networks);
+        if let Some(all) = networks.iter().find(|network| network.prefix_len() == 0) {
+            let family = if all.addr().is_ipv4() { "IPv4" } else { "IPv6" };
+            return Err(format!(
+                "these are all {family} addresses: any client could write its own; list your proxies"
+            ));
         }
         Ok(Self { networks, ..Self::default() })
     }
@@ -76,7 +71,7 @@ impl TrustedProxies {
 
     /// Whether this is one of them.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(address.to_canonical()))
+        self.networks.iter().any(|network| network.contains(&address.to_canonical()))
     }
 
     /// The client behind a chain of proxies: the rightmost address that is not a trusted proxy's. Without a trusted
@@ -188,52 +183,9 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether every address of a network is in one of the others.
-fn is_covered(network: Network, by: &[Network]) -> bool {
-    let most = if network.address.is_ipv4() { 32 } else { 128 };
-    if by.iter().any(|other| other.bits <= network.bits && other.contains(network.address)) {
-        return true;
-    }
-    let is_inside = |other: &&Network| other.bits > network.bits && network.contains(other.address);
-    if network.bits == most || !by.iter().any(|other| is_inside(&other)) {
-        return false;
-    }
-    network.halves().into_iter().all(|half| is_covered(half, by))
-}
-
-fn parsed(networks: &[&str]) -> impl Iterator<Item = Network> {
-    networks.iter().filter_map(|text| Network::parse(text))
-}
-
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address.parse::<IpAddr>().ok()?, Some(bits.parse::<u8>().ok()?)),
-            None => (text.parse().ok()?, None),
-        };
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(most);
-        (bits <= most).then_some(Self { address, bits })
-    }
-
-    /// The two networks of one bit more.
-    fn halves(self) -> [Self; 2] {
-        let bits = self.bits + 1;
-        let other = match self.address {
-            IpAddr::V4(address) => IpAddr::from((address.to_bits() | (1 << (32 - bits))).to_be_bytes()),
-            IpAddr::V6(address) => IpAddr::from((address.to_bits() | (1 << (128 - bits))).to_be_bytes()),
-        };
-        [Self { bits, ..self }, Self { address: other, bits }]
-    }
-
-    fn contains(self, address: IpAddr) -> bool {
-        let shared = match (self.address, address) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
-        };
-        shared >= u32::from(self.bits)
-    }
+/// An address, or a network such as `10.0.0.0/8`.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// The client's address, as the middleware found it.

@@ -78,7 +78,8 @@ impl<T: Clone + 'static> FromRequest for Verified<T> {
 /// Verifies that a request has the token that its route takes, before its body is read. Others get `refusal`, or that of
 /// the token that they sent.
 pub(crate) async fn authenticate(
-    (auth, refusal): (Auth, Refusal),
+    auth: Auth,
+    refusal: Refusal,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

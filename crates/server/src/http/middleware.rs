@@ -18,6 +18,7 @@ use latchkey_domain::{Clock, Entropy};
 use latchkey_service::ServiceError;
 use latchkey_service::protect::{Rate, RateLimits};
 use time::OffsetDateTime;
+use tracing::Instrument as _;
 
 use super::address::{ClientAddress, TrustedProxies, is_forwarded};
 use super::connections::Pace;
@@ -97,8 +98,9 @@ async fn answer(
     // An upload takes as long as it does, and has its own bound for pauses (SEC-117).
     let is_upload = request.path() == "/api/app/importdatabase";
     let time = if is_upload { Duration::MAX } else { edge.request_time };
-    // A task of its own: a client that disconnects stops nothing halfway.
-    let served = actix_web::rt::spawn(next.call(request));
+    // A task of its own: a client that disconnects stops nothing halfway. What it logs names the request.
+    let span = tracing::info_span!("request", request_id = %line.id);
+    let served = actix_web::rt::spawn(next.call(request).instrument(span));
     let error = match tokio::time::timeout(time, served).await {
         Ok(Ok(Ok(response))) => return Ok(line.complete(&edge, response.map_into_boxed_body())),
         Ok(Ok(Err(error))) => return Err(error),

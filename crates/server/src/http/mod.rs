@@ -4,7 +4,6 @@ mod address;
 mod answer;
 mod body;
 mod connections;
-mod csv;
 mod fields;
 mod identity;
 mod middleware;
@@ -16,7 +15,6 @@ pub(crate) use address::{TrustedProxies, source_of};
 pub(crate) use answer::{Answer, iso, json, ok_true, page};
 pub(crate) use body::{BodyLimits, Fields, WrongField};
 pub(crate) use connections::{Connections, Paced};
-pub(crate) use csv::csv_row;
 pub use identity::Auth;
 pub(crate) use identity::{
     ByApp, ByAppOrUser, ByOperator, BySuperUser, ByUser, Verified, authenticate, family_of,

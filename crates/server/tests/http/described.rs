@@ -1,13 +1,13 @@
 //! Whether an answer is one of those that the API's description tells: every test of this folder asks, for every answer that
 //! it gets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use actix_web::http::StatusCode;
 use jsonschema::Validator;
 use latchkey_server::openapi::document;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::harness::{TestApp, request};
 use crate::on_every_store;
@@ -127,9 +127,22 @@ async fn the_description_needs_no_token_and_no_other_server(app: TestApp) {
 
 #[test]
 fn the_description_of_the_api() {
-    let mut text = String::new();
-    print(&document("https://auth.example.com"), 0, &mut text);
-    insta::assert_snapshot!(text);
+    let printed = |value: &Value| {
+        let mut text = String::new();
+        print(value, 0, &mut text);
+        text
+    };
+    let mut rest = document("https://auth.example.com");
+    let mut by_tag: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    for (path, operations) in rest["paths"].take().as_object().unwrap() {
+        let tag =
+            operations.as_object().unwrap().values().find_map(|operation| operation["tags"][0].as_str());
+        by_tag.entry(tag.unwrap().replace(' ', "_")).or_default().insert(path.clone(), operations.clone());
+    }
+    for (tag, paths) in by_tag {
+        insta::assert_snapshot!(format!("api_{tag}"), printed(&Value::Object(paths)));
+    }
+    insta::assert_snapshot!("api_components", printed(&rest));
 }
 
 /// What fits on a line is on one, so that people can read it.

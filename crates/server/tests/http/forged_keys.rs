@@ -80,7 +80,7 @@ pub(crate) async fn import(
     let operator = Operator::command_line;
     let (number, source) = (members.len(), head.source);
     app.service.begin_import(operator(), head.clone()).await?;
-    app.service.import_batch(operator(), (source, 0), members).await?;
+    app.service.import_batch(operator(), source, 0, members).await?;
     app.service.finish_import(operator(), head.clone(), i64::try_from(number).unwrap()).await?;
     let view = app.service.find_app(head.app.app_id.parse().unwrap()).await?;
     Ok(Made { id: view.app.id.to_string(), token: view.app_token })

@@ -206,7 +206,7 @@ impl Service {
         let words = words.await?;
         let slot = self.reserve_mail(app.id, &user.handle).await?;
         let expires_at = self.inner.clock.now() + PICTURE_LIFE;
-        let mail = self.picture_mail(app, slot.as_ref(), &words, &user.handle, (picture, expires_at)).await?;
+        let mail = self.picture_mail(app, slot.as_ref(), &words, &user.handle, picture, expires_at).await?;
         let is_promised = mail.is_some();
         let mails = mail.into_iter().collect();
         let changed = self.change_factors(app, user, proof, event, mails, change).await;
@@ -353,7 +353,7 @@ impl Service {
     ) -> Result<(App, User, Proof), ServiceError> {
         let token = call.caller.clone();
         let now = self.inner.clock.now();
-        self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), now)?;
+        self.inner.limits.take_for(Rate::Write, token.app_id, token.user_id, now)?;
         let reading = token.clone();
         let found = self.read("factor.user", move |readers| find_user(readers, &reading));
         let (app, user) = found.await?;

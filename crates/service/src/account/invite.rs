@@ -224,7 +224,7 @@ impl Service {
             let made = (user_id, Some(sealed), locale, metadata);
             let user = User { email_verified: true, ..new_user(app.id, handle, made, now) };
             self.jwt_size().check(&app, (None, &user), now)?;
-            self.add_invited(&app, &keys, user, (code_try, call.source), event).await
+            self.add_invited(&app, &keys, user, code_try, call.source, event).await
         });
         self.refuse_late(1, registered).await
     }
@@ -234,7 +234,8 @@ impl Service {
         app: &App,
         keys: &[AppKey],
         user: User,
-        (code_try, source): (CodeTry, Source),
+        code_try: CodeTry,
+        source: Source,
         event: &Event,
     ) -> Result<Tokens, ServiceError> {
         let now = self.inner.clock.now();

@@ -123,7 +123,7 @@ impl Service {
                 let attempt = (Some(&name.handle), is_known);
                 let permit =
                     self.inner.limits.reserve_failure(call.source, attempt, &*self.inner.clock).await?;
-                let result = self.log_in_as(&app, &keys, candidate, password, (call.source, event)).await;
+                let result = self.log_in_as(&app, &keys, candidate, password, call.source, event).await;
                 if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
                     // All failures are refused alike: otherwise the answer would reveal who is known to log in from here. A
                     // caller that has waited for a dummy does not wait now.
@@ -164,7 +164,8 @@ impl Service {
         keys: &[AppKey],
         candidate: Candidate,
         password: Option<ClientPassword>,
-        (source, event): (Source, &Event),
+        source: Source,
+        event: &Event,
     ) -> Result<LoggedIn, ServiceError> {
         let Some(password) = password else {
             self.verify_nobody(app.id).await?;
@@ -184,7 +185,7 @@ impl Service {
                 }
                 match self.admit(app, keys, &user, verdict, password).await {
                     Ok(Some(tokens)) => {
-                        match self.settle_login(app, &user, (origin, counted.clone()), event).await {
+                        match self.settle_login(app, &user, origin, counted.clone(), event).await {
                             Ok(()) => Ok(LoggedIn::Tokens(tokens)),
                             Err(error) => {
                                 self.reset_failures(&user, origin, counted, false).await?;
@@ -275,7 +276,8 @@ impl Service {
         &self,
         app: &App,
         user: &User,
-        (origin, counted): (Origin, Option<AttemptGuard>),
+        origin: Origin,
+        counted: Option<AttemptGuard>,
         event: &Event,
     ) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();

@@ -132,7 +132,7 @@ impl Service {
                     "invalid data: the new password must differ from the present one",
                 ));
             }
-            self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), self.inner.clock.now())?;
+            self.inner.limits.take_for(Rate::Write, token.app_id, token.user_id, self.inner.clock.now())?;
             for _ in 0..MOST_RACES {
                 let reading = token.clone();
                 let (app, user) =

@@ -38,7 +38,7 @@ impl Service {
                 return Err(Refusal::NoPhoneFactor.into());
             }
             let now = self.inner.clock.now();
-            self.inner.limits.take_for(Rate::NameCheck, (user.app_id, user.id), now)?;
+            self.inner.limits.take_for(Rate::NameCheck, user.app_id, user.id, now)?;
             // A number that is verified is worth as much as a factor: it may become one.
             proof.check(&app)?;
             let (app_id, locale, wanted) = (app.id, user.locale, phone.clone());
@@ -70,7 +70,7 @@ impl Service {
             } else {
                 self.reserve_sms(&app, &phone, Some(user.id), SmsPurpose::NewNumber).await?
             };
-            let sms = self.code_sms(&app, slot.as_ref(), &words, (&phone, &user.handle, &new_code)).await?;
+            let sms = self.code_sms(&app, slot.as_ref(), &words, &phone, &user.handle, &new_code).await?;
             let entry = self.entry(event)?;
             let is_promised = self
                 .transact("phone.set", move |repos| {

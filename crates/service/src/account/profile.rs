@@ -57,7 +57,7 @@ impl Service {
         name: UserName,
     ) -> Result<bool, ServiceError> {
         let token = call.caller;
-        self.inner.limits.take_for(Rate::NameCheck, (token.app_id, token.user_id), self.inner.clock.now())?;
+        self.inner.limits.take_for(Rate::NameCheck, token.app_id, token.user_id, self.inner.clock.now())?;
         self.read("user.name_free", move |readers| {
             let (app, _) = find_user(readers, &token)?;
             if !app.settings.user_names {
@@ -162,7 +162,7 @@ impl Service {
         self.audited(event, async |event| {
             let token = call.caller;
             let now = self.inner.clock.now();
-            self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), now)?;
+            self.inner.limits.take_for(Rate::Write, token.app_id, token.user_id, now)?;
             let entry = self.entry(event)?;
             self.transact("user.change", move |repos| {
                 let app = repos.apps().find(token.app_id)?.ok_or(Refusal::AppGone)?;
@@ -191,7 +191,7 @@ impl Service {
         self.audited(event, async |event| {
             let token = call.caller.clone();
             let now = self.inner.clock.now();
-            self.inner.limits.take_for(Rate::Write, (token.app_id, token.user_id), now)?;
+            self.inner.limits.take_for(Rate::Write, token.app_id, token.user_id, now)?;
             let (reading, name) = (token.clone(), request.name);
             let (app, user) = self
                 .read("user.delete.find", move |readers| {

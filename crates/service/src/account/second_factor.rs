@@ -104,7 +104,7 @@ impl Service {
             let source = self.code_source(app.id, source)?;
             let new_code = self.draw_code(&subject, &source, self.inner.settings.codes.sms_life)?;
             slot = self.reserve_sms(app, &phone, Some(user.id), SmsPurpose::LogIn).await?;
-            let sms = self.code_sms(app, slot.as_ref(), &words, (&phone, &user.handle, &new_code)).await?;
+            let sms = self.code_sms(app, slot.as_ref(), &words, &phone, &user.handle, &new_code).await?;
             placing = Some((new_code, sms));
         }
         let asked = Event { action: Action::LoginAsked, user_id: Some(user.id), ..event.clone() };

@@ -307,7 +307,7 @@ impl Service {
         self.audited(event, async |event| {
             let access = call.caller;
             let now = self.inner.clock.now();
-            self.inner.limits.take_for(Rate::Write, (access.app_id, access.user_id), now)?;
+            self.inner.limits.take_for(Rate::Write, access.app_id, access.user_id, now)?;
             let reading = access.clone();
             let found = self.read("social.delete.find", move |readers| find_user(readers, &reading));
             let (app, user) = found.await?;

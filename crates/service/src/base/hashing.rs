@@ -20,7 +20,8 @@ impl Service {
     /// Runs expensive work of an application on the pool; `cost` is how many password hashes take as long.
     pub(crate) async fn on_pool<T: Send + 'static>(
         &self,
-        (app_id, cost): (AppId, u64),
+        app_id: AppId,
+        cost: u64,
         work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let (answer, answered) = oneshot::channel();
@@ -50,7 +51,7 @@ impl Service {
         &self,
         work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        self.on_pool((AppId::NONE, COST_OF_KEY), work).await
+        self.on_pool(AppId::NONE, COST_OF_KEY, work).await
     }
 
     /// Measures what the costliest hash that may be stored takes here, so that no refused log-in is answered earlier:
@@ -60,7 +61,7 @@ impl Service {
     /// [`ServiceError::Busy`]; [`ServiceError::Internal`] when a library fails.
     pub async fn measure_answer_floor(&self) -> Result<(), ServiceError> {
         let hasher = self.hasher();
-        let took = self.on_pool((AppId::NONE, COST_OF_KEY), move || {
+        let took = self.on_pool(AppId::NONE, COST_OF_KEY, move || {
             let began = Instant::now();
             hasher.verify_costliest()?;
             Ok(began.elapsed())
@@ -105,7 +106,7 @@ impl Service {
     ) -> Result<Sealed, ServiceError> {
         let salt = self.inner.entropy.bytes::<16>()?;
         let hasher = self.hasher();
-        let phc = self.on_pool((app_id, 1), move || Ok(hasher.hash(&password, &salt)?)).await?;
+        let phc = self.on_pool(app_id, 1, move || Ok(hasher.hash(&password, &salt)?)).await?;
         Ok(self.key_ring().seal(&password_of(app_id, &user_id), phc.as_bytes(), &*self.inner.entropy)?)
     }
 
@@ -143,12 +144,12 @@ impl Service {
             told.ok()
         });
         let Some(phc) = opened else {
-            self.on_pool((app_id, 1), move || Ok(hasher.verify_nobody(&password)?)).await?;
+            self.on_pool(app_id, 1, move || Ok(hasher.verify_nobody(&password)?)).await?;
             return Ok(Verdict::Wrong);
         };
         let cost = std::str::from_utf8(&phc).ok().and_then(|phc| hasher.stored_cost(phc).ok());
         let cost = cost.map_or(1, |cost| cost.in_own_hashes);
-        self.on_pool((app_id, cost), move || {
+        self.on_pool(app_id, cost, move || {
             let phc = std::str::from_utf8(&phc).map_err(|error| ServiceError::Internal(error.into()))?;
             Ok(hasher.verify(&password, phc)?)
         })

@@ -349,7 +349,8 @@ impl Service {
         app: &App,
         slot: Option<&SendPermit>,
         worded: &LocalizedTemplate,
-        (handle, new_code): (&Handle, &NewCode),
+        handle: &Handle,
+        new_code: &NewCode,
         url: Option<&str>,
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
@@ -377,7 +378,8 @@ impl Service {
         slot: Option<&SendPermit>,
         worded: &LocalizedTemplate,
         handle: &Handle,
-        (picture, expires_at): (Vec<u8>, OffsetDateTime),
+        picture: Vec<u8>,
+        expires_at: OffsetDateTime,
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
         // A template that asks for the secret gets none: the secret leaves the server once, in the answer.

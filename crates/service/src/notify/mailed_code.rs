@@ -87,7 +87,7 @@ impl Service {
         for length in [CodeLength::Six, CodeLength::Eight] {
             let new = self.draw(subject, source, (life, length))?;
             let url = url(&new.code)?;
-            let mail = self.code_mail(app, slot, words, (&subject.handle, &new), url.as_deref()).await?;
+            let mail = self.code_mail(app, slot, words, &subject.handle, &new, url.as_deref()).await?;
             variants.push((new, mail));
         }
         let parts = [subject.purpose.name().as_bytes(), subject.handle.key().as_bytes()];

@@ -274,7 +274,9 @@ impl Service {
         app: &App,
         slot: Option<&SmsSlot>,
         words: &LocalizedTemplate,
-        (phone, handle, new_code): (&Phone, &Handle, &NewCode),
+        phone: &Phone,
+        handle: &Handle,
+        new_code: &NewCode,
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         if slot.is_none() {
             return Ok(None);

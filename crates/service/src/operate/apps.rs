@@ -73,8 +73,7 @@ impl Service {
             return Err(ServiceError::app_name_taken(&new.name));
         }
         let size = self.inner.settings.key_size;
-        let signing =
-            self.on_pool((AppId::NONE, COST_OF_KEY), move || Ok(SigningKey::generate(size)?)).await?;
+        let signing = self.on_pool(AppId::NONE, COST_OF_KEY, move || Ok(SigningKey::generate(size)?)).await?;
         let now = self.inner.clock.now();
         let id = AppId::generate(now, &*self.inner.entropy)?;
         let settings = AppSettings {

@@ -67,7 +67,8 @@ impl Service {
         &self,
         operator: Operator,
         app_id: AppId,
-        (handles, locale): (Vec<Handle>, Option<String>),
+        handles: Vec<Handle>,
+        locale: Option<String>,
     ) -> Result<Invited, ServiceError> {
         let mut event = Event::of_operator(Action::CreateAppInvite, app_id, &operator);
         event.detail = Some(handles.iter().map(masked).collect::<Vec<_>>().join(" "));
@@ -96,7 +97,7 @@ impl Service {
         let mut invited = Invited { invites: Vec::new(), exists: Vec::new(), not_sent: Vec::new() };
         for handle in handles {
             let invite = self.operator_invite(&app, handle.clone(), locale)?;
-            match self.send_invite(&app, invite.clone(), (event, true)).await? {
+            match self.send_invite(&app, invite.clone(), event, true).await? {
                 InviteOutcome::Sent => invited.invites.push(invite),
                 InviteOutcome::Exists => invited.exists.push(handle),
                 InviteOutcome::NotSent => invited.not_sent.push(handle),
@@ -130,7 +131,8 @@ impl Service {
         &self,
         app: &App,
         invite: Invite,
-        (event, is_new): (&Event, bool),
+        event: &Event,
+        is_new: bool,
     ) -> Result<InviteOutcome, ServiceError> {
         let (slot, new_code) = self.invite_mail(app, &invite).await?;
         let mut event = event.clone();
@@ -223,7 +225,7 @@ impl Service {
         let now = self.inner.clock.now();
         let (mut sent, mut withheld) = (0, 0);
         for invite in invites {
-            match self.send_invite(&app, Invite { updated_at: now, ..invite }, (event, false)).await? {
+            match self.send_invite(&app, Invite { updated_at: now, ..invite }, event, false).await? {
                 InviteOutcome::Sent => sent += 1,
                 InviteOutcome::Exists => {}
                 InviteOutcome::NotSent => withheld += 1,

@@ -241,7 +241,7 @@ impl Service {
         signs_from: OffsetDateTime,
     ) -> Result<AppKey, ServiceError> {
         let size = self.inner.settings.key_size;
-        let signing = self.on_pool((app_id, COST_OF_KEY), move || Ok(SigningKey::generate(size)?)).await?;
+        let signing = self.on_pool(app_id, COST_OF_KEY, move || Ok(SigningKey::generate(size)?)).await?;
         let kid = signing.public().kid();
         let context = private_key_of(app_id, kid);
         Ok(AppKey {

@@ -34,7 +34,8 @@ impl Service {
         &self,
         operator: Operator,
         id: AppId,
-        (fields, force): (Vec<MetadataField>, bool),
+        fields: Vec<MetadataField>,
+        force: bool,
     ) -> Result<AppView, ServiceError> {
         let event = Event::of_operator(Action::UpdateAppMetadata, id, &operator);
         let checking = async |_: &Event| self.users_without_value(id, &fields, force).await;
@@ -72,7 +73,8 @@ impl Service {
         &self,
         operator: Operator,
         id: AppId,
-        (list, index): (FieldList, usize),
+        list: FieldList,
+        index: usize,
     ) -> Result<AppView, ServiceError> {
         let event = Event::of_operator(Action::DeleteMetadata, id, &operator);
         self.update_app(event, move |_, app| {

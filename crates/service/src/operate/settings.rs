@@ -176,7 +176,8 @@ impl Service {
         &self,
         operator: Operator,
         id: AppId,
-        (name, change): (String, SettingChange),
+        name: String,
+        change: SettingChange,
     ) -> Result<AppView, ServiceError> {
         let mut event = Event::of_operator(Action::UpdateAppSetting, id, &operator);
         event.detail = Some(match &change {

@@ -283,7 +283,8 @@ impl RateLimits {
     pub fn take_for(
         &self,
         rate: Rate,
-        (app_id, user): (AppId, UserId),
+        app_id: AppId,
+        user: UserId,
         now: OffsetDateTime,
     ) -> Result<(), ServiceError> {
         let limit = match rate {

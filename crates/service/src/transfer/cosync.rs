@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use latchkey_crypto::{OldSeal, TotpSecret, sha256};
 use latchkey_domain::{
     AppId, AppStatus, Handle, Locale, Named as _, Phone, TemplateName, UserName, UserStatus,
@@ -382,12 +383,7 @@ impl CosyncReader {
     /// An id that follows from where something stands: the same at every time.
     fn id_for(&self, app_id: &str, what: &str, handle: &str) -> String {
         let text = format!("latchkey/v1/cosync/{app_id}/{what}/{handle}");
-        let digest = sha256(text.as_bytes());
-        digest.iter().take(16).fold(String::new(), |mut hex, byte| {
-            use std::fmt::Write as _;
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        HEXLOWER.encode(&sha256(text.as_bytes())).chars().take(32).collect()
     }
 
     fn map(

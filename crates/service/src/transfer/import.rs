@@ -239,7 +239,8 @@ impl Service {
     pub async fn import_batch(
         &self,
         operator: Operator,
-        (source, from): ([u8; 32], i64),
+        source: [u8; 32],
+        from: i64,
         records: Vec<Record>,
     ) -> Result<(), ServiceError> {
         operator.reaches_all()?;

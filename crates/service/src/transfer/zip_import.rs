@@ -125,7 +125,7 @@ impl Service {
             let there = self.find_app(source.app_id).await?.app;
             return Err(ServiceError::app_name_taken(&there.name));
         }
-        self.bring_zip(operator, &source, (reader, &head)).await?;
+        self.bring_zip(operator, &source, reader, &head).await?;
         Ok(FromZip { view: self.find_app(source.app_id).await?, lost })
     }
 
@@ -133,7 +133,8 @@ impl Service {
         &self,
         operator: Operator,
         source: &ZipSource,
-        (mut reader, head): (CosyncReader, &ImportManifest),
+        mut reader: CosyncReader,
+        head: &ImportManifest,
     ) -> Result<(), ServiceError> {
         reader.start_again();
         let done = self.import_of(head.source).await?.done;
@@ -151,7 +152,7 @@ impl Service {
                 records.drain(..usize::try_from(known).unwrap_or(0));
                 let left = i64::try_from(records.len()).unwrap_or(0);
                 if left > 0 {
-                    self.import_batch(operator.clone(), (head.source, at), records).await?;
+                    self.import_batch(operator.clone(), head.source, at, records).await?;
                 }
                 at += left;
             }

@@ -5,7 +5,7 @@ use latchkey_domain::{App, AppId, AppKey, AppName, AppStatus, AppType, Developer
 use serde_json::Value;
 use time::PrimitiveDateTime;
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, find_row, in_app, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::schema::{
     app_keys, apps, audit_log, codes, email_templates, held_handles, imports, invites, operator_tokens,
@@ -137,12 +137,8 @@ macro_rules! remove_of_app {
 
 impl AppReader for Unit<'_> {
     fn find(&mut self, id: AppId) -> Result<Option<App>, StorageError> {
-        let row = on_backend!(self, conn => apps::table
-            .filter(apps::id.eq(id.as_bytes().as_slice()))
-            .filter(apps::status.ne(IMPORTING))
-            .select(AppRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row = find_row!(self, apps => AppRow,
+            apps::id.eq(id.as_bytes().as_slice()), apps::status.ne(IMPORTING))?;
         row.map(AppRow::into_app).transpose()
     }
 
@@ -151,13 +147,10 @@ impl AppReader for Unit<'_> {
         developer_id: DeveloperId,
         name: &AppName,
     ) -> Result<Option<App>, StorageError> {
-        let row = on_backend!(self, conn => apps::table
-            .filter(apps::developer_id.eq(developer_id.as_bytes().as_slice()))
-            .filter(apps::name.eq(name.as_str()))
-            .filter(apps::status.ne(IMPORTING))
-            .select(AppRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row = find_row!(self, apps => AppRow,
+            apps::developer_id.eq(developer_id.as_bytes().as_slice()),
+            apps::name.eq(name.as_str()),
+            apps::status.ne(IMPORTING))?;
         row.map(AppRow::into_app).transpose()
     }
 
@@ -199,8 +192,7 @@ impl AppReader for Unit<'_> {
     }
 
     fn keys(&mut self, id: AppId) -> Result<Vec<AppKey>, StorageError> {
-        let rows: Vec<AppKeyRow> = on_backend!(self, conn => app_keys::table
-            .filter(app_keys::app_id.eq(id.as_bytes().as_slice()))
+        let rows: Vec<AppKeyRow> = on_backend!(self, conn => in_app!(app_keys, id)
             .order((app_keys::signs_from, app_keys::kid))
             .select(AppKeyRow::as_select())
             .load(conn))?;
@@ -282,8 +274,7 @@ impl AppRepository for Unit<'_> {
     }
 
     fn remove_key(&mut self, id: AppId, kid: &str) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(app_keys::table)
-            .filter(app_keys::app_id.eq(id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(app_keys, id))
             .filter(app_keys::kid.eq(kid))
             .execute(conn))?;
         Ok(())

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use latchkey_domain::{Actor, AppId, AuditEntry, AuditFilter, AuditId, UsageDay, UsageKind, UserId, day_of};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, in_app, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::schema::{audit_log, usage_days};
 use crate::{AuditReader, AuditRepository, AuditStart, StorageError};
@@ -84,8 +84,7 @@ macro_rules! filtered {
 
 impl AuditReader for Unit<'_> {
     fn list(&mut self, app_id: AppId, limit: u32) -> Result<Vec<AuditEntry>, StorageError> {
-        let rows: Vec<EntryRow> = on_backend!(self, conn => audit_log::table
-            .filter(audit_log::app_id.eq(app_id.as_bytes().as_slice()))
+        let rows: Vec<EntryRow> = on_backend!(self, conn => in_app!(audit_log, app_id)
             .order(audit_log::id.desc())
             .limit(i64::from(limit))
             .select(EntryRow::as_select())
@@ -119,8 +118,7 @@ impl AuditReader for Unit<'_> {
     }
 
     fn usage(&mut self, app_id: AppId, from: i64, until: i64) -> Result<Vec<UsageDay>, StorageError> {
-        let rows: Vec<(i64, String, i64)> = on_backend!(self, conn => usage_days::table
-            .filter(usage_days::app_id.eq(app_id.as_bytes().as_slice()))
+        let rows: Vec<(i64, String, i64)> = on_backend!(self, conn => in_app!(usage_days, app_id)
             .filter(usage_days::day.ge(from))
             .filter(usage_days::day.lt(until))
             .order((usage_days::day, usage_days::kind))
@@ -140,8 +138,7 @@ impl AuditReader for Unit<'_> {
         from: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Vec<UsageDay>, StorageError> {
-        let rows: Vec<(String, String, i64)> = on_backend!(self, conn => audit_log::table
-            .filter(audit_log::app_id.eq(app_id.as_bytes().as_slice()))
+        let rows: Vec<(String, String, i64)> = on_backend!(self, conn => in_app!(audit_log, app_id)
             .filter(audit_log::id.ge(AuditId::first_at(from).as_bytes().to_vec()))
             .filter(audit_log::id.lt(AuditId::first_at(until).as_bytes().to_vec()))
             .group_by((audit_log::action, audit_log::result))

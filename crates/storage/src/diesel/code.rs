@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use latchkey_domain::{AppId, CodeId, CodeLength, CodePurpose, KeyedDigest, Named as _, StoredCode};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, in_app, on_backend};
 use super::convert::{Column, from_stored_time, to_stored_time};
 use super::schema::codes;
 use crate::{CodeReader, CodeRepository, StorageError};
@@ -52,8 +52,7 @@ impl CodeReader for Unit<'_> {
         purpose: CodePurpose,
         subject: &[u8; 16],
     ) -> Result<Vec<StoredCode>, StorageError> {
-        let rows: Vec<CodeRow> = on_backend!(self, conn => codes::table
-            .filter(codes::app_id.eq(app_id.as_bytes().as_slice()))
+        let rows: Vec<CodeRow> = on_backend!(self, conn => in_app!(codes, app_id)
             .filter(codes::subject.eq(subject.as_slice()))
             .filter(codes::purpose.eq(purpose.name()))
             .order((codes::created_at.desc(), codes::id.desc()))
@@ -85,8 +84,7 @@ impl CodeRepository for Unit<'_> {
     }
 
     fn consume(&mut self, app_id: AppId, id: CodeId, now: OffsetDateTime) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(codes::table)
-            .filter(codes::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(codes, app_id))
             .filter(codes::id.eq(id.as_bytes().as_slice()))
             .filter(codes::consumed_at.is_null())
             .set(codes::consumed_at.eq(to_stored_time(now)))
@@ -95,24 +93,21 @@ impl CodeRepository for Unit<'_> {
     }
 
     fn remove(&mut self, app_id: AppId, id: CodeId) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(codes::table)
-            .filter(codes::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(codes, app_id))
             .filter(codes::id.eq(id.as_bytes().as_slice()))
             .execute(conn))?;
         Ok(())
     }
 
     fn remove_all(&mut self, app_id: AppId, subject: &[u8; 16]) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(codes::table)
-            .filter(codes::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(codes, app_id))
             .filter(codes::subject.eq(subject.as_slice()))
             .execute(conn))?;
         Ok(())
     }
 
     fn remove_unconsumed(&mut self, app_id: AppId, subject: &[u8; 16]) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(codes::table)
-            .filter(codes::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(codes, app_id))
             .filter(codes::subject.eq(subject.as_slice()))
             .filter(codes::consumed_at.is_null())
             .execute(conn))?;

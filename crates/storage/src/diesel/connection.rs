@@ -47,7 +47,24 @@ macro_rules! on_backend {
         $unit.note(result)
     }};
 }
-pub(super) use {on_backend, on_connection};
+/// The rows of an application.
+macro_rules! in_app {
+    ($table:ident, $app_id:expr) => {
+        $table::table.filter($table::app_id.eq($app_id.as_bytes().as_slice()))
+    };
+}
+
+/// The one row of a table that passes some filters, if there is one.
+macro_rules! find_row {
+    ($unit:expr, $table:ident => $row:ty, $($filter:expr),+) => {
+        $crate::diesel::connection::on_backend!($unit, conn => $table::table
+            $(.filter($filter))+
+            .select(<$row>::as_select())
+            .get_result(conn)
+            .optional())
+    };
+}
+pub(super) use {find_row, in_app, on_backend, on_connection};
 
 impl Connection {
     pub(super) fn begin(&mut self) -> QueryResult<()> {

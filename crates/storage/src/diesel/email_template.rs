@@ -6,7 +6,7 @@ use diesel::sql_types::BigInt;
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName};
 use time::PrimitiveDateTime;
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, find_row, in_app, on_backend};
 use super::convert::{Column, from_stored_time, to_stored_time};
 use super::schema::email_templates;
 use crate::{EmailTemplateReader, EmailTemplateRepository, StorageError};
@@ -49,19 +49,15 @@ impl EmailTemplateReader for Unit<'_> {
         name: TemplateName,
         locale: Locale,
     ) -> Result<Option<EmailTemplate>, StorageError> {
-        let row = on_backend!(self, conn => email_templates::table
-            .filter(email_templates::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(email_templates::name.eq(name.as_str()))
-            .filter(email_templates::locale.eq(locale.as_str()))
-            .select(TemplateRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row = find_row!(self, email_templates => TemplateRow,
+            email_templates::app_id.eq(app_id.as_bytes().as_slice()),
+            email_templates::name.eq(name.as_str()),
+            email_templates::locale.eq(locale.as_str()))?;
         row.map(TemplateRow::into_template).transpose()
     }
 
     fn list(&mut self, app_id: AppId) -> Result<Vec<EmailTemplate>, StorageError> {
-        let rows: Vec<TemplateRow> = on_backend!(self, conn => email_templates::table
-            .filter(email_templates::app_id.eq(app_id.as_bytes().as_slice()))
+        let rows: Vec<TemplateRow> = on_backend!(self, conn => in_app!(email_templates, app_id)
             .order((email_templates::locale, email_templates::name))
             .select(TemplateRow::as_select())
             .load(conn))?;
@@ -69,8 +65,7 @@ impl EmailTemplateReader for Unit<'_> {
     }
 
     fn size(&mut self, app_id: AppId) -> Result<u64, StorageError> {
-        let bytes: i64 = on_backend!(self, conn => email_templates::table
-            .filter(email_templates::app_id.eq(app_id.as_bytes().as_slice()))
+        let bytes: i64 = on_backend!(self, conn => in_app!(email_templates, app_id)
             .select(sql::<BigInt>("COALESCE(SUM(OCTET_LENGTH(html)), 0)"))
             .get_result(conn))?;
         Ok(u64::try_from(bytes).unwrap_or(0))
@@ -106,8 +101,7 @@ impl EmailTemplateRepository for Unit<'_> {
     }
 
     fn remove_locale(&mut self, app_id: AppId, locale: Locale) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(email_templates::table)
-            .filter(email_templates::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(email_templates, app_id))
             .filter(email_templates::locale.eq(locale.as_str()))
             .execute(conn))?;
         Ok(())

@@ -7,7 +7,7 @@ use latchkey_domain::{
 };
 use time::OffsetDateTime;
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, in_app, on_backend};
 use super::convert::{Column, to_stored_time};
 use super::schema::{recovery_codes, users};
 use crate::{FactorRepository, StorageError};
@@ -86,8 +86,7 @@ fn stored_step(step: u64) -> Option<i64> {
 impl FactorRepository for Unit<'_> {
     fn change(&mut self, user: &User, to: &Factors, now: OffsetDateTime) -> Result<bool, StorageError> {
         let (from, columns) = (&user.factors, FactorColumns::of(to));
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(user.app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(users, user.app_id))
             .filter(users::id.eq(user.id.as_bytes().as_slice()))
             .filter(users::factor_revision.eq(from.revision))
             .filter(users::epoch.eq(user.sessions.epoch))
@@ -102,8 +101,7 @@ impl FactorRepository for Unit<'_> {
             .execute(conn))?;
         let secret = |factors: &Factors| factors.authenticator.as_ref().map(|own| own.secret.clone());
         if changed == 1 && secret(from) != secret(to) {
-            on_backend!(self, conn => diesel::update(users::table)
-                .filter(users::app_id.eq(user.app_id.as_bytes().as_slice()))
+            on_backend!(self, conn => diesel::update(in_app!(users, user.app_id))
                 .filter(users::id.eq(user.id.as_bytes().as_slice()))
                 .set((
                     users::totp_secret.eq(&columns.totp_secret),
@@ -122,8 +120,7 @@ impl FactorRepository for Unit<'_> {
         step: u64,
     ) -> Result<bool, StorageError> {
         let Some(step) = stored_step(step) else { return Ok(false) };
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .filter(users::totp_secret.eq(secret.as_bytes()))
             .filter(users::totp_step.is_null().or(users::totp_step.lt(step)))
@@ -138,8 +135,7 @@ impl FactorRepository for Unit<'_> {
         id: UserId,
         digests: &[KeyedDigest],
     ) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(recovery_codes::table)
-            .filter(recovery_codes::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(recovery_codes, app_id))
             .filter(recovery_codes::user_id.eq(id.as_bytes().as_slice()))
             .execute(conn))?;
         for digest in digests {
@@ -161,8 +157,7 @@ impl FactorRepository for Unit<'_> {
         id: UserId,
         digest: &KeyedDigest,
     ) -> Result<bool, StorageError> {
-        let used = on_backend!(self, conn => diesel::delete(recovery_codes::table)
-            .filter(recovery_codes::app_id.eq(app_id.as_bytes().as_slice()))
+        let used = on_backend!(self, conn => diesel::delete(in_app!(recovery_codes, app_id))
             .filter(recovery_codes::user_id.eq(id.as_bytes().as_slice()))
             .filter(recovery_codes::digest.eq(digest.as_bytes().as_slice()))
             .execute(conn))?;
@@ -175,8 +170,7 @@ impl FactorRepository for Unit<'_> {
         id: UserId,
         identity: &SocialIdentity,
     ) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .filter(users::provider.eq(identity.provider.name()))
             .filter(users::provider_subject.is_null())

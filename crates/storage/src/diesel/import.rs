@@ -6,7 +6,7 @@ use latchkey_domain::{App, AppId, ImportProgress, User};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::app::{AppRow, IMPORTING};
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, find_row, in_app, on_backend};
 use super::convert::{Column, from_stored_time, to_stored_time};
 use super::schema::{apps, imports, users};
 use super::user::UserRow;
@@ -36,11 +36,8 @@ impl ImportRow {
 
 impl ImportRepository for Unit<'_> {
     fn find(&mut self, source: &[u8; 32]) -> Result<Option<ImportProgress>, StorageError> {
-        let row: Option<ImportRow> = on_backend!(self, conn => imports::table
-            .filter(imports::source.eq(source.as_slice()))
-            .select(ImportRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row: Option<ImportRow> = find_row!(self, imports => ImportRow,
+            imports::source.eq(source.as_slice()))?;
         row.map(ImportRow::into_mark).transpose()
     }
 
@@ -81,8 +78,7 @@ impl ImportRepository for Unit<'_> {
         to: i64,
         now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(imports::table)
-            .filter(imports::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(imports, app_id))
             .filter(imports::done.eq(from))
             .set((imports::done.eq(to), imports::updated_at.eq(to_stored_time(now))))
             .execute(conn))?;
@@ -91,8 +87,7 @@ impl ImportRepository for Unit<'_> {
 
     fn reveal(&mut self, app: &App) -> Result<bool, StorageError> {
         let row = AppRow::of(app)?;
-        on_backend!(self, conn => diesel::delete(imports::table)
-            .filter(imports::app_id.eq(app.id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(imports, app.id))
             .execute(conn))?;
         let changed = on_backend!(self, conn => diesel::update(apps::table)
             .filter(apps::id.eq(app.id.as_bytes().as_slice()))

@@ -5,7 +5,7 @@ use latchkey_domain::{AppId, Handle, Invite, InviteId, InviteState, Locale, User
 use serde_json::Value;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, in_app, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::listing::listing;
 use super::schema::invites;
@@ -79,8 +79,7 @@ listing!(
 
 impl InviteReader for Unit<'_> {
     fn list(&mut self, app_id: AppId, handle: &Handle) -> Result<Vec<Invite>, StorageError> {
-        let rows: Vec<InviteRow> = on_backend!(self, conn => invites::table
-            .filter(invites::app_id.eq(app_id.as_bytes().as_slice()))
+        let rows: Vec<InviteRow> = on_backend!(self, conn => in_app!(invites, app_id)
             .filter(invites::handle_key.eq(handle.key()))
             .order((invites::updated_at.desc(), invites::id.desc()))
             .select(InviteRow::as_select())
@@ -110,8 +109,7 @@ impl InviteRepository for Unit<'_> {
     }
 
     fn verify(&mut self, invite: &Invite, now: OffsetDateTime) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(invites::table)
-            .filter(invites::app_id.eq(invite.app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(invites, invite.app_id))
             .filter(invites::id.eq(invite.id.as_bytes().as_slice()))
             .filter(invites::updated_at.eq(to_stored_time(invite.updated_at)))
             .filter(invites::state.eq(name_of(&STATES, &InviteState::Pending)))
@@ -124,8 +122,7 @@ impl InviteRepository for Unit<'_> {
     }
 
     fn remove(&mut self, app_id: AppId, id: InviteId) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(invites::table)
-            .filter(invites::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(invites, app_id))
             .filter(invites::id.eq(id.as_bytes().as_slice()))
             .execute(conn))?;
         Ok(())

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use latchkey_domain::{AppId, OperatorToken, Scopes, TokenId, TokenName};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, find_row, on_backend};
 use super::convert::{Column, from_stored_time, to_stored_time};
 use super::schema::operator_tokens;
 use crate::{OperatorTokenReader, OperatorTokenRepository, StorageError};
@@ -44,11 +44,8 @@ impl OperatorTokenRow {
 
 impl OperatorTokenReader for Unit<'_> {
     fn find(&mut self, id: TokenId) -> Result<Option<OperatorToken>, StorageError> {
-        let row: Option<OperatorTokenRow> = on_backend!(self, conn => operator_tokens::table
-            .filter(operator_tokens::id.eq(id.as_bytes().as_slice()))
-            .select(OperatorTokenRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row: Option<OperatorTokenRow> = find_row!(self, operator_tokens => OperatorTokenRow,
+            operator_tokens::id.eq(id.as_bytes().as_slice()))?;
         row.map(OperatorTokenRow::into_token).transpose()
     }
 

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use latchkey_domain::{AppId, Channel, KeyedDigest, MessageId, MessageState, OutboxMessage, Sealed};
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, in_app, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::schema::outbox;
 use crate::{OutboxReader, OutboxRepository, StorageError};
@@ -138,8 +138,7 @@ impl OutboxReader for Unit<'_> {
         limit: u32,
     ) -> Result<Vec<OutboxMessage>, StorageError> {
         let last = before.map_or([0xff; 16], |id| *id.as_bytes());
-        let rows: Vec<MessageRow> = on_backend!(self, conn => outbox::table
-            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+        let rows: Vec<MessageRow> = on_backend!(self, conn => in_app!(outbox, app_id)
             .filter(outbox::id.lt(last.as_slice()))
             .order(outbox::id.desc())
             .limit(i64::from(limit))
@@ -172,8 +171,7 @@ impl OutboxRepository for Unit<'_> {
     }
 
     fn claim(&mut self, message: &OutboxMessage, lease_end: OffsetDateTime) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(outbox::table)
-            .filter(outbox::app_id.eq(message.app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(outbox, message.app_id))
             .filter(outbox::id.eq(message.id.as_bytes().as_slice()))
             .filter(outbox::due_at.eq(to_stored_time(message.due_at)))
             .filter(outbox::state.eq(name_of(&STATES, &MessageState::Due)))
@@ -188,8 +186,7 @@ impl OutboxRepository for Unit<'_> {
         id: MessageId,
         claimed_until: OffsetDateTime,
     ) -> Result<bool, StorageError> {
-        let removed = on_backend!(self, conn => diesel::delete(outbox::table)
-            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+        let removed = on_backend!(self, conn => diesel::delete(in_app!(outbox, app_id))
             .filter(outbox::id.eq(id.as_bytes().as_slice()))
             .filter(outbox::due_at.eq(to_stored_time(claimed_until)))
             .execute(conn))?;
@@ -197,8 +194,7 @@ impl OutboxRepository for Unit<'_> {
     }
 
     fn remove_of(&mut self, app_id: AppId, recipient: &KeyedDigest) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(outbox::table)
-            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(outbox, app_id))
             .filter(outbox::recipient.eq(recipient.as_bytes().as_slice()))
             .execute(conn))?;
         Ok(())
@@ -211,8 +207,7 @@ impl OutboxRepository for Unit<'_> {
         now: OffsetDateTime,
     ) -> Result<usize, StorageError> {
         let (first, last) = id.map_or(([0; 16], [0xff; 16]), |id| (*id.as_bytes(), *id.as_bytes()));
-        Ok(on_backend!(self, conn => diesel::update(outbox::table)
-            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+        Ok(on_backend!(self, conn => diesel::update(in_app!(outbox, app_id))
             .filter(outbox::id.between(first.as_slice(), last.as_slice()))
             .filter(outbox::state.eq(name_of(&STATES, &MessageState::Dead)))
             .set((
@@ -232,8 +227,7 @@ impl OutboxRepository for Unit<'_> {
         reason: &str,
     ) -> Result<bool, StorageError> {
         let state = if retry_at.is_some() { MessageState::Due } else { MessageState::Dead };
-        let changed = on_backend!(self, conn => diesel::update(outbox::table)
-            .filter(outbox::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(outbox, app_id))
             .filter(outbox::id.eq(id.as_bytes().as_slice()))
             .filter(outbox::due_at.eq(to_stored_time(claimed_until)))
             .set((

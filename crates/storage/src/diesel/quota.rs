@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, in_app, on_backend};
 use super::convert::to_stored_time;
 use super::schema::quotas;
 use crate::{QuotaKey, QuotaRepository, StorageError};
@@ -25,8 +25,7 @@ impl QuotaRepository for Unit<'_> {
         if added == 1 {
             return Ok(true);
         }
-        let taken = on_backend!(self, conn => diesel::update(quotas::table)
-            .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
+        let taken = on_backend!(self, conn => diesel::update(in_app!(quotas, key.app_id))
             .filter(quotas::kind.eq(key.kind))
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))
@@ -37,8 +36,7 @@ impl QuotaRepository for Unit<'_> {
     }
 
     fn used(&mut self, key: &QuotaKey) -> Result<u32, StorageError> {
-        let used: Option<i64> = on_backend!(self, conn => quotas::table
-            .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
+        let used: Option<i64> = on_backend!(self, conn => in_app!(quotas, key.app_id)
             .filter(quotas::kind.eq(key.kind))
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))
@@ -51,8 +49,7 @@ impl QuotaRepository for Unit<'_> {
     fn give_many_back(&mut self, key: &QuotaKey, number: u32) -> Result<(), StorageError> {
         let number = i64::from(number);
         // A counter that was reset meanwhile does not become negative.
-        let some = on_backend!(self, conn => diesel::update(quotas::table)
-            .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
+        let some = on_backend!(self, conn => diesel::update(in_app!(quotas, key.app_id))
             .filter(quotas::kind.eq(key.kind))
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))
@@ -62,8 +59,7 @@ impl QuotaRepository for Unit<'_> {
         if some == 1 {
             return Ok(());
         }
-        on_backend!(self, conn => diesel::update(quotas::table)
-            .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::update(in_app!(quotas, key.app_id))
             .filter(quotas::kind.eq(key.kind))
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))
@@ -74,8 +70,7 @@ impl QuotaRepository for Unit<'_> {
     }
 
     fn reset(&mut self, key: &QuotaKey) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(quotas::table)
-            .filter(quotas::app_id.eq(key.app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(quotas, key.app_id))
             .filter(quotas::kind.eq(key.kind))
             .filter(quotas::subject.eq(key.subject.as_bytes().as_slice()))
             .filter(quotas::period.eq(key.period))

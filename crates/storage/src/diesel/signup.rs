@@ -5,7 +5,7 @@ use latchkey_domain::{AppId, Handle, KeyedDigest, Locale, Sealed, Signup, Signup
 use serde_json::Value;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, in_app, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::listing::listing;
 use super::schema::signups;
@@ -78,8 +78,7 @@ listing!(
 
 impl SignupReader for Unit<'_> {
     fn list(&mut self, app_id: AppId, handle: &Handle) -> Result<Vec<Signup>, StorageError> {
-        let rows: Vec<SignupRow> = on_backend!(self, conn => signups::table
-            .filter(signups::app_id.eq(app_id.as_bytes().as_slice()))
+        let rows: Vec<SignupRow> = on_backend!(self, conn => in_app!(signups, app_id)
             .filter(signups::handle_key.eq(handle.key()))
             .order((signups::updated_at.desc(), signups::id.desc()))
             .select(SignupRow::as_select())
@@ -109,8 +108,7 @@ impl SignupRepository for Unit<'_> {
     }
 
     fn verify(&mut self, signup: &Signup, now: OffsetDateTime) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(signups::table)
-            .filter(signups::app_id.eq(signup.app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(signups, signup.app_id))
             .filter(signups::id.eq(signup.id.as_bytes().as_slice()))
             .filter(signups::user_id.eq(signup.user_id.as_bytes().as_slice()))
             .filter(signups::state.eq(name_of(&STATES, &SignupState::Pending)))
@@ -123,8 +121,7 @@ impl SignupRepository for Unit<'_> {
     }
 
     fn remove(&mut self, app_id: AppId, id: SignupId) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::delete(signups::table)
-            .filter(signups::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::delete(in_app!(signups, app_id))
             .filter(signups::id.eq(id.as_bytes().as_slice()))
             .execute(conn))?;
         Ok(())

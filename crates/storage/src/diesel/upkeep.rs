@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use latchkey_domain::{ANONYMOUS_PREFIX, AppId};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, in_app, on_backend};
 use super::convert::{from_stored_time, to_stored_time};
 use super::schema::{audit_log, codes, held_handles, invites, jobs, outbox, quotas, signups, users};
 use crate::{Expired, StorageError, UpkeepRepository};
@@ -136,8 +136,7 @@ impl UpkeepRepository for Unit<'_> {
         before: OffsetDateTime,
         limit: u32,
     ) -> Result<usize, StorageError> {
-        let ids: Vec<Vec<u8>> = on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let ids: Vec<Vec<u8>> = on_backend!(self, conn => in_app!(users, app_id)
             .filter(users::handle_key.ge(ANONYMOUS_PREFIX))
             .filter(users::handle_key.lt("ANON`"))
             .filter(users::created_at.lt(to_stored_time(before)))
@@ -147,8 +146,7 @@ impl UpkeepRepository for Unit<'_> {
             .select(users::id)
             .load(conn))?;
         for id in &ids {
-            on_backend!(self, conn => diesel::delete(users::table)
-                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            on_backend!(self, conn => diesel::delete(in_app!(users, app_id))
                 .filter(users::id.eq(id))
                 .execute(conn))?;
         }

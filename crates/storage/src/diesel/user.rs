@@ -10,7 +10,7 @@ use latchkey_domain::{
 use serde_json::Value;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::connection::{Unit, on_backend};
+use super::connection::{Unit, find_row, in_app, on_backend};
 use super::convert::{Column, from_stored_time, name_of, to_stored_time};
 use super::factor::{FactorColumns, SocialColumns};
 use super::listing::listing;
@@ -155,38 +155,25 @@ listing!(
 
 impl UserReader for Unit<'_> {
     fn find(&mut self, app_id: AppId, id: UserId) -> Result<Option<User>, StorageError> {
-        let row = on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(users::id.eq(id.as_bytes().as_slice()))
-            .select(UserRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row = find_row!(self, users => UserRow,
+            users::app_id.eq(app_id.as_bytes().as_slice()), users::id.eq(id.as_bytes().as_slice()))?;
         row.map(UserRow::into_user).transpose()
     }
 
     fn find_by_handle(&mut self, app_id: AppId, handle: &Handle) -> Result<Option<User>, StorageError> {
-        let row = on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(users::handle_key.eq(handle.key()))
-            .select(UserRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row = find_row!(self, users => UserRow,
+            users::app_id.eq(app_id.as_bytes().as_slice()), users::handle_key.eq(handle.key()))?;
         row.map(UserRow::into_user).transpose()
     }
 
     fn find_by_user_name(&mut self, app_id: AppId, name: &UserName) -> Result<Option<User>, StorageError> {
-        let row = on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(users::user_name.eq(name.as_str()))
-            .select(UserRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row = find_row!(self, users => UserRow,
+            users::app_id.eq(app_id.as_bytes().as_slice()), users::user_name.eq(name.as_str()))?;
         row.map(UserRow::into_user).transpose()
     }
 
     fn find_by_underscored(&mut self, app_id: AppId, text: &str) -> Result<Option<User>, StorageError> {
-        let row = on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let row = on_backend!(self, conn => in_app!(users, app_id)
             .filter(sql::<Text>(UNDERSCORED).eq(text))
             .order(users::id)
             .limit(1)
@@ -197,8 +184,7 @@ impl UserReader for Unit<'_> {
     }
 
     fn shared_underscored(&mut self, app_id: AppId) -> Result<Option<String>, StorageError> {
-        on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => in_app!(users, app_id)
             .group_by(sql::<Text>(UNDERSCORED))
             .having(diesel::dsl::count_star().gt(1))
             .select(sql::<Text>(UNDERSCORED))
@@ -208,12 +194,8 @@ impl UserReader for Unit<'_> {
     }
 
     fn find_by_verified_phone(&mut self, app_id: AppId, phone: &Phone) -> Result<Option<User>, StorageError> {
-        let row = on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(users::verified_phone.eq(phone.as_str()))
-            .select(UserRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row = find_row!(self, users => UserRow,
+            users::app_id.eq(app_id.as_bytes().as_slice()), users::verified_phone.eq(phone.as_str()))?;
         row.map(UserRow::into_user).transpose()
     }
 
@@ -223,19 +205,15 @@ impl UserReader for Unit<'_> {
         provider: Provider,
         subject: &str,
     ) -> Result<Option<User>, StorageError> {
-        let row = on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
-            .filter(users::provider.eq(provider.name()))
-            .filter(users::provider_subject.eq(subject))
-            .select(UserRow::as_select())
-            .get_result(conn)
-            .optional())?;
+        let row = find_row!(self, users => UserRow,
+            users::app_id.eq(app_id.as_bytes().as_slice()),
+            users::provider.eq(provider.name()),
+            users::provider_subject.eq(subject))?;
         row.map(UserRow::into_user).transpose()
     }
 
     fn is_held(&mut self, app_id: AppId, handle: &Handle, now: OffsetDateTime) -> Result<bool, StorageError> {
-        let until: Option<PrimitiveDateTime> = on_backend!(self, conn => held_handles::table
-            .filter(held_handles::app_id.eq(app_id.as_bytes().as_slice()))
+        let until: Option<PrimitiveDateTime> = on_backend!(self, conn => in_app!(held_handles, app_id)
             .filter(held_handles::handle_key.eq(handle.key()))
             .select(held_handles::held_until)
             .get_result(conn)
@@ -245,8 +223,7 @@ impl UserReader for Unit<'_> {
 
     fn are_at_least(&mut self, app_id: AppId, number: u32) -> Result<bool, StorageError> {
         let Some(before) = number.checked_sub(1) else { return Ok(true) };
-        let found: Option<Vec<u8>> = on_backend!(self, conn => users::table
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let found: Option<Vec<u8>> = on_backend!(self, conn => in_app!(users, app_id)
             .order(users::id)
             .select(users::id)
             .offset(i64::from(before))
@@ -274,8 +251,7 @@ impl UserRepository for Unit<'_> {
         verified: &Sealed,
         new: &Sealed,
     ) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .filter(users::password.eq(verified.as_bytes()))
             .set(users::password.eq(new.as_bytes()))
@@ -292,8 +268,7 @@ impl UserRepository for Unit<'_> {
         now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
         let spared = to.spared.map(|id| id.as_bytes().to_vec());
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .filter(users::epoch.eq(from.epoch))
             .set((
@@ -316,14 +291,12 @@ impl UserRepository for Unit<'_> {
     ) -> Result<bool, StorageError> {
         let (count, last_at) = (i64::from(to.count), to.last_at.map(to_stored_time));
         let changed = match side {
-            SourceTrust::Unknown => on_backend!(self, conn => diesel::update(users::table)
-                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            SourceTrust::Unknown => on_backend!(self, conn => diesel::update(in_app!(users, app_id))
                 .filter(users::id.eq(id.as_bytes().as_slice()))
                 .filter(users::failed_unknown.eq(i64::from(from.count)))
                 .set((users::failed_unknown.eq(count), users::failed_unknown_at.eq(last_at)))
                 .execute(conn))?,
-            SourceTrust::Known => on_backend!(self, conn => diesel::update(users::table)
-                .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+            SourceTrust::Known => on_backend!(self, conn => diesel::update(in_app!(users, app_id))
                 .filter(users::id.eq(id.as_bytes().as_slice()))
                 .filter(users::failed_known.eq(i64::from(from.count)))
                 .set((users::failed_known.eq(count), users::failed_known_at.eq(last_at)))
@@ -338,8 +311,7 @@ impl UserRepository for Unit<'_> {
         id: UserId,
         (from, to): (&KnownSources, &KnownSources),
     ) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .filter(users::known_sources.eq(from.to_bytes()))
             .set(users::known_sources.eq(to.to_bytes()))
@@ -354,8 +326,7 @@ impl UserRepository for Unit<'_> {
         now: OffsetDateTime,
         before: OffsetDateTime,
     ) -> Result<bool, StorageError> {
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .filter(
                 users::lock_mailed_at
@@ -381,8 +352,7 @@ impl UserRepository for Unit<'_> {
             return Ok(false);
         }
         let never: Option<PrimitiveDateTime> = None;
-        on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .set((
                 users::password.eq(new.as_bytes()),
@@ -396,8 +366,7 @@ impl UserRepository for Unit<'_> {
     }
 
     fn verify_email(&mut self, app_id: AppId, id: UserId) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .set(users::email_verified.eq(true))
             .execute(conn))?;
@@ -419,8 +388,7 @@ impl UserRepository for Unit<'_> {
             revision: user.revision + 1,
             updated_at: to_stored_time(now),
         };
-        let changed = on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(user.app_id.as_bytes().as_slice()))
+        let changed = on_backend!(self, conn => diesel::update(in_app!(users, user.app_id))
             .filter(users::id.eq(user.id.as_bytes().as_slice()))
             .filter(users::revision.eq(user.revision))
             .set(&set)
@@ -429,8 +397,7 @@ impl UserRepository for Unit<'_> {
     }
 
     fn remove(&mut self, app_id: AppId, id: UserId) -> Result<bool, StorageError> {
-        let removed = on_backend!(self, conn => diesel::delete(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        let removed = on_backend!(self, conn => diesel::delete(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .execute(conn))?;
         Ok(removed == 1)
@@ -452,8 +419,7 @@ impl UserRepository for Unit<'_> {
     }
 
     fn note_login(&mut self, app_id: AppId, id: UserId, now: OffsetDateTime) -> Result<(), StorageError> {
-        on_backend!(self, conn => diesel::update(users::table)
-            .filter(users::app_id.eq(app_id.as_bytes().as_slice()))
+        on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
             .set(users::last_login_at.eq(to_stored_time(now)))
             .execute(conn))?;

@@ -103,7 +103,7 @@ impl Service {
                     self.check_link(&found, password, source).await?.ok_or(Refusal::MissingParameter)?
                 }
             };
-            self.make_user_of(found, (source, is_theirs), event).await
+            self.make_user_of(found, source, is_theirs, event).await
         });
         self.refuse_late(forms, completed).await
     }
@@ -142,7 +142,7 @@ impl Service {
             let Some(is_theirs) = self.check_link(&found, password, call.source).await? else {
                 return Ok(LinkPressed::AsksPassword);
             };
-            let done = self.make_user_of(found, (call.source, is_theirs), event).await?;
+            let done = self.make_user_of(found, call.source, is_theirs, event).await?;
             Ok(LinkPressed::Completed(Box::new(done)))
         });
         self.refuse_late(forms, pressed).await
@@ -245,7 +245,7 @@ impl Service {
         let found = self
             .transact("signup.try", move |repos| {
                 let attempts = repos.signups().list(app_id, &trying.handle)?;
-                let found = service.find_attempt(repos, &attempts, (&trying, flow), now)?;
+                let found = service.find_attempt(repos, &attempts, &trying, flow, now)?;
                 let rules = service.inner.settings.codes;
                 Ok(found.map(|(attempt, _)| {
                     let has_rivals = attempts.iter().any(|other| is_rival(other, &attempt, &rules, now));
@@ -261,7 +261,8 @@ impl Service {
     async fn make_user_of(
         &self,
         found: FoundAttempt,
-        (source, is_theirs): (Source, bool),
+        source: Source,
+        is_theirs: bool,
         event: &Event,
     ) -> Result<SignUpCompleted, ServiceError> {
         let is_own = found.is_own();
@@ -281,7 +282,7 @@ impl Service {
         let completed = self
             .transact("signup.complete", move |repos| {
                 let attempts = repos.signups().list(app_id, &code_try.handle)?;
-                let (attempt, code) = service.find_attempt(repos, &attempts, (&code_try, flow), now)??;
+                let (attempt, code) = service.find_attempt(repos, &attempts, &code_try, flow, now)??;
                 // A concurrent sign-up has replaced the password: the tokens are not this caller's.
                 if attempt.user_id != user.id {
                     return Err(Refusal::InvalidData.into());
@@ -316,7 +317,7 @@ impl Service {
             // An older version took it.
             Err(_) => Ok(built_in(MessageKind::Named(name), locale)?.into_html()),
         };
-        self.on_pool((app_id, 1), work).await
+        self.on_pool(app_id, 1, work).await
     }
 
     /// The pending sign-up that this code completes. In flow `code`, only the one from the same address, if there is
@@ -326,7 +327,8 @@ impl Service {
         &self,
         repos: &mut dyn Repositories,
         attempts: &[Signup],
-        (code_try, flow): (&CodeTry, SignupFlow),
+        code_try: &CodeTry,
+        flow: SignupFlow,
         now: OffsetDateTime,
     ) -> Result<Result<(Signup, CodeId), Refusal>, ServiceError> {
         // Look-alike handles share a place, but not a mailbox: only what the code was mailed to is proven.

@@ -150,6 +150,6 @@ fn sec_120_a_proxy_that_is_not_declared_ends_the_exemption_of_loopback() {
 fn a_user_has_a_share_of_writes() {
     let limits = RateLimits::new(RateRules::default());
     let (app_id, user) = (AppId::from_bytes([7; 16]), UserId::from_bytes([1; 16]));
-    let taken = |rate| (0..200).filter(|_| limits.take_for(rate, (app_id, user), at(0)).is_ok()).count();
+    let taken = |rate| (0..200).filter(|_| limits.take_for(rate, app_id, user, at(0)).is_ok()).count();
     assert_eq!((taken(Rate::Write), taken(Rate::NameCheck)), (60, 120));
 }
