@@ -18,6 +18,8 @@ pub struct PlainSetting {
     pub field: &'static str,
     /// What it does, where the name does not say.
     pub about: &'static str,
+    /// Whether clients of the application see it, not only operators.
+    pub is_public: bool,
     /// Its values.
     pub kind: PlainKind,
 }
@@ -124,11 +126,12 @@ impl PlainSetting {
 }
 
 macro_rules! flag {
-    ($name:literal, $field:literal, $about:literal, $($path:ident).+) => {
+    ($shown:ident, $name:literal, $field:literal, $about:literal, $($path:ident).+) => {
         PlainSetting {
             name: $name,
             field: $field,
             about: $about,
+            is_public: $shown,
             kind: PlainKind::Flag {
                 get: |settings| settings.$($path).+,
                 set: |settings, on| settings.$($path).+ = on,
@@ -138,11 +141,12 @@ macro_rules! flag {
 }
 
 macro_rules! number {
-    ($name:literal, $field:literal, $about:literal, $least:literal..=$most:expr, $($path:ident).+) => {
+    ($shown:ident, $name:literal, $field:literal, $about:literal, $least:literal..=$most:expr, $($path:ident).+) => {
         PlainSetting {
             name: $name,
             field: $field,
             about: $about,
+            is_public: $shown,
             kind: PlainKind::Number {
                 least: $least,
                 most: $most,
@@ -154,11 +158,12 @@ macro_rules! number {
 }
 
 macro_rules! choice {
-    ($name:literal, $field:literal, $about:literal, $values:ty, $path:ident) => {
+    ($shown:ident, $name:literal, $field:literal, $about:literal, $values:ty, $path:ident) => {
         PlainSetting {
             name: $name,
             field: $field,
             about: $about,
+            is_public: $shown,
             kind: PlainKind::Choice {
                 names: <$values as VariantNames>::VARIANTS,
                 get: |settings| settings.$path.name(),
@@ -172,60 +177,108 @@ macro_rules! choice {
     };
 }
 
+/// Clients see it.
+const PUBLIC: bool = true;
+/// Operators alone see it.
+const PRIVATE: bool = false;
+
 /// All of them.
 pub const PLAIN_SETTINGS: &[PlainSetting] = &[
-    flag!("invite", "invitationEnabled", "", invitation_enabled),
-    flag!("signup", "signupEnabled", "", signup_enabled),
-    choice!("signupFlow", "signupFlow", "", SignupFlow, signup_flow),
-    flag!("jwtEnabled", "jwtEnabled", "", jwt_enabled),
-    flag!("userNamesEnabled", "userNamesEnabled", "", user_names),
-    flag!("anonLogin", "anonymousLoginEnabled", "", anonymous_login),
-    number!("maxUsers", "maxUsers", "0 for no limit.", 0..=u32::MAX, max_users),
+    flag!(PUBLIC, "invite", "invitationEnabled", "Whether users may invite others.", invitation_enabled),
+    flag!(PUBLIC, "signup", "signupEnabled", "Whether people may sign up by themselves.", signup_enabled),
+    choice!(PUBLIC, "signupFlow", "signupFlow", "How people prove their handle.", SignupFlow, signup_flow),
+    flag!(PUBLIC, "jwtEnabled", "jwtEnabled", "Kept for consoles; it decides nothing.", jwt_enabled),
+    flag!(
+        PUBLIC,
+        "userNamesEnabled",
+        "userNamesEnabled",
+        "Whether users may have a user name beside their handle.",
+        user_names
+    ),
+    flag!(
+        PUBLIC,
+        "anonLogin",
+        "anonymousLoginEnabled",
+        "Whether anonymous users may sign in.",
+        anonymous_login
+    ),
+    number!(PUBLIC, "maxUsers", "maxUsers", "0 for no limit.", 0..=u32::MAX, max_users),
     number!(
+        PUBLIC,
         "userJWTExpiration",
         "userJWTExpiration",
         "Life of a user's JWT in hours.",
         1..=720,
         user_jwt_hours
     ),
-    number!("accessTokenDays", "accessTokenDays", "", 1..=365, access_token_days),
-    flag!("passwordFilter", "passwordFilter", "Whether the minima below are enforced.", password.filter),
-    number!("passwordSetting", "passwordMinLength", "", 0..=128, password.min_length),
-    number!("passwordSetting", "passwordMinUpper", "", 0..=128, password.min_upper),
-    number!("passwordSetting", "passwordMinLower", "", 0..=128, password.min_lower),
-    number!("passwordSetting", "passwordMinDigit", "", 0..=128, password.min_digit),
-    number!("passwordSetting", "passwordMinSpecial", "", 0..=128, password.min_special),
-    flag!("refuseCommonPasswords", "refuseCommonPasswords", "", password.refuse_common),
+    number!(
+        PRIVATE,
+        "accessTokenDays",
+        "accessTokenDays",
+        "Life of an access token in days.",
+        1..=365,
+        access_token_days
+    ),
     flag!(
+        PUBLIC,
+        "passwordFilter",
+        "passwordFilter",
+        "Whether the minima below are enforced.",
+        password.filter
+    ),
+    number!(PUBLIC, "passwordSetting", "passwordMinLength", "", 0..=128, password.min_length),
+    number!(PUBLIC, "passwordSetting", "passwordMinUpper", "", 0..=128, password.min_upper),
+    number!(PUBLIC, "passwordSetting", "passwordMinLower", "", 0..=128, password.min_lower),
+    number!(PUBLIC, "passwordSetting", "passwordMinDigit", "", 0..=128, password.min_digit),
+    number!(PUBLIC, "passwordSetting", "passwordMinSpecial", "", 0..=128, password.min_special),
+    flag!(
+        PRIVATE,
+        "refuseCommonPasswords",
+        "refuseCommonPasswords",
+        "Whether passwords that everybody uses are refused.",
+        password.refuse_common
+    ),
+    flag!(
+        PUBLIC,
         "metaDataEmail",
         "metaDataEmail",
         "Whether the JWT has the handle as claim `email`.",
         metadata_email
     ),
     flag!(
+        PUBLIC,
         "emailExtension",
         "emailExtension",
         "Whether mail is sent by the application's own sender.",
         own_mail_sender
     ),
     flag!(
+        PRIVATE,
         "twoFactorConfirm",
         "twoFactorConfirm",
         "Whether a new authenticator must be confirmed by its first code.",
         two_factor_confirm
     ),
     flag!(
+        PRIVATE,
         "qrCodeMail",
         "qrCodeMail",
         "Whether the QR code of a new authenticator is also mailed.",
         qr_code_mail
     ),
-    flag!("factorChangeNeedsLogin", "factorChangeNeedsLogin", "", factor_change_needs_login),
-    number!("smsADay", "smsADay", "", 0..=1_000_000, sms_a_day),
-    flag!("appleLogin", "appleLoginEnabled", "", apple.enabled),
-    flag!("googleLogin", "googleLoginEnabled", "", google.enabled),
-    choice!("userIdFormat", "userIdFormat", "The claim `sub`.", UserIdFormat, user_id_format),
+    flag!(
+        PRIVATE,
+        "factorChangeNeedsLogin",
+        "factorChangeNeedsLogin",
+        "Whether removing or replacing a second factor needs a recent log-in or a code.",
+        factor_change_needs_login
+    ),
+    number!(PRIVATE, "smsADay", "smsADay", "The most SMS in a day.", 0..=1_000_000, sms_a_day),
+    flag!(PUBLIC, "appleLogin", "appleLoginEnabled", "", apple.enabled),
+    flag!(PUBLIC, "googleLogin", "googleLoginEnabled", "", google.enabled),
+    choice!(PRIVATE, "userIdFormat", "userIdFormat", "The claim `sub`.", UserIdFormat, user_id_format),
     choice!(
+        PRIVATE,
         "linkAsksPassword",
         "linkAsksPassword",
         "Where the page behind a sign-up's link asks for the password that was chosen at the sign-up.",
@@ -233,6 +286,7 @@ pub const PLAIN_SETTINGS: &[PlainSetting] = &[
         link_asks_password
     ),
     number!(
+        PRIVATE,
         "handleHoldDays",
         "handleHoldDays",
         "How many days the handle of a deleted user stays taken.",
@@ -240,12 +294,20 @@ pub const PLAIN_SETTINGS: &[PlainSetting] = &[
         handle_hold_days
     ),
     flag!(
+        PRIVATE,
         "neutralAnswers",
         "neutralAnswers",
         "Whether sign-up and reset answer alike for known and unknown handles.",
         neutral_answers
     ),
-    number!("anonymousPurgeDays", "anonymousPurgeDays", "0 for never.", 0..=3_650, anonymous_purge_days),
+    number!(
+        PRIVATE,
+        "anonymousPurgeDays",
+        "anonymousPurgeDays",
+        "0 for never.",
+        0..=3_650,
+        anonymous_purge_days
+    ),
 ];
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use utoipa::ToSchema;
 
+use super::settings::{PrivateSettings, PublicSettings};
 use crate::http::iso;
 
 /// An application as its clients see it. Keys, tokens, senders and credentials are not among it.
@@ -22,43 +23,16 @@ pub(crate) struct Application {
     /// What handles are: kept for clients that read it.
     #[schema(pattern = "^email$", example = "email")]
     handle: &'static str,
-    /// How people prove their handle.
-    #[schema(pattern = "^(none|code|link)$", example = "code")]
-    signup_flow: &'static str,
-    signup_enabled: bool,
-    invitation_enabled: bool,
-    anonymous_login_enabled: bool,
-    user_names_enabled: bool,
-    /// Kept for consoles; it decides nothing.
-    jwt_enabled: bool,
-    apple_login_enabled: bool,
-    google_login_enabled: bool,
+    #[serde(flatten)]
+    settings: PublicSettings,
     #[schema(pattern = "^(none|google|phone)$", example = "none")]
     two_factor_verification: &'static str,
-    /// Whether the minima below are enforced.
-    password_filter: bool,
-    #[schema(example = 8)]
-    password_min_length: u32,
-    password_min_upper: u32,
-    password_min_lower: u32,
-    password_min_digit: u32,
-    password_min_special: u32,
-    /// Life of a user's JWT in hours.
-    #[serde(rename = "userJWTExpiration")]
-    #[schema(example = 24)]
-    user_jwt_expiration: u32,
-    /// The most users; 0 for no limit.
-    max_users: u32,
     /// Fields of users' metadata.
     meta_data: Vec<MetadataFieldBody>,
     /// Fields that a user who invites sets for the invited user.
     meta_data_invite: Vec<MetadataFieldBody>,
-    /// Whether the JWT carries the handle as claim `email`.
-    meta_data_email: bool,
     #[schema(example = json!(["EN", "DE"]))]
     locales: Vec<String>,
-    /// Whether mail goes out under the application's own sender.
-    email_extension: bool,
     #[schema(format = DateTime, example = "2026-11-25T10:00:00.000Z")]
     created_at: String,
     #[schema(format = DateTime)]
@@ -130,6 +104,8 @@ pub(crate) struct FixedClaimBody {
 pub(crate) struct AdminApplication {
     #[serde(flatten)]
     application: Application,
+    #[serde(flatten)]
+    settings: PrivateSettings,
     #[schema(pattern = "^[0-9a-f]{32}$", example = "0123456789abcdef0123456789abcdef")]
     app_id: String,
     /// What clients ship with.
@@ -142,27 +118,9 @@ pub(crate) struct AdminApplication {
     /// The claim `iss` of users' JWTs.
     #[schema(example = "https://auth.example.com/apps/0123456789abcdef0123456789abcdef")]
     issuer: String,
-    /// The claim `sub`.
-    #[schema(pattern = "^(handle|handle_underscore|uid)$", example = "uid")]
-    user_id_format: &'static str,
-    /// When the page behind a sign-up's link requires the sign-up's password.
-    #[schema(pattern = "^(always|elsewhere|never)$", example = "elsewhere")]
-    link_asks_password: &'static str,
-    access_token_days: u32,
-    refuse_common_passwords: bool,
-    /// How many days the handle of a deleted user stays taken.
-    handle_hold_days: u32,
-    /// Whether sign-up and reset answer alike for known and unknown handles.
-    neutral_answers: bool,
-    /// After how many days anonymous users go who never came back; 0 for never.
-    anonymous_purge_days: u32,
-    two_factor_confirm: bool,
-    qr_code_mail: bool,
-    factor_change_needs_login: bool,
     /// Calling codes to which SMS go.
     #[schema(example = json!(["41", "49"]))]
     sms_countries: Vec<String>,
-    sms_a_day: u32,
     /// Whether there is an account at the SMS provider; what it is stays here.
     has_sms_account: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -234,28 +192,11 @@ impl Application {
             name: app.name.as_str().to_owned(),
             status: app.status.name(),
             handle: "email",
-            signup_flow: settings.signup_flow.name(),
-            signup_enabled: settings.signup_enabled,
-            invitation_enabled: settings.invitation_enabled,
-            anonymous_login_enabled: settings.anonymous_login,
-            user_names_enabled: settings.user_names,
-            jwt_enabled: settings.jwt_enabled,
-            apple_login_enabled: settings.apple.enabled,
-            google_login_enabled: settings.google.enabled,
+            settings: PublicSettings::of(settings),
             two_factor_verification: settings.two_factor.name(),
-            password_filter: settings.password.filter,
-            password_min_length: settings.password.min_length,
-            password_min_upper: settings.password.min_upper,
-            password_min_lower: settings.password.min_lower,
-            password_min_digit: settings.password.min_digit,
-            password_min_special: settings.password.min_special,
-            user_jwt_expiration: settings.user_jwt_hours,
-            max_users: settings.max_users,
             meta_data: settings.metadata.iter().map(|field| field_body(field, true)).collect(),
             meta_data_invite: settings.invite_metadata.iter().map(|field| field_body(field, false)).collect(),
-            meta_data_email: settings.metadata_email,
             locales: settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect(),
-            email_extension: settings.own_mail_sender,
             created_at: iso(app.created_at),
             updated_at: iso(app.updated_at),
             apple_bundle_id: list(&settings.apple.audiences),
@@ -283,23 +224,13 @@ pub(crate) fn admin_app_json(view: &AppView) -> Value {
     let app = &view.app;
     super::value(&AdminApplication {
         application: Application::of(app),
+        settings: PrivateSettings::of(&app.settings),
         app_id: app.id.to_string(),
         app_token: view.app_token.clone(),
         app_public_key: view.public_key.to_one_line(),
         kind: app.kind.name(),
         issuer: app.issuer.clone(),
-        user_id_format: app.settings.user_id_format.name(),
-        link_asks_password: app.settings.link_asks_password.name(),
-        access_token_days: app.settings.access_token_days,
-        refuse_common_passwords: app.settings.password.refuse_common,
-        handle_hold_days: app.settings.handle_hold_days,
-        neutral_answers: app.settings.neutral_answers,
-        anonymous_purge_days: app.settings.anonymous_purge_days,
-        two_factor_confirm: app.settings.two_factor_confirm,
-        qr_code_mail: app.settings.qr_code_mail,
-        factor_change_needs_login: app.settings.factor_change_needs_login,
         sms_countries: app.settings.sms_countries.iter().map(|code| code.as_str().to_owned()).collect(),
-        sms_a_day: app.settings.sms_a_day,
         has_sms_account: app.settings.sms_account.is_some(),
         email_extension_sender_email: app.settings.mail_sender_address.clone(),
         fixed_claims: app.settings.fixed_claims.iter().map(claim_body).collect(),

@@ -5,6 +5,7 @@ mod answers;
 mod app;
 mod people;
 mod records;
+mod settings;
 
 use serde::Serialize;
 use serde_json::Value;
