@@ -8,7 +8,7 @@ use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
-use crate::account::names::{client_locale, is_reserved, new_user};
+use crate::account::names::{client_locale, is_taken, new_user};
 use crate::account::password::NewPassword;
 use crate::account::throttle::record_success;
 use crate::base::audit::{Action, Call, Event};
@@ -67,8 +67,7 @@ impl Service {
                 let (app, sender, is_taken, words) = self
                     .read("invite.begin", move |readers| {
                         let (app, sender) = find_user(readers, &finding)?;
-                        let is_taken = readers.users().find_by_handle(app.id, &handle)?.is_some()
-                            || is_reserved(readers.users(), &app, &handle, now)?;
+                        let is_taken = is_taken(readers.users(), &app, &handle, now)?;
                         let words =
                             worded(readers.email_templates(), app.id, TemplateName::Invite, Locale::EN)?;
                         Ok((app, sender, is_taken, words))
@@ -178,8 +177,7 @@ impl Service {
                 .read("register.begin", move |readers| {
                     let app = find_app_of(readers, &caller)?;
                     let keys = readers.apps().keys(app.id)?;
-                    let is_taken = readers.users().find_by_handle(app.id, &wanted)?.is_some()
-                        || is_reserved(readers.users(), &app, &wanted, now)?;
+                    let is_taken = is_taken(readers.users(), &app, &wanted, now)?;
                     Ok((app, keys, is_taken))
                 })
                 .await?;

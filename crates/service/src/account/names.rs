@@ -31,6 +31,16 @@ pub(crate) fn is_reserved(
     subject_owner(users, app, handle).map(|owner| owner.is_some())
 }
 
+/// Whether a handle cannot be given to a new user. Use cases look before they do expensive work; [`Admission::add`] decides.
+pub(crate) fn is_taken(
+    users: &mut (impl UserReader + ?Sized),
+    app: &App,
+    handle: &Handle,
+    now: OffsetDateTime,
+) -> Result<bool, ServiceError> {
+    Ok(users.find_by_handle(app.id, handle)?.is_some() || is_reserved(users, app, handle, now)?)
+}
+
 /// The user whose tokens have the `sub` that this handle would give, where two handles can give the same one.
 pub(crate) fn subject_owner(
     users: &mut (impl UserReader + ?Sized),

@@ -8,7 +8,7 @@ use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 
 use crate::account::login::LoginName;
-use crate::account::names::{is_reserved, offered_locale};
+use crate::account::names::{is_taken, offered_locale};
 use crate::base::audit::{Action, Call, Event};
 use crate::base::caller::{check_session, ensure_active, find_user};
 use crate::base::error::{Refusal, ServiceError};
@@ -86,10 +86,7 @@ impl Service {
             // Handles win over user names at a log-in, so a user name equal to a handle would log nobody in.
             repos.quotas().reserve(&name_gate, u32::MAX)?;
             let is_taken = match Handle::parse(name.as_str()) {
-                Ok(handle) => {
-                    repos.users().find_by_handle(app.id, &handle)?.is_some()
-                        || is_reserved(repos.users(), app, &handle, now)?
-                }
+                Ok(handle) => is_taken(repos.users(), app, &handle, now)?,
                 Err(_) => true,
             };
             if is_taken {

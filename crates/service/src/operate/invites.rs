@@ -5,7 +5,7 @@ use latchkey_domain::{
     TemplateName, UserId, masked,
 };
 
-use crate::account::names::{is_reserved, offered_locale};
+use crate::account::names::{is_taken, offered_locale};
 use crate::base::audit::{Action, Event};
 use crate::base::caller::ensure_active;
 use crate::base::error::{Refusal, ServiceError};
@@ -146,9 +146,7 @@ impl Service {
                 let mut open = repos.invites().list(app_id, handle)?;
                 open.retain(|invite| invite.state == InviteState::Pending);
                 let exists = if is_new {
-                    !open.is_empty()
-                        || repos.users().find_by_handle(app_id, handle)?.is_some()
-                        || is_reserved(repos.users(), &app, handle, invite.created_at)?
+                    !open.is_empty() || is_taken(repos.users(), &app, handle, invite.created_at)?
                 } else {
                     open.iter().all(|open| open.id != invite.id)
                 };

@@ -430,3 +430,21 @@ fn changed_meanwhile() -> ServiceError {
         "the server's keys were changed meanwhile: try again".to_owned(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_purposes_of_sealed_values_are_frozen_since_they_are_sealed_in() {
+        let purposes = [
+            hashing::SEALED_AS,
+            signing::SEALED_AS,
+            second_factor::SEALED_AS,
+            payload::SEALED_AS,
+            outbox::mail_key_of(AppId::NONE).purpose,
+            sms::account_of(AppId::NONE).purpose,
+        ];
+        assert_eq!(purposes, ["password", "app-key", "totp", "outbox", "mail-key", "sms-account"]);
+    }
+}

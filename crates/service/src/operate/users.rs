@@ -9,7 +9,7 @@ use latchkey_storage::Repositories;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::account::names::{is_reserved, new_user, offered_locale};
+use crate::account::names::{is_taken, new_user, offered_locale};
 use crate::account::password::NewPassword;
 use crate::account::profile::{change_read_user, remove_user};
 use crate::base::audit::{Action, Event};
@@ -55,8 +55,7 @@ impl Service {
             let handle = new.handle.clone();
             let found = self.read("user.add.find", move |readers| {
                 let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-                let is_taken = readers.users().find_by_handle(app_id, &handle)?.is_some()
-                    || is_reserved(readers.users(), &app, &handle, now)?;
+                let is_taken = is_taken(readers.users(), &app, &handle, now)?;
                 Ok((app, is_taken))
             });
             let (app, is_taken) = found.await?;
