@@ -1,1 +1,0 @@
-{"refused":"the server's keys were changed meanwhile: try again"}
