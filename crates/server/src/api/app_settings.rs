@@ -73,11 +73,7 @@ fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange,
         }
         "googleClientId" => SettingChange::SocialAudiences(Provider::Google, audiences(fields, setting)?),
         "fixedClaims" => SettingChange::FixedClaims(fixed_claims(fields)?),
-        unknown => {
-            let names = fields_of_settings();
-            let names = names.iter().map(|(name, _)| *name);
-            return Err(ServiceError::invalid(format!("unknown setting{}", suggestion(unknown, names))));
-        }
+        unknown => return Err(ServiceError::invalid(format!("unknown setting {unknown:?}"))),
     })
 }
 
@@ -88,7 +84,11 @@ fn plain_change(name: &str, fields: &Fields) -> Result<SettingChange, ServiceErr
     for &plain in &together {
         let value = match &plain.kind {
             PlainKind::Flag { .. } => fields.flag(plain.field)?.map(PlainValue::Flag),
-            PlainKind::Number { .. } => fields.number(plain.field)?.map(PlainValue::Number),
+            PlainKind::Number { least, most, .. } => {
+                let rule = || format!("must be a whole number from {least} to {most}");
+                let number = fields.number(plain.field);
+                number.map_err(|_| WrongField::invalid(plain.field, rule()))?.map(PlainValue::Number)
+            }
             PlainKind::Choice { names, .. } => fields.text(plain.field)?.map(|sent| {
                 PlainValue::Choice(names.iter().find(|name| **name == sent).copied().unwrap_or_default())
             }),
@@ -144,20 +144,23 @@ pub(crate) fn fields_of_settings() -> Vec<(&'static str, Vec<&'static str>)> {
     all
 }
 
-/// Refuses fields that no setting has: a misspelt one would change nothing.
+/// Refuses a name that no setting has, and fields that none has: a misspelt one would change nothing.
 fn check_names(setting: &str, fields: &Fields) -> Result<(), ServiceError> {
     let settings = fields_of_settings();
-    let names = || settings.iter().flat_map(|(_, names)| names.iter().copied());
+    let Some((_, own)) = settings.iter().find(|(name, _)| *name == setting) else {
+        let names = settings.iter().map(|(name, _)| *name);
+        return Err(ServiceError::invalid(format!("unknown setting{}", suggestion(setting, names))));
+    };
     // The sender belongs to its key: `update` reads it only with the key.
     const OTHERS: [&str; 3] = ["setting", "appId", "emailExtensionSenderEmail"];
-    let is_known = |sent: &&str| OTHERS.contains(sent) || names().any(|name| name == *sent);
+    let is_known = |sent: &&str| {
+        OTHERS.contains(sent) || settings.iter().any(|(_, names)| names.iter().any(|name| name == sent))
+    };
     match fields.names().find(|sent| !is_known(sent)) {
         None => Ok(()),
         Some(unknown) => {
-            let of_setting = settings.iter().find(|(name, _)| *name == setting);
-            let takes = of_setting.map(|(name, fields)| format!(" {name} takes {}", fields.join(", ")));
-            let suggestion = suggestion(unknown, names());
-            Err(ServiceError::invalid(format!("unknown field{suggestion}{}", takes.unwrap_or_default())))
+            let (suggestion, takes) = (suggestion(unknown, own.iter().copied()), own.join(", "));
+            Err(ServiceError::invalid(format!("unknown field{suggestion} {setting} takes {takes}")))
         }
     }
 }

@@ -206,6 +206,22 @@ async fn a_misspelt_setting_is_refused_with_the_nearest_name(app: TestApp) {
             json!({"setting": "neutralAnswer", "neutralAnswers": true}),
             r#"unknown setting "neutralAnswer"; did you mean neutralAnswers?"#,
         ),
+        (
+            json!({"setting": "frobnicate", "x": 1}),
+            r#"unknown setting "frobnicate"; did you mean invite?"#,
+        ),
+        (
+            json!({"setting": "smsADay", "status": "active", "bar": 1}),
+            r#"unknown field "bar"; did you mean smsADay? smsADay takes smsADay"#,
+        ),
+        (
+            json!({"setting": "smsADay", "smsADay": -1}),
+            "invalid data: smsADay must be a whole number from 0 to 1000000",
+        ),
+        (
+            json!({"setting": "maxLoginAttempts", "maxLoginAttempts": 101}),
+            "maxLoginAttempts is 1 to 100, or 0 for the server's number",
+        ),
     ] {
         let mut body = fields;
         body["appId"] = json!(shop.id);

@@ -126,7 +126,9 @@ impl SettingChange {
             }
             Self::MaxLoginAttempts(free) => {
                 if free.is_some_and(|free| !(1..=MOST_LOGIN_ATTEMPTS).contains(&free)) {
-                    let text = format!("maxLoginAttempts is 1 to {MOST_LOGIN_ATTEMPTS}");
+                    let text = format!(
+                        "maxLoginAttempts is 1 to {MOST_LOGIN_ATTEMPTS}, or 0 for the server's number"
+                    );
                     return Err(ServiceError::invalid(text));
                 }
                 settings.max_login_attempts = *free;
