@@ -59,6 +59,11 @@ impl Settings {
             );
         }
         self.check_public_url(&mut mistakes);
+        for origin in self.server.cors_origins.iter().filter(|origin| !is_origin(origin)) {
+            mistakes.push(format!(
+                "server.cors_origins: \"{origin}\" is no origin such as https://shop.example.com, without a path or a slash at its end"
+            ));
+        }
         let mode = match self.server.mode.as_str() {
             "self-hosted" => ServerMode::SelfHosted,
             "hosted" => ServerMode::Hosted,
@@ -218,6 +223,15 @@ impl Settings {
     }
 }
 
+/// Whether this is an origin as browsers send it (RFC 6454 section 6.2): scheme, host, and a port that is not the usual
+/// one.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(text) else { return false };
+    ["http", "https"].contains(&url.scheme())
+        && !text.contains('*')
+        && url.origin().ascii_serialization() == text
+}
+
 /// Whether secrets may go to an address, and keys come from it. One of an API has no query to which a path could be
 /// added.
 fn is_outside(url: &str, is_api: bool) -> bool {
@@ -290,6 +304,32 @@ mod tests {
             assert!(!is_outside(wrong, false), "{wrong}");
         }
         assert!(!is_outside("https://api.twilio.com/?x=1", true));
+    }
+
+    #[test]
+    fn origins_are_taken_as_browsers_send_them() {
+        for good in
+            ["https://shop.example.com", "http://localhost:3000", "http://127.0.0.1:8081", "https://[::1]"]
+        {
+            assert!(is_origin(good), "{good}");
+        }
+        for wrong in [
+            "",
+            "*",
+            "null",
+            "shop.example.com",
+            "https://shop.example.com/",
+            "https://shop.example.com/path",
+            "https://shop.example.com:443",
+            "https://Shop.example.com",
+            "https://*.example.com",
+            "https://user@shop.example.com",
+            "file:///index.html",
+        ] {
+            assert!(!is_origin(wrong), "{wrong}");
+            let told = mistakes(|settings| settings.server.cors_origins = vec![wrong.to_owned()]);
+            assert!(told.contains("is no origin"), "{wrong}: {told}");
+        }
     }
 
     #[test]

@@ -206,10 +206,7 @@ async fn a_misspelt_setting_is_refused_with_the_nearest_name(app: TestApp) {
             json!({"setting": "neutralAnswer", "neutralAnswers": true}),
             r#"unknown setting "neutralAnswer"; did you mean neutralAnswers?"#,
         ),
-        (
-            json!({"setting": "frobnicate", "x": 1}),
-            r#"unknown setting "frobnicate"; did you mean invite?"#,
-        ),
+        (json!({"setting": "frobnicate", "x": 1}), r#"unknown setting "frobnicate"; did you mean invite?"#),
         (
             json!({"setting": "smsADay", "status": "active", "bar": 1}),
             r#"unknown field "bar"; did you mean smsADay? smsADay takes smsADay"#,
