@@ -189,13 +189,12 @@ impl Reader {
             if ["tcp://", "udp://", "sctp://"].iter().any(|protocol| value.starts_with(protocol)) {
                 continue;
             }
-            let Some((section, key)) = name.strip_prefix("LATCHKEY_").and_then(|rest| rest.split_once('_'))
-            else {
-                continue;
-            };
-            let fields = known.get(&section.to_lowercase());
-            if fields.is_some_and(|fields| fields.get(key.to_lowercase()).is_some()) {
-                self.mistakes.push(format!("{name} is no setting; did you mean LATCHKEY__{section}__{key}?"));
+            let rest = name.strip_prefix("LATCHKEY_").map(|rest| rest.trim_start_matches('_'));
+            let Some((section, key)) = rest.and_then(|rest| rest.split_once('_')) else { continue };
+            let key = key.trim_start_matches('_');
+            let (fields, meant) = (known.get(&section.to_lowercase()), format!("LATCHKEY__{section}__{key}"));
+            if *name != meant && fields.is_some_and(|fields| fields.get(key.to_lowercase()).is_some()) {
+                self.mistakes.push(format!("{name} is no setting; did you mean {meant}?"));
             }
         }
     }
@@ -236,6 +235,11 @@ mod tests {
         let mistakes = Settings::load(None, &variables).unwrap_err();
         assert_eq!(mistakes.0[0], "LATCHKEY_SERVER_PORT is no setting; did you mean LATCHKEY__SERVER__PORT?");
         assert_eq!(mistakes.0.len(), 2);
+        for nearly in ["LATCHKEY_SERVER__PORT", "LATCHKEY__SERVER_PORT", "LATCHKEY___SERVER__PORT"] {
+            let mistakes = Settings::load(None, &environment(&[(nearly, "1")])).unwrap_err();
+            let text = format!("{nearly} is no setting; did you mean LATCHKEY__SERVER__PORT?");
+            assert!(mistakes.0.contains(&text), "{mistakes}");
+        }
         let others = environment(&[
             ("LATCHKEY_SERVER_PORT", "tcp://10.0.0.1:80"),
             ("LATCHKEY_SERVER_SERVICE_HOST", "10.0.0.1"),
