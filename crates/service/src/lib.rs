@@ -12,8 +12,7 @@ pub mod operate;
 pub mod protect;
 pub mod transfer;
 
-pub use base::audit::Call;
-pub use base::caller::{AppOrUser, Caller, Credential};
+pub use base::caller::{AppOrUser, Call, Caller, Credential};
 pub use base::error::{Refusal, ServiceError};
 pub use base::operator::{Operator, Reader};
 pub use base::signing::Tokens;

@@ -12,8 +12,8 @@ use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 
 use crate::account::second_factor::{FactorCode, authenticator_of};
-use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{check_session, ensure_active, find_user};
+use crate::base::audit::{Action, Event};
+use crate::base::caller::{Call, check_session, ensure_active, find_user};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
 use crate::base::retry::retry;

@@ -10,8 +10,8 @@ use time::Duration;
 
 use crate::account::names::{client_locale, new_user};
 use crate::account::throttle::{AttemptGuard, Origin, note_login, record_success};
-use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{ensure_active, find_app};
+use crate::base::audit::{Action, Event};
+use crate::base::caller::{Call, ensure_active, find_app};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::hashing::forms;
 use crate::base::signing::Tokens;

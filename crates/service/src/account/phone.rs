@@ -5,8 +5,8 @@ use latchkey_notifiers::MessageKind;
 
 use crate::account::enrolment::write_factors;
 use crate::account::second_factor::FactorCode;
-use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{check_session, ensure_active};
+use crate::base::audit::{Action, Event};
+use crate::base::caller::{Call, check_session, ensure_active};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::retry::retry;
 use crate::notify::mail::{Notice, built_in, worded};

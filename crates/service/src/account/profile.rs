@@ -9,8 +9,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::account::login::LoginName;
 use crate::account::names::{is_taken, offered_locale};
-use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{check_session, ensure_active, find_user};
+use crate::base::audit::{Action, Event};
+use crate::base::caller::{Call, check_session, ensure_active, find_user};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::retry::retry;
 use crate::protect::rates::Rate;

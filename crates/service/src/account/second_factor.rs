@@ -11,8 +11,8 @@ use latchkey_storage::QuotaKey;
 use time::Duration;
 
 use crate::account::throttle::{AttemptGuard, Origin, forget_failures, note_login, record_success};
-use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{AppOrUser, ensure_active, find_app_of};
+use crate::base::audit::{Action, Event};
+use crate::base::caller::{AppOrUser, Call, ensure_active, find_app_of};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::signing::Tokens;
 use crate::notify::mail::worded;

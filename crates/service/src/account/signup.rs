@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use crate::account::names::{client_locale, is_reserved, new_user};
 use crate::account::password::NewPassword;
 use crate::account::throttle::record_success;
-use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{ensure_active, find_app};
+use crate::base::audit::{Action, Event};
+use crate::base::caller::{Call, ensure_active, find_app};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::signing::Tokens;
 use crate::notify::mail::{

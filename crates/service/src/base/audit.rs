@@ -1,12 +1,11 @@
 //! One entry of the audit log per act. A success is written in the unit of work that it tells of; a refusal
 //! in one of its own.
 
-use latchkey_crypto::{AccessToken, AppToken, SuperToken};
 use latchkey_domain::{Actor, AppId, AuditEntry, AuditId, Handle, Named as _, Source, UserId, masked};
 use latchkey_storage::Repositories;
 use time::Duration;
 
-use crate::base::caller::AppOrUser;
+use crate::base::caller::{Call, Identity};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
 use crate::service::Service;
@@ -122,67 +121,6 @@ pub(crate) struct Event {
     pub(crate) handle: Option<String>,
     pub(crate) source: Option<Source>,
     pub(crate) detail: Option<String>,
-}
-
-/// A verified caller, and where they are.
-#[derive(Debug, Clone)]
-pub struct Call<C> {
-    /// The token that was sent.
-    pub caller: C,
-    /// From where.
-    pub source: Source,
-}
-
-/// The application and user of a token.
-pub(crate) trait Identity {
-    fn app_id(&self) -> AppId;
-    fn user_id(&self) -> Option<UserId>;
-}
-
-impl Identity for AppToken {
-    fn app_id(&self) -> AppId {
-        self.app_id
-    }
-
-    fn user_id(&self) -> Option<UserId> {
-        None
-    }
-}
-
-impl Identity for AccessToken {
-    fn app_id(&self) -> AppId {
-        self.app_id
-    }
-
-    fn user_id(&self) -> Option<UserId> {
-        Some(self.user_id)
-    }
-}
-
-impl Identity for SuperToken {
-    fn app_id(&self) -> AppId {
-        self.app_id
-    }
-
-    fn user_id(&self) -> Option<UserId> {
-        Some(self.user_id)
-    }
-}
-
-impl Identity for AppOrUser {
-    fn app_id(&self) -> AppId {
-        match self {
-            Self::App(token) => token.app_id,
-            Self::User(token) => token.app_id,
-        }
-    }
-
-    fn user_id(&self) -> Option<UserId> {
-        match self {
-            Self::App(_) => None,
-            Self::User(token) => Some(token.user_id),
-        }
-    }
 }
 
 impl Event {

@@ -3,10 +3,9 @@
 use std::sync::PoisonError;
 
 use latchkey_crypto::{AccessToken, AppToken, ServerSecretToken, SuperToken, TokenError};
-use latchkey_domain::{App, AppId, AppStatus, Source, User, UserStatus};
+use latchkey_domain::{App, AppId, AppStatus, Source, User, UserId, UserStatus};
 use latchkey_storage::{AppReader, Readers};
 
-use crate::base::audit::Call;
 use crate::base::error::{Refusal, ServiceError};
 use crate::service::Service;
 
@@ -44,6 +43,67 @@ pub enum AppOrUser {
     App(AppToken),
     /// A user who signed in.
     User(AccessToken),
+}
+
+/// A verified caller, and where they are.
+#[derive(Debug, Clone)]
+pub struct Call<C> {
+    /// The token that was sent.
+    pub caller: C,
+    /// From where.
+    pub source: Source,
+}
+
+/// The application and user of a token.
+pub(crate) trait Identity {
+    fn app_id(&self) -> AppId;
+    fn user_id(&self) -> Option<UserId>;
+}
+
+impl Identity for AppToken {
+    fn app_id(&self) -> AppId {
+        self.app_id
+    }
+
+    fn user_id(&self) -> Option<UserId> {
+        None
+    }
+}
+
+impl Identity for AccessToken {
+    fn app_id(&self) -> AppId {
+        self.app_id
+    }
+
+    fn user_id(&self) -> Option<UserId> {
+        Some(self.user_id)
+    }
+}
+
+impl Identity for SuperToken {
+    fn app_id(&self) -> AppId {
+        self.app_id
+    }
+
+    fn user_id(&self) -> Option<UserId> {
+        Some(self.user_id)
+    }
+}
+
+impl Identity for AppOrUser {
+    fn app_id(&self) -> AppId {
+        match self {
+            Self::App(token) => token.app_id,
+            Self::User(token) => token.app_id,
+        }
+    }
+
+    fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::App(_) => None,
+            Self::User(token) => Some(token.user_id),
+        }
+    }
 }
 
 impl Service {

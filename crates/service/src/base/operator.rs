@@ -4,7 +4,7 @@ use latchkey_crypto::ServerSecretToken;
 use latchkey_domain::{AppId, Scope, Scopes, Source, TokenId};
 use time::OffsetDateTime;
 
-use crate::base::audit::Call;
+use crate::base::caller::Call;
 use crate::base::error::{Refusal, ServiceError};
 use crate::service::Service;
 

@@ -7,8 +7,8 @@ use latchkey_domain::{
 };
 use serde_json::Value;
 
-use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::{AppOrUser, find_app_of};
+use crate::base::audit::{Action, Event};
+use crate::base::caller::{AppOrUser, Call, find_app_of};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::hashing::COST_OF_KEY;
 use crate::base::operator::Operator;

@@ -9,8 +9,8 @@ use latchkey_storage::Repositories;
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
-use crate::base::audit::{Action, Call, Event};
-use crate::base::caller::ensure_active;
+use crate::base::audit::{Action, Event};
+use crate::base::caller::{Call, ensure_active};
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::hashing::COST_OF_KEY;
 use crate::base::operator::Operator;
