@@ -38,8 +38,10 @@ pub enum PlainKind {
     Number {
         /// The least value.
         least: u32,
-        /// The greatest value.
+        /// The greatest value that can be set.
         most: u32,
+        /// The greatest value that an import keeps.
+        most_imported: u32,
         /// Reads it.
         get: fn(&AppSettings) -> u32,
         /// Writes it.
@@ -108,15 +110,28 @@ impl PlainSetting {
     /// # Errors
     /// A sentence that names the bounds.
     pub fn check(&self, value: PlainValue) -> Result<(), String> {
+        self.check_up_to(value, |most, _| most)
+    }
+
+    /// As [`Self::check`], for a value that is imported.
+    ///
+    /// # Errors
+    /// A sentence that names the bounds.
+    pub fn check_imported(&self, value: PlainValue) -> Result<(), String> {
+        self.check_up_to(value, |_, most_imported| most_imported)
+    }
+
+    fn check_up_to(&self, value: PlainValue, bound: fn(u32, u32) -> u32) -> Result<(), String> {
         match (&self.kind, value) {
             (PlainKind::Flag { .. }, PlainValue::Flag(_)) => Ok(()),
             (PlainKind::Flag { .. }, _) => Err(format!("{} is true or false", self.field)),
-            (PlainKind::Number { least, most, .. }, PlainValue::Number(number))
-                if (*least..=*most).contains(&number) =>
-            {
-                Ok(())
+            (PlainKind::Number { least, most, most_imported, .. }, value) => {
+                let most = bound(*most, *most_imported);
+                match value {
+                    PlainValue::Number(number) if (*least..=most).contains(&number) => Ok(()),
+                    _ => Err(format!("{} is {least} to {most}", self.field)),
+                }
             }
-            (PlainKind::Number { least, most, .. }, _) => Err(format!("{} is {least} to {most}", self.field)),
             (PlainKind::Choice { names, .. }, PlainValue::Choice(name)) if names.contains(&name) => Ok(()),
             (PlainKind::Choice { names, .. }, _) => {
                 Err(format!("{} is one of {}", self.field, names.join(", ")))
@@ -142,6 +157,9 @@ macro_rules! flag {
 
 macro_rules! number {
     ($shown:ident, $name:literal, $field:literal, $about:literal, $least:literal..=$most:expr, $($path:ident).+) => {
+        number!($shown, $name, $field, $about, $least..=$most, imported $most, $($path).+)
+    };
+    ($shown:ident, $name:literal, $field:literal, $about:literal, $least:literal..=$most:expr, imported $imported:expr, $($path:ident).+) => {
         PlainSetting {
             name: $name,
             field: $field,
@@ -150,6 +168,7 @@ macro_rules! number {
             kind: PlainKind::Number {
                 least: $least,
                 most: $most,
+                most_imported: $imported,
                 get: |settings| settings.$($path).+,
                 set: |settings, number| settings.$($path).+ = number,
             },
@@ -176,6 +195,9 @@ macro_rules! choice {
         }
     };
 }
+
+/// Old servers gave longer lives, which an import keeps: up to ten years.
+const MOST_IMPORTED_JWT_HOURS: u32 = 87_600;
 
 /// Clients see it.
 const PUBLIC: bool = true;
@@ -209,6 +231,7 @@ pub const PLAIN_SETTINGS: &[PlainSetting] = &[
         "userJWTExpiration",
         "Life of a user's JWT in hours.",
         1..=720,
+        imported MOST_IMPORTED_JWT_HOURS,
         user_jwt_hours
     ),
     number!(

@@ -14,8 +14,6 @@ pub const MOST_BYTES_AT_ONCE: usize = 1024 * 1024;
 pub const MOST_HEAD_BYTES: usize = 8 * 1024 * 1024;
 /// The maximum number of keys of an application: all of them are published.
 pub(super) const MOST_KEYS: usize = 50;
-/// The longest life of a JWT that an imported application keeps, in hours: ten years.
-pub(super) const MOST_JWT_HOURS: u32 = 87_600;
 /// How deep objects and lists may lie in metadata: as deep as in a request's body.
 const DEEPEST: usize = 32;
 
@@ -25,12 +23,7 @@ pub(super) fn within_bounds(mut settings: AppSettings) -> Result<AppSettings, St
         return Err(format!("unknown setting {name:?}"));
     }
     for setting in PLAIN_SETTINGS {
-        // Tokens of an imported application may live longer.
-        let is_long =
-            setting.field == "userJWTExpiration" && (1..=MOST_JWT_HOURS).contains(&settings.user_jwt_hours);
-        if !is_long {
-            setting.check(setting.value(&settings))?;
-        }
+        setting.check_imported(setting.value(&settings))?;
     }
     if settings.max_login_attempts.is_some_and(|free| !(1..=MOST_LOGIN_ATTEMPTS).contains(&free)) {
         return Err(format!("maxLoginAttempts is 1 to {MOST_LOGIN_ATTEMPTS}"));

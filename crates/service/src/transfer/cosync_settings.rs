@@ -7,7 +7,7 @@ use latchkey_domain::{
 use latchkey_notifiers::MailAddress;
 use latchkey_transfer::cosync::Document;
 
-use super::bounds::{MOST_JWT_HOURS, is_audience, is_fixed_audience, is_heading};
+use super::bounds::{is_audience, is_fixed_audience, is_heading};
 use crate::operate::settings::MOST_LOGIN_ATTEMPTS;
 
 /// The settings, and what was lost on the way.
@@ -65,10 +65,9 @@ fn read(setting: &PlainSetting, document: &Document, settings: &mut AppSettings)
             let on = document.flag_or(setting.field, get(settings))?;
             set(settings, on);
         }
-        PlainKind::Number { least, most, set, .. } => {
+        PlainKind::Number { least, most_imported, set, .. } => {
             let Some(number) = document.number(setting.field)? else { return Ok(()) };
-            let most = if setting.field == "userJWTExpiration" { MOST_JWT_HOURS } else { most };
-            set(settings, u32::try_from(number.clamp(least.into(), most.into())).unwrap_or(least));
+            set(settings, u32::try_from(number.clamp(least.into(), most_imported.into())).unwrap_or(least));
         }
         PlainKind::Choice { set, .. } => {
             if let Some(name) = document.text(setting.field)? {
