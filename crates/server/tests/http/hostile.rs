@@ -210,11 +210,12 @@ async fn nothing_that_does_not_belong_gets_in(app: TestApp, share: usize) {
         if entry.method != "POST" {
             continue;
         }
-        // A body that is right but for one field. What is right would succeed only where it is harmless.
+        // A body that is right but for one field. What is right would succeed only where it is harmless. An
+        // unknown setting is named in the answer, so that a typo can be seen; nothing else that was sent is.
         let right = json!({
             "handle": "nobody@example.com", "password": PASSWORD, "newPassword": PASSWORD, "code": "000000",
             "senderUserId": "evil-canary", "userName": "evil-canary", "locale": "XX", "metaData": "evil-canary",
-            "appId": "f".repeat(32), "setting": "evil-canary", "status": "evil-canary", "userId": "evil-canary",
+            "appId": "f".repeat(32), "setting": "signUp", "status": "evil-canary", "userId": "evil-canary",
         });
         for (at, field) in FIELDS.into_iter().enumerate() {
             let ours = |number: &usize| (route + at + number) % STORES == share;
