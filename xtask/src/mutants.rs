@@ -61,15 +61,15 @@ const PARTS: [Part; 3] = [
             "900",
         ],
         runs: &SERVICE,
-        then: &[&LIKELY, &["--", "::sqlite::"]],
+        then: &[&LIKELY, &EVERYTHING],
     },
 ];
 
 /// The files of the [`CRITICAL`] functions, those with the most mutants first. A choice by function alone would take the
 /// fields of all structures as well.
 const SERVICE: [Run; 11] = [
-    Run { file: "crates/service/src/protect/codes.rs", tests: &LIKELY },
-    Run { file: "crates/service/src/notify/mailed_code.rs", tests: &LIKELY },
+    Run { file: "crates/service/src/protect/codes.rs", tests: &OF_CODES },
+    Run { file: "crates/service/src/notify/mailed_code.rs", tests: &OF_CODES },
     Run {
         file: "crates/service/src/account/signup/completion.rs",
         tests: &["--", "signup::sqlite::", "confirmation::sqlite::"],
@@ -99,11 +99,14 @@ const SERVICE: [Run; 11] = [
     Run { file: "crates/service/src/base/caller.rs", tests: &["--", "tokens::sqlite::", "login::sqlite::"] },
 ];
 
+/// The tests that notice most changes of codes, and take seconds.
+const OF_CODES: [&str; 4] = ["--", "sec_029_codes_are_longer", "sec_029_long_codes", "sec_029_a_new_code"];
+
 /// The tests of the service that most often notice a change: a third of all.
 const LIKELY: [&str; 13] = [
     "--",
     "audit::sqlite::",
-    "code_limits::sqlite::",
+    "code_limits::",
     "confirmation::sqlite::",
     "enrolment::sqlite::",
     "limits::sqlite::",
@@ -114,6 +117,19 @@ const LIKELY: [&str; 13] = [
     "signup::sqlite::",
     "social::sqlite::",
     "verified_email::sqlite::",
+];
+
+/// All tests of the service over SQLite, each once.
+const EVERYTHING: [&str; 9] = [
+    "--",
+    "--skip",
+    "::postgres::",
+    "--skip",
+    "::on_postgres",
+    "--skip",
+    "::sqlite_twice::",
+    "--skip",
+    "::on_sqlite_twice",
 ];
 
 /// The functions of the service that decide who gets in, as cargo-mutants names them.

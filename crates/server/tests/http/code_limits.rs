@@ -8,8 +8,15 @@ use crate::harness::{Made, OTHER_PASSWORD, PASSWORD, TestApp};
 
 /// What is counted of wrong codes for a handle: those of today.
 async fn wrong_codes(app: &TestApp, shop: &Made, kind: &'static str) -> u32 {
+    hundredths(app, shop, kind).await / 100
+}
+
+/// The same in hundredths: a guess at an eight-digit code is one.
+async fn hundredths(app: &TestApp, shop: &Made, kind: &'static str) -> u32 {
     let (keys, _) = TestApp::keys_of(&app.store).await;
-    let subject = keys.digests().digest(kind, &[b"mail".as_slice(), b"ana@example.com"]).unwrap();
+    // What known addresses have beyond a budget is counted beside it.
+    let budget = if kind == "code.wrong.known" { "code.wrong.long" } else { kind };
+    let subject = keys.digests().digest(budget, &[b"mail".as_slice(), b"ana@example.com"]).unwrap();
     use latchkey_domain::Clock as _;
     let now = app.clock.now();
     let key = latchkey_storage::QuotaKey {
@@ -19,12 +26,60 @@ async fn wrong_codes(app: &TestApp, shop: &Made, kind: &'static str) -> u32 {
         period: now.unix_timestamp() / 86_400,
         expires_at: now,
     };
-    let hundredths = app
-        .store
+    app.store
         .transact("test", move |repos| repos.quotas().used(&key))
         .await
-        .unwrap_or_else(|_: latchkey_storage::StorageError| panic!("no counter"));
-    hundredths / 100
+        .unwrap_or_else(|_: latchkey_storage::StorageError| panic!("no counter"))
+}
+
+#[actix_web::test]
+async fn sec_029_codes_are_longer_where_several_are_live_or_many_were_guessed() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::with(database.store(), |settings| settings.limits.wrong_codes_a_day = 5).await;
+    let shop = app.app("Shop").await;
+    app.user(&shop, "ana@example.com").await;
+    let length = async |peer: &'static str| {
+        app.clock.advance(Duration::seconds(61));
+        let _ = app.mails().await;
+        app.as_app_from(peer, &shop, "forgotPassword", json!({"handle": "ana@example.com"})).await;
+        app.code_for("ana@example.com").await.len()
+    };
+    let guess = async |peer: &'static str, code: &str| {
+        let body = json!({"handle": "ana@example.com", "password": OTHER_PASSWORD, "code": code});
+        assert_eq!(app.as_app_from(peer, &shop, "resetPassword", body).await.error(), (400, 602));
+    };
+    assert_eq!(length("203.0.113.1").await, 6, "the only one");
+    assert_eq!(length("203.0.113.1").await, 6, "its own earlier one is in nobody's way");
+    assert_eq!(length("203.0.113.2").await, 8, "one guess would be compared with both");
+    assert_eq!(length("203.0.113.1").await, 6, "another's long one is in nobody's way");
+    guess("203.0.113.2", "10000000").await;
+    assert_eq!(hundredths(&app, &shop, "code.wrong.long").await, 1, "compared with the one long code");
+    assert_eq!(hundredths(&app, &shop, "code.wrong.anywhere").await, 0);
+    app.clock.advance(Duration::minutes(31));
+    guess("203.0.113.1", "100000").await;
+    assert_eq!(hundredths(&app, &shop, "code.wrong").await, 0, "all codes have expired: nothing was guessed");
+    assert_eq!(length("203.0.113.3").await, 6, "those that expired are in nobody's way");
+    guess("203.0.113.3", "100000").await;
+    assert_eq!(length("203.0.113.3").await, 6, "one of four tries a day");
+    guess("203.0.113.3", "100000").await;
+    assert!(hundredths(&app, &shop, "code.wrong").await >= 200, "half of the day's tries");
+    assert_eq!(length("203.0.113.3").await, 8);
+}
+
+#[actix_web::test]
+async fn sec_029_long_codes_that_are_used_from_anywhere_have_a_budget_of_their_own() {
+    let database = TestDatabase::sqlite();
+    let app = TestApp::over(database.store()).await;
+    let shop = app.app("Shop").await;
+    for sender in ["bo@example.com", "cy@example.com"] {
+        let access = app.user(&shop, sender).await;
+        let invite = json!({"handle": "ana@example.com", "senderUserId": "x"});
+        assert_eq!(app.as_user(&access, "invite", invite).await.text(), "true");
+    }
+    let body = json!({"handle": "ana@example.com", "password": PASSWORD, "code": "10000000"});
+    assert_eq!(app.as_app(&shop, "register", body).await.error(), (400, 602));
+    assert_eq!(hundredths(&app, &shop, "code.wrong.anywhere").await, 1);
+    assert_eq!(hundredths(&app, &shop, "code.wrong.long").await, 0);
 }
 
 #[actix_web::test]
@@ -195,6 +250,11 @@ async fn sec_029_a_new_code_does_not_reset_the_days_count() {
     // The owner, at a known source, has tries of their own.
     ask("192.0.2.1").await;
     let code = app.code_for("ana@example.com").await;
+    let wrong = if code.starts_with('1') { "2" } else { "1" }.repeat(code.len());
+    for _ in 0..3 {
+        assert_eq!(reset("192.0.2.1", &wrong).await.error(), (400, 602));
+    }
+    assert!(hundredths(&app, &shop, "code.wrong.known").await > 0);
     assert_eq!(reset("192.0.2.1", &code).await.text(), "true");
 }
 
