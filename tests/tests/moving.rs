@@ -218,7 +218,7 @@ async fn without_its_passphrase_an_application_gets_a_new_key() {
     assert!(lines.len() == 1 && !lines[0].contains("tokensUntil"), "{lines:?}");
     let file = to.written("shop.jsonl", &long);
     let dry = to.printed(&["import", "archive", path(&file), "--dry-run"]);
-    assert!(dry.contains("gets a new key") && dry.contains("1 lose their authenticator"), "{dry}");
+    assert!(dry.contains("gets a new key") && dry.contains("1 user without their authenticator"), "{dry}");
     let told = to.printed(&["import", "archive", path(&file)]);
     assert!(told.contains("is imported, with"), "{told}");
     let again = exported(&to, &app, None);
@@ -256,9 +256,9 @@ fn what_is_no_list_or_archive_imports_nothing_and_names_the_line() {
         (
             "e.csv",
             "handle\nok@example.com\nno\u{202e}@example.com\n".as_bytes().to_vec(),
-            "1 cannot be imported",
+            "1 record cannot be imported",
         ),
-        ("f.csv", b"handle,password\na@example.com,$2b$31$x\n".to_vec(), "1 cannot be imported"),
+        ("f.csv", b"handle,password\na@example.com,$2b$31$x\n".to_vec(), "1 record cannot be imported"),
         (
             "g.jsonl",
             b"{\"handle\":\"a@example.com\",\"isAdmin\":true}\n".to_vec(),
@@ -310,7 +310,7 @@ async fn a_digest_of_the_password_itself_is_upgraded_by_the_password_itself() {
     let report = place.data().join("report.jsonl");
     let told = place.printed(&["import", "users", &app, path(&file), "--report", path(&report)]);
     assert!(
-        told.contains("1 have hashes of the password itself") && told.contains("ana@example.com"),
+        told.contains("1 has a hash of the password itself") && told.contains("ana@example.com"),
         "{told}"
     );
     assert!(fs::read_to_string(&report).unwrap().contains("rawPassword"));

@@ -46,7 +46,7 @@ fn what_is_one_users_alone_stands_once() {
     let file = place.written("dup.csv", &text);
     let import = ["import", "users", &app, path(&file)];
     let words = [
-        "3 cannot be imported",
+        "3 records cannot be imported",
         "line 3: ok2@x.com: duplicate user name",
         "line 5: ok4@x.com: duplicate id",
         "line 6: OK1@x.com: duplicate handle",
@@ -72,7 +72,11 @@ fn a_wrong_cell_is_told_with_all_the_others_and_can_be_left_away() {
         b@x.com,,,[1]\n\u{1b}]0;pwned\u{7}x@x.com,,,\ngood@x.com,true,,\n";
     let file = place.written("cells.csv", text);
     let import = ["import", "users", &app, path(&file)];
-    refused(&place, &import, &["4 cannot be imported", "line 2", "line 3", "line 4", "\\u{1b}]0;pwned"]);
+    refused(
+        &place,
+        &import,
+        &["4 records cannot be imported", "line 2", "line 3", "line 4", "\\u{1b}]0;pwned"],
+    );
     let output = place.run(&[&import[..], &["--skip-refused"]].concat());
     let said = said(&output);
     assert!(output.status.success() && said.contains("1 user imported"), "{said}");
@@ -81,8 +85,50 @@ fn a_wrong_cell_is_told_with_all_the_others_and_can_be_left_away() {
         format!("{{\"handle\":\"c@x.com\"}}\n{{\n{{\"handle\":\"d@x.com\",\"metaData\":{}}}\n", nested(100));
     let file = place.written("lines.jsonl", &lines);
     let import = ["import", "users", &app, path(&file)];
-    refused(&place, &import, &["2 cannot be imported", "line 2", "line 3"]);
+    refused(&place, &import, &["2 records cannot be imported", "line 2", "line 3"]);
     assert!(place.printed(&[&import[..], &["--skip-refused"]].concat()).contains("1 user imported"));
+}
+
+#[test]
+fn the_report_names_what_is_of_no_use_and_counts_each_line_once() {
+    let (place, app) = shop();
+    let archive = place.printed(&["export", "archive", &app]);
+    let field =
+        r#"[{"path":"profile.age","field_name":"Age","required":true,"can_edit":true,"kind":"number"}]"#;
+    let declared = archive.replace("\"metadata\":[]", &format!("\"metadata\":{field}"));
+    assert_ne!(declared, archive);
+    let other = Place::sqlite();
+    let _ = other.printed(&["import", "archive", path(&other.written("shop.jsonl", &declared))]);
+    let users = [
+        r#"{"handle":"a@x.com","phoneFactor":true,"metaData":{"profile":{"age":1}}}"#,
+        r#"{"handle":"b@x.com","metaData":{"profile":{"age":1,"rank":2}}}"#,
+        r#"{"handle":"c@x.com","metaData":{"profile":{"age":"old"}}}"#,
+        r#"{"handle":"d@x.com"}"#,
+        r#"{"handle":"no handle"}"#,
+        r#"{"handle":"e@x.com","metaData":{"profile":{"age":1}},"locale":"nowhere"}"#,
+    ];
+    let file = other.written("users.jsonl", &users.join("\n"));
+    let report = other.data().join("report.jsonl");
+    let import = ["import", "users", &app, path(&file), "--report", path(&report)];
+    refused(
+        &other,
+        &import,
+        &[
+            "4 users: 4 new, 0 existing",
+            "4 users without a password",
+            "a@x.com: phoneFactor without a verifiedPhone",
+            "b@x.com: metaData: no field profile.rank is declared; the application declares profile.age",
+            "c@x.com: metaData: the field profile.age must be a number",
+            "d@x.com: metaData: the field profile.age is required",
+            "2 records cannot be imported, so nothing was imported",
+        ],
+    );
+    let output = other.run(&import);
+    assert!(said(&output).contains("report.jsonl exists already"), "{}", said(&output));
+    let unreadable = archive.replace("\"signup_flow\":\"code\"", "\"signup_flow\":\"telepathy\"");
+    assert_ne!(unreadable, archive);
+    let file = other.written("unreadable.jsonl", &unreadable);
+    refused(&other, &["import", "archive", path(&file)], &["the setting \"signup_flow\" has a value"]);
 }
 
 fn nested(depth: usize) -> String {
@@ -191,8 +237,8 @@ fn an_archive_holds_nothing_that_could_not_be_set_here() {
         (template("a", "<p>\\u0000</p>", ""), "the HTML"),
         (template("a", &"x".repeat(128 * 1024 + 1), ""), "128 KiB"),
         (template("a", "<p>x</p>", "\\u0000"), "linkText"),
-        (google("\\u0000"), "1 cannot be imported"),
-        (google(&"9".repeat(256)), "1 cannot be imported"),
+        (google("\\u0000"), "1 record cannot be imported"),
+        (google(&"9".repeat(256)), "1 record cannot be imported"),
     ]
     .into_iter()
     .enumerate()

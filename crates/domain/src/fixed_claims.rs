@@ -73,19 +73,27 @@ impl ClaimSource {
     }
 
     /// The source of this name, with the value that `text` and `texts` have.
-    #[must_use]
-    pub fn from_parts(name: &str, value: Option<&Value>) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The rule that is broken, as in "must have the source userId or …".
+    pub fn from_parts(name: &str, value: Option<&Value>) -> Result<Self, String> {
+        let texts = |items: &Vec<Value>| items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
         match (name, value) {
-            ("text", Some(Value::String(text))) => Some(Self::Text(text.clone())),
-            ("texts", Some(Value::Array(items))) => items
-                .iter()
-                .map(|item| item.as_str().map(str::to_owned))
-                .collect::<Option<_>>()
-                .map(Self::Texts),
-            (_, None | Some(Value::Null)) => {
-                Self::NAMES.iter().find(|(_, known)| *known == name).map(|(source, _)| source.clone())
-            }
-            _ => None,
+            ("text", Some(Value::String(text))) => Ok(Self::Text(text.clone())),
+            ("text", _) => Err("must have a text as value".to_owned()),
+            ("texts", value) => value
+                .and_then(Value::as_array)
+                .and_then(texts)
+                .map(Self::Texts)
+                .ok_or_else(|| "must have a list of texts as value".to_owned()),
+            (_, value) => match Self::NAMES.iter().find(|(_, known)| *known == name) {
+                Some((source, _)) if value.is_none_or(Value::is_null) => Ok(source.clone()),
+                Some(_) => Err(format!("must have no value: {name} brings its own")),
+                None => {
+                    let names = Self::NAMES.map(|(_, name)| name).join(", ");
+                    Err(format!("must have one of the sources text, texts, {names}"))
+                }
+            },
         }
     }
 
@@ -254,10 +262,10 @@ mod tests {
             ("handle", Some(&one)),
             ("x", None),
         ] {
-            assert_eq!(ClaimSource::from_parts(name, value), None, "{name} {value:?}");
+            assert!(ClaimSource::from_parts(name, value).is_err(), "{name} {value:?}");
         }
         let mixed = serde_json::json!(["a", 1]);
-        assert_eq!(ClaimSource::from_parts("texts", Some(&mixed)), None);
+        assert!(ClaimSource::from_parts("texts", Some(&mixed)).is_err());
     }
 
     #[test]

@@ -62,9 +62,9 @@ pub enum InvalidMetadata {
     /// The user may not change this field any more.
     #[error("the field {0} cannot be changed by users")]
     NotEditable(String),
-    /// No field of this name is declared.
-    #[error("no field {0} is declared")]
-    Unknown(String),
+    /// No field of this name is declared; the second text names those that are.
+    #[error("no field {0} is declared; {1}")]
+    Unknown(String, String),
 }
 
 impl InvalidMetadata {
@@ -340,14 +340,9 @@ impl MetadataFields {
             return Err(InvalidMetadata::too_long());
         }
         check_values(sent)?;
-        let extra = invited.0.iter().filter(|field| own.0.iter().all(|own| own.path != field.path));
-        let fields: Vec<_> = own.0.iter().chain(extra).filter(|field| !field.is_email()).collect();
+        let fields = own.with(invited);
         let paths: Vec<&[String]> = fields.iter().map(|field| field.path.names()).collect();
-        for (root, value) in sent {
-            if let Some(path) = undeclared(&paths, std::slice::from_ref(root), value, current.0.get(root)) {
-                return Err(InvalidMetadata::Unknown(path.to_string()));
-            }
-        }
+        check_declared(&fields, sent, current)?;
         let mut replaced = current.0.clone();
         fields.iter().for_each(|field| remove_at(&mut replaced, field.path.names()));
         nulls(sent, &mut Vec::new(), &mut |path| {
@@ -362,6 +357,23 @@ impl MetadataFields {
             }
         }
         Metadata(replaced).within_bounds()
+    }
+
+    /// The first value, of those that were stored elsewhere, that no field of the user's own or of invitations declares
+    /// or takes; else the first required field that they lack.
+    #[must_use]
+    pub fn misfit(&self, invited: &Self, values: &Metadata) -> Option<InvalidMetadata> {
+        let fields = self.with(invited);
+        let unknown = check_declared(&fields, &values.0, &Metadata::default()).err();
+        let wrong = || fields.iter().find_map(|field| field.sent(&values.0).err());
+        let missing = || self.missing(values).map(|field| field.named(InvalidMetadata::Missing));
+        unknown.or_else(wrong).or_else(missing)
+    }
+
+    /// These fields, and those of invitations that are not among them.
+    fn with<'f>(&'f self, invited: &'f Self) -> Vec<&'f MetadataField> {
+        let extra = invited.0.iter().filter(|field| self.0.iter().all(|own| own.path != field.path));
+        self.0.iter().chain(extra).filter(|field| !field.is_email()).collect()
     }
 
     /// Keeps the values that the user may set under the present definitions. The values were accepted earlier, maybe
@@ -384,6 +396,25 @@ impl MetadataFields {
             .iter()
             .find(|field| field.is_demanded() && !field.is_email() && field.path.find(&values.0).is_none())
     }
+}
+
+/// Refuses new values that no field declares.
+fn check_declared(
+    fields: &[&MetadataField],
+    sent: &Map<String, Value>,
+    current: &Metadata,
+) -> Result<(), InvalidMetadata> {
+    let paths: Vec<&[String]> = fields.iter().map(|field| field.path.names()).collect();
+    let mut unknown = sent.iter().filter_map(|(root, value)| {
+        undeclared(&paths, std::slice::from_ref(root), value, current.0.get(root))
+    });
+    let Some(path) = unknown.next() else { return Ok(()) };
+    let known: Vec<String> = fields.iter().map(|field| field.path.to_string()).collect();
+    let known = match known.is_empty() {
+        true => "the application declares none".to_owned(),
+        false => format!("the application declares {}", known.join(", ")),
+    };
+    Err(InvalidMetadata::Unknown(path.to_string(), known))
 }
 
 /// A user's metadata: a JSON object within the limits.

@@ -305,7 +305,7 @@ fn from_claims(stored: Vec<Claim>) -> Result<FixedClaims, StorageError> {
         Ok(FixedClaim {
             path: COLUMN.parsed(MetadataPath::from_stored(&claim.path))?,
             source: ClaimSource::from_parts(&claim.source, claim.value.as_ref())
-                .ok_or_else(|| COLUMN.wrong())?,
+                .map_err(|_| COLUMN.wrong())?,
         })
     });
     COLUMN.parsed(FixedClaims::new(claims.collect::<Result<_, StorageError>>()?))

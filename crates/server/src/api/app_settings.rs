@@ -89,7 +89,7 @@ fn plain_change(name: &str, fields: &Fields) -> Result<SettingChange, ServiceErr
                 let number = fields.number(plain.field);
                 number.map_err(|_| WrongField::invalid(plain.field, rule()))?.map(PlainValue::Number)
             }
-            PlainKind::Choice { names, .. } => fields.text(plain.field)?.map(|sent| {
+            PlainKind::Choice { names, .. } => fields.choice(plain.field)?.map(|sent| {
                 PlainValue::Choice(names.iter().find(|name| **name == sent).copied().unwrap_or_default())
             }),
         };
@@ -175,22 +175,18 @@ fn suggestion<'n>(unknown: &str, names: impl Iterator<Item = &'n str>) -> String
 
 /// Fixed claims: objects with `path`, `source` and, for `text` and `texts`, `value`.
 fn fixed_claims(fields: &Fields) -> Result<FixedClaims, ServiceError> {
-    let claims = fields.list("fixedClaims")?.into_iter().map(|item| {
-        let Value::Object(members) = item else {
-            return Err(ServiceError::invalid("fixedClaims must be an array of objects"));
+    let claims = fields.list("fixedClaims")?.into_iter().enumerate().map(|(at, item)| {
+        let rule = |rule: String| WrongField::invalid(&format!("fixedClaims[{at}]"), rule);
+        let text = |name: &str| {
+            let text = item.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+            text.ok_or_else(|| rule(format!("must be an object with the text {name}")))
         };
-        let value = members.get("value").cloned();
-        let member = Fields::of_object(members);
-        let path = MetadataPath::parse(member.required("path")?)
-            .map_err(|error| ServiceError::invalid(error.to_string()))?;
-        let source = ClaimSource::from_parts(member.required("source")?, value.as_ref()).ok_or_else(|| {
-            ServiceError::invalid(format!(
-                "the source of {path} must be userId, handle, userName or locale, or text or texts with the member value"
-            ))
-        })?;
+        let path =
+            MetadataPath::parse(text("path")?).map_err(|error| rule(format!("has no good path: {error}")))?;
+        let source = ClaimSource::from_parts(text("source")?, item.get("value")).map_err(&rule)?;
         Ok(FixedClaim { path, source })
     });
-    FixedClaims::new(claims.collect::<Result<_, _>>()?)
+    FixedClaims::new(claims.collect::<Result<_, WrongField>>()?)
         .map_err(|error| ServiceError::invalid(error.to_string()))
 }
 

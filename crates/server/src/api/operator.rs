@@ -6,7 +6,7 @@ use latchkey_domain::{AppId, Named, UserId};
 use latchkey_service::operate::{MOST_ON_A_PAGE, Page};
 use latchkey_service::{Operator, Refusal, ServiceError};
 
-use crate::http::{ApiError, Fields};
+use crate::http::{ApiError, Fields, WrongField};
 
 /// The application that a request is about, if it is within the operator's reach.
 pub(crate) fn app_of(operator: &Operator, fields: &Fields) -> Result<AppId, ApiError> {
@@ -30,8 +30,8 @@ pub(crate) fn user_of(operator: &Operator, fields: &Fields) -> Result<(AppId, Us
 
 /// One of the values that a field may have, by its name.
 pub(crate) fn one_of<T: Named>(fields: &Fields, name: &str) -> Result<T, ServiceError> {
-    let value = T::from_name(fields.required(name)?);
-    value.ok_or_else(|| ServiceError::invalid(format!("{name} is one of {}", T::names())))
+    let sent = fields.choice(name)?.ok_or_else(|| WrongField::missing(name))?;
+    T::from_name(sent).ok_or_else(|| ServiceError::invalid(format!("{name} is one of {}", T::names())))
 }
 
 /// The requested part of a list: `offset` counts pages of `limit`, `after` is the cursor of the previous page.

@@ -129,18 +129,19 @@ pub(super) async fn check_records(
 ) -> Result<Vec<u64>, StartError> {
     let (lines, records) = batch.take();
     let Some(head) = head.filter(|_| !records.is_empty()) else { return Ok(Vec::new()) };
-    let kinds: Vec<&str> = records.iter().map(Record::kind).collect();
-    let check = ImportRequest::Check { app: Box::new(head.app.clone()), records };
+    let check = ImportRequest::Check { app: Box::new(head.app.clone()), records: records.clone() };
     let mut refused = Vec::new();
-    for ((line, kind), taken) in lines.into_iter().zip(kinds).zip(taken_in(link, check).await?) {
+    for ((line, record), taken) in lines.into_iter().zip(records).zip(taken_in(link, check).await?) {
         match taken {
             RecordOutcome::Added | RecordOutcome::Known => {}
             RecordOutcome::Partly(what) => report.lost(&what),
             RecordOutcome::Refused(reason) => {
-                report.refused(line, kind, &reason);
+                report.refused(line, record.kind(), &reason);
                 refused.push(line);
+                continue;
             }
         }
+        report.record(&record);
     }
     Ok(refused)
 }

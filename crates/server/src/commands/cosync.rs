@@ -165,7 +165,6 @@ impl Moving {
                 };
                 hash.update(&serde_json::to_vec(&record).unwrap_or_default());
                 lost.iter().for_each(|lost| report.lost(lost));
-                report.record(&record);
                 let Some(at) = self.by_id.get(&app).copied() else { continue };
                 let (Some(batch), Some(head)) = (waiting.get_mut(at), self.heads.get(at)) else { continue };
                 let is_full = batch.add(line, size, *record);

@@ -105,7 +105,7 @@ impl Demo {
             .and_then(|raw| client_password(&raw).map_err(|_| latchkey_domain::InvalidPassword::Form));
         let password = password.map_err(failed)?;
 
-        let step = "1. The operator makes an application";
+        let step = "1. The operator creates an application";
         let name = format!("Demo {number:08x}");
         let app = self
             .call(
@@ -119,7 +119,7 @@ impl Demo {
         let (app_id, app_token) = (text(&app, "appId")?, text(&app, "appToken")?);
         let as_app = Some(("app-token", app_token));
 
-        let step = "2. A person signs up; clients send the MD5 of the password";
+        let step = "2. A user signs up; clients send the MD5 of the password";
         let body = json!({"handle": handle, "password": password.expose()});
         let sent = self.call(step, Method::POST, "/api/appuser/signup", as_app, Some(body.clone())).await?;
         expect(sent == Value::Bool(true), "the sign-up is answered with true")?;
@@ -133,11 +133,11 @@ impl Demo {
             self.call(step, Method::POST, "/api/appuser/completeSignup", as_app, Some(complete)).await?;
         text(&tokens, "jwt")?;
 
-        let step = "4. The person logs in";
+        let step = "4. The user logs in";
         let tokens = self.call(step, Method::POST, "/api/appuser/login", as_app, Some(body)).await?;
         let (jwt, access) = (text(&tokens, "jwt")?, text(&tokens, "access-token")?);
 
-        let step = "5. The access token opens the account";
+        let step = "5. The access token gives access to the account";
         let user = self
             .call(step, Method::GET, "/api/appuser/getUser", Some(("access-token", access)), None)
             .await?;
@@ -160,9 +160,9 @@ impl Demo {
         let refused = verify_user_jwt(&forged, &keys, issuer, "none", SystemClock.now()).is_err();
         expect(refused, "a changed token is refused")?;
 
-        say("\n7. The token, verified with the key that it names");
+        say("\n7. The backend verifies the token with the public key of its kid, and reads its claims");
         for (claim, value) in &claims {
-            say(&format!("   {claim:<6} {:<68} {}", value.to_string(), meaning(claim)));
+            say(&format!("   {claim:<14} {:<68} {}", value.to_string(), meaning(claim)));
         }
         say("\nAll of it held: the token verifies with the public keys, and a changed one does not.");
         Ok(())
@@ -249,12 +249,13 @@ fn shortened(text: &str) -> String {
 
 fn meaning(claim: &str) -> &'static str {
     match claim {
-        "iss" => "who made it: this application",
-        "sub" => "whom it is about",
-        "aud" => "who should accept it",
-        "iat" => "when it was made",
-        "exp" => "when it ends",
-        "email" => "the handle, for consumers that want it",
+        "iss" => "the issuer: this application",
+        "sub" => "the subject: the user",
+        "aud" => "the audience: who accepts it",
+        "iat" => "when it was issued, in seconds since 1970",
+        "exp" => "when it expires",
+        "email" => "the user's e-mail address",
+        "email_verified" => "whether the user proved to own it",
         _ => "metadata",
     }
 }

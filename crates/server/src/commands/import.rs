@@ -90,7 +90,6 @@ async fn users(
         let wrong = match &record {
             Err(reason) => Some(("user", reason.clone())),
             Ok(user) => {
-                report.user(user);
                 let repeated = seen.repeats(user).map(|what| format!("duplicate {what}"));
                 repeated.map(|reason| (user.handle.as_str(), reason))
             }
@@ -144,10 +143,9 @@ async fn check_users(
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let handles: Vec<String> = users.iter().map(|user| user.handle.clone()).collect();
-    let check = ImportRequest::CheckUsers { app: app.to_owned(), users };
+    let check = ImportRequest::CheckUsers { app: app.to_owned(), users: users.clone() };
     let mut refused = Vec::new();
-    for ((line, handle), taken) in lines.into_iter().zip(handles).zip(taken_in(link, check).await?) {
+    for ((line, user), taken) in lines.into_iter().zip(users).zip(taken_in(link, check).await?) {
         match taken {
             RecordOutcome::Added => report.new_user(),
             RecordOutcome::Partly(what) => {
@@ -156,10 +154,12 @@ async fn check_users(
             }
             RecordOutcome::Known => report.known_user(),
             RecordOutcome::Refused(reason) => {
-                report.refused(line, &handle, &reason);
+                report.refused(line, &user.handle, &reason);
                 refused.push(line);
+                continue;
             }
         }
+        report.user(&user);
     }
     Ok(refused)
 }
@@ -228,7 +228,6 @@ async fn archive(
             }
             continue;
         }
-        report.record(&record);
         if let Some(what) = seen.repeats_of(&record) {
             report.refused(line, record.kind(), &format!("duplicate {what}"));
         } else if batch.add(line, size, record) {

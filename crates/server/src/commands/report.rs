@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::hash::Hash;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -56,11 +56,13 @@ impl Shown {
         }
     }
 
-    fn print(&self, what: &str) {
-        if self.number == 0 {
-            return;
+    /// The heading for one and for several, and what is shown of them.
+    fn print(&self, (one, several): (&str, &str)) {
+        match self.number {
+            0 => return,
+            1 => say(&format!("1 {one}")),
+            number => say(&format!("{number} {several}")),
         }
-        say(&format!("{} {what}", self.number));
         for text in &self.some {
             say(&format!("  {text}"));
         }
@@ -97,7 +99,11 @@ impl Report {
         let create = |path: &Path| {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
             file.map(BufWriter::new).map_err(|error| {
-                StartError::CannotWrite(format!("{} cannot be written: {error}", path.display()))
+                let path = path.display();
+                StartError::CannotWrite(match error.kind() {
+                    ErrorKind::AlreadyExists => format!("{path} exists already: --report takes a new file"),
+                    _ => format!("{path} cannot be written: {error}"),
+                })
             })
         };
         Ok(Self {
@@ -150,7 +156,7 @@ impl Report {
         self.new += 1;
     }
 
-    /// How many of them are new.
+    /// How many of the users are new.
     pub(super) fn new_users(&self) -> u32 {
         u32::try_from(self.new).unwrap_or(u32::MAX)
     }
@@ -254,9 +260,9 @@ impl Report {
             say(&format!("{}: {} new, {} existing", counted(self.users, "user"), self.new, self.known));
             if self.over_md5 > 0 {
                 say(&format!(
-                    "{} have hashes of the MD5 that the SDKs send: for hashes of the password itself, set \
+                    "{} with a hash of the MD5 that the SDKs send: for hashes of the password itself, set \
                      passwordOver to raw, or nobody can log in",
-                    self.over_md5
+                    counted(self.over_md5, "user")
                 ));
             }
         } else {
@@ -264,21 +270,22 @@ impl Report {
         }
         if self.without_password > 0 {
             say(&format!(
-                "{} have no password: they can set one by a reset, if they have a mail address",
-                self.without_password
+                "{} without a password: a reset sets one, if the handle is a mail address",
+                counted(self.without_password, "user")
             ));
         }
         if self.without_authenticator > 0 {
-            say(&format!("{} lose their authenticator", self.without_authenticator));
+            say(&format!("{} without their authenticator", counted(self.without_authenticator, "user")));
         }
-        self.over_raw.print(
-            "have hashes of the password itself: their next log-in must send rawPassword, which replaces the hash",
-        );
+        self.over_raw.print((
+            "has a hash of the password itself: the next log-in must send rawPassword, which replaces the hash:",
+            "have hashes of the password itself: their next log-in must send rawPassword, which replaces the hash:",
+        ));
         for (what, number) in &self.left_away {
             say(&printable(&format!("skipped {number} {what}")));
         }
-        self.lost.print("values were lost or need review:");
-        self.refused.print("cannot be imported:");
+        self.lost.print(("value was lost or needs review:", "values were lost or need review:"));
+        self.refused.print(("record cannot be imported:", "records cannot be imported:"));
         match &mut self.file {
             Some(file) => {
                 file.flush().map_err(|error| StartError::CannotWrite(format!("the report: {error}")))
@@ -290,15 +297,15 @@ impl Report {
     /// Nothing is imported while there are errors, unless requested.
     pub(super) fn stop_if_refused(&self) -> Result<(), StartError> {
         self.fail_if_refused(format!(
-            "{} cannot be imported, so nothing was; `import users` and `import cosync` skip such records with \
-             --skip-refused",
-            self.refused.number
+            "{} cannot be imported, so nothing was imported; `import users` and `import cosync` skip such records \
+             with --skip-refused",
+            counted(self.refused.number, "record")
         ))
     }
 
     /// Whether some were refused that nothing was wrong with before.
     pub(super) fn fail_if_refused_late(&self) -> Result<(), StartError> {
-        self.fail_if_refused(format!("{} were not imported", self.refused.number))
+        self.fail_if_refused(format!("not imported: {}", counted(self.refused.number, "record")))
     }
 
     fn fail_if_refused(&self, text: String) -> Result<(), StartError> {

@@ -13,13 +13,10 @@ pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
 }
 
 pub(super) fn reference() {
-    for setting in Settings::described() {
-        let bounds = match setting.bounds {
-            None => String::new(),
-            Some((least, u64::MAX)) => format!(", at least {least}"),
-            Some((least, most)) => format!(", {least} to {most}"),
-        };
-        super::say(&format!("{} = {}{bounds}\n    {}", setting.key, setting.default, setting.about));
+    for setting in Settings::default().described() {
+        let bounds = setting.bounds.filter(|bounds| bounds.are_narrow());
+        let bounds = bounds.map_or(String::new(), |bounds| format!(", {bounds}"));
+        super::say(&format!("{} = {}{bounds}\n    {}", setting.key, setting.value, setting.about));
     }
 }
 

@@ -148,6 +148,11 @@ impl Fields {
         self.text(name)?.ok_or_else(|| WrongField::missing(name))
     }
 
+    /// A name of several. The empty text is none of them, and not the same as nothing.
+    pub(crate) fn choice(&self, name: &str) -> Result<Option<&str>, WrongField> {
+        Ok(self.text(name)?.or_else(|| self.is_blank(name).then_some("")))
+    }
+
     /// A JSON string, as SDKs send it, or the JSON itself. It is validated later.
     pub(crate) fn json_text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {

@@ -8,6 +8,7 @@ use latchkey_domain::ServerMode;
 use latchkey_notifiers::MailAddress;
 use secrecy::ExposeSecret as _;
 
+use super::section::Described;
 use super::source::fields_of;
 use super::{ConfigErrors, Settings};
 use crate::http::TrustedProxies;
@@ -80,10 +81,8 @@ impl Settings {
                 RsaSize::default()
             }
         };
-        let hash_cost = HashCost::new(self.hash.memory_kib, self.hash.passes).unwrap_or_else(|error| {
-            mistakes.push(format!("hash: {error}"));
-            HashCost::default()
-        });
+        // What is out of its bounds is a mistake below.
+        let hash_cost = HashCost::new(self.hash.memory_kib, self.hash.passes).unwrap_or_default();
         let mut one_of = |key: &str, value: &str, allowed: &[&str]| {
             if !allowed.contains(&value) {
                 mistakes.push(format!("{key} is one of {}", allowed.join(", ")));
@@ -99,7 +98,7 @@ impl Settings {
         self.check_outside(&mut mistakes);
         self.check_mail(&mut mistakes);
         self.check_secrets(&mut mistakes);
-        mistakes.extend(self.out_of_bounds());
+        mistakes.extend(self.described().iter().filter_map(Described::mistake));
         self.check_times(&mut mistakes);
         let from = MailAddress::parse(&self.mail.from);
         if from.is_err() {
@@ -275,6 +274,18 @@ mod tests {
     #[test]
     fn sec_001_weaker_hashes_stop_the_start() {
         assert!(mistakes(|settings| settings.hash.memory_kib = 8_192).contains("19456"));
+        for (memory_kib, passes) in
+            [(19_456, 2), (19_455, 2), (19_456, 1), (262_144, 10), (262_145, 10), (262_144, 11)]
+        {
+            let found = mistakes(|settings| {
+                (settings.hash.memory_kib, settings.hash.passes) = (memory_kib, passes);
+            });
+            assert_eq!(
+                found.is_empty(),
+                HashCost::new(memory_kib, passes).is_ok(),
+                "{memory_kib} {passes}: {found}"
+            );
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ mod source;
 
 pub use checked::ValidatedSettings;
 pub use limits::LimitSettings;
-pub use section::Described;
+use section::Section;
+pub use section::{Bounds, Described};
 pub use sections::{
     AuditSettings, DataSettings, DatabaseSettings, HashSettings, KeySettings, LogSettings, MailSettings,
     OutboxSettings, ServerSettings, SmsSettings, SocialSettings,
@@ -50,42 +51,23 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The numbers that are out of their bounds.
-    fn out_of_bounds(&self) -> Vec<String> {
-        [
-            self.server.mistakes(),
-            self.data.mistakes(),
-            self.database.mistakes(),
-            self.keys.mistakes(),
-            self.hash.mistakes(),
-            self.limits.mistakes(),
-            self.mail.mistakes(),
-            self.sms.mistakes(),
-            self.social.mistakes(),
-            self.outbox.mistakes(),
-            self.audit.mistakes(),
-            self.log.mistakes(),
-        ]
-        .concat()
-    }
-
-    /// Every setting with its meaning, default and bounds.
+    /// Every setting with its meaning, value and bounds.
     #[must_use]
-    pub fn described() -> Vec<Described> {
-        let sections = [
-            ServerSettings::described(),
-            DataSettings::described(),
-            DatabaseSettings::described(),
-            KeySettings::described(),
-            HashSettings::described(),
-            LimitSettings::described(),
-            MailSettings::described(),
-            SmsSettings::described(),
-            SocialSettings::described(),
-            OutboxSettings::described(),
-            AuditSettings::described(),
-            LogSettings::described(),
+    pub fn described(&self) -> Vec<Described> {
+        let sections: [&dyn Section; 12] = [
+            &self.server,
+            &self.data,
+            &self.database,
+            &self.keys,
+            &self.hash,
+            &self.limits,
+            &self.mail,
+            &self.sms,
+            &self.social,
+            &self.outbox,
+            &self.audit,
+            &self.log,
         ];
-        sections.into_iter().flatten().collect()
+        sections.into_iter().flat_map(Section::described).collect()
     }
 }

@@ -1,43 +1,100 @@
 //! How a section of the settings is written down: once, with the default, the bounds and the meaning of each field.
 
-/// The greatest value of a number without an upper bound.
+use std::fmt;
+
+/// The greatest value of a number that only its type bounds.
 pub(super) const NO_BOUND: u64 = u64::MAX;
 
-/// A setting as `config reference` shows it.
+/// A setting with its value.
 #[derive(Debug)]
 pub struct Described {
     /// Section and name.
     pub key: String,
     /// What it does, and in which unit.
     pub about: String,
-    /// The value that holds if nothing is set.
-    pub default: String,
+    /// The value, as JSON; a secret is masked.
+    pub value: serde_json::Value,
     /// The bounds of a number.
-    pub bounds: Option<(u64, u64)>,
+    pub bounds: Option<Bounds>,
 }
 
 impl Described {
-    pub(super) fn new(
-        key: String,
-        about: &[&str],
-        default: &serde_json::Value,
-        bounds: Option<(u64, u64)>,
-    ) -> Self {
-        let about = about.concat().trim().to_owned();
-        Self { key, about, default: default.to_string(), bounds }
+    /// The rule that its value breaks, if it is a number out of its bounds.
+    pub(super) fn mistake(&self) -> Option<String> {
+        let (bounds, value) = (self.bounds?, self.value.as_u64()?);
+        let is_within = (bounds.least..=bounds.most).contains(&value);
+        (!is_within).then(|| format!("{} {}", self.key, self.rule()))
+    }
+
+    /// What a value must be, after the name.
+    pub(super) fn rule(&self) -> String {
+        match (&self.bounds, &self.value) {
+            (Some(bounds), _) => format!("must be a whole number, {bounds}"),
+            (None, serde_json::Value::Bool(_)) => "must be true or false".to_owned(),
+            (None, serde_json::Value::Array(_)) => "must be a list of texts".to_owned(),
+            (None, _) => "must be a text".to_owned(),
+        }
     }
 }
 
-/// The mistake of a number out of its bounds.
-pub(super) fn out_of_bounds(key: &str, value: u64, (least, most): (u64, u64)) -> Option<String> {
-    match (least..=most).contains(&value) {
-        true => None,
-        false if most == NO_BOUND => Some(format!("{key} is at least {least}")),
-        false => Some(format!("{key} is {least} to {most}")),
+/// The bounds of a number.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    least: u64,
+    most: u64,
+}
+
+impl Bounds {
+    /// Whether there is more to say than that it is a number.
+    #[must_use]
+    pub fn are_narrow(self) -> bool {
+        self.least > 0 || self.most < u64::from(u32::MAX)
     }
 }
 
-/// Defines a section: each field with its meaning, type, default and, for some numbers, bounds.
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.most {
+            NO_BOUND => write!(f, "at least {}", self.least),
+            most => write!(f, "{} to {most}", self.least),
+        }
+    }
+}
+
+/// A type of whole numbers.
+pub(super) trait Whole {
+    /// Its greatest value.
+    const MOST: u64;
+}
+
+impl Whole for u16 {
+    const MOST: u64 = 0xFFFF;
+}
+
+impl Whole for u32 {
+    const MOST: u64 = 0xFFFF_FFFF;
+}
+
+impl Whole for u64 {
+    const MOST: u64 = Self::MAX;
+}
+
+impl Whole for usize {
+    const MOST: u64 = u64::MAX;
+}
+
+/// The bounds of a number of type `T`.
+pub(super) fn bounds_of<T: Whole>(least: u64, most: u64) -> Bounds {
+    Bounds { least, most: most.min(T::MOST) }
+}
+
+/// A section of the settings.
+pub(super) trait Section {
+    /// Every field, with its value in this section.
+    fn described(&self) -> Vec<Described>;
+}
+
+/// Defines a section: each field with its meaning, type, default and, for numbers, bounds.
 macro_rules! section {
     (
         $(#[$doc:meta])*
@@ -59,30 +116,19 @@ macro_rules! section {
             }
         }
 
-        impl $name {
-            /// The numbers that are out of their bounds.
-            pub(super) fn mistakes(&self) -> Vec<String> {
-                let checks: Vec<Option<String>> = vec![$( $(
-                    super::section::out_of_bounds(
-                        concat!($key, ".", stringify!($field)),
-                        u64::try_from(self.$field).unwrap_or(u64::MAX),
-                        ($least, $most),
-                    ),
-                )? )+];
-                checks.into_iter().flatten().collect()
-            }
-
-            /// Every field, for `config reference`.
-            pub(super) fn described() -> Vec<super::section::Described> {
-                let defaults = super::source::fields_of(&Self::default());
-                let default = |field: &str| defaults.get(field).cloned().unwrap_or_default();
+        impl super::section::Section for $name {
+            fn described(&self) -> Vec<super::section::Described> {
+                let mut values = super::source::fields_of(self);
                 vec![$(
-                    super::section::Described::new(
-                        concat!($key, ".", stringify!($field)).to_owned(),
-                        &[$($about),+],
-                        &default(stringify!($field)),
-                        [$( Some(($least, $most)), )? None].into_iter().next().flatten(),
-                    ),
+                    super::section::Described {
+                        key: concat!($key, ".", stringify!($field)).to_owned(),
+                        about: [$($about),+].concat().trim().to_owned(),
+                        value: values.remove(stringify!($field)).unwrap_or_default(),
+                        bounds: [$( Some(super::section::bounds_of::<$type>($least, $most)), )? None]
+                            .into_iter()
+                            .next()
+                            .flatten(),
+                    },
                 )+]
             }
         }

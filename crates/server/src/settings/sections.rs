@@ -14,7 +14,7 @@ section! {
         /// The address to listen on. Any other than loopback needs `trusted_proxies` or `insecure_http`.
         address: String = "127.0.0.1".to_owned();
         /// The port; 0 lets the system choose.
-        port: u16 = 8080;
+        port: u16 = 8080, 0..=NO_BOUND;
         /// The address under which clients reach the server; empty for `http://ADDRESS:PORT`.
         public_url: String = String::new();
         /// Proxies whose forwarded headers count: addresses, networks, `loopback`, `private`.
@@ -27,11 +27,11 @@ section! {
         #[serde(deserialize_with = "list")]
         cors_origins: Vec<String> = Vec::new();
         /// Threads that serve; 0 for as many as cores.
-        workers: usize = 0;
-        /// `self-hosted` or `hosted`.
+        workers: usize = 0, 0..=NO_BOUND;
+        /// `self-hosted`, or `hosted`, where applications of the type `development` have few users.
         mode: String = "self-hosted".to_owned();
         /// Seconds that requests under way may take to end at shutdown.
-        shutdown_seconds: u64 = 30;
+        shutdown_seconds: u64 = 30, 0..=NO_BOUND;
     }
 }
 
@@ -46,16 +46,16 @@ section! {
 section! {
     /// `[database]`
     DatabaseSettings, "database" {
-        /// `postgres://…`; empty for the SQLite file in the data folder.
+        /// The database's URL, `postgres://…`; empty for the SQLite file in the data folder.
         #[serde(serialize_with = "masked")]
         url: SecretString = SecretString::default();
-        /// A file that holds the URL instead.
+        /// A file that holds the database's URL instead.
         url_file: PathBuf = PathBuf::new();
         /// Connections of the pool.
         connections: usize = 8, 1..=NO_BOUND;
         /// Milliseconds that a request waits for a connection.
         wait_ms: u64 = 5_000, 1..=NO_BOUND;
-        /// `auto` migrates at start, `check` refuses to start on an old schema.
+        /// Whether the schema is migrated at start: `auto` migrates, `check` refuses to start on an old schema.
         migrate: String = "auto".to_owned();
         /// SQLite: whether an answered write survives a power cut.
         durable: bool = true;
@@ -68,16 +68,15 @@ section! {
         /// The master key, 64 hexadecimal digits; empty for the file.
         #[serde(serialize_with = "masked")]
         master_key: SecretString = SecretString::default();
-        /// The file that holds it; empty for `master.key` in the data folder.
+        /// The file that holds the master key; empty for `master.key` in the data folder.
         master_key_file: PathBuf = PathBuf::new();
         /// Bits of new applications' RSA keys: 2048 or 3072.
-        rsa_bits: u32 = 3_072;
+        rsa_bits: u32 = 3_072, 0..=NO_BOUND;
         /// For how long consumers may keep an application's key set, in seconds. A new key waits four times as long before
         /// it signs.
         key_set_seconds: u32 = 900, 10..=86_400;
         /// After `keys rotate-server`, the server's new keys wait so long before they are used, in seconds, and the old
-        /// ones stay for so long after it: longer than a request takes, and than the clocks of several instances differ. At
-        /// least 5.
+        /// ones stay for so long after it: longer than a request takes, and than the clocks of several instances differ.
         rotation_seconds: u32 = 60, 5..=86_400;
     }
 }
@@ -85,14 +84,14 @@ section! {
 section! {
     /// `[hash]`
     HashSettings, "hash" {
-        /// Memory of one argon2id hash in KiB, at least 19456.
-        memory_kib: u32 = 19_456;
-        /// Passes of one argon2id hash, at least 2.
-        passes: u32 = 2;
+        /// Memory of one argon2id hash in KiB.
+        memory_kib: u32 = 19_456, 19_456..=262_144;
+        /// Passes of one argon2id hash.
+        passes: u32 = 2, 2..=10;
         /// Threads that hash; 0 for as many as cores.
-        threads: usize = 0;
+        threads: usize = 0, 0..=NO_BOUND;
         /// How many hashes may wait; 0 for 64 a thread, at least 256.
-        queue: usize = 0;
+        queue: usize = 0, 0..=NO_BOUND;
     }
 }
 
@@ -101,41 +100,41 @@ section! {
     MailSettings, "mail" {
         /// The address that mail comes from.
         from: String = "Latchkey <noreply@localhost>".to_owned();
-        /// `folder` writes mail into a folder, for development; `smtp` sends it.
+        /// What becomes of mail: `folder` writes it into a folder, for development; `smtp` sends it.
         sender: String = "folder".to_owned();
         /// The folder into which mail is written; empty for `mailbox` in the data folder.
         folder: PathBuf = PathBuf::new();
         /// The mail server's name.
         smtp_host: String = String::new();
-        /// Its port; 0 for the usual one: 465 with `implicit`, 587 with `starttls`, 25 with `none`.
-        smtp_port: u16 = 0;
-        /// `implicit`, `starttls` or `none`.
+        /// The mail server's port; 0 for the usual one: 465 with `implicit`, 587 with `starttls`, 25 with `none`.
+        smtp_port: u16 = 0, 0..=NO_BOUND;
+        /// How TLS to the mail server begins: `implicit`, `starttls` or `none`.
         smtp_tls: String = "starttls".to_owned();
-        /// The name to log in with; empty for no log-in.
+        /// The name to log in to the mail server with; empty for no log-in.
         smtp_user: String = String::new();
-        /// The password to log in with.
+        /// The password to log in to the mail server with.
         #[serde(serialize_with = "masked")]
         smtp_password: SecretString = SecretString::default();
-        /// A file that holds the password instead.
+        /// A file that holds the mail server's password instead.
         smtp_password_file: PathBuf = PathBuf::new();
-        /// A file with certificates (PEM) that are trusted beside those of the system.
+        /// A file with certificates (PEM) that mail servers are trusted by, beside those of the system.
         smtp_ca_file: PathBuf = PathBuf::new();
-        /// The name that the server gives itself (`EHLO`); empty for the host of `server.public_url`.
+        /// The name that Latchkey gives itself to mail servers (`EHLO`); empty for the host of `server.public_url`.
         smtp_hello: String = String::new();
         /// Whether the mail server takes addresses with non-ASCII letters before the @ (SMTPUTF8, RFC 6531). Such handles
         /// are refused otherwise.
         smtp_utf8: bool = false;
-        /// Seconds that one step of a conversation may take.
+        /// Seconds that one step of a conversation with a mail server may take.
         smtp_timeout_seconds: u32 = 10, 1..=NO_BOUND;
-        /// Connections that are kept.
+        /// Connections to the mail server that are kept open.
         smtp_connections: u32 = 4, 1..=NO_BOUND;
         /// The relay for applications with a key of their own at the mail provider.
         relay_host: String = "smtp.sendgrid.net".to_owned();
-        /// Its port; 0 for the usual one.
-        relay_port: u16 = 0;
-        /// `implicit`, `starttls` or `none`.
+        /// The relay's port; 0 for the usual one.
+        relay_port: u16 = 0, 0..=NO_BOUND;
+        /// How TLS to the relay begins: `implicit`, `starttls` or `none`.
         relay_tls: String = "starttls".to_owned();
-        /// The name to log in with there; the password is the application's key.
+        /// The name to log in to the relay with; the password is the application's key.
         relay_user: String = "apikey".to_owned();
     }
 }
@@ -143,11 +142,11 @@ section! {
 section! {
     /// `[sms]`
     SmsSettings, "sms" {
-        /// `twilio` sends with the applications' accounts; `folder` writes into the mailbox, for development.
+        /// What becomes of SMS: `twilio` sends them with the applications' accounts; `folder` writes them into the mailbox, for development.
         sender: String = "twilio".to_owned();
         /// Where Twilio's API is.
         twilio_url: String = "https://api.twilio.com".to_owned();
-        /// Seconds that a request to it may take.
+        /// Seconds that a request to Twilio may take.
         timeout_seconds: u32 = 10, 1..=300;
     }
 }
@@ -165,7 +164,7 @@ section! {
         /// What Google calls itself in tokens.
         #[serde(deserialize_with = "list")]
         google_issuers: Vec<String> = ProviderSettings::google().issuers;
-        /// Seconds that fetching keys may take.
+        /// Seconds that fetching a provider's keys may take.
         timeout_seconds: u32 = 3, 1..=10;
     }
 }
@@ -184,7 +183,7 @@ section! {
         /// Hours that a message that does not expire is tried; messages with codes are tried until the code expires.
         retry_hours: u32 = 72, 1..=NO_BOUND;
         /// Seconds before the second attempt; each further wait is twice as long, a quarter of an hour at most.
-        first_wait_seconds: u32 = 5;
+        first_wait_seconds: u32 = 5, 0..=NO_BOUND;
         /// Seconds that one send may take. A worker that dies leaves its messages to others after three times that.
         send_seconds: u32 = 20, 1..=300;
     }
@@ -193,9 +192,9 @@ section! {
 section! {
     /// `[log]`
     LogSettings, "log" {
-        /// `text`, `json`, or `auto`: text at a terminal, JSON lines elsewhere.
+        /// How log lines are written: `text`, `json`, or `auto`: text at a terminal, JSON lines elsewhere.
         format: String = "auto".to_owned();
-        /// `error`, `warn`, `info`, `debug` or `trace`.
+        /// The least severe lines that are written: `error`, `warn`, `info`, `debug` or `trace`.
         level: String = "info".to_owned();
     }
 }

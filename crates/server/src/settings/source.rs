@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Settings;
+use super::section::{Described, Section};
 
 /// Everything that is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +130,12 @@ struct Reader {
 
 impl Reader {
     /// One section: each key is read separately, so that one error hides no other.
-    fn section<T: Default + Serialize + DeserializeOwned + Clone>(&mut self, name: &str) -> T {
-        let known = fields_of(&T::default());
+    fn section<T: Default + Serialize + DeserializeOwned + Section>(&mut self, name: &str) -> T {
+        let known: BTreeMap<String, Described> = T::default()
+            .described()
+            .into_iter()
+            .filter_map(|field| Some((field.key.strip_prefix(&format!("{name}."))?.to_owned(), field)))
+            .collect();
         let mut values: BTreeMap<String, (Value, &'static str)> = BTreeMap::new();
         for (sections, origin) in [(&self.from_file, "file"), (&self.from_environment, "environment")] {
             for (key, value) in sections.get(name).into_iter().flatten() {
@@ -139,23 +144,16 @@ impl Reader {
         }
         let mut section = Config::builder();
         for (key, (value, origin)) in &values {
-            if !known.contains_key(key) {
+            let Some(field) = known.get(key) else {
                 let nearest = nearest(key, known.keys().map(String::as_str));
                 self.mistakes
                     .push(format!("{name}.{key} ({origin}) is unknown; did you mean {name}.{nearest}?"));
                 continue;
-            }
-            match alone::<T>(key, value) {
-                Ok(()) => {
-                    if let Ok(next) = section.clone().set_override(format!("s.{key}"), value.clone()) {
-                        section = next;
-                    }
-                }
-                Err(error) => {
-                    // The section is read under a name of its own.
-                    let error = error.to_string().replace(" for key `s`", "");
-                    self.mistakes.push(format!("{name}.{key} ({origin}): {error}"));
-                }
+            };
+            if alone::<T>(key, value).is_err() {
+                self.mistakes.push(format!("{name}.{key} ({origin}) {}", field.rule()));
+            } else if let Ok(next) = section.clone().set_override(format!("s.{key}"), value.clone()) {
+                section = next;
             }
         }
         let section = section.build().and_then(|config| config.get::<T>("s")).unwrap_or_default();
@@ -285,8 +283,8 @@ mod tests {
         let mistakes = Settings::load(None, &variables).unwrap_err().to_string();
         for expected in [
             "server.prot (environment) is unknown; did you mean server.port?",
-            "server.port (environment): ",
-            "hash.passes (environment): ",
+            "server.port (environment) must be a whole number, 0 to 65535",
+            "hash.passes (environment) must be a whole number, 2 to 10",
             "the section sever (environment) is unknown; did you mean server?",
         ] {
             assert!(mistakes.contains(expected), "{expected} in {mistakes}");

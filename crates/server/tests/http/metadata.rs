@@ -113,10 +113,22 @@ async fn fixed_claims_are_checked(app: TestApp) {
         (text("data"), "collide"),
         (text("data.role.x"), "collide"),
         (text("https://hasura.io/jwt/claims.x"), r"https://hasura\.io/jwt/claims.x"),
-        (json!([{"path": "a", "source": "text"}]), "the source of a must be"),
-        (json!([{"path": "a", "source": "handle", "value": "x"}]), "the source of a must be"),
-        (json!([{"path": "a", "source": "sub"}]), "the source of a must be"),
-        (json!(["a"]), "array of objects"),
+        (json!([{"path": "a", "source": "text"}]), "fixedClaims[0] must have a text as value"),
+        (
+            json!([{"path": "a", "source": "texts", "value": "x"}]),
+            "fixedClaims[0] must have a list of texts as value",
+        ),
+        (json!([{"path": "a", "source": "handle", "value": "x"}]), "fixedClaims[0] must have no value"),
+        (
+            json!([{"path": "a", "source": "sub"}]),
+            "fixedClaims[0] must have one of the sources text, texts, userId,",
+        ),
+        (
+            json!([{"path": "a", "source": "handle"}, {"path": "b"}]),
+            "fixedClaims[1] must be an object with the text source",
+        ),
+        (json!([{"path": "a..b", "source": "handle"}]), "fixedClaims[0] has no good path"),
+        (json!(["a"]), "fixedClaims[0] must be an object with the text path"),
         (json!("x"), "fixedClaims must be a JSON array"),
     ] {
         let body = json!({"appId": shop.id, "setting": "fixedClaims", "fixedClaims": claims});
@@ -142,10 +154,16 @@ async fn nothing_that_an_operator_sends_is_dropped(app: TestApp) {
         app.admin("updateAppUserMetaData", body).await
     };
     for (metadata, message) in [
-        (r#"{"a.b":"x"}"#, r"invalid metadata: no field a\.b is declared"),
-        (r#"{"a":{"b":"x","c":"y"}}"#, "invalid metadata: no field a.c is declared"),
-        (r#"{"a":"x"}"#, "invalid metadata: no field a is declared"),
-        (r#"{"email":"x@example.com"}"#, "invalid metadata: no field email is declared"),
+        (r#"{"a.b":"x"}"#, r"invalid metadata: no field a\.b is declared; the application declares a.b, n"),
+        (
+            r#"{"a":{"b":"x","c":"y"}}"#,
+            "invalid metadata: no field a.c is declared; the application declares a.b, n",
+        ),
+        (r#"{"a":"x"}"#, "invalid metadata: no field a is declared; the application declares a.b, n"),
+        (
+            r#"{"email":"x@example.com"}"#,
+            "invalid metadata: no field email is declared; the application declares a.b, n",
+        ),
         (r#"{"n":"7"}"#, "invalid metadata: the field n must be a number"),
         (
             r#"{"n":36893488147419103232}"#,

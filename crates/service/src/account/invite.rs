@@ -213,7 +213,7 @@ impl Service {
                 InvalidMetadata::Missing(_)
                 | InvalidMetadata::NotSettable(_)
                 | InvalidMetadata::NotEditable(_) => ServiceError::metadata(&error),
-                InvalidMetadata::Form(_) | InvalidMetadata::WrongKind(..) | InvalidMetadata::Unknown(_) => {
+                InvalidMetadata::Form(_) | InvalidMetadata::WrongKind(..) | InvalidMetadata::Unknown(..) => {
                     ServiceError::invalid(format!("invalid data: {error}"))
                 }
             })?;

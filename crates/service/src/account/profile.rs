@@ -136,7 +136,7 @@ impl Service {
                 | InvalidMetadata::WrongKind(..)
                 | InvalidMetadata::NotSettable(_)
                 | InvalidMetadata::NotEditable(_)
-                | InvalidMetadata::Unknown(_) => ServiceError::metadata(&error),
+                | InvalidMetadata::Unknown(..) => ServiceError::metadata(&error),
             })?;
             let after = User { metadata: metadata.clone(), ..user.clone() };
             size.check(app, (Some(user), &after), now)?;

@@ -2,13 +2,13 @@
 
 use latchkey_crypto::{OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, is_subject};
 use latchkey_domain::{
-    ANONYMOUS_PREFIX, App, AppId, AppKey, AppName, Authenticator, DeveloperId, EmailTemplate, Factors,
-    Handle, Invite, InviteId, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata, Named, Phone,
-    Provider, Sealed, Sessions, Signup, SignupId, SocialIdentity, TemplateName, User, UserId, UserName,
-    UserStatus, has_forbidden_characters,
+    ANONYMOUS_PREFIX, App, AppId, AppKey, AppName, AppSettings, Authenticator, DeveloperId, EmailTemplate,
+    Factors, Handle, Invite, InviteId, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata, Named,
+    Phone, Preset, Provider, Sealed, Sessions, Signup, SignupId, SocialIdentity, TemplateName, User, UserId,
+    UserName, UserStatus, has_forbidden_characters,
 };
 use latchkey_notifiers::check_secrets;
-use latchkey_storage::settings_from_json;
+use latchkey_storage::{settings_from_json, settings_to_json};
 use latchkey_transfer::{
     AppRecord, DigestOver, InviteRecord, KeyRecord, Record, SignupRecord, TemplateRecord, UserRecord,
 };
@@ -80,9 +80,8 @@ type AppParts = (App, Option<String>, Option<String>);
 
 /// An application from its record: without accounts, which are sealed for it later.
 pub(super) fn app_of(record: &AppRecord, id: AppId) -> Result<AppParts, String> {
-    let settings = settings_from_json(record.settings.clone()).map_err(|_| {
-        "a setting has a value that this version does not take, or a list is too long".to_owned()
-    })?;
+    let settings =
+        settings_from_json(record.settings.clone()).map_err(|_| wrong_setting(&record.settings))?;
     let mut settings = within_bounds(settings)?;
     (settings.mail_api_key, settings.sms_account) = (None, None);
     let name = AppName::parse(&record.name).map_err(|error| error.to_string())?;
@@ -105,6 +104,27 @@ pub(super) fn app_of(record: &AppRecord, id: AppId) -> Result<AppParts, String> 
         updated_at: record.updated_at,
     };
     Ok((app, record.mail_account.clone(), record.sms_account.clone()))
+}
+
+/// Names the setting that cannot be read: each is tried alone, among those of a new application.
+fn wrong_setting(settings: &Value) -> String {
+    let usual = settings_to_json(&AppSettings::preset(Preset::Compatible)).unwrap_or_default();
+    let is_wrong = |name: &str, value: &Value| {
+        let mut one = usual.clone();
+        one.as_object_mut().is_some_and(|members| {
+            members.insert(name.to_owned(), value.clone());
+            settings_from_json(Value::Object(members.clone())).is_err()
+        })
+    };
+    let members = settings.as_object().into_iter().flatten();
+    match members.into_iter().find(|(name, value)| is_wrong(name, value)) {
+        Some((name, _)) => {
+            format!(
+                "the setting {name:?} has a value that this version does not take, or a list that is too long"
+            )
+        }
+        None => "the settings are not complete".to_owned(),
+    }
 }
 
 pub(super) fn template_of(record: &TemplateRecord, app_id: AppId) -> Result<EmailTemplate, String> {
@@ -266,11 +286,20 @@ impl Service {
         Ok(cost.is_importable)
     }
 
-    /// Reported for a user whose password hash is too costly.
-    pub(super) fn lost_password(&self, record: &UserRecord) -> Option<String> {
-        let digest = record.password.as_deref().filter(|digest| !digest.is_empty())?;
-        let is_lost = self.is_importable(digest) == Ok(false);
-        is_lost.then(|| format!("{}: {TOO_COSTLY}: must reset the password", record.handle))
+    /// Reported for a user who is imported with something missing, or of no use: a costly password hash, a second
+    /// factor without its number, metadata that the application's fields do not take.
+    pub(super) fn lost_of(&self, record: &UserRecord, settings: Option<&AppSettings>) -> Option<String> {
+        let digest = record.password.as_deref().filter(|digest| !digest.is_empty());
+        let is_costly = digest.is_some_and(|digest| self.is_importable(digest) == Ok(false));
+        let password = is_costly.then(|| format!("{TOO_COSTLY}: must reset the password"));
+        let has_no_number = record.phone_factor && record.verified_phone.is_none();
+        let factor = has_no_number.then(|| "phoneFactor without a verifiedPhone has no effect".to_owned());
+        let metadata = Metadata::from_stored(record.meta_data.clone());
+        let metadata =
+            settings.and_then(|settings| settings.metadata.misfit(&settings.invite_metadata, &metadata));
+        let metadata = metadata.map(|misfit| format!("metaData: {misfit}"));
+        let lost: Vec<String> = [password, factor, metadata].into_iter().flatten().collect();
+        (!lost.is_empty()).then(|| format!("{}: {}", record.handle, lost.join("; ")))
     }
 
     /// Why a pending sign-up is not imported whose password hash is too costly.

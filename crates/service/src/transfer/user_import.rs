@@ -23,17 +23,25 @@ impl Service {
         records: Vec<UserRecord>,
     ) -> Result<BatchOutcome, ServiceError> {
         let now = self.inner.clock.now();
+        let found =
+            move |readers: &mut dyn Readers| readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp.into());
+        let app = self.read("import.app", found).await?;
         let users: Vec<_> = records
             .iter()
-            .map(|record| self.user_of(app_id, record, now).map(|user| (user, self.lost_password(record))))
+            .map(|record| {
+                let lost = || self.lost_of(record, Some(&app.settings));
+                self.user_of(app_id, record, now).map(|user| (user, lost()))
+            })
             .collect();
         self.read("import.check", move |readers| {
-            let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
             let mut found = Vec::with_capacity(users.len());
             for user in &users {
                 found.push(match user {
                     Err(reason) => RecordOutcome::Refused(reason.clone()),
-                    Ok((user, lost)) => with_loss(standing_of(readers, &app, user)?, lost.as_ref()),
+                    Ok((user, lost)) => match (standing_of(readers, &app, user)?, lost) {
+                        (RecordOutcome::Added, Some(lost)) => RecordOutcome::Partly(lost.clone()),
+                        (standing, _) => standing,
+                    },
                 });
             }
             Ok(found)
@@ -52,7 +60,7 @@ impl Service {
             let Some(limit) = max_users(&app, mode).filter(|_| more > 0) else { return Ok(()) };
             match limit.checked_sub(more) {
                 Some(room) if !readers.users().are_at_least(app_id, room + 1)? => Ok(()),
-                _ => Err(too_many(limit)),
+                _ => Err(too_many(limit, more)),
             }
         })
         .await
@@ -70,10 +78,7 @@ impl Service {
     ) -> Result<BatchOutcome, ServiceError> {
         operator.reaches(app_id)?;
         let now = self.inner.clock.now();
-        let users: Vec<_> = records
-            .iter()
-            .map(|record| self.user_of(app_id, record, now).map(|user| (user, self.lost_password(record))))
-            .collect();
+        let users: Vec<_> = records.iter().map(|record| self.user_of(app_id, record, now)).collect();
         let mode = self.inner.settings.mode;
         let entry = self.entry(&Event::of_operator(Action::ImportUsers, app_id, &operator))?;
         self.transact("import.users", move |repos| {
@@ -82,11 +87,11 @@ impl Service {
             for user in &users {
                 taken.push(match user {
                     Err(reason) => RecordOutcome::Refused(reason.clone()),
-                    Ok((user, _)) if has_others_subject(repos, &app, user)? => {
+                    Ok(user) if has_others_subject(repos, &app, user)? => {
                         RecordOutcome::Refused(SAME_SUBJECT.to_owned())
                     }
-                    Ok((user, lost)) => match repos.imports().add_user(user)? {
-                        RowOutcome::Added => with_loss(RecordOutcome::Added, lost.as_ref()),
+                    Ok(user) => match repos.imports().add_user(user)? {
+                        RowOutcome::Added => RecordOutcome::Added,
                         RowOutcome::Known => RecordOutcome::Known,
                         RowOutcome::Taken => RecordOutcome::Refused(
                             "handle, id, user name, number or identity are another user's".to_owned(),
@@ -94,17 +99,14 @@ impl Service {
                     },
                 });
             }
-            let added = taken
-                .iter()
-                .filter(|taken| matches!(taken, RecordOutcome::Added | RecordOutcome::Partly(_)))
-                .count();
+            let added = taken.iter().filter(|taken| **taken == RecordOutcome::Added).count();
             if added == 0 {
                 return Ok(taken);
             }
             if let Some(limit) = max_users(&app, mode)
                 && repos.users().are_at_least(app_id, limit.saturating_add(1))?
             {
-                return Err(too_many(limit));
+                return Err(too_many(limit, added));
             }
             repos.audit().add(&AuditEntry { detail: Some(format!("{added} users")), ..entry.clone() })?;
             Ok(taken)
@@ -119,14 +121,6 @@ const SAME_SUBJECT: &str = "the sub of the tokens (userIdFormat handle_underscor
 fn has_others_subject(repos: &mut dyn Repositories, app: &App, user: &User) -> Result<bool, ServiceError> {
     let owner = subject_owner(repos.users(), app, &user.handle)?;
     Ok(owner.is_some_and(|owner| owner.id != user.id))
-}
-
-/// What became of a user, with what was lost of them.
-fn with_loss(taken: RecordOutcome, lost: Option<&String>) -> RecordOutcome {
-    match (taken, lost) {
-        (RecordOutcome::Added, Some(lost)) => RecordOutcome::Partly(lost.clone()),
-        (taken, _) => taken,
-    }
 }
 
 /// Whether a user could be added: unique values must not belong to another user.
@@ -164,6 +158,7 @@ fn standing_of(readers: &mut dyn Readers, app: &App, user: &User) -> Result<Reco
     Ok(RecordOutcome::Added)
 }
 
-fn too_many(limit: u32) -> ServiceError {
-    ServiceError::Explained(Refusal::SignupOff, format!("the application may have {limit} users"))
+fn too_many(limit: u32, more: impl std::fmt::Display) -> ServiceError {
+    let text = format!("the application may have {limit} users, and has no room for {more} more");
+    ServiceError::Explained(Refusal::SignupOff, text)
 }
