@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::dto::{admin_app_json, key_json, operator_token_json};
-use crate::http::iso;
+use crate::dto::{admin_app_json, iso, key_json, operator_token_json};
 use crate::start::{MasterKeyStore, StartError, control_socket};
 use crate::transfer::{ExportRequest, ImportRequest, apart, run_export, run_import};
 

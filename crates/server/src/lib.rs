@@ -8,7 +8,7 @@ mod control;
 mod descriptors;
 mod dto;
 mod http;
-pub mod openapi;
+mod openapi;
 pub mod routes;
 mod server;
 pub mod settings;

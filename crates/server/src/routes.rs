@@ -2,53 +2,48 @@
 //! it, so that no route is forgotten.
 
 use actix_cors::Cors;
-use actix_web::Route;
+use actix_web::dev::ServiceRequest;
 use actix_web::guard;
 use actix_web::http::header;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpMessage as _, Route};
 use latchkey_service::Refusal;
+use serde_json::Value;
 
 use crate::api::{
     account, confirmation, description, health, keys, login, password, second_factor, signup, social,
     unknown_path, well_known, wrong_method, wrong_method_or_path,
 };
 pub use crate::http::Auth;
-use crate::http::{authenticate, rate_limit};
-use crate::openapi::{Operation, user_api as user};
-
-/// Where the user API begins: the part that pages of other origins may call.
-pub(crate) const USER_API: &str = "/api/appuser";
+use crate::http::{USER_API, authenticate, rate_limit};
+use crate::openapi;
+pub use crate::openapi::Endpoint;
 
 /// One route.
-pub struct Entry {
-    /// `GET`, `POST` or `DELETE`.
-    pub method: &'static str,
-    /// The path as clients spell it, with its parameters. Letter case does not matter.
-    pub path: &'static str,
-    /// Which tokens it takes.
-    pub auth: Auth,
+struct Entry {
+    endpoint: Endpoint,
     /// The refusal of other tokens.
     refusal: Refusal,
-    /// Its entry in the API description.
-    pub(crate) doc: &'static Operation,
     route: Route,
 }
 
-/// Entries, a line each: method, token, path, handler, description, and the refusal of other tokens if it is not the
+/// Entries, a line each: method, token, path, handler and operation, and the refusal of other tokens if it is not the
 /// usual one.
 macro_rules! routes {
-    ($($method:ident $auth:ident$(($scope:ident))? $path:literal $handler:path => $doc:path $(, else $refusal:ident)?;)+) => {
+    ($($method:ident $auth:ident$(($scope:ident))? $path:literal $module:ident::{$handler:ident, $operation:ident} $(, else $refusal:ident)?;)+) => {
         vec![$({
             let auth = Auth::$auth$((latchkey_domain::Scope::$scope))?;
             let refusals = [$(latchkey_service::Refusal::$refusal,)? auth.refusal()];
             Entry {
-                method: stringify!($method),
-                path: $path,
-                auth,
+                endpoint: crate::openapi::Endpoint {
+                    method: stringify!($method),
+                    path: $path,
+                    auth,
+                    operation: &$module::$operation,
+                },
                 refusal: refusals[0],
-                doc: &$doc,
-                route: route_of(stringify!($method), auth).to($handler),
+                route: route_of(stringify!($method), auth).to($module::$handler),
             }
         }),+]
     };
@@ -56,58 +51,67 @@ macro_rules! routes {
 mod administration;
 
 /// All routes.
-pub fn table() -> Vec<Entry> {
-    let mut table = public_routes();
-    table.extend(administration::table());
-    table.extend(user_routes());
-    table
+pub fn table() -> Vec<Endpoint> {
+    entries().into_iter().map(|entry| entry.endpoint).collect()
+}
+
+/// The description of all routes, for a server of this address.
+pub fn description(public_url: &str) -> Value {
+    openapi::document(public_url, &table())
+}
+
+fn entries() -> Vec<Entry> {
+    let mut entries = public_routes();
+    entries.extend(administration::table());
+    entries.extend(user_routes());
+    entries
 }
 
 /// Routes without a token.
 fn public_routes() -> Vec<Entry> {
     routes! {
-        GET Nothing "/health/live" health::live => user::LIVE;
-        GET Nothing "/health/ready" health::ready => user::READY;
-        GET Nothing "/openapi.json" description::document => user::DOCUMENT;
-        GET Nothing "/docs" description::page => user::DOCS;
-        GET Nothing "/docs/{file}" description::page_file => user::DOCS_FILE;
-        GET Nothing "/apps/{app_id}/.well-known/jwks.json" well_known::jwks => user::JWKS;
-        GET Nothing "/apps/{app_id}/.well-known/openid-configuration" well_known::discovery => user::DISCOVERY;
+        GET Nothing "/health/live" health::{live, LIVE};
+        GET Nothing "/health/ready" health::{ready, READY};
+        GET Nothing "/openapi.json" description::{document, DOCUMENT};
+        GET Nothing "/docs" description::{page, DOCS};
+        GET Nothing "/docs/{file}" description::{page_file, DOCS_FILE};
+        GET Nothing "/apps/{app_id}/.well-known/jwks.json" well_known::{jwks, JWKS};
+        GET Nothing "/apps/{app_id}/.well-known/openid-configuration" well_known::{discovery, DISCOVERY};
     }
 }
 
 /// The user API.
 fn user_routes() -> Vec<Entry> {
     routes! {
-        GET  Either      "/api/appuser/getApplication" account::get_application => user::GET_APPLICATION, else InvalidData;
-        POST AppToken    "/api/appuser/signup" signup::signup => user::SIGNUP;
-        POST Either      "/api/appuser/completeSignup" signup::complete_signup => user::COMPLETE_SIGNUP;
-        GET  Page        "/api/appuser/completeSignup" confirmation::ask => user::CONFIRMATION;
-        POST Page        "/api/appuser/completeSignup/confirm" confirmation::confirm => user::CONFIRM;
-        POST AccessToken "/api/appuser/invite" signup::invite => user::INVITE;
-        POST Either      "/api/appuser/register" signup::register => user::REGISTER;
-        POST AppToken    "/api/appuser/login" login::login => user::LOGIN;
-        POST AppToken    "/api/appuser/loginAnonymous" login::login_anonymous => user::LOGIN_ANONYMOUS;
-        POST Either      "/api/appuser/loginComplete" second_factor::login_complete => user::LOGIN_COMPLETE;
-        POST Either      "/api/appuser/socialLogin" social::social_login => user::SOCIAL_LOGIN;
-        POST AppToken    "/api/appuser/socialSignup" social::social_signup => user::SOCIAL_SIGNUP;
-        POST Either      "/api/appuser/forgotPassword" password::forgot_password => user::FORGOT_PASSWORD;
-        POST Either      "/api/appuser/resetPassword" password::reset_password => user::RESET_PASSWORD;
-        GET  AccessToken "/api/appuser/getUser" account::get_user => user::GET_USER, else InvalidData;
-        GET  AccessToken "/api/appuser/check" account::check => user::CHECK, else AccessTokenInvalid;
-        POST AccessToken "/api/appuser/changePassword" password::change_password => user::CHANGE_PASSWORD, else InvalidData;
-        GET  AccessToken "/api/appuser/userNameAvailable" account::user_name_available => user::USER_NAME_AVAILABLE;
-        POST AccessToken "/api/appuser/setUserName" account::set_user_name => user::SET_USER_NAME;
-        POST AccessToken "/api/appuser/setLocale" account::set_locale => user::SET_LOCALE;
-        POST AccessToken "/api/appuser/setUserMetadata" account::set_user_metadata => user::SET_USER_METADATA;
-        POST AccessToken "/api/appuser/setPhone" second_factor::set_phone => user::SET_PHONE, else InvalidData;
-        POST AccessToken "/api/appuser/verifyPhone" second_factor::verify_phone => user::VERIFY_PHONE, else InvalidData;
-        POST AccessToken "/api/appuser/setTwoFactorGoogleVerification" second_factor::set_google => user::SET_FACTOR, else InvalidData;
-        POST AccessToken "/api/appuser/confirmTwoFactorGoogleVerification" second_factor::confirm_google => user::CONFIRM_GOOGLE, else InvalidData;
-        POST AccessToken "/api/appuser/setTwoFactorPhoneVerification" second_factor::set_phone_factor => user::SET_FACTOR, else InvalidData;
-        POST AccessToken "/api/appuser/newRecoveryCodes" second_factor::new_recovery_codes => user::NEW_RECOVERY_CODES, else InvalidData;
-        POST SuperUser   "/api/appuser/setAppData" keys::set_app_data => user::SET_APP_DATA;
-        POST AccessToken "/api/appuser/deleteAccount" account::delete_account => user::DELETE_ACCOUNT;
+        GET  Either      "/api/appuser/getApplication" account::{get_application, GET_APPLICATION}, else InvalidData;
+        POST AppToken    "/api/appuser/signup" signup::{signup, SIGNUP};
+        POST Either      "/api/appuser/completeSignup" signup::{complete_signup, COMPLETE_SIGNUP};
+        GET  Page        "/api/appuser/completeSignup" confirmation::{ask, CONFIRMATION};
+        POST Page        "/api/appuser/completeSignup/confirm" confirmation::{confirm, CONFIRM};
+        POST AccessToken "/api/appuser/invite" signup::{invite, INVITE};
+        POST Either      "/api/appuser/register" signup::{register, REGISTER};
+        POST AppToken    "/api/appuser/login" login::{login, LOGIN};
+        POST AppToken    "/api/appuser/loginAnonymous" login::{login_anonymous, LOGIN_ANONYMOUS};
+        POST Either      "/api/appuser/loginComplete" second_factor::{login_complete, LOGIN_COMPLETE};
+        POST Either      "/api/appuser/socialLogin" social::{social_login, SOCIAL_LOGIN};
+        POST AppToken    "/api/appuser/socialSignup" social::{social_signup, SOCIAL_SIGNUP};
+        POST Either      "/api/appuser/forgotPassword" password::{forgot_password, FORGOT_PASSWORD};
+        POST Either      "/api/appuser/resetPassword" password::{reset_password, RESET_PASSWORD};
+        GET  AccessToken "/api/appuser/getUser" account::{get_user, GET_USER}, else InvalidData;
+        GET  AccessToken "/api/appuser/check" account::{check, CHECK}, else AccessTokenInvalid;
+        POST AccessToken "/api/appuser/changePassword" password::{change_password, CHANGE_PASSWORD}, else InvalidData;
+        GET  AccessToken "/api/appuser/userNameAvailable" account::{user_name_available, USER_NAME_AVAILABLE};
+        POST AccessToken "/api/appuser/setUserName" account::{set_user_name, SET_USER_NAME};
+        POST AccessToken "/api/appuser/setLocale" account::{set_locale, SET_LOCALE};
+        POST AccessToken "/api/appuser/setUserMetadata" account::{set_user_metadata, SET_USER_METADATA};
+        POST AccessToken "/api/appuser/setPhone" second_factor::{set_phone, SET_PHONE}, else InvalidData;
+        POST AccessToken "/api/appuser/verifyPhone" second_factor::{verify_phone, VERIFY_PHONE}, else InvalidData;
+        POST AccessToken "/api/appuser/setTwoFactorGoogleVerification" second_factor::{set_google, SET_FACTOR}, else InvalidData;
+        POST AccessToken "/api/appuser/confirmTwoFactorGoogleVerification" second_factor::{confirm_google, CONFIRM_GOOGLE}, else InvalidData;
+        POST AccessToken "/api/appuser/setTwoFactorPhoneVerification" second_factor::{set_phone_factor, SET_FACTOR}, else InvalidData;
+        POST AccessToken "/api/appuser/newRecoveryCodes" second_factor::{new_recovery_codes, NEW_RECOVERY_CODES}, else InvalidData;
+        POST SuperUser   "/api/appuser/setAppData" keys::{set_app_data, SET_APP_DATA};
+        POST AccessToken "/api/appuser/deleteAccount" account::{delete_account, DELETE_ACCOUNT};
     }
 }
 
@@ -126,11 +130,12 @@ fn route_of(method: &str, auth: Auth) -> Route {
 pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
     let mut user_api = web::scope(USER_API);
     let mut by_path: Vec<(&'static str, Vec<&'static str>, Vec<Route>)> = Vec::new();
-    for Entry { method, path, auth, refusal, route, .. } in table() {
-        let route = match auth {
-            Auth::Nothing | Auth::Page => route,
-            _ => route.wrap(from_fn(move |request, next| authenticate(auth, refusal, request, next))),
-        };
+    for Entry { endpoint: Endpoint { method, path, auth, operation }, refusal, route } in entries() {
+        let fields = operation.fields_of_route();
+        let route = route.wrap(from_fn(move |request: ServiceRequest, next| {
+            request.extensions_mut().insert(fields);
+            authenticate(auth, refusal, request, next)
+        }));
         let methods = if auth == Auth::Nothing { "GET, HEAD" } else { method };
         match by_path.iter_mut().find(|(known, ..)| *known == path) {
             Some((_, allowed, routes)) => {

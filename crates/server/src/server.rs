@@ -285,6 +285,7 @@ impl HttpContext {
                 service,
                 base_path: base_path.as_str().to_owned(),
                 uploads: Arc::new(Semaphore::new(1)),
+                describe: routes::description,
                 description: OnceLock::new(),
             }),
         }

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http::iso;
+use crate::dto::iso;
 
 /// An import command.
 #[derive(Debug, Clone, Serialize, Deserialize)]

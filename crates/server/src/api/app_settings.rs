@@ -1,80 +1,233 @@
 //! `/api/app`: an application's settings.
 
 use latchkey_domain::{
-    AppId, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, Handle, Locale, MetadataPath,
-    PLAIN_SETTINGS, PlainKind, PlainValue, Provider,
+    AppId, AppStatus, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, Handle, Locale,
+    MetadataPath, PLAIN_SETTINGS, PlainKind, PlainSetting, PlainValue, Provider, TwoFactorMode,
 };
 use latchkey_notifiers::{MailAddress, SmsAccount, SmsOrigin};
-use latchkey_service::ServiceError;
 use latchkey_service::notify::TestSms;
 use latchkey_service::operate::{AccountChange, SettingChange};
+use latchkey_service::{Refusal, ServiceError};
 use secrecy::SecretString;
 use serde_json::Value;
+use strum::VariantNames;
 
 use super::State;
-use super::operator::{app_of, one_of};
+use super::apps::APP;
+use super::operator::{APP_ID, app_of, one_of};
 use super::second_factor::phone_of;
+use super::users::LOCALE;
 use crate::dto::{TestCode, admin_app_json};
+use crate::http::field::{
+    Field, SettingFields, choice, flag, items, number, setting, text, texts, undescribed,
+};
 use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, WrongField, json, ok_true};
+use crate::openapi::{Answers, OPERATION, Operation, shape};
 use crate::settings::nearest;
+
+const STATUS: Field = choice("status", <AppStatus as VariantNames>::VARIANTS, "");
+const LOGIN_ATTEMPTS: Field = number(
+    "maxLoginAttempts",
+    (0, 100),
+    "Failed log-ins before waiting begins; 0 for the server's own number.",
+);
+const AUDIENCE: Field =
+    text("realmAppId", "none", "The claim `aud`: `none`, the application's id, or any text.");
+const MAIL_KEY: Field = text(
+    "emailExtensionAPIKey",
+    "SG.key",
+    "Of its account at SendGrid, together with the sender: sealed, and never shown again.",
+);
+pub(super) const MAIL_SENDER: Field =
+    text("emailExtensionSenderEmail", "shop@example.com", "Ignored without the key.");
+const TWO_FACTOR: Field = choice("twoFactorVerification", <TwoFactorMode as VariantNames>::VARIANTS, "");
+const TWILIO_SID: Field = text(
+    "TWILIOAccountSid",
+    "AC0123",
+    "All of an account at Twilio, or nothing of it: sealed, and never shown again.",
+);
+const TWILIO_TOKEN: Field = text("TWILIOToken", "token", "");
+const TWILIO_NUMBER: Field = text("TWILIOPhoneNumber", "+4915112345678", "This, or a messaging service.");
+const TWILIO_SERVICE: Field = text("TWILIOMessagingServiceSid", "MG0123", "");
+const REMOVE_SMS: Field = flag("removeSmsAccount", "");
+const HEADING: Field = text("googleAppName", "Shop", "The name shown in authenticator apps.");
+/// The reference's second spelling.
+const HEADING_MISSPELT: Field = undescribed("googleAPP_NAME");
+const SMS_COUNTRIES: Field = texts("smsCountries", "49", "Country codes.");
+const APPLE_BUNDLE: Field =
+    texts("appleBundleId", "com.example.shop", "Accepted audiences of Apple's tokens.");
+const APPLE_AUDIENCES: Field = texts("appleAudiences", "com.example.shop", "The same.");
+const GOOGLE_CLIENT: Field = texts(
+    "googleClientId",
+    "123-abc.apps.googleusercontent.com",
+    "The audiences that Google's tokens may carry.",
+);
+const FIXED_CLAIMS: Field =
+    items("fixedClaims", "Claims of every user's JWT: at most 20 objects like `FixedClaim`.");
+
+/// A setting beside [`PLAIN_SETTINGS`].
+struct OtherSetting {
+    /// Its fields. The first one has the setting's name.
+    fields: &'static [Field],
+    /// What they change.
+    read: fn(AppId, &Fields) -> Result<SettingChange, ServiceError>,
+}
+
+const OTHER_SETTINGS: [OtherSetting; 11] = [
+    OtherSetting { fields: &[STATUS], read: |_, fields| Ok(SettingChange::Status(one_of(fields, STATUS)?)) },
+    OtherSetting {
+        fields: &[LOGIN_ATTEMPTS],
+        read: |_, fields| {
+            let free = fields.number(LOGIN_ATTEMPTS)?.filter(|free| *free > 0);
+            Ok(SettingChange::MaxLoginAttempts(free))
+        },
+    },
+    OtherSetting {
+        fields: &[AUDIENCE],
+        read: |id, fields| Ok(SettingChange::Audience(audience(id, fields)?)),
+    },
+    OtherSetting { fields: &[MAIL_KEY], read: |_, fields| mail_account(fields) },
+    // To where SMS go first: the mode and its account are checked against them.
+    OtherSetting {
+        fields: &[SMS_COUNTRIES],
+        read: |_, fields| Ok(SettingChange::SmsCountries(countries(fields)?)),
+    },
+    OtherSetting {
+        fields: &[TWO_FACTOR, TWILIO_SID, TWILIO_TOKEN, TWILIO_NUMBER, TWILIO_SERVICE, REMOVE_SMS],
+        read: |_, fields| {
+            Ok(SettingChange::TwoFactor {
+                mode: one_of(fields, TWO_FACTOR)?,
+                account: sms_account(fields)?,
+                heading: heading(fields)?,
+            })
+        },
+    },
+    OtherSetting {
+        fields: &[HEADING, HEADING_MISSPELT],
+        read: |_, fields| {
+            let heading = heading(fields)?.ok_or_else(|| WrongField::missing(HEADING))?;
+            Ok(SettingChange::AuthenticatorHeading(heading))
+        },
+    },
+    OtherSetting {
+        fields: &[APPLE_BUNDLE],
+        read: |_, fields| {
+            Ok(SettingChange::SocialAudiences(Provider::Apple, audiences(fields, APPLE_BUNDLE)?))
+        },
+    },
+    OtherSetting {
+        fields: &[APPLE_AUDIENCES],
+        read: |_, fields| {
+            Ok(SettingChange::SocialAudiences(Provider::Apple, audiences(fields, APPLE_AUDIENCES)?))
+        },
+    },
+    OtherSetting {
+        fields: &[GOOGLE_CLIENT],
+        read: |_, fields| {
+            Ok(SettingChange::SocialAudiences(Provider::Google, audiences(fields, GOOGLE_CLIENT)?))
+        },
+    },
+    OtherSetting {
+        fields: &[FIXED_CLAIMS],
+        read: |_, fields| Ok(SettingChange::FixedClaims(fixed_claims(fields)?)),
+    },
+];
+
+impl OtherSetting {
+    fn name(&self) -> &'static str {
+        self.fields.first().map_or("", |field| field.name)
+    }
+}
+
+/// The field of a plain setting.
+const fn plain(setting: &PlainSetting) -> Field {
+    match setting.kind {
+        PlainKind::Flag { .. } => flag(setting.field, setting.about),
+        PlainKind::Number { least, most, .. } => number(setting.field, (least, most), setting.about),
+        PlainKind::Choice { names, .. } => choice(setting.field, names, setting.about),
+    }
+}
+
+/// The application, and the fields of all settings.
+pub(super) const SETTINGS: &[Field] = &all_fields();
+
+const FIELDS_OF_OTHERS: usize = {
+    let (mut number, mut rest) = (0, OTHER_SETTINGS.as_slice());
+    while let Some((first, more)) = rest.split_first() {
+        (number, rest) = (number + first.fields.len(), more);
+    }
+    number
+};
+
+const fn all_fields() -> [Field; 1 + FIELDS_OF_OTHERS + PLAIN_SETTINGS.len()] {
+    let mut all = [APP_ID; 1 + FIELDS_OF_OTHERS + PLAIN_SETTINGS.len()];
+    let (mut fields, mut others, mut rest) = ([APP_ID].as_slice(), OTHER_SETTINGS.as_slice(), PLAIN_SETTINGS);
+    let mut free = all.as_mut_slice();
+    while let Some((place, left)) = free.split_first_mut() {
+        while let (true, Some((next, more))) = (fields.is_empty(), others.split_first()) {
+            (fields, others) = (next.fields, more);
+        }
+        if let Some((first, more)) = fields.split_first() {
+            (*place, fields) = (*first, more);
+        } else if let Some((first, more)) = rest.split_first() {
+            (*place, rest) = (plain(first), more);
+        }
+        free = left;
+    }
+    all
+}
+
+const SETTING: Field = setting("setting", fields_of_settings, "The setting to change.").required();
+
+pub(crate) const UPDATE_SETTING: Operation = Operation {
+    summary: "Change one setting",
+    about: "`setting` selects the setting; its fields are the new value. Unknown fields are refused.",
+    fields: SETTINGS,
+    more: &[MAIL_SENDER, SETTING],
+    answers: APP,
+    ..OPERATION
+};
 
 pub(crate) async fn update_setting(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
-    let setting = fields.required("setting")?.to_owned();
+    let setting = fields.required(SETTING)?.to_owned();
     check_names(&setting, &fields)?;
     let change = change_of(&setting, id, &fields)?;
     let view = state.service.change_setting(operator, id, setting, change).await?;
     Ok(json(&admin_app_json(&view)))
 }
 
-/// The settings by their names in the protocol, and Latchkey's own.
+/// The change of a setting that exists.
 fn change_of(setting: &str, id: AppId, fields: &Fields) -> Result<SettingChange, ServiceError> {
-    if PLAIN_SETTINGS.iter().any(|plain| plain.name == setting) {
-        return plain_change(setting, fields);
+    match OTHER_SETTINGS.iter().find(|other| other.name() == setting) {
+        Some(other) => (other.read)(id, fields),
+        None => plain_change(setting, fields),
     }
-    Ok(match setting {
-        "status" => SettingChange::Status(one_of(fields, "status")?),
-        "maxLoginAttempts" => {
-            SettingChange::MaxLoginAttempts(fields.number("maxLoginAttempts")?.filter(|free| *free > 0))
+}
+
+/// Null and the empty text clear it, so that it must be sent.
+fn audience(id: AppId, fields: &Fields) -> Result<Audience, WrongField> {
+    if !fields.is_sent(AUDIENCE) {
+        return Err(WrongField::missing(AUDIENCE));
+    }
+    Ok(match fields.text(AUDIENCE)? {
+        None | Some("none") => Audience::None,
+        Some(text) if text == id.to_string() => Audience::AppId,
+        Some(text) if text.len() <= 254 && !latchkey_domain::has_forbidden_characters(text) => {
+            Audience::Fixed(text.to_owned())
         }
-        // Null and the empty text clear it, so that it must be sent.
-        "realmAppId" if !fields.is_sent("realmAppId") => return Err(WrongField::missing("realmAppId").into()),
-        "realmAppId" => SettingChange::Audience(match fields.text("realmAppId")? {
-            None | Some("none") => Audience::None,
-            Some(text) if text == id.to_string() => Audience::AppId,
-            Some(text) if text.len() <= 254 && !latchkey_domain::has_forbidden_characters(text) => {
-                Audience::Fixed(text.to_owned())
-            }
-            Some(_) => {
-                let rule = "must be at most 254 bytes without control characters";
-                return Err(WrongField::invalid("realmAppId", rule).into());
-            }
-        }),
-        "emailExtensionAPIKey" => {
-            let sender = fields.required("emailExtensionSenderEmail")?;
-            SettingChange::MailAccount {
-                key: SecretString::from(fields.required("emailExtensionAPIKey")?),
-                sender: MailAddress::parse_bare(sender).map_err(|_| {
-                    WrongField::invalid("emailExtensionSenderEmail", "must be an e-mail address")
-                })?,
-            }
+        Some(_) => {
+            let rule = "must be at most 254 bytes without control characters";
+            return Err(WrongField::invalid(AUDIENCE, rule));
         }
-        "twoFactorVerification" => SettingChange::TwoFactor {
-            mode: one_of(fields, "twoFactorVerification")?,
-            account: sms_account(fields)?,
-            heading: heading(fields)?,
-        },
-        "googleAppName" => SettingChange::AuthenticatorHeading(
-            heading(fields)?.ok_or_else(|| WrongField::missing("googleAppName"))?,
-        ),
-        "smsCountries" => SettingChange::SmsCountries(countries(fields)?),
-        "appleBundleId" | "appleAudiences" => {
-            SettingChange::SocialAudiences(Provider::Apple, audiences(fields, setting)?)
-        }
-        "googleClientId" => SettingChange::SocialAudiences(Provider::Google, audiences(fields, setting)?),
-        "fixedClaims" => SettingChange::FixedClaims(fixed_claims(fields)?),
-        unknown => return Err(ServiceError::invalid(format!("unknown setting {unknown:?}"))),
     })
+}
+
+fn mail_account(fields: &Fields) -> Result<SettingChange, ServiceError> {
+    let sender = fields.required(MAIL_SENDER)?;
+    let sender = MailAddress::parse_bare(sender)
+        .map_err(|_| WrongField::invalid(MAIL_SENDER, "must be an e-mail address"))?;
+    Ok(SettingChange::MailAccount { key: SecretString::from(fields.required(MAIL_KEY)?), sender })
 }
 
 /// The plain settings of a name: one must be sent; of several, each that was sent is set.
@@ -101,46 +254,16 @@ fn plain_change(name: &str, fields: &Fields) -> Result<SettingChange, ServiceErr
     }
 }
 
-/// The reference's second spelling of `googleAppName`. It is accepted, and not in the API description: generated
-/// clients would have two fields of one name.
-pub(crate) const MISSPELT: &str = "googleAPP_NAME";
-
-/// The settings beside [`PLAIN_SETTINGS`], with their fields.
-const OTHER_SETTINGS: [(&str, &[&str]); 11] = [
-    ("status", &["status"]),
-    ("maxLoginAttempts", &["maxLoginAttempts"]),
-    ("realmAppId", &["realmAppId"]),
-    ("emailExtensionAPIKey", &["emailExtensionAPIKey"]),
-    // To where SMS go first: the mode and its account are checked against them.
-    ("smsCountries", &["smsCountries"]),
-    (
-        "twoFactorVerification",
-        &[
-            "twoFactorVerification",
-            "TWILIOAccountSid",
-            "TWILIOToken",
-            "TWILIOPhoneNumber",
-            "TWILIOMessagingServiceSid",
-            "removeSmsAccount",
-        ],
-    ),
-    ("googleAppName", &["googleAppName", MISSPELT]),
-    ("appleBundleId", &["appleBundleId"]),
-    ("appleAudiences", &["appleAudiences"]),
-    ("googleClientId", &["googleClientId"]),
-    ("fixedClaims", &["fixedClaims"]),
-];
-
 /// All settings by name, with the fields of each. In `/update` a field that is sent selects its setting.
-pub(crate) fn fields_of_settings() -> Vec<(&'static str, Vec<&'static str>)> {
-    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
-    for plain in PLAIN_SETTINGS {
-        match all.iter_mut().find(|(name, _)| *name == plain.name) {
-            Some((_, fields)) => fields.push(plain.field),
-            None => all.push((plain.name, vec![plain.field])),
+pub(crate) fn fields_of_settings() -> SettingFields {
+    let mut all: SettingFields = Vec::new();
+    for setting in PLAIN_SETTINGS {
+        match all.iter_mut().find(|(name, _)| *name == setting.name) {
+            Some((_, fields)) => fields.push(plain(setting)),
+            None => all.push((setting.name, vec![plain(setting)])),
         }
     }
-    all.extend(OTHER_SETTINGS.iter().map(|(name, fields)| (*name, fields.to_vec())));
+    all.extend(OTHER_SETTINGS.iter().map(|other| (other.name(), other.fields.to_vec())));
     all
 }
 
@@ -152,15 +275,20 @@ fn check_names(setting: &str, fields: &Fields) -> Result<(), ServiceError> {
         return Err(ServiceError::invalid(format!("unknown setting{}", suggestion(setting, names))));
     };
     // The sender belongs to its key: `update` reads it only with the key.
-    const OTHERS: [&str; 3] = ["setting", "appId", "emailExtensionSenderEmail"];
+    let others = [SETTING, APP_ID, MAIL_SENDER];
     let is_known = |sent: &&str| {
-        OTHERS.contains(sent) || settings.iter().any(|(_, names)| names.iter().any(|name| name == sent))
+        let of_settings = settings.iter().flat_map(|(_, fields)| fields);
+        of_settings.chain(&others).any(|field| field.name == *sent)
     };
     match fields.names().find(|sent| !is_known(sent)) {
         None => Ok(()),
         Some(unknown) => {
-            let (suggestion, takes) = (suggestion(unknown, own.iter().copied()), own.join(", "));
-            Err(ServiceError::invalid(format!("unknown field{suggestion} {setting} takes {takes}")))
+            let own: Vec<_> = own.iter().map(|field| field.name).collect();
+            let suggestion = suggestion(unknown, own.iter().copied());
+            Err(ServiceError::invalid(format!(
+                "unknown field{suggestion} {setting} takes {}",
+                own.join(", ")
+            )))
         }
     }
 }
@@ -175,8 +303,8 @@ fn suggestion<'n>(unknown: &str, names: impl Iterator<Item = &'n str>) -> String
 
 /// Fixed claims: objects with `path`, `source` and, for `text` and `texts`, `value`.
 fn fixed_claims(fields: &Fields) -> Result<FixedClaims, ServiceError> {
-    let claims = fields.list("fixedClaims")?.into_iter().enumerate().map(|(at, item)| {
-        let rule = |rule: String| WrongField::invalid(&format!("fixedClaims[{at}]"), rule);
+    let claims = fields.list(FIXED_CLAIMS)?.into_iter().enumerate().map(|(at, item)| {
+        let rule = |rule: String| WrongField::invalid(format!("fixedClaims[{at}]").as_str(), rule);
         let text = |name: &str| {
             let text = item.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
             text.ok_or_else(|| rule(format!("must be an object with the text {name}")))
@@ -193,19 +321,18 @@ fn fixed_claims(fields: &Fields) -> Result<FixedClaims, ServiceError> {
 /// All settings whose fields were sent with something in them. As at the reference, what is empty changes nothing.
 pub(super) fn changes_of(id: AppId, fields: &Fields) -> Result<Vec<(String, SettingChange)>, ServiceError> {
     let settings = fields_of_settings();
-    let sent = settings.iter().filter(|(_, names)| names.iter().any(|name| fields.has(name)));
+    let sent = settings.iter().filter(|(_, names)| names.iter().any(|field| fields.has(field)));
     sent.map(|(setting, _)| Ok(((*setting).to_owned(), change_of(setting, id, fields)?))).collect()
 }
 
 /// The application's account at Twilio: all of it, or nothing.
 fn sms_account(fields: &Fields) -> Result<AccountChange, ServiceError> {
-    const FIELDS: [&str; 4] =
-        ["TWILIOAccountSid", "TWILIOToken", "TWILIOPhoneNumber", "TWILIOMessagingServiceSid"];
-    if fields.flag("removeSmsAccount")? == Some(true) {
+    if fields.flag(REMOVE_SMS)? == Some(true) {
         return Ok(AccountChange::Remove);
     }
     let invalid = |what: &str| ServiceError::invalid(format!("Invalid Twilio Account: {what}"));
-    let [sid, token, number, service] = FIELDS.map(|name| fields.text(name));
+    let account = [TWILIO_SID, TWILIO_TOKEN, TWILIO_NUMBER, TWILIO_SERVICE];
+    let [sid, token, number, service] = account.map(|field| fields.text(field));
     let (sid, token, number, service) = (sid?, token?, number?, service?);
     if [sid, token, number, service].iter().all(Option::is_none) {
         return Ok(AccountChange::Keep);
@@ -229,9 +356,9 @@ fn sms_account(fields: &Fields) -> Result<AccountChange, ServiceError> {
 
 /// What authenticator apps show, under either of its names.
 fn heading(fields: &Fields) -> Result<Option<String>, ServiceError> {
-    let heading = match fields.text("googleAppName")? {
+    let heading = match fields.text(HEADING)? {
         Some(heading) => Some(heading),
-        None => fields.text(MISSPELT)?,
+        None => fields.text(HEADING_MISSPELT)?,
     };
     let is_good =
         |text: &&str| text.chars().count() <= 100 && !latchkey_domain::has_forbidden_characters(text);
@@ -245,7 +372,7 @@ fn heading(fields: &Fields) -> Result<Option<String>, ServiceError> {
 }
 
 fn countries(fields: &Fields) -> Result<Vec<CallingCode>, ServiceError> {
-    let parsed = texts(fields, "smsCountries")?.into_iter().map(|text| {
+    let parsed = texts_of(fields, SMS_COUNTRIES)?.into_iter().map(|text| {
         CallingCode::parse(&text)
             .map_err(|_| ServiceError::invalid(format!("{text:?} is no calling code such as 49, 1 or 1876")))
     });
@@ -253,13 +380,14 @@ fn countries(fields: &Fields) -> Result<Vec<CallingCode>, ServiceError> {
 }
 
 /// Clients of a provider; none takes them away.
-fn audiences(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
-    let mut listed = texts(fields, name)?;
+fn audiences(fields: &Fields, field: Field) -> Result<Vec<String>, ServiceError> {
+    let mut listed = texts_of(fields, field)?;
     let is_good =
         |text: &String| text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
     if listed.len() > 50 || !listed.iter().all(is_good) {
         return Err(ServiceError::invalid(format!(
-            "{name} lists at most 50 client ids, with commas between them"
+            "{} lists at most 50 client ids, with commas between them",
+            field.name
         )));
     }
     listed.sort();
@@ -268,14 +396,14 @@ fn audiences(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
 }
 
 /// A list of texts: a JSON array, or one text with commas. Nothing between two commas is nothing.
-fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
-    if !fields.is_sent(name) {
-        return Err(WrongField::missing(name).into());
+fn texts_of(fields: &Fields, field: Field) -> Result<Vec<String>, ServiceError> {
+    if !fields.is_sent(field) {
+        return Err(WrongField::missing(field).into());
     }
-    let items = match fields.text(name) {
+    let items = match fields.text(field) {
         Ok(text) => text.unwrap_or_default().split(',').map(str::to_owned).collect(),
         Err(_) => {
-            let items = fields.list(name)?;
+            let items = fields.list(field)?;
             let texts = items.iter().map(|item| match item {
                 Value::String(text) => Some(text.clone()),
                 Value::Number(number) => Some(number.to_string()),
@@ -283,7 +411,7 @@ fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
             });
             let texts: Option<Vec<String>> = texts.collect();
             texts.ok_or_else(|| {
-                ServiceError::invalid(format!("{name} is a list of texts, or one text with commas"))
+                ServiceError::invalid(format!("{} is a list of texts, or one text with commas", field.name))
             })?
         }
     };
@@ -291,12 +419,31 @@ fn texts(fields: &Fields, name: &str) -> Result<Vec<String>, ServiceError> {
     Ok(trimmed.filter(|item| !item.is_empty()).collect())
 }
 
+pub(crate) const TEST_MAIL: Operation = Operation {
+    summary: "Send a test mail to the application's own sender",
+    about: "Five an hour. The message of an error is the provider's answer.",
+    fields: &[APP_ID],
+    refuses: &[Refusal::MailFailed],
+    ..OPERATION
+};
+
 /// Mails to the application's own sender with its own account, which tests both.
 pub(crate) async fn send_test_mail(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
     state.service.send_test_mail(operator, id).await?;
     Ok(ok_true())
 }
+
+const TEST_PHONE: Field = text("phone", "+4915112345678", "").required();
+const TEST_HANDLE: Field = text("handle", "ana@example.com", "");
+
+pub(crate) const TEST_SMS: Operation = Operation {
+    summary: "Send a test SMS",
+    fields: &[APP_ID, TEST_PHONE, TEST_HANDLE, LOCALE],
+    answers: Answers::Json(&[shape::<TestCode>]),
+    refuses: &[Refusal::SmsFailed],
+    ..OPERATION
+};
 
 pub(crate) async fn send_test_sms(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
@@ -307,16 +454,15 @@ pub(crate) async fn send_test_sms(state: State, Verified(operator): ByOperator, 
 }
 
 fn test_sms(fields: &Fields) -> Result<TestSms, ServiceError> {
-    let phone = phone_of(fields.required("phone")?)
+    let phone = phone_of(fields.required(TEST_PHONE)?)
         .map_err(|_| ServiceError::invalid("phone is a number with + and the code of its country"))?;
-    let handle = fields.text("handle")?.map(Handle::parse).transpose();
-    let handle = handle.map_err(|error| WrongField::invalid("handle", error))?;
-    let locale = fields.text("locale")?.map_or(Ok(Locale::EN), Locale::parse);
+    let handle = fields.text(TEST_HANDLE)?.map(Handle::parse).transpose();
+    let handle = handle.map_err(|error| WrongField::invalid(TEST_HANDLE, error))?;
+    let locale = fields.text(LOCALE)?.map_or(Ok(Locale::EN), Locale::parse);
     Ok(TestSms {
         phone,
         handle,
-        locale: locale
-            .map_err(|_| WrongField::invalid("locale", "must be two letters of a known language"))?,
+        locale: locale.map_err(|_| WrongField::invalid(LOCALE, "must be two letters of a known language"))?,
     })
 }
 
@@ -329,7 +475,9 @@ mod tests {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/applications.md");
         let page = std::fs::read_to_string(page).unwrap();
         for (setting, fields) in fields_of_settings() {
-            for name in fields.iter().chain([&setting]).filter(|name| **name != MISSPELT) {
+            let fields =
+                fields.iter().filter(|field| !matches!(field.kind, crate::http::field::Kind::Undescribed));
+            for name in fields.map(|field| field.name).chain([setting]) {
                 assert!(page.contains(&format!("`{name}`")), "{name}");
             }
         }

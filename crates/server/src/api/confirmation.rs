@@ -9,8 +9,11 @@ use latchkey_notifiers::{Language, PageTexts, Values, escaped, render_html};
 use latchkey_service::account::{CompleteSignUp, LinkPressed, NewPassword, PressLink, SignUpCompleted};
 use latchkey_service::{AppOrUser, Call, Refusal};
 
+use super::shared::{CODE, HANDLE, LOCALE, RAW_PASSWORD};
 use super::{AppState, State};
+use crate::http::field::{Field, text};
 use crate::http::{ApiError, Family, Fields, WrongField, page, source_of};
+use crate::openapi::{Answers, OPERATION, Operation};
 
 /// Of the question: its form goes back to us.
 const OWN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -38,10 +41,10 @@ struct LinkFields {
 impl LinkFields {
     fn of(fields: &Fields) -> Result<Self, WrongField> {
         Ok(Self {
-            app_token: fields.required("appToken")?.to_owned(),
-            handle: fields.required("handle")?.to_owned(),
-            code: fields.required("code")?.to_owned(),
-            attempt: fields.owned("attempt")?.unwrap_or_default(),
+            app_token: fields.required(APP_TOKEN)?.to_owned(),
+            handle: fields.required(HANDLE)?.to_owned(),
+            code: fields.required(CODE)?.to_owned(),
+            attempt: fields.owned(ATTEMPT)?.unwrap_or_default(),
         })
     }
 }
@@ -56,6 +59,18 @@ enum Asks {
     /// It was wrong.
     PasswordAgain,
 }
+
+const APP_TOKEN: Field = text("appToken", "eyJhbGciOiJFZERTQSJ9.e30.c2ln", "").required();
+const ATTEMPT: Field =
+    text("attempt", "0123456789abcdef0123456789abcdef", "The link's reference to its sign-up.");
+
+pub(crate) const CONFIRMATION: Operation = Operation {
+    summary: "Show the page behind a mailed link",
+    about: "Opening it does not complete the sign-up, since mail scanners open links too. Errors are pages.",
+    fields: &[APP_TOKEN, HANDLE, CODE, LOCALE, ATTEMPT],
+    answers: Answers::Page,
+    ..OPERATION
+};
 
 /// `GET /api/appuser/completeSignup`: shows the page.
 pub(crate) async fn ask(state: State, request: HttpRequest) -> HttpResponse {
@@ -87,8 +102,8 @@ async fn question(
     let asks_password = asks != Asks::Elsewhere || state.service.link_asks_password(&app, of_link, source)?;
     let texts = texts(locale)?;
     let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
-    let hidden = |name: &str, value: &str| {
-        format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escaped(value))
+    let hidden = |field: Field, value: &str| {
+        format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", field.name, escaped(value))
     };
     let warning = match asks {
         Asks::PasswordAgain => format!("<p role=\"alert\">{}</p>\n", escaped(&texts.password_wrong)),
@@ -101,11 +116,11 @@ async fn question(
         escaped(&texts.title),
         render_html(&escaped(&texts.question), &values),
         escaped(&state.base_path),
-        hidden("appToken", &link.app_token),
-        hidden("handle", handle.as_str()),
-        hidden("code", &link.code),
-        hidden("locale", locale.as_str()),
-        hidden("attempt", &link.attempt),
+        hidden(APP_TOKEN, &link.app_token),
+        hidden(HANDLE, handle.as_str()),
+        hidden(CODE, &link.code),
+        hidden(LOCALE, locale.as_str()),
+        hidden(ATTEMPT, &link.attempt),
         escaped(&texts.button),
     );
     Ok(document(locale, &format!("{} - {}", texts.title, app.name.as_str()), &body))
@@ -119,6 +134,13 @@ fn password_field(texts: &PageTexts) -> String {
         escaped(&texts.password),
     )
 }
+
+pub(crate) const CONFIRM: Operation = Operation {
+    summary: "Complete a sign-up with that page's button",
+    about: "Requires the password unless called from where the sign-up was made: setting `linkAsksPassword`. Answers are pages.",
+    fields: &[APP_TOKEN, HANDLE, CODE, LOCALE, ATTEMPT, RAW_PASSWORD],
+    ..CONFIRMATION
+};
 
 /// `POST /api/appuser/completeSignup/confirm`: the button. Its answers are pages.
 pub(crate) async fn confirm(
@@ -152,7 +174,7 @@ async fn press(
     let handle = Handle::parse(&link.handle).map_err(|_| Refusal::InvalidData)?;
     let code = Code::parse(&link.code).map_err(|_| Refusal::InvalidData)?;
     // An empty field is not an attempt. An impossible password is a wrong one.
-    let typed = fields.text("rawPassword")?;
+    let typed = fields.text(RAW_PASSWORD)?;
     let password = typed.map(|typed| NewPassword::parse(None, Some(typed)).map(NewPassword::into_client));
     let password = password.transpose().map_err(|_| Refusal::CredentialsWrong)?;
     let call = call_of(state, request, &link)?;
@@ -208,7 +230,7 @@ fn failed(error: &ApiError, locale: Locale) -> HttpResponse {
 }
 
 fn locale_of(fields: &Fields) -> Locale {
-    fields.text("locale").ok().flatten().and_then(|text| Locale::parse(text).ok()).unwrap_or(Locale::EN)
+    fields.text(LOCALE).ok().flatten().and_then(|text| Locale::parse(text).ok()).unwrap_or(Locale::EN)
 }
 
 fn texts(locale: Locale) -> Result<&'static PageTexts, ApiError> {

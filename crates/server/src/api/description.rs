@@ -9,26 +9,38 @@ use utoipa_swagger_ui::Config;
 
 use super::State;
 use crate::http::{Answer, ApiError};
-use crate::openapi;
+use crate::openapi::{Answers, OPERATION, Operation};
 
 /// Scripts and pictures from this server only.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+pub(crate) const DOCUMENT: Operation =
+    Operation { summary: "This API description", answers: Answers::File(&["application/json"]), ..OPERATION };
+
 /// `GET /openapi.json`.
 pub(crate) async fn document(state: State) -> HttpResponse {
-    let text = state.description.get_or_init(|| openapi::document(state.service.public_url()).to_string());
+    let text = state.description.get_or_init(|| (state.describe)(state.service.public_url()).to_string());
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .body(text.clone())
 }
 
+pub(crate) const DOCS: Operation =
+    Operation { summary: "This API description as a page", answers: Answers::Redirect, ..OPERATION };
+
 /// `GET /docs`: to the page, whose scripts lie beside it.
 pub(crate) async fn page(state: State) -> HttpResponse {
     let location = format!("{}/docs/index.html", state.base_path);
     HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
 }
+
+pub(crate) const DOCS_FILE: Operation = Operation {
+    summary: "Files of the page",
+    answers: Answers::File(&["text/html", "text/javascript", "text/css", "image/png"]),
+    ..OPERATION
+};
 
 /// `GET /docs/{file}`.
 pub(crate) async fn page_file(state: State, file: Path<String>) -> Answer {

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, Locale, TemplateName};
 use latchkey_service::operate::TemplateUpdate;
@@ -12,20 +12,44 @@ use latchkey_service::{Reader, ServiceError};
 use serde_json::Value;
 
 use super::State;
-use super::operator::app_of;
-use crate::dto::{self, Locales, template_json};
-use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, WrongField, json};
+use super::operator::{APP_ID, app_of};
+use crate::dto::{self, Locales, TemplateBody, template_json};
+use crate::http::field::{Field, items, text};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Query, Verified, WrongField, json};
+use crate::openapi::{Answers, OPERATION, Operation, lists_by_name, shape};
+
+pub(crate) const EMAIL_TEMPLATES: Operation = Operation {
+    summary: "Get all templates, by locale",
+    about: "The application's own, or the built-in ones.",
+    fields: &[APP_ID],
+    answers: Answers::Json(&[lists_by_name::<TemplateBody>]),
+    ..OPERATION
+};
 
 pub(crate) async fn email_templates(
     state: State,
     Verified(operator): ByOperator,
-    request: HttpRequest,
+    Query(query): Query,
 ) -> Answer {
-    let query = Fields::of_query(&request)?;
     let id = app_of(&operator, &query)?;
     let view = state.service.find_app(id).await?;
     Ok(Messages::of(state, (operator.reader(), id), view.app.settings.locales).answer(String::new(), ""))
 }
+
+const TEMPLATE: Field = text("_id", "signUp-EN", "Its name and locale.").required();
+const SUBJECT: Field = text("subject", "Welcome to %APP_NAME%", "").required();
+const REPLY_TO: Field = text("replyTo", "help@example.com", "The Reply-To address; empty for none.");
+const HTML: Field =
+    text("htmlTemplate", "<p>Your code is %CODE%</p>", "With `%CODE%`, or `%LINK%` where it may be a link.")
+        .required();
+const LINK_TEXT: Field = text("localeLinkText", "Confirm", "");
+
+pub(crate) const UPDATE_EMAIL_TEMPLATE: Operation = Operation {
+    summary: "Replace a template",
+    fields: &[APP_ID, TEMPLATE, SUBJECT, REPLY_TO, HTML, LINK_TEXT],
+    answers: Answers::Json(&[shape::<TemplateBody>]),
+    ..OPERATION
+};
 
 pub(crate) async fn update_email_template(
     state: State,
@@ -39,7 +63,7 @@ pub(crate) async fn update_email_template(
 }
 
 fn words_of(app_id: AppId, fields: &Fields) -> Result<TemplateUpdate, ServiceError> {
-    let id = fields.required("_id")?;
+    let id = fields.required(TEMPLATE)?;
     let wrong =
         || ServiceError::invalid(format!("_id is a message and a locale, such as signUp-EN, not {id:?}"));
     let (name, locale) = id.split_once('-').ok_or_else(wrong)?;
@@ -47,20 +71,30 @@ fn words_of(app_id: AppId, fields: &Fields) -> Result<TemplateUpdate, ServiceErr
         app_id,
         name: TemplateName::parse(name).ok_or_else(wrong)?,
         locale: Locale::parse(locale).map_err(|_| wrong())?,
-        subject: fields.required("subject")?.to_owned(),
-        reply_to: fields.text("replyTo")?.unwrap_or_default().to_owned(),
-        html: fields.required("htmlTemplate")?.to_owned(),
-        link_text: fields.owned("localeLinkText")?,
+        subject: fields.required(SUBJECT)?.to_owned(),
+        reply_to: fields.text(REPLY_TO)?.unwrap_or_default().to_owned(),
+        html: fields.required(HTML)?.to_owned(),
+        link_text: fields.owned(LINK_TEXT)?,
     })
 }
+
+const LOCALES: Field = items("locales", "Two letters each.").required();
+
+pub(crate) const SET_LOCALES: Operation = Operation {
+    summary: "Set the application's locales",
+    about: "English is always included. Templates of removed locales are removed.",
+    fields: &[APP_ID, LOCALES],
+    answers: Answers::Json(&[shape::<Locales>]),
+    ..OPERATION
+};
 
 pub(crate) async fn set_locales(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
     let reader = operator.reader();
-    let sent = fields.list("locales")?;
+    let sent = fields.list(LOCALES)?;
     let locales = sent.iter().map(|item| {
         let text =
-            item.as_str().ok_or_else(|| WrongField::invalid("locales", "must be an array of strings"))?;
+            item.as_str().ok_or_else(|| WrongField::invalid(LOCALES, "must be an array of strings"))?;
         Locale::parse(text).map_err(|_| ServiceError::invalid(format!("{text:?} is no permitted locale")))
     });
     let locales = locales.collect::<Result<Vec<_>, ServiceError>>()?;

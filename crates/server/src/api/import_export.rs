@@ -16,22 +16,37 @@ use latchkey_service::transfer::ZipSource;
 use latchkey_service::{Operator, Refusal, ServiceError};
 use latchkey_transfer::cosync::{Export, ZipBytes};
 
-use super::operator::app_of;
+use super::operator::{APP_ID, app_of};
 use super::{AppState, State};
 use crate::dto::{ImportedApp, admin_app_json};
-use crate::http::{Answer, ApiError, BodyLimits, ByOperator, Fields, Verified, WrongField, json};
+use crate::http::field::{Field, file, flag, text};
+use crate::http::{Answer, ApiError, BodyLimits, ByOperator, Fields, Query, Verified, WrongField, json};
+use crate::openapi::{Answers, OPERATION, Operation, shape};
 use crate::transfer::{ExportRequest, Form, apart, run_export};
 use crate::zip_export::zip_of;
 
 /// The largest upload, with what is around its parts.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
+const SECRETS: Field = flag(
+    "secrets",
+    "The private key, accounts and authenticators' secrets too, in clear: needs the scope `keys`.",
+);
+const FILE_NAME: (&str, &str) = ("Content-Disposition", "The file name.");
+
+pub(crate) const EXPORT_ZIP: Operation = Operation {
+    summary: "Export the application as the reference's zip file",
+    fields: &[APP_ID, SECRETS],
+    answers: Answers::File(&["application/zip"]),
+    headers: &[FILE_NAME],
+    ..OPERATION
+};
+
 /// The reference's zip file. It contains private keys, authenticators' secrets and accounts at providers only on
 /// request of an operator with the scope for it.
-pub(crate) async fn export_zip(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request)?;
+pub(crate) async fn export_zip(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
     let app = app_of(&operator, &query)?;
-    let secrets = query.flag("secrets")?.unwrap_or(false);
+    let secrets = query.flag(SECRETS)?.unwrap_or(false);
     if secrets && !operator.may(Scope::Keys) {
         let text = "secrets leave with the scope keys only".to_owned();
         return Err(ServiceError::Explained(Refusal::ServerScopeNeeded, text).into());
@@ -39,6 +54,14 @@ pub(crate) async fn export_zip(state: State, Verified(operator): ByOperator, req
     let pieces = zip_of(state.service.clone(), operator, app, secrets).await?;
     Ok(attachment("application/zip", &format!("{app}.zip")).streaming(pieces))
 }
+
+pub(crate) const EXPORT_ARCHIVE: Operation = Operation {
+    summary: "Export the application as JSON lines, without secrets",
+    fields: &[APP_ID],
+    answers: Answers::File(&["application/jsonl"]),
+    headers: &[FILE_NAME],
+    ..OPERATION
+};
 
 /// The archive, without what must stay secret: that leaves by the command line, sealed to a passphrase.
 pub(crate) async fn export_archive(
@@ -54,6 +77,9 @@ pub(crate) async fn export_archive(
     )
     .await
 }
+
+pub(crate) const EXPORT_USERS: Operation =
+    Operation { summary: "Export the users as CSV", answers: Answers::File(&["text/csv"]), ..EXPORT_ARCHIVE };
 
 /// The users as CSV.
 pub(crate) async fn export_users(
@@ -87,6 +113,18 @@ fn attachment(content_type: &'static str, name: &str) -> actix_web::HttpResponse
     answer
 }
 
+const FILE: Field = file("file", "The zip file.").required();
+const APP_NAME: Field = text("appName", "Shop", "").required();
+
+pub(crate) const IMPORT: Operation = Operation {
+    summary: "Import an application from the reference's zip file",
+    about: "At most 64 MiB. Imports nothing if there are errors. Requires a secret for all applications.",
+    fields: &[FILE, APP_NAME],
+    answers: Answers::Json(&[shape::<ImportedApp>]),
+    refuses: &[Refusal::AppNameTaken, Refusal::Conflict],
+    ..OPERATION
+};
+
 /// An application from the reference's zip file.
 pub(crate) async fn import_database(
     state: State,
@@ -100,8 +138,8 @@ pub(crate) async fn import_database(
     };
     let upload = read_upload(&request, payload).await?;
     let name = upload.name.filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| WrongField::missing("appName"))?;
-    let zip = upload.zip.ok_or_else(|| WrongField::missing("file"))?;
+    let name = name.ok_or_else(|| WrongField::missing(APP_NAME))?;
+    let zip = upload.zip.ok_or_else(|| WrongField::missing(FILE))?;
     let service = state.service.clone();
     let importing = async move {
         // No other upload begins before this import ends.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of};
 use latchkey_service::operate::{MOST_ON_A_PAGE, MOST_SKIPPED};
@@ -17,9 +17,11 @@ use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
 use super::State;
-use super::operator::app_of;
+use super::operator::{AFTER, APP_ID, LIMIT, OFFSET, USER_ID, app_of};
 use crate::dto::{Day, LogPage, Outbox, Retried, Statistics, entry_json, waiting_json};
-use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, json, ok_true};
+use crate::http::field::{Field, choice, text};
+use crate::http::{Answer, ApiError, ByOperator, Fields, Query, Verified, json, ok_true};
+use crate::openapi::{Answers, OPERATION, Operation, shape};
 
 /// The least and the usual number of entries on a page, as at the reference.
 const LOG_PAGE: u32 = 25;
@@ -30,8 +32,27 @@ const EXPORTED_AT_ONCE: u32 = 1_000;
 /// The default number of days of statistics.
 const USUAL_DAYS: i64 = 30;
 
-pub(crate) async fn logs(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request)?;
+const LOG_OF: Field =
+    APP_ID.told("The application; `server` for entries of none, with a secret for all applications.");
+const LOG_TYPE: Field = choice("type", &["app", "user", "all"], "");
+const STATUS: Field = choice("status", &["success", "error", "all"], "");
+const ACTIONS: Field = text("filterAction", "login,signup", "Actions, separated by commas.");
+const OF_USER: Field = USER_ID.told("").optional();
+const FROM: Field = text("fromDate", "2026-11-25", "A day or a time (RFC 3339).");
+const TO: Field = text("toDate", "2026-11-25", "A day is included as a whole.");
+/// Which entries of the log.
+const FILTER: &[Field] = &[LOG_OF, LOG_TYPE, STATUS, ACTIONS, OF_USER, FROM, TO];
+
+pub(crate) const LOGS: Operation = Operation {
+    summary: "Get the audit log, newest first",
+    fields: FILTER,
+    more: &[LIMIT, OFFSET, AFTER],
+    answers: Answers::Json(&[shape::<LogPage>]),
+    refuses: &[Refusal::UnknownUser],
+    ..OPERATION
+};
+
+pub(crate) async fn logs(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
     let id = log_of(&operator, &query)?;
     let filter = filter_of(&query)?;
     let (start, limit) = page_of_log(&query)?;
@@ -44,7 +65,7 @@ pub(crate) async fn logs(state: State, Verified(operator): ByOperator, request: 
 
 /// The selected log: an application's, or the server's own for operators of all applications.
 fn log_of(operator: &Operator, query: &Fields) -> Result<AppId, ApiError> {
-    if query.text("appId")? != Some(OF_THE_SERVER) {
+    if query.text(LOG_OF)? != Some(OF_THE_SERVER) {
         return app_of(operator, query);
     }
     operator.reaches_all()?;
@@ -52,12 +73,12 @@ fn log_of(operator: &Operator, query: &Fields) -> Result<AppId, ApiError> {
 }
 
 fn page_of_log(query: &Fields) -> Result<(AuditStart, u32), ServiceError> {
-    let limit = query.number("limit")?.unwrap_or(LOG_PAGE).clamp(LOG_PAGE, MOST_ON_A_PAGE);
-    if let Some(after) = query.text("after")? {
+    let limit = query.number(LIMIT)?.unwrap_or(LOG_PAGE).clamp(LOG_PAGE, MOST_ON_A_PAGE);
+    if let Some(after) = query.text(AFTER)? {
         let after = after.parse().map_err(|_| ServiceError::invalid("after is the id of an entry"))?;
         return Ok((AuditStart::After(after), limit));
     }
-    let skipped = query.number("offset")?.unwrap_or(0).saturating_mul(limit);
+    let skipped = query.number(OFFSET)?.unwrap_or(0).saturating_mul(limit);
     if skipped > MOST_SKIPPED {
         return Err(ServiceError::invalid(format!(
             "a page begins within {MOST_SKIPPED} rows; further on, send after"
@@ -67,24 +88,24 @@ fn page_of_log(query: &Fields) -> Result<(AuditStart, u32), ServiceError> {
 }
 
 fn filter_of(query: &Fields) -> Result<AuditFilter, ServiceError> {
-    let actions = query.text("filterAction")?.filter(|text| *text != "all").unwrap_or_default();
-    let user_id = query.text("userId")?.map(str::parse).transpose();
+    let actions = query.text(ACTIONS)?.filter(|text| *text != "all").unwrap_or_default();
+    let user_id = query.text(OF_USER)?.map(str::parse).transpose();
     Ok(AuditFilter {
-        is_administration: match query.text("type")? {
+        is_administration: match query.text(LOG_TYPE)? {
             None | Some("all") => None,
             Some("app") => Some(true),
             Some("user") => Some(false),
             Some(_) => return Err(ServiceError::invalid("type is one of app, user, all")),
         },
-        is_success: match query.text("status")? {
+        is_success: match query.text(STATUS)? {
             None | Some("all") => None,
             Some("success") => Some(true),
             Some("error") => Some(false),
             Some(_) => return Err(ServiceError::invalid("status is one of success, error, all")),
         },
-        from: moment(query, "fromDate", Duration::ZERO)?,
+        from: moment(query, FROM, Duration::ZERO)?,
         // A day as the end means all of that day.
-        until: moment(query, "toDate", Duration::DAY)?,
+        until: moment(query, TO, Duration::DAY)?,
         actions: actions
             .split(',')
             .map(str::trim)
@@ -96,8 +117,8 @@ fn filter_of(query: &Fields) -> Result<AuditFilter, ServiceError> {
 }
 
 /// A moment (RFC 3339), or a day in UTC, to which `of_a_day` is added.
-fn moment(query: &Fields, name: &str, of_a_day: Duration) -> Result<Option<OffsetDateTime>, ServiceError> {
-    let Some(text) = query.text(name)? else { return Ok(None) };
+fn moment(query: &Fields, field: Field, of_a_day: Duration) -> Result<Option<OffsetDateTime>, ServiceError> {
+    let Some(text) = query.text(field)? else { return Ok(None) };
     if let Ok(day) = parsed_day(text) {
         return Ok(Some(
             PrimitiveDateTime::new(day, time::Time::MIDNIGHT).assume_utc().saturating_add(of_a_day),
@@ -108,7 +129,8 @@ fn moment(query: &Fields, name: &str, of_a_day: Duration) -> Result<Option<Offse
     let moment = moment.ok().filter(|moment| (1970..=9998).contains(&moment.year()));
     moment.map(Some).ok_or_else(|| {
         ServiceError::invalid(format!(
-            "{name} is a day such as 2026-11-25, or a moment such as 2026-11-25T10:00:00Z"
+            "{} is a day such as 2026-11-25, or a moment such as 2026-11-25T10:00:00Z",
+            field.name
         ))
     })
 }
@@ -117,12 +139,23 @@ fn parsed_day(text: &str) -> Result<Date, time::error::Parse> {
     Date::parse(text, format_description!("[year]-[month]-[day]"))
 }
 
+const FORMAT: Field = choice("format", &["csv", "jsonl"], "");
+
+pub(crate) const EXPORT_LOGS: Operation = Operation {
+    summary: "Export the audit log",
+    fields: FILTER,
+    more: &[FORMAT],
+    answers: Answers::File(&["text/csv", "application/jsonl"]),
+    refuses: &[Refusal::UnknownUser],
+    headers: &[("Content-Disposition", "The file name.")],
+    ..OPERATION
+};
+
 /// All entries that a filter lets through, newest first, as CSV or JSON lines, while they are read.
-pub(crate) async fn export(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request)?;
+pub(crate) async fn export(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
     let id = log_of(&operator, &query)?;
     let filter = filter_of(&query)?;
-    let format = match query.text("format")? {
+    let format = match query.text(FORMAT)? {
         None | Some("csv") => LogFormat::Csv,
         Some("jsonl") => LogFormat::JsonLines,
         Some(_) => return Err(ServiceError::invalid("format is one of csv, jsonl").into()),
@@ -215,15 +248,22 @@ impl LogExport {
     }
 }
 
+pub(crate) const STATISTICS: Operation = Operation {
+    summary: "Get sign-ups, completions, invitations, log-ins and failures per day",
+    fields: &[APP_ID, FROM, TO],
+    answers: Answers::Json(&[shape::<Statistics>]),
+    ..OPERATION
+};
+
 /// Statistics per day.
-pub(crate) async fn statistics(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request)?;
+pub(crate) async fn statistics(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
     let id = app_of(&operator, &query)?;
     let today = day_of(state.service.now());
-    let day =
-        |name| -> Result<Option<i64>, ServiceError> { Ok(moment(&query, name, Duration::ZERO)?.map(day_of)) };
-    let last = day("toDate")?.unwrap_or(today);
-    let first = day("fromDate")?.unwrap_or(last - USUAL_DAYS + 1);
+    let day = |field| -> Result<Option<i64>, ServiceError> {
+        Ok(moment(&query, field, Duration::ZERO)?.map(day_of))
+    };
+    let last = day(TO)?.unwrap_or(today);
+    let first = day(FROM)?.unwrap_or(last - USUAL_DAYS + 1);
     let days = state.service.statistics(operator.reader(), id, (first, last)).await?;
     let mut answer = Statistics { days: Vec::new(), totals: BTreeMap::new() };
     for (day, usage) in days {
@@ -245,10 +285,16 @@ fn day_text(day: i64) -> String {
     text.unwrap_or_default()
 }
 
-pub(crate) async fn outbox(state: State, Verified(operator): ByOperator, request: HttpRequest) -> Answer {
-    let query = Fields::of_query(&request)?;
+pub(crate) const OUTBOX: Operation = Operation {
+    summary: "List unsent messages with the reason",
+    fields: &[APP_ID, AFTER],
+    answers: Answers::Json(&[shape::<Outbox>]),
+    ..OPERATION
+};
+
+pub(crate) async fn outbox(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
     let id = app_of(&operator, &query)?;
-    let after = query.text("after")?.map(str::parse).transpose();
+    let after = query.text(AFTER)?.map(str::parse).transpose();
     let after = after.map_err(|_| ServiceError::invalid("after is the id of a message"))?;
     let waiting = state.service.list_outbox(id, after, MOST_ON_A_PAGE).await?;
     let is_full = waiting.len() >= usize::try_from(MOST_ON_A_PAGE).unwrap_or(usize::MAX);
@@ -257,13 +303,29 @@ pub(crate) async fn outbox(state: State, Verified(operator): ByOperator, request
     Ok(json(&Outbox { messages, next }))
 }
 
+const MESSAGE_ID: Field = text("messageId", "018bcfe5680074dfbb7eac258b172229", "").required();
+
+pub(crate) const RETRY_MESSAGE: Operation = Operation {
+    summary: "Retry a message that was given up",
+    fields: &[APP_ID, MESSAGE_ID],
+    refuses: &[Refusal::Unknown],
+    ..OPERATION
+};
+
 pub(crate) async fn retry_message(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
-    let message = fields.required("messageId")?;
+    let message = fields.required(MESSAGE_ID)?;
     let message = message.parse().map_err(|_| Refusal::Unknown)?;
     state.service.retry_messages(operator, id, Some(message)).await?;
     Ok(ok_true())
 }
+
+pub(crate) const RETRY_MESSAGES: Operation = Operation {
+    summary: "Retry all messages that were given up",
+    fields: &[APP_ID],
+    answers: Answers::Json(&[shape::<Retried>]),
+    ..OPERATION
+};
 
 pub(crate) async fn retry_messages(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;

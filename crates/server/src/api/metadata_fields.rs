@@ -4,19 +4,42 @@ use latchkey_domain::{AppId, AppSettings, MetadataField, MetadataKind, MetadataP
 use latchkey_service::ServiceError;
 use serde_json::Value;
 
-use super::operator::app_of;
+use super::apps::APP;
+use super::operator::{APP_ID, app_of};
 use super::{AppState, State};
 use crate::dto::admin_app_json;
+use crate::http::field::{Field, flag, items};
 use crate::http::{Answer, ByOperator, Fields, Verified, json};
+use crate::openapi::{OPERATION, Operation};
 use crate::settings::nearest;
+
+pub(super) const FORCE: Field =
+    flag("force", "Make a field required even if it locks users without a value out.");
+const FIELDS: Field = items("metaData", "Objects with `path` and the members of `MetadataField`.").required();
+const INVITE_FIELDS: Field =
+    items("metaDataInvite", "Objects with `path` and the members of `MetadataField`.").required();
+
+pub(crate) const UPDATE_METADATA: Operation = Operation {
+    summary: "Replace the fields of users' metadata",
+    fields: &[APP_ID, FIELDS, FORCE],
+    answers: APP,
+    ..OPERATION
+};
 
 pub(crate) async fn update_metadata(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
-    let declared = declared(&state, id, &fields, "metaData").await?;
-    let force = fields.flag("force")?.unwrap_or(false);
+    let declared = declared(&state, id, &fields, FIELDS).await?;
+    let force = fields.flag(FORCE)?.unwrap_or(false);
     let view = state.service.set_metadata_fields(operator, id, declared, force).await?;
     Ok(json(&admin_app_json(&view)))
 }
+
+pub(crate) const UPDATE_INVITE_METADATA: Operation = Operation {
+    summary: "Replace the metadata fields set by the inviting user",
+    fields: &[APP_ID, INVITE_FIELDS],
+    answers: APP,
+    ..OPERATION
+};
 
 pub(crate) async fn update_invite_metadata(
     state: State,
@@ -24,7 +47,7 @@ pub(crate) async fn update_invite_metadata(
     fields: Fields,
 ) -> Answer {
     let id = app_of(&operator, &fields)?;
-    let declared = declared(&state, id, &fields, "metaDataInvite").await?;
+    let declared = declared(&state, id, &fields, INVITE_FIELDS).await?;
     let view = state.service.set_invite_fields(operator, id, declared).await?;
     Ok(json(&admin_app_json(&view)))
 }
@@ -34,7 +57,7 @@ async fn declared(
     state: &AppState,
     id: AppId,
     fields: &Fields,
-    name: &str,
+    name: Field,
 ) -> Result<Vec<MetadataField>, ServiceError> {
     let items = fields.list(name)?;
     let app = state.service.find_app(id).await?.app;
@@ -99,7 +122,7 @@ pub(super) async fn more_fields(
     state: &AppState,
     id: AppId,
     fields: &Fields,
-    name: &str,
+    name: Field,
 ) -> Result<Vec<MetadataField>, ServiceError> {
     if !fields.has(name) {
         return Ok(Vec::new());

@@ -17,12 +17,11 @@ pub(crate) mod operator;
 pub(crate) mod operator_tokens;
 pub(crate) mod password;
 pub(crate) mod second_factor;
+pub(crate) mod shared;
 pub(crate) mod signup;
 pub(crate) mod social;
 pub(crate) mod users;
 pub(crate) mod well_known;
-
-pub(crate) use app_settings::{MISSPELT, fields_of_settings};
 
 use std::sync::{Arc, OnceLock};
 
@@ -31,6 +30,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Data, Path};
 use latchkey_domain::AppId;
 use latchkey_service::{Service, Tokens};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::dto::{self, TokensBody};
@@ -41,6 +41,8 @@ pub(crate) struct AppState {
     pub(crate) service: Service,
     /// The path of `server.public_url`, which paths in pages and redirects begin with.
     pub(crate) base_path: String,
+    /// Describes the API of a server at an address: the route table can, which is above the handlers.
+    pub(crate) describe: fn(&str) -> Value,
     /// The API description, after the first request for it.
     pub(crate) description: OnceLock<String>,
     /// An upload waits in memory, so there is one at a time.
@@ -51,7 +53,7 @@ pub(crate) struct AppState {
 pub(crate) type State = Data<AppState>;
 
 /// The tokens of a sign-in, as all three SDKs read them.
-pub(crate) fn tokens_json(tokens: &Tokens) -> serde_json::Value {
+pub(crate) fn tokens_json(tokens: &Tokens) -> Value {
     dto::value(&TokensBody { jwt: tokens.jwt.clone(), access_token: tokens.access_token.clone() })
 }
 

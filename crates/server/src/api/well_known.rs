@@ -8,14 +8,30 @@ use latchkey_service::{Refusal, ServiceError};
 use serde_json::Value;
 
 use super::State;
-use crate::dto::{self, Discovery};
+use crate::dto::{self, Discovery, KeySet};
 use crate::http::{Answer, ApiError};
+use crate::openapi::{Answers, OPERATION, Operation, shape};
+
+pub(crate) const JWKS: Operation = Operation {
+    summary: "An application's public keys (RFC 7517)",
+    about: "Keys for verifying users' JWTs. Cache them as long as `Cache-Control` allows: a new key is published long before it signs.",
+    answers: Answers::Json(&[shape::<KeySet>]),
+    headers: &[("Cache-Control", "How long it may be cached.")],
+    ..OPERATION
+};
 
 pub(crate) async fn jwks(state: State, id: Path<String>) -> Answer {
     let id = id.parse().map_err(|_| ApiError::UnknownPath)?;
     let keys = state.service.jwks(id).await.map_err(unknown_app)?;
     Ok(public(&keys, state.service.key_set_life()))
 }
+
+pub(crate) const DISCOVERY: Operation = Operation {
+    summary: "Issuer and key address of an application (OpenID Connect Discovery)",
+    answers: Answers::Json(&[shape::<Discovery>]),
+    headers: &[("Cache-Control", "How long it may be cached.")],
+    ..OPERATION
+};
 
 pub(crate) async fn discovery(state: State, id: Path<String>) -> Answer {
     let id = id.parse().map_err(|_| ApiError::UnknownPath)?;

@@ -12,8 +12,8 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::say;
-use crate::Server;
 use crate::control::{Command, Remote};
+use crate::server::Server;
 use crate::settings::Settings;
 use crate::start::StartError;
 

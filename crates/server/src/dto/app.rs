@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use utoipa::ToSchema;
 
+use super::iso;
 use super::settings::{PrivateSettings, PublicSettings};
-use crate::http::iso;
 
 /// An application as its clients see it. Keys, tokens, senders and credentials are not among it.
 #[derive(Debug, Serialize, ToSchema)]

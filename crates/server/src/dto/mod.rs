@@ -9,6 +9,8 @@ mod settings;
 
 use serde::Serialize;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::macros::format_description;
 
 pub(crate) use answers::{
     Available, CheckedToken, Claims, Day, Discovery, FactorSecret, Health, ImportedApp, Invited, KeySet,
@@ -31,4 +33,22 @@ pub(crate) use records::{
 /// A value of ours always has a JSON form: its names are texts, its numbers are finite.
 pub(crate) fn value(of: &impl Serialize) -> Value {
     serde_json::to_value(of).unwrap_or_default()
+}
+
+/// A time as the SDKs parse it: UTC, three fractional digits, `Z`.
+pub(crate) fn iso(time: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    time.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits() {
+        let time =
+            OffsetDateTime::from_unix_timestamp(1_682_936_430).unwrap() + time::Duration::microseconds(7);
+        assert_eq!(iso(time), "2023-05-01T10:20:30.000Z");
+    }
 }

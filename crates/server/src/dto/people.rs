@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::http::iso;
+use super::iso;
 
 /// A user as they see themselves. What is not set is absent.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::http::iso;
+use super::iso;
 
 /// An entry of the log.
 #[derive(Debug, Serialize, ToSchema)]

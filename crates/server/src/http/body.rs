@@ -2,20 +2,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Data};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
 use latchkey_domain::Code;
 use latchkey_service::account::{FactorCode, NewPassword};
 use latchkey_service::{Refusal, ServiceError};
 use serde_json::Value;
 
+use super::field::{FieldName, FieldsOfRoute};
 use super::fields;
 use super::wire_error::{ApiError, message_of};
 
@@ -33,9 +34,13 @@ pub(crate) struct BodyLimits {
 /// How deep JSON may nest that is sent as text, or stored.
 const DEPTH_OF_TEXTS: usize = 16;
 
-/// The fields of a request's body.
+/// The fields of a request's body or query.
 #[derive(Debug, Default)]
-pub(crate) struct Fields(HashMap<String, Value>);
+pub(crate) struct Fields {
+    values: HashMap<String, Value>,
+    /// `None` for the members of an object, whose names the object's field describes.
+    route: Option<FieldsOfRoute>,
+}
 
 impl FromRequest for Fields {
     type Error = ApiError;
@@ -62,8 +67,22 @@ impl FromRequest for Fields {
                 _ if body.is_empty() => Ok(HashMap::new()),
                 _ => return Err(ApiError::UnsupportedBody),
             };
-            Ok(Self(parsed.map_err(|malformed| ServiceError::invalid(format!("invalid data: {malformed}")))?))
+            let values =
+                parsed.map_err(|malformed| ServiceError::invalid(format!("invalid data: {malformed}")))?;
+            Ok(Self { values, route: request.extensions().get().copied() })
         })
+    }
+}
+
+/// The fields of a request's query.
+pub(crate) struct Query(pub(crate) Fields);
+
+impl FromRequest for Query {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Fields::of_query(request).map(Self).map_err(ApiError::from))
     }
 }
 
@@ -105,13 +124,13 @@ pub(crate) struct WrongField {
 
 impl WrongField {
     /// An invalid value. `rule` follows the name, as in "must be true or false".
-    pub(crate) fn invalid(name: &str, rule: impl fmt::Display) -> Self {
-        Self { refusal: Refusal::InvalidData, text: format!("{name} {rule}") }
+    pub(crate) fn invalid(name: impl FieldName, rule: impl fmt::Display) -> Self {
+        Self { refusal: Refusal::InvalidData, text: format!("{} {rule}", name.name()) }
     }
 
     /// A required field without a value.
-    pub(crate) fn missing(name: &str) -> Self {
-        Self { refusal: Refusal::MissingParameter, text: name.to_owned() }
+    pub(crate) fn missing(name: impl FieldName) -> Self {
+        Self { refusal: Refusal::MissingParameter, text: name.name().to_owned() }
     }
 
     pub(crate) fn is_missing(&self) -> bool {
@@ -132,9 +151,26 @@ impl Fields {
         Self::of_object(fields)
     }
 
+    fn value(&self, name: impl FieldName) -> Option<&Value> {
+        let name = name.name();
+        debug_assert!(
+            self.route.is_none_or(|route| route.lists(name)),
+            "the field {name} is read, and its operation does not list it"
+        );
+        self.values.get(name)
+    }
+
+    /// The fields of the query.
+    pub(crate) fn of_query(request: &HttpRequest) -> Result<Self, Refusal> {
+        const MOST: usize = 100;
+        let values = fields::form(request.query_string().as_bytes(), MOST);
+        let values = values.map_err(|_| Refusal::InvalidData)?;
+        Ok(Self { values, route: request.extensions().get().copied() })
+    }
+
     /// A text. Absent, null and empty are the same: nothing.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, WrongField> {
-        match self.0.get(name) {
+    pub(crate) fn text(&self, name: impl FieldName) -> Result<Option<&str>, WrongField> {
+        match self.value(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
             Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
@@ -144,18 +180,18 @@ impl Fields {
     }
 
     /// A text that must be there.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, WrongField> {
+    pub(crate) fn required(&self, name: impl FieldName) -> Result<&str, WrongField> {
         self.text(name)?.ok_or_else(|| WrongField::missing(name))
     }
 
     /// A name of several. The empty text is none of them, and not the same as nothing.
-    pub(crate) fn choice(&self, name: &str) -> Result<Option<&str>, WrongField> {
+    pub(crate) fn choice(&self, name: impl FieldName) -> Result<Option<&str>, WrongField> {
         Ok(self.text(name)?.or_else(|| self.is_blank(name).then_some("")))
     }
 
     /// A JSON string, as SDKs send it, or the JSON itself. It is validated later.
-    pub(crate) fn json_text(&self, name: &str) -> Option<String> {
-        match self.0.get(name)? {
+    pub(crate) fn json_text(&self, name: impl FieldName) -> Option<String> {
+        match self.value(name)? {
             Value::Null => None,
             Value::String(text) => Some(text.clone()),
             other => Some(other.to_string()),
@@ -163,8 +199,8 @@ impl Fields {
     }
 
     /// A flag: a JSON boolean, or its text.
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, WrongField> {
-        match self.0.get(name) {
+    pub(crate) fn flag(&self, name: impl FieldName) -> Result<Option<bool>, WrongField> {
+        match self.value(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(Value::String(text)) if text == "true" => Ok(Some(true)),
@@ -174,50 +210,44 @@ impl Fields {
     }
 
     /// A flag that must be there.
-    pub(crate) fn required_flag(&self, name: &str) -> Result<bool, WrongField> {
+    pub(crate) fn required_flag(&self, name: impl FieldName) -> Result<bool, WrongField> {
         self.flag(name)?.ok_or_else(|| WrongField::missing(name))
     }
 
     /// The members of an object.
     pub(crate) fn of_object(members: serde_json::Map<String, Value>) -> Self {
-        Self(members.into_iter().collect())
+        Self { values: members.into_iter().collect(), route: None }
     }
 
     /// Whether a field was sent with anything but null or the empty text in it.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        !matches!(self.0.get(name), None | Some(Value::Null)) && self.text(name) != Ok(None)
+    pub(crate) fn has(&self, name: impl FieldName) -> bool {
+        !matches!(self.value(name), None | Some(Value::Null)) && self.text(name) != Ok(None)
     }
 
     /// Whether a field was sent as a text with nothing in it.
-    pub(crate) fn is_blank(&self, name: &str) -> bool {
-        self.0.get(name).and_then(Value::as_str).is_some_and(|text| text.trim().is_empty())
+    pub(crate) fn is_blank(&self, name: impl FieldName) -> bool {
+        self.value(name).and_then(Value::as_str).is_some_and(|text| text.trim().is_empty())
     }
 
     /// Whether a field was sent, whatever is in it.
-    pub(crate) fn is_sent(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+    pub(crate) fn is_sent(&self, name: impl FieldName) -> bool {
+        self.value(name).is_some()
     }
 
     /// The names of all fields that were sent, in no order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.values.keys().map(String::as_str)
     }
 
     /// A text of one's own.
-    pub(crate) fn owned(&self, name: &str) -> Result<Option<String>, WrongField> {
+    pub(crate) fn owned(&self, name: impl FieldName) -> Result<Option<String>, WrongField> {
         self.text(name).map(|text| text.map(str::to_owned))
     }
 
-    /// The fields of the query.
-    pub(crate) fn of_query(request: &HttpRequest) -> Result<Self, Refusal> {
-        const MOST: usize = 100;
-        fields::form(request.query_string().as_bytes(), MOST).map(Self).map_err(|_| Refusal::InvalidData)
-    }
-
     /// A whole number: a JSON integer, or its digits as text.
-    pub(crate) fn number(&self, name: &str) -> Result<Option<u32>, WrongField> {
+    pub(crate) fn number(&self, name: impl FieldName) -> Result<Option<u32>, WrongField> {
         let invalid = || WrongField::invalid(name, format_args!("must be a whole number up to {}", u32::MAX));
-        match self.0.get(name) {
+        match self.value(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => {
                 let number = number.as_u64().and_then(|number| u32::try_from(number).ok());
@@ -230,14 +260,14 @@ impl Fields {
     }
 
     /// A whole number that must be there.
-    pub(crate) fn required_number(&self, name: &str) -> Result<u32, WrongField> {
+    pub(crate) fn required_number(&self, name: impl FieldName) -> Result<u32, WrongField> {
         self.number(name)?.ok_or_else(|| WrongField::missing(name))
     }
 
     /// A list: a JSON array, or its text.
-    pub(crate) fn list(&self, name: &str) -> Result<Vec<Value>, WrongField> {
+    pub(crate) fn list(&self, name: impl FieldName) -> Result<Vec<Value>, WrongField> {
         let invalid = || WrongField::invalid(name, "must be a JSON array");
-        match self.0.get(name) {
+        match self.value(name) {
             None | Some(Value::Null) => Err(WrongField::missing(name)),
             Some(Value::Array(items)) => Ok(items.clone()),
             Some(Value::String(text)) => match fields::value(text, DEPTH_OF_TEXTS) {
@@ -249,7 +279,7 @@ impl Fields {
     }
 
     /// An object: JSON, or its text. Neither nests deeply: it is stored within other objects.
-    pub(crate) fn object(&self, name: &str) -> Result<serde_json::Map<String, Value>, WrongField> {
+    pub(crate) fn object(&self, name: impl FieldName) -> Result<serde_json::Map<String, Value>, WrongField> {
         let text =
             self.json_text(name).filter(|text| !text.is_empty()).ok_or_else(|| WrongField::missing(name))?;
         match fields::value(&text, DEPTH_OF_TEXTS) {
@@ -262,9 +292,9 @@ impl Fields {
     }
 
     /// A code: digits as text, or a JSON integer.
-    pub(crate) fn code(&self, name: &str) -> Result<Code, WrongField> {
+    pub(crate) fn code(&self, name: impl FieldName) -> Result<Code, WrongField> {
         let invalid = || WrongField::invalid(name, "must be the digits of a code");
-        match self.0.get(name) {
+        match self.value(name) {
             None | Some(Value::Null) => Err(WrongField::missing(name)),
             Some(Value::String(text)) if text.is_empty() => Err(WrongField::missing(name)),
             Some(Value::String(text)) => Code::parse(text).map_err(|_| invalid()),
@@ -276,8 +306,8 @@ impl Fields {
     }
 
     /// The proof of a second factor: a code or a recovery code. `None` if absent.
-    pub(crate) fn factor_code(&self, name: &str) -> Result<Option<FactorCode>, WrongField> {
-        let code = match self.0.get(name) {
+    pub(crate) fn factor_code(&self, name: impl FieldName) -> Result<Option<FactorCode>, WrongField> {
+        let code = match self.value(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) if text.is_empty() => return Ok(None),
             Some(Value::String(text)) => FactorCode::parse(text),
@@ -289,7 +319,7 @@ impl Fields {
     }
 
     /// A code of an authenticator app: as [`Fields::factor_code`], but no recovery code, and it must be there.
-    pub(crate) fn authenticator_code(&self, name: &str) -> Result<Code, WrongField> {
+    pub(crate) fn authenticator_code(&self, name: impl FieldName) -> Result<Code, WrongField> {
         match self.factor_code(name)? {
             Some(FactorCode::Digits(code)) => Ok(code),
             Some(FactorCode::Recovery(_)) => Err(WrongField::invalid(name, "must be the digits of a code")),
@@ -298,15 +328,19 @@ impl Fields {
     }
 
     /// Whether a field is true, or the text of it. Everything else is not.
-    pub(crate) fn is_true(&self, name: &str) -> bool {
+    pub(crate) fn is_true(&self, name: impl FieldName) -> bool {
         self.flag(name) == Ok(Some(true))
     }
 
     /// A password in either of its two fields, or both.
-    pub(crate) fn password(&self, client: &str, raw: &str) -> Result<NewPassword, ServiceError> {
+    pub(crate) fn password(
+        &self,
+        client: impl FieldName,
+        raw: impl FieldName,
+    ) -> Result<NewPassword, ServiceError> {
         let (sent, sent_raw) = (self.text(client)?, self.text(raw)?);
         if sent.is_none() && sent_raw.is_none() {
-            return Err(WrongField::missing(&format!("{client} or {raw}")).into());
+            return Err(WrongField::missing(format!("{} or {}", client.name(), raw.name()).as_str()).into());
         }
         NewPassword::parse(sent, sent_raw)
     }

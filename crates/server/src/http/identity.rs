@@ -90,6 +90,9 @@ pub(crate) async fn authenticate(
 }
 
 async fn identify((auth, refusal): (Auth, Refusal), request: &ServiceRequest) -> Result<(), ServiceError> {
+    if matches!(auth, Auth::Nothing | Auth::Page) {
+        return Ok(());
+    }
     let service = request.app_data::<Data<Service>>();
     let service = service.ok_or_else(|| ServiceError::Internal("the service is not mounted".into()))?;
     let (caller, source) = (caller_of(service, request.request())?, source_of(request.request()));

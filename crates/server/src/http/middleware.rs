@@ -26,7 +26,9 @@ use super::identity::family_of;
 use super::pages::TrustedPages;
 use super::path::BasePath;
 use super::wire_error::{ApiError, Family};
-use crate::routes::USER_API;
+
+/// Where the user API begins: the part that pages of other origins may call.
+pub(crate) const USER_API: &str = "/api/appuser";
 
 /// Configuration and shared state of the middleware.
 pub(crate) struct EdgeState {
@@ -40,7 +42,7 @@ pub(crate) struct EdgeState {
     pub(crate) rates: Arc<RateLimits>,
 }
 
-/// Surrounds a request: to be wrapped around the routes that [`HttpContext`](crate::HttpContext) mounts.
+/// Surrounds a request: to be wrapped around the routes that `HttpContext` mounts.
 ///
 /// # Errors
 /// The answer itself, when a request panicked or took too long.

@@ -4,6 +4,7 @@ mod address;
 mod answer;
 mod body;
 mod connections;
+pub(crate) mod field;
 mod fields;
 mod identity;
 mod middleware;
@@ -12,15 +13,15 @@ mod path;
 mod wire_error;
 
 pub(crate) use address::{TrustedProxies, source_of};
-pub(crate) use answer::{Answer, iso, json, ok_true, page};
-pub(crate) use body::{BodyLimits, Fields, WrongField};
+pub(crate) use answer::{Answer, json, ok_true, page};
+pub(crate) use body::{BodyLimits, Fields, Query, WrongField};
 pub(crate) use connections::{Connections, Paced};
 pub use identity::Auth;
 pub(crate) use identity::{
     ByApp, ByAppOrUser, ByOperator, BySuperUser, ByUser, Verified, authenticate, family_of,
 };
 pub use middleware::edge_middleware;
-pub(crate) use middleware::{EdgeState, rate_limit};
+pub(crate) use middleware::{EdgeState, USER_API, rate_limit};
 pub(crate) use pages::TrustedPages;
 pub(crate) use path::BasePath;
 pub(crate) use wire_error::{ApiError, Family, message_of};

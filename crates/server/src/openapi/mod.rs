@@ -1,32 +1,42 @@
-//! The description of the API (OpenAPI 3.1), made from the table of routes, from what is said of each, from the types
+//! The description of the API (OpenAPI 3.1), made from the routes, from what is said of each, from the types
 //! that are answered with and from the table of errors. Not here: answering with it.
 
-pub(crate) mod app_api;
-pub(crate) mod app_users;
 mod components;
-mod fields;
 mod operation;
-pub(crate) mod user_api;
+mod schema;
 
 use std::collections::BTreeMap;
 
 use components::Components;
 use latchkey_service::{Refusal, ServiceError};
-use operation::{Answers, Field};
+use schema::{example, schema};
 use serde_json::{Map, Value, json};
 
-pub(crate) use operation::Operation;
+pub(crate) use operation::{Answers, OPERATION, Operation, list_of, lists_by_name, shape, truth};
 
-use crate::http::{ApiError, family_of, message_of};
-use crate::routes::{Auth, Entry, table};
+use crate::http::field::{Field, Kind};
+use crate::http::{ApiError, Auth, family_of, message_of};
 
-/// The description of all routes.
-pub fn document(public_url: &str) -> Value {
+/// A route, as far as it is described.
+#[derive(Clone, Copy)]
+pub struct Endpoint {
+    /// `GET`, `POST` or `DELETE`.
+    pub method: &'static str,
+    /// The path as clients spell it, with its parameters. Letter case does not matter.
+    pub path: &'static str,
+    /// Which tokens it takes.
+    pub auth: Auth,
+    /// What is said of it.
+    pub(crate) operation: &'static Operation,
+}
+
+/// The description of these routes.
+pub(crate) fn document(public_url: &str, endpoints: &[Endpoint]) -> Value {
     let mut components = Components::default();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut codes: BTreeMap<u16, &str> = BTreeMap::new();
-    for entry in table() {
-        let described = describe(&entry, &mut components, &mut codes);
+    for entry in endpoints {
+        let described = describe(entry, &mut components, &mut codes);
         paths.entry(entry.path).or_default().insert(entry.method.to_ascii_lowercase(), described);
     }
     let table: String = codes.iter().map(|(code, text)| format!("| {code} | {text} |\n")).collect();
@@ -59,8 +69,8 @@ pub fn document(public_url: &str) -> Value {
     })
 }
 
-fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16, &'static str>) -> Value {
-    let operation = entry.doc;
+fn describe(entry: &Endpoint, components: &mut Components, codes: &mut BTreeMap<u16, &'static str>) -> Value {
+    let operation = entry.operation;
     let tag = match entry.auth {
         Auth::Operator(_) => "administration",
         _ if entry.path.starts_with("/api/") => "user API",
@@ -88,11 +98,11 @@ fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16
     described.insert("security".to_owned(), security);
     let mut parameters: Vec<Value> = entry.path.split('/').filter_map(path_parameter).collect();
     if entry.method == "POST" {
-        if !operation.fields.is_empty() {
+        if operation.described_fields().next().is_some() {
             described.insert("requestBody".to_owned(), body_of(operation, &operation_id(entry), components));
         }
     } else {
-        parameters.extend(operation.all_fields().map(query_parameter));
+        parameters.extend(operation.described_fields().map(query_parameter));
     }
     if !parameters.is_empty() {
         described.insert("parameters".to_owned(), parameters.into());
@@ -102,7 +112,7 @@ fn describe(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16
 }
 
 /// The endpoint's name: its path in camel case, without prefix, parameters and file extension.
-fn operation_id(entry: &Entry) -> String {
+fn operation_id(entry: &Endpoint) -> String {
     match (entry.method, entry.path) {
         ("POST", "/api/app") => return "createApp".to_owned(),
         ("DELETE", "/api/app/{app_id}") => return "deleteApp".to_owned(),
@@ -135,17 +145,17 @@ fn path_parameter(segment: &str) -> Option<Value> {
 }
 
 fn query_parameter(field: &Field) -> Value {
-    json!({"name": field.name, "in": "query", "required": field.is_required, "schema": field.schema(true)})
+    json!({"name": field.name, "in": "query", "required": field.is_required, "schema": schema(field, true)})
 }
 
 /// The body of a request. Its schema is a component, since generators of clients name types after it. Forms are
 /// accepted too and not described: clients that are generated from two content types choose the wrong one, or do not
 /// compile.
 fn body_of(operation: &Operation, id: &str, components: &mut Components) -> Value {
-    let fields = operation.all_fields();
-    let is_upload = fields.clone().any(|field| matches!(field.kind, operation::Kind::File));
+    let fields = operation.described_fields();
+    let is_upload = fields.clone().any(|field| matches!(field.kind, Kind::File));
     let properties: Map<String, Value> =
-        fields.clone().map(|field| (field.name.to_owned(), field.schema(is_upload))).collect();
+        fields.clone().map(|field| (field.name.to_owned(), schema(field, is_upload))).collect();
     let required: Vec<_> = fields.clone().filter(|field| field.is_required).map(|field| field.name).collect();
     let schema = json!({"type": "object", "properties": properties, "required": required});
     let schema = components.named(capitalized(id) + "Request", schema);
@@ -153,20 +163,20 @@ fn body_of(operation: &Operation, id: &str, components: &mut Components) -> Valu
         json!({"multipart/form-data": {"schema": schema}})
     } else {
         let example: Map<String, Value> =
-            fields.clone().filter_map(Field::example).map(|(name, value)| (name.to_owned(), value)).collect();
+            fields.clone().filter_map(example).map(|(name, value)| (name.to_owned(), value)).collect();
         json!({"application/json": {"schema": schema, "example": example}})
     };
     json!({"required": fields.clone().any(Field::is_needed), "content": content})
 }
 
 /// Refusals because of token, fields or path, for any route.
-fn common_refusals(entry: &Entry) -> Vec<Refusal> {
+fn common_refusals(entry: &Endpoint) -> Vec<Refusal> {
     if matches!(entry.auth, Auth::Nothing | Auth::Page) {
         return Vec::new();
     }
     // A token of another kind is refused by its own number.
     let mut found = vec![Refusal::ServerSecretInvalid, Refusal::AppTokenInvalid, Refusal::AccessTokenInvalid];
-    let mut fields = entry.doc.all_fields();
+    let mut fields = entry.operation.described_fields();
     if !matches!(entry.auth, Auth::Operator(_)) {
         found.extend([Refusal::AppGone, Refusal::AppSuspended, Refusal::AppMigrated]);
         found.extend([Refusal::MissingParameter, Refusal::InvalidData]);
@@ -188,8 +198,12 @@ fn common_refusals(entry: &Entry) -> Vec<Refusal> {
     found
 }
 
-fn responses(entry: &Entry, components: &mut Components, codes: &mut BTreeMap<u16, &'static str>) -> Value {
-    let operation = entry.doc;
+fn responses(
+    entry: &Endpoint,
+    components: &mut Components,
+    codes: &mut BTreeMap<u16, &'static str>,
+) -> Value {
+    let operation = entry.operation;
     let family = family_of(entry.path);
     let is_page = matches!(operation.answers, Answers::Page);
     let mut found = Map::new();

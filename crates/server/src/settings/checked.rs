@@ -12,9 +12,12 @@ use super::section::Described;
 use super::source::fields_of;
 use super::{ConfigErrors, Settings};
 use crate::http::TrustedProxies;
-use crate::start::BAD_URL;
 
 mod mail;
+
+/// The error of an invalid database URL.
+pub(crate) const BAD_URL: &str =
+    "database.url begins with postgres://, or is empty for the SQLite file in the data folder";
 
 /// The settings, parsed.
 #[derive(Debug, Clone)]

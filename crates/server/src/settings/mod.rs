@@ -8,6 +8,7 @@ mod section;
 mod sections;
 mod source;
 
+pub(crate) use checked::BAD_URL;
 pub use checked::ValidatedSettings;
 pub use limits::LimitSettings;
 use section::Section;

@@ -23,7 +23,7 @@ use latchkey_storage::{StorageError, Store};
 pub(crate) use master_key::MasterKeyStore;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::settings::{ConfigErrors, Settings, ValidatedSettings};
+use crate::settings::{BAD_URL, ConfigErrors, Settings, ValidatedSettings};
 
 /// Why the program cannot run. Exit codes are those of `sysexits.h`.
 #[derive(Debug, thiserror::Error)]
@@ -114,10 +114,6 @@ impl From<ServiceError> for StartError {
         }
     }
 }
-
-/// The error of an invalid database URL.
-pub(crate) const BAD_URL: &str =
-    "database.url begins with postgres://, or is empty for the SQLite file in the data folder";
 
 /// Where the database is, by the settings.
 pub(crate) fn location(settings: &Settings) -> Result<DatabaseLocation, StartError> {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use actix_web::http::StatusCode;
 use jsonschema::Validator;
-use latchkey_server::openapi::document;
+use latchkey_server::routes::description;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{TestApp, request};
@@ -31,7 +31,7 @@ struct Answer {
 fn described() -> &'static Described {
     static DESCRIBED: OnceLock<Described> = OnceLock::new();
     DESCRIBED.get_or_init(|| {
-        let document = document("https://auth.example.com");
+        let document = description("https://auth.example.com");
         let mut routes = Vec::new();
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
@@ -96,7 +96,7 @@ fn header(answer: &crate::harness::Answer, name: &str) -> String {
 
 async fn the_description_needs_no_token_and_no_other_server(app: TestApp) {
     let answer = app.send(request("GET", "/openapi.json")).await;
-    assert_eq!(answer.json(), document("https://auth.example.com"));
+    assert_eq!(answer.json(), description("https://auth.example.com"));
     let answer = app.send(request("GET", "/docs")).await;
     assert_eq!((answer.status.as_u16(), header(&answer, "location")), (303, "/docs/index.html".to_owned()));
     for (file, kind) in [
@@ -132,7 +132,7 @@ fn the_description_of_the_api() {
         print(value, 0, &mut text);
         text
     };
-    let mut rest = document("https://auth.example.com");
+    let mut rest = description("https://auth.example.com");
     let mut by_tag: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (path, operations) in rest["paths"].take().as_object().unwrap() {
         let tag =

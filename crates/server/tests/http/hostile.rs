@@ -1,7 +1,7 @@
 //! Every field of every endpoint with everything that does not belong there: generated from the table of
 //! routes, so that a new endpoint is covered without anybody remembering.
 
-use latchkey_server::routes::{Auth, Entry, table};
+use latchkey_server::routes::{Auth, Endpoint, table};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Made, PASSWORD, TestApp, request};
@@ -140,7 +140,7 @@ struct Tokens {
     superuser: String,
 }
 
-fn header_of(entry: &Entry, tokens: &Tokens) -> (&'static str, String) {
+fn header_of(entry: &Endpoint, tokens: &Tokens) -> (&'static str, String) {
     match entry.auth {
         Auth::Operator(_) => ("server-secret", tokens.secret.clone()),
         Auth::AppToken | Auth::Either => ("app-token", tokens.app.clone()),

@@ -142,6 +142,7 @@ at_every_point!(
     sec_128_whoever_is_suspended_changes_no_factor: "factor.change",
     sec_128_whoever_is_suspended_changes_no_password: "password.change",
     sec_128_a_password_changes_while_it_is_resealed: "password.change",
+    sec_128_nobody_logs_in_who_was_signed_out_meanwhile: "login.settle",
     sec_128_a_name_is_no_new_users_handle: "user.change",
     sec_128_a_new_users_handle_is_no_name: "user.add",
     sec_128_a_sign_up_takes_nobodys_name: "signup.add_user",
@@ -184,6 +185,27 @@ async fn sec_128_a_colour_survives_a_change_of_the_role(scene: &Scene, at: Point
     assert_eq!((both.first.text(), both.second.text()), ("true".to_owned(), "true".to_owned()));
     let claims = scene.claims().await;
     assert_eq!(claims["role"], "none", "{at:?}");
+    true
+}
+
+async fn sec_128_nobody_logs_in_who_was_signed_out_meanwhile(scene: &Scene, at: Point) -> bool {
+    let both = scene.race(
+        at,
+        async |scene| {
+            let body = json!({"handle": ANA, "password": GOOD_PASSWORD});
+            scene.app.as_app(&scene.shop, "login", body).await
+        },
+        async |scene| scene.admin("signOutUser", json!({"userId": scene.id})).await,
+    );
+    let Some(both) = both.await else { return false };
+    assert_eq!(both.second.text(), "true");
+    if at.1.is_none() {
+        assert_eq!(both.first.error(), (400, 600), "signed out while the password was verified");
+    } else if both.first.status == 200 {
+        let access = both.first.field("access-token");
+        let user = scene.app.get("/api/appuser/getUser", ("access-token", &access)).await;
+        assert!(!both.second_came_first || user.status == 400, "{at:?}: {}", user.text());
+    }
     true
 }
 

@@ -1,7 +1,6 @@
 //! Every route with every token: generated from the table of routes, so that no route escapes.
 
-use latchkey_server::openapi::document;
-use latchkey_server::routes::{Auth, table};
+use latchkey_server::routes::{Auth, description, table};
 use serde_json::json;
 use time::Duration;
 
@@ -147,7 +146,7 @@ async fn who_is_not_active_is_refused_by_every_route(app: TestApp) {
     }
     let access = app.user(&shop, "ana@example.com").await;
     let superuser = app.super_token(&shop, "root@example.com").await;
-    let described = document("https://auth.example.com");
+    let described = description("https://auth.example.com");
     let codes = async |wanted: i64, as_user: bool| {
         for entry in table().iter().filter(|entry| entry.path.starts_with("/api/appuser/")) {
             let header = match entry.auth {
