@@ -131,6 +131,12 @@ fn source(file: &Path, text: &str, found: &mut Vec<String>) {
             found.extend(wrong.into_iter().map(|import| format!("{name} {import}")));
         }
     }
+    let is_product = name.to_string().contains("/src/") && !file.ends_with("tests.rs");
+    for line in text.split("#[cfg(test)]").next().unwrap_or_default().lines() {
+        if is_product && takes_tuple(line) {
+            found.push(format!("{name} has a function that takes a tuple apart: {}", line.trim()));
+        }
+    }
     let is_queries = file.components().any(|part| part.as_os_str() == "diesel");
     if is_queries {
         for word in [".like(", ".ilike(", "now()", "random()", ".for_update("] {
@@ -153,6 +159,21 @@ fn source(file: &Path, text: &str, found: &mut Vec<String>) {
                 .map(|method| format!("{name}: {method} takes no application")),
         );
     }
+}
+
+/// Whether a line of a signature names the parts of a tuple. Two arguments, or a struct, say at the call what each is.
+fn takes_tuple(line: &str) -> bool {
+    let is_names =
+        |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | ',' | ' ' | '(' | ')'));
+    let is_signature = !line.contains('|') && !line.trim_start().starts_with("let ") && !line.contains("//");
+    line.match_indices("): (").any(|(end, _)| {
+        let before = line.get(..end).unwrap_or_default();
+        let begins = before.rfind("((").map(|at| at + 1).or_else(|| before.rfind(", (").map(|at| at + 2));
+        let begins = begins.or_else(|| {
+            before.trim_start().starts_with('(').then(|| before.len() - before.trim_start().len())
+        });
+        is_signature && begins.is_some_and(|begins| before.get(begins..).is_some_and(is_names))
+    })
 }
 
 /// Imports of a module that its room must not have.
@@ -298,6 +319,26 @@ pub(crate) fn rust_files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_takes_no_tuple_apart() {
+        for wrong in [
+            "        (app_id, id): (AppId, UserId),",
+            "    fn of(state: State, (reader, id): (Reader, AppId), x: X) -> Self {",
+            "fn is_on_time((then, at): (OffsetDateTime, Elapsed), now: OffsetDateTime) -> bool {",
+        ] {
+            assert!(takes_tuple(wrong), "{wrong}");
+        }
+        for good in [
+            "        let (a, b): (A, B) = c;",
+            "    pairs.map(|(a, b): (A, B)| a)",
+            "    fn of(user: UserKey) -> (A, B) {",
+            "    let (app_id, handle): (_, &Handle) = (user.app_id, &user.handle);",
+            "    parts: (A, B),",
+        ] {
+            assert!(!takes_tuple(good), "{good}");
+        }
+    }
 
     #[test]
     fn sec_124_a_banned_crate_in_the_tree_is_found() {

@@ -263,7 +263,7 @@ pub fn verify_user_jwt(
 ) -> Result<Map<String, Value>, TokenError> {
     let keys: Vec<_> = keys.iter().map(PublicKey::verifying).collect();
     let claims = jwt::verify(token, &keys, &[Some("JWT")])?;
-    jwt::check_times(&claims, now, crate::LEEWAY_SECONDS, (true, crate::LEEWAY_SECONDS))?;
+    jwt::check_times(&claims, now, crate::LEEWAY_SECONDS, true, crate::LEEWAY_SECONDS)?;
     let is = |name: &str, wanted: &str| claims.get(name).and_then(Value::as_str) == Some(wanted);
     if is("iss", issuer) && is("aud", audience) { Ok(claims) } else { Err(TokenError::Claims) }
 }

@@ -142,7 +142,7 @@ pub fn verify_id_token(
     now: OffsetDateTime,
 ) -> Result<IdToken, TokenError> {
     let claims = jwt::verify(token, &keys.0, &ID_TOKEN_TYPES)?;
-    jwt::check_times(&claims, now, LEEWAY_SECONDS, (true, LEEWAY_SECONDS))?;
+    jwt::check_times(&claims, now, LEEWAY_SECONDS, true, LEEWAY_SECONDS)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let is_one_of = |value: Option<&str>, allowed: &[String]| {
         value.is_some_and(|value| allowed.iter().any(|allowed| allowed == value))

@@ -157,7 +157,8 @@ pub(crate) fn check_times(
     claims: &Map<String, Value>,
     now: OffsetDateTime,
     leeway: i64,
-    (must_expire, future): (bool, i64),
+    must_expire: bool,
+    future: i64,
 ) -> Result<(), TokenError> {
     let seconds = |name: &str| match claims.get(name) {
         None => Ok(None),
@@ -209,7 +210,7 @@ mod tests {
 
     fn at(claims: Value, now: i64, must_expire: bool) -> Result<(), TokenError> {
         let Value::Object(claims) = claims else { panic!("an object") };
-        check_times(&claims, OffsetDateTime::from_unix_timestamp(now).unwrap(), 30, (must_expire, 30))
+        check_times(&claims, OffsetDateTime::from_unix_timestamp(now).unwrap(), 30, must_expire, 30)
     }
 
     #[test]

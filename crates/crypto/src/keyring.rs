@@ -73,13 +73,14 @@ impl KeyRing {
         now: OffsetDateTime,
         entropy: &dyn Entropy,
     ) -> Result<Vec<ServerKey>, CryptoError> {
-        Self::make(&master.wrapping_key()?, (1, None), now, entropy)
+        Self::make(&master.wrapping_key()?, 1, None, now, entropy)
     }
 
     /// One key of each purpose.
     fn make(
         wrapping: &SealingKey,
-        (generation, used_from): (i64, Option<OffsetDateTime>),
+        generation: i64,
+        used_from: Option<OffsetDateTime>,
         created_at: OffsetDateTime,
         entropy: &dyn Entropy,
     ) -> Result<Vec<ServerKey>, CryptoError> {
@@ -101,14 +102,15 @@ impl KeyRing {
     pub fn next(
         master: &MasterKey,
         keys: &[ServerKey],
-        (now, used_from): (OffsetDateTime, OffsetDateTime),
+        now: OffsetDateTime,
+        used_from: OffsetDateTime,
         entropy: &dyn Entropy,
     ) -> Result<Vec<ServerKey>, KeyRingError> {
         let wrapping = master.wrapping_key()?;
         for key in keys {
             unwrap(&wrapping, key)?;
         }
-        Ok(Self::make(&wrapping, (newest(keys)? + 1, Some(used_from)), now, entropy)?)
+        Ok(Self::make(&wrapping, newest(keys)? + 1, Some(used_from), now, entropy)?)
     }
 
     /// Wraps the server's keys with another master key. What they sealed, digested and signed stays good.

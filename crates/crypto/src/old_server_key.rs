@@ -52,7 +52,7 @@ impl OldServerKeys {
     /// [`TokenError`] with the reason.
     pub fn verify(&self, token: &str, now: OffsetDateTime) -> Result<AppToken, TokenError> {
         let claims = jwt::verify_unnamed(token, &self.0, &[Some("JWT"), None])?;
-        jwt::check_times(&claims, now, LEEWAY_SECONDS, (false, LEEWAY_SECONDS))?;
+        jwt::check_times(&claims, now, LEEWAY_SECONDS, false, LEEWAY_SECONDS)?;
         if claims.get("scope").and_then(Value::as_str) != Some("app") {
             return Err(TokenError::Kind);
         }

@@ -291,7 +291,7 @@ impl TokenKeys {
         })?;
         // Tokens without an expiry are revoked by their generation.
         let future = if T::MUST_EXPIRE { FUTURE_SECONDS } else { i64::MAX };
-        jwt::check_times(&claims, now, LEEWAY_SECONDS, (T::MUST_EXPIRE, future))?;
+        jwt::check_times(&claims, now, LEEWAY_SECONDS, T::MUST_EXPIRE, future)?;
         if text(&claims, "scope") != Some(T::SCOPE) || text(&claims, "aud") != Some(&audience::<T>()) {
             return Err(TokenError::Kind);
         }

@@ -51,7 +51,7 @@ impl ClockGuard {
 
     /// Looks at the clock.
     pub fn look(&mut self, now: OffsetDateTime, elapsed: Elapsed) -> ClockState {
-        if is_on_time(self.trusted, now, elapsed) {
+        if is_on_time(self.trusted.0, self.trusted.1, now, elapsed) {
             (self.trusted, self.candidate) = ((now, elapsed), None);
             return ClockState::Steady;
         }
@@ -77,11 +77,11 @@ impl ClockGuard {
     }
 
     fn is_candidate(&self, now: OffsetDateTime, elapsed: Elapsed) -> bool {
-        self.candidate.is_some_and(|candidate| is_on_time(candidate, now, elapsed))
+        self.candidate.is_some_and(|(then, at)| is_on_time(then, at, now, elapsed))
     }
 }
 
-fn is_on_time((then, at): (OffsetDateTime, Elapsed), now: OffsetDateTime, elapsed: Elapsed) -> bool {
+fn is_on_time(then: OffsetDateTime, at: Elapsed, now: OffsetDateTime, elapsed: Elapsed) -> bool {
     let passed = elapsed.saturating_sub(at);
     (now - then - passed).abs() <= DRIFT
 }

@@ -85,4 +85,4 @@ pub use template::{EmailTemplate, TemplateName};
 pub use text::{has_forbidden_characters, is_forbidden_character};
 pub use two_factor::{Authenticator, Factor, FactorRules, Factors};
 pub use usage::{UsageDay, UsageKind, day_of};
-pub use user::{Sessions, User, UserChange, UserStatus};
+pub use user::{Sessions, User, UserChange, UserKey, UserStatus};

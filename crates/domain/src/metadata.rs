@@ -332,7 +332,8 @@ impl MetadataFields {
     /// # Errors
     /// [`InvalidMetadata`] names the field.
     pub fn set_by_operator(
-        (own, invited): (&Self, &Self),
+        own: &Self,
+        invited: &Self,
         current: &Metadata,
         sent: &Map<String, Value>,
     ) -> Result<Metadata, InvalidMetadata> {

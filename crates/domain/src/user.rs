@@ -23,6 +23,15 @@ pub enum UserStatus {
     Suspended,
 }
 
+/// Which user, of which application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UserKey {
+    /// The application.
+    pub app_id: AppId,
+    /// The user's id.
+    pub id: UserId,
+}
+
 /// A user of an application.
 #[derive(Debug, Clone)]
 pub struct User {

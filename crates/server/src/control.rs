@@ -120,11 +120,12 @@ pub(crate) enum Outcome {
 /// Runs a command, in the server's process or another.
 pub(crate) async fn execute(
     service: &Service,
-    (key_place, entropy): (&MasterKeyStore, &dyn Entropy),
+    key_place: &MasterKeyStore,
+    entropy: &dyn Entropy,
     command: Command,
 ) -> Outcome {
     if let Command::RotateMaster { to } = command {
-        return match rotate_master(service, (key_place, entropy), to.as_deref()).await {
+        return match rotate_master(service, key_place, entropy, to.as_deref()).await {
             Ok((fingerprint, file)) => Outcome::Done(json!({ "masterKey": fingerprint, "file": file })),
             Err(error) => Outcome::Failed(error.to_string()),
         };
@@ -173,7 +174,8 @@ pub(crate) fn failure(error: &ServiceError) -> String {
 /// wherever this is stopped, one of the two that are there opens the data.
 async fn rotate_master(
     service: &Service,
-    (key_place, entropy): (&MasterKeyStore, &dyn Entropy),
+    key_place: &MasterKeyStore,
+    entropy: &dyn Entropy,
     to: Option<&Path>,
 ) -> Result<(String, Option<PathBuf>), StartError> {
     let old = key_place.read(true, entropy)?;
@@ -271,7 +273,8 @@ async fn perform(service: &Service, command: Command) -> Result<Value, ServiceEr
 pub(crate) fn serve(
     listener: UnixListener,
     service: Service,
-    (key_place, entropy): (MasterKeyStore, Arc<dyn Entropy>),
+    key_place: MasterKeyStore,
+    entropy: Arc<dyn Entropy>,
 ) -> Result<ServerHandle, StartError> {
     let server = HttpServer::new(move || {
         let keys = Data::new((key_place.clone(), Arc::clone(&entropy)));
@@ -296,7 +299,7 @@ type Keys = (MasterKeyStore, Arc<dyn Entropy>);
 
 async fn handle(service: Data<Service>, keys: Data<Keys>, command: Json<Command>) -> HttpResponse {
     // Runs to its end, even if the client disconnects.
-    let doing = async move { execute(&service, (&keys.0, &*keys.1), command.into_inner()).await };
+    let doing = async move { execute(&service, &keys.0, &*keys.1, command.into_inner()).await };
     match actix_web::rt::spawn(doing).await {
         Ok(outcome) => HttpResponse::Ok().json(outcome),
         Err(_) => HttpResponse::InternalServerError().finish(),

@@ -138,8 +138,8 @@ impl Server {
             let control = opened.control.take();
             let control = control
                 .map(|listener| {
-                    let keys = (opened.key_place.clone(), Arc::clone(&opened.entropy));
-                    control::serve(listener, opened.service.clone(), keys)
+                    let (key_place, entropy) = (opened.key_place.clone(), Arc::clone(&opened.entropy));
+                    control::serve(listener, opened.service.clone(), key_place, entropy)
                 })
                 .transpose()?;
             let server = http_server(http, &opened).map_err(failed)?;

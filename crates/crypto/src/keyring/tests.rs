@@ -44,7 +44,7 @@ fn at(seconds: i64) -> OffsetDateTime {
 /// The first keys of a server, and the next ones, which serve from second 60 on.
 fn two_generations() -> Vec<ServerKey> {
     let mut keys = keys(&master(1));
-    let next = KeyRing::next(&master(1), &keys, (at(30), at(60)), &SeededEntropy::new(9)).unwrap();
+    let next = KeyRing::next(&master(1), &keys, at(30), at(60), &SeededEntropy::new(9)).unwrap();
     assert!(next.iter().all(|key| key.generation == 2 && key.used_from == Some(at(60))));
     keys.extend(next);
     keys
@@ -140,7 +140,7 @@ fn sec_135_a_ring_says_whether_it_is_still_the_one() {
     // A clock before everything still has keys that serve, and another master key makes none.
     assert!(ring(&both[3..], -5).is_of(&both[3..], at(0)));
     assert!(matches!(
-        KeyRing::next(&master(3), &first, (at(0), at(60)), &SeededEntropy::new(9)),
+        KeyRing::next(&master(3), &first, at(0), at(60), &SeededEntropy::new(9)),
         Err(KeyRingError::WrongMasterKey { .. })
     ));
 }

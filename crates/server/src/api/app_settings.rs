@@ -28,7 +28,8 @@ use crate::settings::nearest;
 const STATUS: Field = choice("status", <AppStatus as VariantNames>::VARIANTS, "");
 const LOGIN_ATTEMPTS: Field = number(
     "maxLoginAttempts",
-    (0, 100),
+    0,
+    100,
     "Failed log-ins before waiting begins; 0 for the server's own number.",
 );
 const AUDIENCE: Field =
@@ -143,7 +144,7 @@ impl OtherSetting {
 const fn plain(setting: &PlainSetting) -> Field {
     match setting.kind {
         PlainKind::Flag { .. } => flag(setting.field, setting.about),
-        PlainKind::Number { least, most, .. } => number(setting.field, (least, most), setting.about),
+        PlainKind::Number { least, most, .. } => number(setting.field, least, most, setting.about),
         PlainKind::Choice { names, .. } => choice(setting.field, names, setting.about),
     }
 }

@@ -51,8 +51,8 @@ pub(crate) async fn connection() -> Answer {
     Ok(ok_true())
 }
 
-const LIMIT_OF_APPS: Field = number("limit", (1, 200), "How many on a page: 200 if none.");
-/// There is no cursor: to whoever sends one, pages would repeat.
+const LIMIT_OF_APPS: Field = number("limit", 1, 200, "How many on a page: 200 if none.");
+/// There is no cursor. With one that is ignored, all pages would be the first.
 const NO_CURSOR: &[Field] = &[undescribed("after")];
 
 pub(crate) const ALL: Operation = Operation {
@@ -136,7 +136,7 @@ pub(crate) async fn update(state: State, Verified(operator): ByOperator, fields:
 }
 
 const LIST: Field = choice("type", &["metaData", "metaDataInvite"], "The list.").required();
-const INDEX: Field = number("index", (0, u32::MAX), "Which one, from 0 on.").required();
+const INDEX: Field = number("index", 0, u32::MAX, "Which one, from 0 on.").required();
 
 pub(crate) const DELETE_METADATA: Operation = Operation {
     summary: "Remove a metadata field",

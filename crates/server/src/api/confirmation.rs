@@ -98,8 +98,8 @@ async fn question(
     if !app.settings.signup_enabled {
         return Err(Refusal::SignupOff.into());
     }
-    let of_link = (&handle, link.attempt.as_str());
-    let asks_password = asks != Asks::Elsewhere || state.service.link_asks_password(&app, of_link, source)?;
+    let asks_password =
+        asks != Asks::Elsewhere || state.service.link_asks_password(&app, &handle, &link.attempt, source)?;
     let texts = texts(locale)?;
     let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
     let hidden = |field: Field, value: &str| {

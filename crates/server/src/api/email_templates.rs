@@ -33,7 +33,7 @@ pub(crate) async fn email_templates(
 ) -> Answer {
     let id = app_of(&operator, &query)?;
     let view = state.service.find_app(id).await?;
-    Ok(Messages::of(state, (operator.reader(), id), view.app.settings.locales).answer(String::new(), ""))
+    Ok(Messages::of(state, operator.reader(), id, view.app.settings.locales).answer(String::new(), ""))
 }
 
 const TEMPLATE: Field = text("_id", "signUp-EN", "Its name and locale.").required();
@@ -105,7 +105,7 @@ pub(crate) async fn set_locales(state: State, Verified(operator): ByOperator, fi
     let head = dto::value(&head).to_string();
     // The messages take the place of the last member's value.
     let head = head.strip_suffix("null}").unwrap_or_default().to_owned();
-    Ok(Messages::of(state, (reader, id), locales).answer(head, "}"))
+    Ok(Messages::of(state, reader, id, locales).answer(head, "}"))
 }
 
 /// All messages of an application, read and sent by locale: as a whole they would be as long as developers like, in
@@ -121,7 +121,7 @@ struct Messages {
 }
 
 impl Messages {
-    fn of(state: State, (reader, id): (Reader, AppId), locales: Vec<Locale>) -> Self {
+    fn of(state: State, reader: Reader, id: AppId, locales: Vec<Locale>) -> Self {
         Self { state, reader, id, left: locales.into(), before: None, end: "" }
     }
 

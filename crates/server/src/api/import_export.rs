@@ -67,15 +67,10 @@ pub(crate) const EXPORT_ARCHIVE: Operation = Operation {
 pub(crate) async fn export_archive(
     state: State,
     Verified(operator): ByOperator,
-    request: HttpRequest,
+    Query(query): Query,
 ) -> Answer {
-    stream(
-        &state,
-        (operator, request),
-        Form::Archive,
-        ("application/jsonl; charset=utf-8", "application.jsonl"),
-    )
-    .await
+    stream(&state, operator, &query, Form::Archive, "application/jsonl; charset=utf-8", "application.jsonl")
+        .await
 }
 
 pub(crate) const EXPORT_USERS: Operation =
@@ -85,19 +80,20 @@ pub(crate) const EXPORT_USERS: Operation =
 pub(crate) async fn export_users(
     state: State,
     Verified(operator): ByOperator,
-    request: HttpRequest,
+    Query(query): Query,
 ) -> Answer {
-    stream(&state, (operator, request), Form::Users, ("text/csv; charset=utf-8", "users.csv")).await
+    stream(&state, operator, &query, Form::Users, "text/csv; charset=utf-8", "users.csv").await
 }
 
 async fn stream(
     state: &AppState,
-    (operator, request): (Operator, HttpRequest),
+    operator: Operator,
+    query: &Fields,
     form: Form,
-    (content_type, name): (&'static str, &str),
+    content_type: &'static str,
+    name: &str,
 ) -> Answer {
-    let query = Fields::of_query(&request)?;
-    let app = app_of(&operator, &query)?.to_string();
+    let app = app_of(&operator, query)?.to_string();
     let leaving = ExportRequest { app, form, passphrase: None };
     let pieces = run_export(state.service.clone(), operator, leaving).await?;
     Ok(attachment(content_type, name).streaming(pieces))

@@ -52,8 +52,8 @@ pub(crate) const REMOVE_SIGNUP: Operation = Operation {
 
 pub(crate) async fn remove_signup(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
-    let wanted = (named(&fields, "Invalid Signup")?, which(&fields, "Invalid Signup")?);
-    Ok(json(&signup_json(&state.service.remove_signups(operator, id, wanted).await?)))
+    let selection = selection_of(&fields, "Invalid Signup")?;
+    Ok(json(&signup_json(&state.service.remove_signups(operator, id, selection).await?)))
 }
 
 const HANDLES: Field =
@@ -99,8 +99,8 @@ pub(crate) const RESEND_INVITE: Operation = Operation {
 
 pub(crate) async fn resend_invite(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
-    let wanted = (named(&fields, "Invalid Invite")?, which(&fields, "Invalid Invite")?);
-    state.service.resend_invites(operator, id, wanted).await?;
+    let selection = selection_of(&fields, "Invalid Invite")?;
+    state.service.resend_invites(operator, id, selection).await?;
     Ok(ok_true())
 }
 
@@ -114,24 +114,21 @@ pub(crate) const REMOVE_INVITE: Operation = Operation {
 
 pub(crate) async fn remove_invite(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
     let id = app_of(&operator, &fields)?;
-    let wanted = (named(&fields, "Invalid Invite")?, which(&fields, "Invalid Invite")?);
-    Ok(json(&invite_json(&state.service.remove_invites(operator, id, wanted).await?)))
+    let selection = selection_of(&fields, "Invalid Invite")?;
+    Ok(json(&invite_json(&state.service.remove_invites(operator, id, selection).await?)))
 }
 
-/// The handle. An impossible one is reported like an unknown one.
-fn named(fields: &Fields, otherwise: &str) -> Result<Handle, ServiceError> {
-    stored_handle_of(fields).map_err(|error| match error {
+/// All of a handle, or the one with an id. Impossible ones are reported like unknown ones.
+fn selection_of<Id: std::str::FromStr>(
+    fields: &Fields,
+    otherwise: &str,
+) -> Result<Selection<Id>, ServiceError> {
+    let handle = stored_handle_of(fields).map_err(|error| match error {
         ServiceError::Refused(Refusal::UnknownUser) => unknown(otherwise),
         other => other,
-    })
-}
-
-/// All of a handle, or the one with an id.
-fn which<Id: std::str::FromStr>(fields: &Fields, otherwise: &str) -> Result<Selection<Id>, ServiceError> {
-    match fields.text(WHICH)? {
-        None => Ok(Selection::All),
-        Some(id) => id.parse().map(Selection::One).map_err(|_| unknown(otherwise)),
-    }
+    })?;
+    let only = fields.text(WHICH)?.map(str::parse).transpose().map_err(|_| unknown(otherwise))?;
+    Ok(Selection { handle, only })
 }
 
 fn unknown(text: &str) -> ServiceError {

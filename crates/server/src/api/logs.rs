@@ -264,7 +264,7 @@ pub(crate) async fn statistics(state: State, Verified(operator): ByOperator, Que
     };
     let last = day(TO)?.unwrap_or(today);
     let first = day(FROM)?.unwrap_or(last - USUAL_DAYS + 1);
-    let days = state.service.statistics(operator.reader(), id, (first, last)).await?;
+    let days = state.service.statistics(operator.reader(), id, first, last).await?;
     let mut answer = Statistics { days: Vec::new(), totals: BTreeMap::new() };
     for (day, usage) in days {
         let mut numbers = BTreeMap::new();

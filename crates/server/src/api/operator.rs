@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use latchkey_domain::{AppId, Named, UserId};
+use latchkey_domain::{AppId, Named, UserKey};
 use latchkey_service::operate::{MOST_ON_A_PAGE, Page};
 use latchkey_service::{Operator, Refusal, ServiceError};
 
@@ -13,9 +13,9 @@ pub(super) const APP_ID: Field =
     text("appId", "0123456789abcdef0123456789abcdef", "The application.").required();
 pub(super) const USER_ID: Field =
     text("userId", "018bcfe5680074dfbb7eac258b172229", "The user's `_id`.").required();
-pub(super) const LIMIT: Field = number("limit", (25, 200), "How many on a page: 25 if none.");
+pub(super) const LIMIT: Field = number("limit", 25, 200, "How many on a page: 25 if none.");
 pub(super) const OFFSET: Field =
-    number("offset", (0, 10_000), "Which page, from 0 on: pages that begin within 10,000 rows.");
+    number("offset", 0, 10_000, "Which page, from 0 on: pages that begin within 10,000 rows.");
 pub(super) const AFTER: Field =
     text("after", "018bcfe5680074dfbb7eac258b172229", "The cursor of the previous page.");
 pub(super) const TOTAL: (&str, &str) = ("X-Total-Count", "How many there are in all.");
@@ -34,10 +34,10 @@ pub(crate) fn app_within(operator: &Operator, id: &str) -> Result<AppId, ApiErro
 }
 
 /// The user that a request is about, with their application.
-pub(crate) fn user_of(operator: &Operator, fields: &Fields) -> Result<(AppId, UserId), ApiError> {
+pub(crate) fn user_of(operator: &Operator, fields: &Fields) -> Result<UserKey, ApiError> {
     let app_id = app_of(operator, fields)?;
     let id = fields.required(USER_ID)?;
-    Ok((app_id, id.parse().map_err(|_| Refusal::UnknownUser)?))
+    Ok(UserKey { app_id, id: id.parse().map_err(|_| Refusal::UnknownUser)? })
 }
 
 /// One of the values that a field may have, by its name.

@@ -23,7 +23,7 @@ const SCOPES: Field = text(
     "Any of `read`, `users`, `settings`, `keys`, `export`, `everything`, separated by commas.",
 )
 .required();
-const DAYS: Field = number("days", (1, 365), "");
+const DAYS: Field = number("days", 1, 365, "");
 const ONLY_APP: Field = APP_ID.told("The one application that it reaches; all if none.").optional();
 
 pub(crate) const CREATE_TOKEN: Operation = Operation {

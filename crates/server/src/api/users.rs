@@ -61,20 +61,20 @@ pub(crate) async fn stat(state: State, Verified(operator): ByOperator, Query(que
     }
     if is_wanted("users") {
         let hide = query.is_true(HIDE);
-        let listed = list::<User>(&state, (reader, id), &query, hide).await?;
+        let listed = list::<User>(&state, reader, id, &query, hide).await?;
         let shown = if hide { listed.total.saturating_sub(listed.anonymous) } else { listed.total };
         (body.total_user, body.total_anon_user) = (Some(shown), Some(listed.anonymous));
         body.users = Some(users_json(&state, id, listed.items).await?);
         (next, total) = (listed.next, shown);
     }
     if is_wanted("invites") {
-        let listed = list::<Invite>(&state, (reader, id), &query, false).await?;
+        let listed = list::<Invite>(&state, reader, id, &query, false).await?;
         body.invites = Some(listed.items.iter().map(invite_json).collect());
         body.total_invite = Some(listed.total);
         (next, total) = (listed.next, listed.total);
     }
     if is_wanted("signups") {
-        let listed = list::<Signup>(&state, (reader, id), &query, false).await?;
+        let listed = list::<Signup>(&state, reader, id, &query, false).await?;
         body.signups = Some(listed.items.iter().map(signup_json).collect());
         body.total_signup = Some(listed.total);
         (next, total) = (listed.next, listed.total);
@@ -85,7 +85,8 @@ pub(crate) async fn stat(state: State, Verified(operator): ByOperator, Query(que
 
 async fn list<T: Member>(
     state: &AppState,
-    (reader, id): (Reader, AppId),
+    reader: Reader,
+    id: AppId,
     query: &Fields,
     without_anonymous: bool,
 ) -> Result<Listed<T>, ServiceError> {

@@ -57,10 +57,7 @@ impl Link {
     pub(super) async fn call(&self, command: Command) -> Result<Value, StartError> {
         let outcome = match self {
             Self::Server(remote) => remote.send(&command).await?,
-            Self::Own(opened) => {
-                let keys = (&opened.key_place, &*opened.entropy);
-                execute(&opened.service, keys, command).await
-            }
+            Self::Own(opened) => execute(&opened.service, &opened.key_place, &*opened.entropy, command).await,
         };
         outcome.done()
     }

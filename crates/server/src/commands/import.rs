@@ -30,7 +30,7 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
     match command {
         ImportCommand::Users { app, file, dry_run, skip_refused, report } => {
             let report = Report::new(report.as_deref(), skip_refused)?;
-            wait(users(settings, (app, &file), dry_run, report))
+            wait(users(settings, app, &file, dry_run, report))
         }
         ImportCommand::Archive { file, name, passphrase_file, dry_run, report } => {
             let passphrase = passphrase_file.as_ref().map(secret_in).transpose()?;
@@ -78,7 +78,8 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 
 async fn users(
     settings: &Settings,
-    (app, file): (String, &Path),
+    app: String,
+    file: &Path,
     dry_run: bool,
     mut report: Report,
 ) -> Result<(), StartError> {

@@ -18,9 +18,10 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::control::Flow;
+use crate::server::{Greeting, Server};
 use crate::settings::Settings;
-use crate::start::{StartError, refuse_foreign_writers};
-use crate::{Greeting, Server, start, telemetry};
+use crate::start::{self, StartError, refuse_foreign_writers};
+use crate::telemetry;
 
 const DEFAULT_FILE: &str = "/etc/latchkey/latchkey.toml";
 

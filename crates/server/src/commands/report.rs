@@ -57,7 +57,7 @@ impl Shown {
     }
 
     /// The heading for one and for several, and what is shown of them.
-    fn print(&self, (one, several): (&str, &str)) {
+    fn print(&self, one: &str, several: &str) {
         match self.number {
             0 => return,
             1 => say(&format!("1 {one}")),
@@ -277,15 +277,15 @@ impl Report {
         if self.without_authenticator > 0 {
             say(&format!("{} without their authenticator", counted(self.without_authenticator, "user")));
         }
-        self.over_raw.print((
+        self.over_raw.print(
             "has a hash of the password itself: the next log-in must send rawPassword, which replaces the hash:",
             "have hashes of the password itself: their next log-in must send rawPassword, which replaces the hash:",
-        ));
+        );
         for (what, number) in &self.left_away {
             say(&printable(&format!("skipped {number} {what}")));
         }
-        self.lost.print(("value was lost or needs review:", "values were lost or need review:"));
-        self.refused.print(("record cannot be imported:", "records cannot be imported:"));
+        self.lost.print("value was lost or needs review:", "values were lost or need review:");
+        self.refused.print("record cannot be imported:", "records cannot be imported:");
         match &mut self.file {
             Some(file) => {
                 file.flush().map_err(|error| StartError::CannotWrite(format!("the report: {error}")))

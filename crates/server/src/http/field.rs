@@ -99,7 +99,7 @@ pub(crate) const fn choice(
 }
 
 /// Minimum and maximum are in the description.
-pub(crate) const fn number(name: &'static str, (least, most): (u32, u32), about: &'static str) -> Field {
+pub(crate) const fn number(name: &'static str, least: u32, most: u32, about: &'static str) -> Field {
     Field::new(name, Kind::Number(least, most), about)
 }
 

@@ -83,13 +83,13 @@ pub(crate) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match identify((auth, refusal), &request).await {
+    match identify(auth, refusal, &request).await {
         Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
         Err(error) => Ok(ServiceResponse::from_err(ApiError::from(error), request.into_parts().0)),
     }
 }
 
-async fn identify((auth, refusal): (Auth, Refusal), request: &ServiceRequest) -> Result<(), ServiceError> {
+async fn identify(auth: Auth, refusal: Refusal, request: &ServiceRequest) -> Result<(), ServiceError> {
     if matches!(auth, Auth::Nothing | Auth::Page) {
         return Ok(());
     }

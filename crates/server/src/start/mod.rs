@@ -206,7 +206,7 @@ pub(crate) async fn open(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let has_keys = Service::has_keys(&store).await?;
     let key_place = MasterKeyStore::of(settings, folder.path());
-    let (master, keys) = open_keys(&store, &key_place, has_keys, (&*clock, &*entropy)).await?;
+    let (master, keys) = open_keys(&store, &key_place, has_keys, &*clock, &*entropy).await?;
 
     let internal = |error: &dyn std::error::Error| StartError::Internal(error.to_string());
     let parts = ServiceParts {
@@ -263,7 +263,8 @@ async fn open_keys(
     store: &Store,
     place: &MasterKeyStore,
     has_keys: bool,
-    (clock, entropy): (&dyn Clock, &dyn Entropy),
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
 ) -> Result<(MasterKey, KeyRing), StartError> {
     let master = place.read(has_keys, entropy)?;
     let opened = Service::open_keys(store, &master, clock, entropy).await;

@@ -291,7 +291,13 @@ async fn one_can_be_signed_out_everywhere(app: TestApp) {
     let access = app.user(&shop, "ana@example.com").await;
     let (app_id, id) =
         (shop.id.parse().unwrap(), app.user_id(&shop, "ana@example.com").await.parse().unwrap());
-    app.service.sign_out_everywhere(latchkey_service::Operator::command_line(), (app_id, id)).await.unwrap();
+    app.service
+        .sign_out_everywhere(
+            latchkey_service::Operator::command_line(),
+            latchkey_domain::UserKey { app_id, id },
+        )
+        .await
+        .unwrap();
     assert_eq!(app.get("/api/appuser/getUser", ("access-token", &access)).await.error(), (400, 405));
 }
 

@@ -3,9 +3,8 @@
 
 use latchkey_crypto::{AccessToken, TotpSecret};
 use latchkey_domain::{
-    App, AppId, Authenticator, Code, CodePurpose, Factor, Factors, Handle, KeyedDigest, Named as _,
-    OutboxMessage, RECOVERY_CODES, RecoveryCode, Sealed, TemplateName, TwoFactorMode, User, UserId,
-    has_passed,
+    App, Authenticator, Code, CodePurpose, Factor, Factors, Handle, KeyedDigest, Named as _, OutboxMessage,
+    RECOVERY_CODES, RecoveryCode, Sealed, TemplateName, TwoFactorMode, User, UserKey, has_passed,
 };
 use latchkey_notifiers::{MessageKind, authenticator_uri, qr_png};
 use latchkey_storage::Repositories;
@@ -296,7 +295,7 @@ impl Service {
     pub async fn reset_factors(
         &self,
         operator: Operator,
-        (app_id, id): (AppId, UserId),
+        UserKey { app_id, id }: UserKey,
     ) -> Result<(), ServiceError> {
         let mut event = Event::of_operator(Action::ResetSecondFactor, app_id, &operator);
         event.user_id = Some(id);

@@ -8,7 +8,7 @@ use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
-use crate::account::names::{client_locale, is_taken, new_user};
+use crate::account::names::{NewUser, client_locale, is_taken, new_user};
 use crate::account::password::NewPassword;
 use crate::account::throttle::record_success;
 use crate::base::audit::{Action, Event};
@@ -16,6 +16,7 @@ use crate::base::caller::{AppOrUser, Call, check_session, find_app_of, find_user
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::signing::Tokens;
 use crate::notify::mail::{check_mailable, worded};
+use crate::notify::mailed_code::CodeMail;
 use crate::protect::codes::{CodeSource, CodeSubject, CodeTry, Tried};
 use crate::protect::rates::Rate;
 use crate::service::Service;
@@ -120,8 +121,10 @@ impl Service {
                     self.key_ring().digests().digest("invite.sender", &[sender.id.as_bytes()])?,
                 );
                 let slot = self.reserve_mail(app.id, &invite.handle).await?;
-                let (mail, owner, life) = ((slot.as_ref(), &words), (&subject, &asked), rules.invite_life);
-                let new_code = self.mailed_code(&app, mail, owner, life, |_| Ok(None)).await?;
+                let life = rules.invite_life;
+                let mail =
+                    CodeMail { slot: slot.as_ref(), words: &words, subject: &subject, source: &asked, life };
+                let new_code = self.mailed_code(&app, mail, |_| Ok(None)).await?;
                 let entry = self.entry(event)?;
                 let is_sent = self
                     .transact("invite.send", move |repos| {
@@ -219,9 +222,9 @@ impl Service {
             })?;
             let user_id = UserId::generate(now, &*self.inner.entropy)?;
             let sealed = self.hash_password(password.into_client(), app.id, user_id).await?;
-            let made = (user_id, Some(sealed), locale, metadata);
-            let user = User { email_verified: true, ..new_user(app.id, handle, made, now) };
-            self.jwt_size().check(&app, (None, &user), now)?;
+            let new = NewUser { id: user_id, handle, password: Some(sealed), locale, metadata };
+            let user = User { email_verified: true, ..new_user(app.id, new, now) };
+            self.jwt_size().check(&app, None, &user, now)?;
             self.add_invited(&app, &keys, user, code_try, call.source, event).await
         });
         self.refuse_late(1, registered).await

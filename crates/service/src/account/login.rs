@@ -8,7 +8,7 @@ use latchkey_domain::{
 use latchkey_storage::{QuotaKey, Readers};
 use time::Duration;
 
-use crate::account::names::{client_locale, new_user};
+use crate::account::names::{NewUser, client_locale, new_user};
 use crate::account::throttle::{AttemptGuard, Origin, note_login, record_success};
 use crate::base::audit::{Action, Event};
 use crate::base::caller::{Call, ensure_active, find_app};
@@ -120,20 +120,14 @@ impl Service {
                     }
                     Candidate::Pending(_) | Candidate::Nobody => false,
                 };
-                let attempt = (Some(&name.handle), is_known);
-                let permit =
-                    self.inner.limits.reserve_failure(call.source, attempt, &*self.inner.clock).await?;
+                let (handle, clock) = (Some(&name.handle), &*self.inner.clock);
+                let permit = self.inner.limits.reserve_failure(call.source, handle, is_known, clock).await?;
                 let result = self.log_in_as(&app, &keys, candidate, password, call.source, event).await;
                 if matches!(result, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {
                     // All failures are refused alike: otherwise the answer would reveal who is known to log in from here. A
                     // caller that has waited for a dummy does not wait now.
                     let refused = if is_known {
-                        let attempt = (Some(&name.handle), false);
-                        self.inner
-                            .limits
-                            .reserve_failure(call.source, attempt, &*self.inner.clock)
-                            .await
-                            .map(drop)
+                        self.inner.limits.reserve_failure(call.source, handle, false, clock).await.map(drop)
                     } else {
                         self.inner.limits.check_failures(call.source, self.inner.clock.now())
                     };
@@ -194,8 +188,9 @@ impl Service {
                         }
                     }
                     Ok(None) => {
-                        let counting = (origin, counted.clone());
-                        match self.ask_second_factor(app, &user, source, counting, event).await {
+                        let asked =
+                            self.ask_second_factor(app, &user, source, origin, counted.clone(), event);
+                        match asked.await {
                             Ok(token) => Ok(LoggedIn::SecondFactor(token)),
                             Err(error) => {
                                 self.reset_failures(&user, origin, counted, false).await?;
@@ -360,7 +355,8 @@ impl Service {
                 let locale = client_locale(&app, login.locale.as_deref());
                 self.inner.limits.take(Rate::Anonymous, call.source, now)?;
                 let id = UserId::generate(now, &*self.inner.entropy)?;
-                new_user(app.id, login.handle.clone(), (id, None, locale, Metadata::default()), now)
+                let (handle, metadata) = (login.handle.clone(), Metadata::default());
+                new_user(app.id, NewUser { id, handle, password: None, locale, metadata }, now)
             }
         };
         let tokens = self.issue_tokens(&app, &keys, &user).await?;

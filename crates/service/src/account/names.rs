@@ -109,13 +109,19 @@ impl Admission {
     }
 }
 
+/// What is known of a new user.
+#[derive(Clone)]
+pub(crate) struct NewUser {
+    pub(crate) id: UserId,
+    pub(crate) handle: Handle,
+    pub(crate) password: Option<Sealed>,
+    pub(crate) locale: Locale,
+    pub(crate) metadata: Metadata,
+}
+
 /// A new user whose address is not verified.
-pub(crate) fn new_user(
-    app_id: AppId,
-    handle: Handle,
-    (id, password, locale, metadata): (UserId, Option<Sealed>, Locale, Metadata),
-    now: OffsetDateTime,
-) -> User {
+pub(crate) fn new_user(app_id: AppId, new: NewUser, now: OffsetDateTime) -> User {
+    let NewUser { id, handle, password, locale, metadata } = new;
     User {
         app_id,
         id,

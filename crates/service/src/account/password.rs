@@ -19,6 +19,7 @@ use crate::base::caller::{AppOrUser, Call, check_session, find_app_of, find_user
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::retry::{MOST_RACES, too_many_races};
 use crate::notify::mail::{Notice, built_in, is_mailable, worded};
+use crate::notify::mailed_code::CodeMail;
 use crate::protect::codes::{CodeSubject, CodeTry, Tried};
 use crate::protect::rates::Rate;
 use crate::service::Service;
@@ -113,6 +114,16 @@ pub struct ResetPassword {
     pub code: Code,
 }
 
+/// A change of password whose present one was right.
+struct VerifiedChange {
+    token: AccessToken,
+    /// The hash that it was compared with.
+    old: Sealed,
+    new: NewPassword,
+    origin: Origin,
+    counted: Option<AttemptGuard>,
+}
+
 impl Service {
     /// Changes the caller's password and ends all their other sessions.
     ///
@@ -145,16 +156,14 @@ impl Service {
                 if verdict == Verdict::Wrong {
                     return Err(Refusal::InvalidData.into());
                 }
-                let changed = self
-                    .replace_password(
-                        &app,
-                        &user,
-                        change.new.clone(),
-                        (token.clone(), old),
-                        (origin, counted.clone()),
-                        event,
-                    )
-                    .await;
+                let verified = VerifiedChange {
+                    token: token.clone(),
+                    old,
+                    new: change.new.clone(),
+                    origin,
+                    counted: counted.clone(),
+                };
+                let changed = self.replace_password(&app, &user, verified, event).await;
                 if matches!(changed, Ok(true)) {
                     return Ok(());
                 }
@@ -173,11 +182,10 @@ impl Service {
         &self,
         app: &App,
         user: &User,
-        new: NewPassword,
-        (token, old): (AccessToken, Sealed),
-        (origin, counted): (Origin, Option<AttemptGuard>),
+        verified: VerifiedChange,
         event: &Event,
     ) -> Result<bool, ServiceError> {
+        let VerifiedChange { token, old, new, origin, counted } = verified;
         let new = self.hash_password(new.into_client(), app.id, user.id).await?;
         let now = self.inner.clock.now();
         let slot = self.reserve_notice(app.id, &user.handle, Notice::Change).await?;
@@ -255,8 +263,10 @@ impl Service {
                 let origin = self.origin(app.id, user.id, call.source)?;
                 let is_known = origin.is_known(&user);
                 let slot = self.mail_slot_for(app.id, &user.handle, is_known.then_some(origin.mark)).await?;
-                let (mail, owner) = ((slot.as_ref(), &words), (&subject, &source));
-                let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
+                let life = rules.reset_life;
+                let mail =
+                    CodeMail { slot: slot.as_ref(), words: &words, subject: &subject, source: &source, life };
+                let new_code = self.mailed_code(&app, mail, |_| Ok(None)).await?;
                 let entry = self.entry(&Event { user_id: Some(user.id), ..event.clone() })?;
                 let is_sent = self
                     .transact("password.forgot", move |repos| {
@@ -329,8 +339,8 @@ impl Service {
                     if user.status == UserStatus::Suspended {
                         return Err(Refusal::UserSuspended.into());
                     }
-                    let sessions = (user.sessions, user.sessions.end_all());
-                    if !repos.users().reset_password(user.app_id, id, &new, sessions, now)? {
+                    let (from, to) = (user.sessions, user.sessions.end_all());
+                    if !repos.users().reset_password(user.app_id, id, &new, from, to, now)? {
                         return Err(Refusal::InvalidData.into());
                     }
                     repos.users().verify_email(user.app_id, id)?;

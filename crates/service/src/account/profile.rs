@@ -139,7 +139,7 @@ impl Service {
                 | InvalidMetadata::Unknown(..) => ServiceError::metadata(&error),
             })?;
             let after = User { metadata: metadata.clone(), ..user.clone() };
-            size.check(app, (Some(user), &after), now)?;
+            size.check(app, Some(user), &after, now)?;
             Ok(UserChange { metadata: Some(metadata), ..UserChange::default() })
         })
         .await
@@ -216,7 +216,7 @@ impl Service {
             let deleted = self
                 .transact("user.delete", move |repos| {
                     let user = check_session(repos.users().find(token.app_id, token.user_id)?, &token)?;
-                    remove_user(repos, (&app, &user), &recipient, now)?;
+                    remove_user(repos, &app, &user, &recipient, now)?;
                     Ok(repos.audit().add(&entry)?)
                 })
                 .await;
@@ -248,7 +248,8 @@ pub(crate) fn change_read_user(
 /// application's settings require.
 pub(crate) fn remove_user(
     repos: &mut dyn Repositories,
-    (app, user): (&App, &User),
+    app: &App,
+    user: &User,
     recipient: &KeyedDigest,
     now: OffsetDateTime,
 ) -> Result<(), ServiceError> {

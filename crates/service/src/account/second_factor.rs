@@ -72,7 +72,8 @@ impl Service {
         app: &App,
         user: &User,
         source: Source,
-        (origin, counted): (Origin, Option<AttemptGuard>),
+        origin: Origin,
+        counted: Option<AttemptGuard>,
         event: &Event,
     ) -> Result<String, ServiceError> {
         let now = self.inner.clock.now();
@@ -148,7 +149,7 @@ impl Service {
                 return Err(wrong());
             }
             let clock = &*self.inner.clock;
-            let permit = self.inner.limits.reserve_failure(call.source, (None, false), clock).await?;
+            let permit = self.inner.limits.reserve_failure(call.source, None, false, clock).await?;
             let event = Event { user_id: Some(token.user_id), ..event.clone() };
             let completed = self.try_completing(&app, call.source, &token, request.code, &event).await;
             if matches!(completed, Err(ServiceError::Refused(Refusal::CredentialsWrong))) {

@@ -4,15 +4,14 @@ mod completion;
 
 use latchkey_crypto::AppToken;
 use latchkey_domain::{
-    App, AppId, AppKey, AuditEntry, Code, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, Metadata,
-    OutboxMessage, Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName, User, UserId,
-    has_passed,
+    App, AppId, AppKey, AuditEntry, Code, CodePurpose, CodeRules, Handle, KeyedDigest, Locale, OutboxMessage,
+    Sealed, Signup, SignupFlow, SignupId, SignupState, Source, TemplateName, User, UserId, has_passed,
 };
 use latchkey_notifiers::{Language, MessageKind, percent_encoded};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
-use crate::account::names::{client_locale, is_reserved, new_user};
+use crate::account::names::{NewUser, client_locale, is_reserved, new_user};
 use crate::account::password::NewPassword;
 use crate::account::throttle::record_success;
 use crate::base::audit::{Action, Event};
@@ -22,6 +21,7 @@ use crate::base::signing::Tokens;
 use crate::notify::mail::{
     LocalizedTemplate, SendPermit, built_in, check_local_part, check_mailable, worded,
 };
+use crate::notify::mailed_code::CodeMail;
 use crate::protect::codes::{CodeSource, CodeSubject};
 use crate::protect::rates::Rate;
 use crate::service::Service;
@@ -111,25 +111,24 @@ impl Service {
                     }
                 }
                 let user_id = UserId::generate(now, &*self.inner.entropy)?;
-                let made = (user_id, None, locale, metadata.clone());
-                self.jwt_size().check(app, (None, &new_user(app.id, handle.clone(), made, now)), now)?;
+                let new = NewUser { id: user_id, handle, password: None, locale, metadata };
+                self.jwt_size().check(app, None, &new_user(app.id, new.clone(), now), now)?;
                 let password = self.hash_password(password.into_client(), app.id, user_id).await?;
                 if is_taken {
                     // Mail never goes to a mailbox that only looks like the typed one.
-                    let owner = found.existing.as_ref().filter(|user| !handle.only_looks_like(&user.handle));
+                    let owner =
+                        found.existing.as_ref().filter(|user| !new.handle.only_looks_like(&user.handle));
                     return self.tell_owner(app, owner, event).await.map(|()| SignedUp::CodeSent);
                 }
-                let made = (user_id, password, locale, metadata);
                 if flow == SignupFlow::None {
-                    let (user_id, password, locale, metadata) = made;
-                    let user = new_user(app.id, handle, (user_id, Some(password), locale, metadata), now);
+                    let user = new_user(app.id, NewUser { password: Some(password), ..new }, now);
                     let event = Event { action: Action::SignupAtOnce, ..event.clone() };
                     // Nothing was verified: it still counts among the address's sign-ups.
                     let tokens = self.add_user(&found, user, source, &event).await?;
                     return Ok(SignedUp::User(tokens));
                 }
                 let source = self.code_source(app.id, source)?;
-                let attempt = self.attempt(app.id, handle, source.own.clone(), made, now)?;
+                let attempt = self.attempt(app.id, source.own.clone(), new, password, now)?;
                 let name =
                     if flow == SignupFlow::Link { TemplateName::SignUpLink } else { TemplateName::SignUp };
                 let (app_id, locale) = (app.id, attempt.locale);
@@ -222,11 +221,12 @@ impl Service {
     fn attempt(
         &self,
         app_id: AppId,
-        handle: Handle,
         source: KeyedDigest,
-        (user_id, password, locale, metadata): (UserId, Sealed, Locale, Metadata),
+        new: NewUser,
+        password: Sealed,
         now: OffsetDateTime,
     ) -> Result<Signup, ServiceError> {
+        let NewUser { id: user_id, handle, locale, metadata, .. } = new;
         let id = self.attempt_id(app_id, &handle, &source)?;
         Ok(Signup {
             app_id,
@@ -283,9 +283,9 @@ impl Service {
         if has_rival && let Some(language) = Language::or_english(attempt.locale) {
             worded.note = Some(language.notes.rival_attempt.clone());
         }
-        let (mail, owner) = ((slot.as_ref(), &worded), (&subject, &source));
+        let mail = CodeMail { slot: slot.as_ref(), words: &worded, subject: &subject, source: &source, life };
         let url = |code: &Code| self.confirmation_url(app, &attempt, code).map(Some);
-        let new_code = self.mailed_code(app, mail, owner, life, url).await?;
+        let new_code = self.mailed_code(app, mail, url).await?;
         let is_sent = self
             .transact("signup.send_code", move |repos| {
                 if repos.users().find_by_handle(attempt.app_id, &attempt.handle)?.is_some() {

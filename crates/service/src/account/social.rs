@@ -4,13 +4,12 @@
 
 use latchkey_crypto::IdToken;
 use latchkey_domain::{
-    App, AppId, AppKey, Handle, Locale, Metadata, Named as _, Provider, SocialIdentity, SocialLogin, User,
-    UserId, UserStatus,
+    App, AppId, AppKey, Handle, Named as _, Provider, SocialIdentity, SocialLogin, User, UserId, UserStatus,
 };
 use latchkey_storage::{QuotaKey, Readers, Repositories};
 use time::Duration;
 
-use crate::account::names::{client_locale, is_reserved, new_user};
+use crate::account::names::{NewUser, client_locale, is_reserved, new_user};
 use crate::account::profile::remove_user;
 use crate::account::throttle::{note_login, record_success};
 use crate::base::audit::{Action, Event};
@@ -75,6 +74,14 @@ fn offered(app: &App, provider: Provider) -> Result<&SocialLogin, Refusal> {
 /// Uses a provider's token up: it starts one session.
 fn use_up(repos: &mut dyn Repositories, mark: &QuotaKey) -> Result<(), ServiceError> {
     if repos.quotas().reserve(mark, 1)? { Ok(()) } else { Err(Refusal::ProviderTokenInvalid.into()) }
+}
+
+/// A new user whom a provider has identified.
+struct ProvenUser {
+    new: NewUser,
+    identity: SocialIdentity,
+    /// Of the provider's token, which makes one user only.
+    mark: QuotaKey,
 }
 
 impl Service {
@@ -155,7 +162,7 @@ impl Service {
     ) -> Result<IdToken, ServiceError> {
         let login = offered(app, token.provider)?;
         let clock = &*self.inner.clock;
-        let permit = self.inner.limits.reserve_failure(source, (None, false), clock).await?;
+        let permit = self.inner.limits.reserve_failure(source, None, false, clock).await?;
         let nonce = token.nonce.as_deref();
         let verified = self.verify_provider_token(token.provider, login, &token.token, nonce).await;
         if matches!(verified, Err(ServiceError::Refused(Refusal::ProviderTokenInvalid))) {
@@ -220,8 +227,10 @@ impl Service {
                 .map_err(|error| ServiceError::metadata(&error))?;
             let mark = self.mark_of(app.id, &id)?;
             let identity = SocialIdentity { provider: token.provider, subject: Some(id.subject) };
-            let new = (handle, identity, locale, metadata);
-            let added = self.add_social_user(&app, &keys, (new, mark), call.source, event).await;
+            let id = UserId::generate(now, &*self.inner.entropy)?;
+            let new = NewUser { id, handle, password: None, locale, metadata };
+            let proven = ProvenUser { new, identity, mark };
+            let added = self.add_social_user(&app, &keys, proven, call.source, event).await;
             if added.is_ok() {
                 self.inner.limits.give_back(Rate::SignUp, call.source);
             }
@@ -234,18 +243,16 @@ impl Service {
         &self,
         app: &App,
         keys: &[AppKey],
-        ((handle, identity, locale, metadata), mark): ((Handle, SocialIdentity, Locale, Metadata), QuotaKey),
+        proven: ProvenUser,
         source: Source,
         event: &Event,
     ) -> Result<Tokens, ServiceError> {
         let now = self.inner.clock.now();
-        let id = UserId::generate(now, &*self.inner.entropy)?;
-        let user = User {
-            social: Some(identity.clone()),
-            email_verified: true,
-            ..new_user(app.id, handle, (id, None, locale, metadata), now)
-        };
-        self.jwt_size().check(app, (None, &user), now)?;
+        let ProvenUser { new, identity, mark } = proven;
+        let (id, locale) = (new.id, new.locale);
+        let user =
+            User { social: Some(identity.clone()), email_verified: true, ..new_user(app.id, new, now) };
+        self.jwt_size().check(app, None, &user, now)?;
         let tokens = self.issue_tokens(app, keys, &user).await?;
         let (slot, welcomes) = self.welcomes(app, &user.handle, &[locale]).await?;
         let origin = self.origin(app.id, id, source)?;
@@ -321,7 +328,7 @@ impl Service {
             let recipient = self.recipient(&user.handle)?;
             self.transact("social.delete", move |repos| {
                 let user = check_session(repos.users().find(access.app_id, access.user_id)?, &access)?;
-                remove_user(repos, (&app, &user), &recipient, now)?;
+                remove_user(repos, &app, &user, &recipient, now)?;
                 Ok(repos.audit().add(&entry)?)
             })
             .await

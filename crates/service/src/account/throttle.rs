@@ -225,7 +225,7 @@ pub(crate) fn record_success(
         let Some(user) = repos.users().find(app_id, id)? else { return Ok(Some(())) };
         let known = &user.login.sources;
         let Some(sources) = known.after_login(&origin.mark, origin.day) else { return Ok(Some(())) };
-        Ok(repos.users().note_sources(app_id, id, (known, &sources))?.then_some(()))
+        Ok(repos.users().note_sources(app_id, id, known, &sources)?.then_some(()))
     })
 }
 

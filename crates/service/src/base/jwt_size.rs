@@ -24,7 +24,8 @@ impl JwtSize {
     pub(crate) fn check(
         self,
         app: &App,
-        (before, after): (Option<&User>, &User),
+        before: Option<&User>,
+        after: &User,
         now: OffsetDateTime,
     ) -> Result<(), ServiceError> {
         let Some(length) = self.of(app, after, now).filter(|length| *length > MAX_JWT_BYTES) else {

@@ -303,7 +303,8 @@ impl Service {
         slot: &SendPermit,
         worded: &LocalizedTemplate,
         filling: Filling,
-        (expires_at, picture): (Option<OffsetDateTime>, Option<Vec<u8>>),
+        expires_at: Option<OffsetDateTime>,
+        picture: Option<Vec<u8>>,
     ) -> Result<OutboxMessage, ServiceError> {
         let now = self.inner.clock.now();
         let id = MessageId::generate(now, &*self.inner.entropy)?;
@@ -356,7 +357,7 @@ impl Service {
         let Some(slot) = slot else { return Ok(None) };
         let code = Some(new_code.code.expose().to_owned());
         let filling = Filling { code, url: url.map(str::to_owned), ..Filling::new(app, handle) };
-        self.mail(app.id, slot, worded, filling, (Some(new_code.stored.expires_at), None)).await.map(Some)
+        self.mail(app.id, slot, worded, filling, Some(new_code.stored.expires_at), None).await.map(Some)
     }
 
     /// A notice with only names in it. `None` if the handle is not an address.
@@ -368,7 +369,7 @@ impl Service {
         handle: &Handle,
     ) -> Result<Option<OutboxMessage>, ServiceError> {
         let Some(slot) = slot else { return Ok(None) };
-        self.mail(app.id, slot, worded, Filling::new(app, handle), (None, None)).await.map(Some)
+        self.mail(app.id, slot, worded, Filling::new(app, handle), None, None).await.map(Some)
     }
 
     /// The message that carries the picture of an authenticator's secret, for as long as it may wait.
@@ -384,6 +385,6 @@ impl Service {
         let Some(slot) = slot else { return Ok(None) };
         // A template that asks for the secret gets none: the secret leaves the server once, in the answer.
         let filling = Filling { code: Some(String::new()), ..Filling::new(app, handle) };
-        self.mail(app.id, slot, worded, filling, (Some(expires_at), Some(picture))).await.map(Some)
+        self.mail(app.id, slot, worded, filling, Some(expires_at), Some(picture)).await.map(Some)
     }
 }

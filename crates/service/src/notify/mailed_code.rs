@@ -72,20 +72,30 @@ impl MailedCode {
     }
 }
 
+/// A code to be mailed.
+pub(crate) struct CodeMail<'m> {
+    /// `None` if no mail can or may be sent.
+    pub(crate) slot: Option<&'m SendPermit>,
+    pub(crate) words: &'m LocalizedTemplate,
+    pub(crate) subject: &'m CodeSubject,
+    /// Where the code is requested.
+    pub(crate) source: &'m CodeSource,
+    pub(crate) life: Duration,
+}
+
 impl Service {
     /// Generates a mailed code with its mail: one with six digits, one with eight if another source's code is valid.
     /// `url` is the page that the mail links to, if any.
     pub(crate) async fn mailed_code(
         &self,
         app: &App,
-        (slot, words): (Option<&SendPermit>, &LocalizedTemplate),
-        (subject, source): (&CodeSubject, &CodeSource),
-        life: Duration,
+        mail: CodeMail<'_>,
         url: impl Fn(&Code) -> Result<Option<String>, ServiceError>,
     ) -> Result<MailedCode, ServiceError> {
+        let CodeMail { slot, words, subject, source, life } = mail;
         let mut variants = Vec::with_capacity(2);
         for length in [CodeLength::Six, CodeLength::Eight] {
-            let new = self.draw(subject, source, (life, length))?;
+            let new = self.draw(subject, source, life, length)?;
             let url = url(&new.code)?;
             let mail = self.code_mail(app, slot, words, &subject.handle, &new, url.as_deref()).await?;
             variants.push((new, mail));

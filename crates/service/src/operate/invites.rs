@@ -11,7 +11,7 @@ use crate::base::caller::ensure_active;
 use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
 use crate::notify::mail::{SendPermit, is_mailable, worded};
-use crate::notify::mailed_code::MailedCode;
+use crate::notify::mailed_code::{CodeMail, MailedCode};
 use crate::operate::users::not_sent;
 use crate::protect::codes::{CodeSource, CodeSubject};
 use crate::service::Service;
@@ -39,21 +39,18 @@ enum InviteOutcome {
     NotSent,
 }
 
-/// Which sign-up attempts or invitations of a handle.
+/// Sign-up attempts or invitations of a handle.
 #[derive(Debug, Clone)]
-pub enum Selection<Id> {
-    /// All of them.
-    All,
-    /// The one with this id.
-    One(Id),
+pub struct Selection<Id> {
+    /// The handle.
+    pub handle: Handle,
+    /// The only one, if not all of them.
+    pub only: Option<Id>,
 }
 
 impl<Id: PartialEq> Selection<Id> {
-    fn is(&self, id: &Id) -> bool {
-        match self {
-            Self::All => true,
-            Self::One(wanted) => wanted == id,
-        }
+    fn takes(&self, id: &Id) -> bool {
+        self.only.as_ref().is_none_or(|only| only == id)
     }
 }
 
@@ -187,8 +184,8 @@ impl Service {
         );
         let slot = self.reserve_mail(app.id, &invite.handle).await?;
         let life = self.inner.settings.codes.invite_life;
-        let (mail, owner) = ((slot.as_ref(), &words), (&subject, &asked));
-        let new_code = self.mailed_code(app, mail, owner, life, |_| Ok(None)).await?;
+        let mail = CodeMail { slot: slot.as_ref(), words: &words, subject: &subject, source: &asked, life };
+        let new_code = self.mailed_code(app, mail, |_| Ok(None)).await?;
         Ok((slot, new_code))
     }
 
@@ -201,22 +198,22 @@ impl Service {
         &self,
         operator: Operator,
         app_id: AppId,
-        wanted: (Handle, Selection<InviteId>),
+        selection: Selection<InviteId>,
     ) -> Result<(), ServiceError> {
         let mut event = Event::of_operator(Action::ResendAppInvite, app_id, &operator);
-        event.handle = Some(masked(&wanted.0));
-        self.audited(event, async |event| self.resend_all(app_id, wanted, event).await).await
+        event.handle = Some(masked(&selection.handle));
+        self.audited(event, async |event| self.resend_all(app_id, selection, event).await).await
     }
 
     async fn resend_all(
         &self,
         app_id: AppId,
-        (handle, which): (Handle, Selection<InviteId>),
+        selection: Selection<InviteId>,
         event: &Event,
     ) -> Result<(), ServiceError> {
-        let (app, mut invites) = self.invites_of(app_id, handle).await?;
+        let (app, mut invites) = self.invites_of(app_id, selection.handle.clone()).await?;
         ensure_active(&app)?;
-        invites.retain(|invite| invite.state == InviteState::Pending && which.is(&invite.id));
+        invites.retain(|invite| invite.state == InviteState::Pending && selection.takes(&invite.id));
         if invites.is_empty() {
             return Err(unknown("Invalid Invite"));
         }
@@ -244,14 +241,14 @@ impl Service {
         &self,
         operator: Operator,
         app_id: AppId,
-        (handle, which): (Handle, Selection<InviteId>),
+        selection: Selection<InviteId>,
     ) -> Result<Invite, ServiceError> {
         let mut event = Event::of_operator(Action::RemoveAppInvite, app_id, &operator);
-        event.handle = Some(masked(&handle));
+        event.handle = Some(masked(&selection.handle));
         self.audited_unit(event, "invites.remove", move |repos| {
             repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-            let mut invites = repos.invites().list(app_id, &handle)?;
-            invites.retain(|invite| which.is(&invite.id));
+            let mut invites = repos.invites().list(app_id, &selection.handle)?;
+            invites.retain(|invite| selection.takes(&invite.id));
             for invite in &invites {
                 repos.invites().remove(app_id, invite.id)?;
                 repos.codes().remove_all(app_id, invite.id.as_bytes())?;
@@ -270,14 +267,14 @@ impl Service {
         &self,
         operator: Operator,
         app_id: AppId,
-        (handle, which): (Handle, Selection<SignupId>),
+        selection: Selection<SignupId>,
     ) -> Result<Signup, ServiceError> {
         let mut event = Event::of_operator(Action::RemoveAppSignup, app_id, &operator);
-        event.handle = Some(masked(&handle));
+        event.handle = Some(masked(&selection.handle));
         self.audited_unit(event, "signups.remove", move |repos| {
             repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
-            let mut signups = repos.signups().list(app_id, &handle)?;
-            signups.retain(|signup| which.is(&signup.id));
+            let mut signups = repos.signups().list(app_id, &selection.handle)?;
+            signups.retain(|signup| selection.takes(&signup.id));
             for signup in &signups {
                 repos.signups().remove(app_id, signup.id)?;
                 repos.codes().remove_all(app_id, signup.id.as_bytes())?;

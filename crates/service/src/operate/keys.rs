@@ -3,7 +3,7 @@
 
 use latchkey_crypto::{PublicKey, SigningKey, SuperToken};
 use latchkey_domain::{
-    App, AppId, AppKey, Handle, KEY_LEAD, KEY_TAIL, KeyState, TokenId, UserId, key_state, signing_key,
+    App, AppId, AppKey, Handle, KEY_LEAD, KEY_TAIL, KeyState, TokenId, UserKey, key_state, signing_key,
 };
 use latchkey_storage::Repositories;
 use serde_json::{Map, Value};
@@ -132,7 +132,7 @@ impl Service {
     pub async fn make_super_tokens(
         &self,
         operator: Operator,
-        (app_id, id): (AppId, UserId),
+        UserKey { app_id, id }: UserKey,
     ) -> Result<SuperTokens, ServiceError> {
         let mut event = Event::of_operator(Action::SuperUserToken, app_id, &operator);
         event.user_id = Some(id);
@@ -197,7 +197,7 @@ impl Service {
         let user = found
             .await?
             .ok_or_else(|| ServiceError::Explained(Refusal::UnknownUser, "user not found".to_owned()))?;
-        self.make_super_tokens(operator, (app_id, user.id)).await
+        self.make_super_tokens(operator, UserKey { app_id, id: user.id }).await
     }
 
     /// Replaces the data that an application shows its clients. For administrators of the application alone.

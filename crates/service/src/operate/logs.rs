@@ -124,7 +124,8 @@ impl Service {
         &self,
         reader: Reader,
         app_id: AppId,
-        (first, last): (i64, i64),
+        first: i64,
+        last: i64,
     ) -> Result<Vec<(i64, Vec<UsageDay>)>, ServiceError> {
         if first > last || last - first >= MOST_DAYS {
             let text = format!("statistics are of 1 to {MOST_DAYS} days");

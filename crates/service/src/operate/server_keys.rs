@@ -176,8 +176,8 @@ impl Service {
         operator.reaches_all()?;
         let (keys, now) = (self.stored_keys().await?, self.inner.clock.now());
         let master = (self.inner.master)().map_err(ServiceError::Internal)?;
-        let times = (now, now + self.inner.settings.key_wait);
-        let next = KeyRing::next(&master, &keys, times, &*self.inner.entropy)
+        let used_from = now + self.inner.settings.key_wait;
+        let next = KeyRing::next(&master, &keys, now, used_from, &*self.inner.entropy)
             .map_err(|error| ServiceError::Internal(error.into()))?;
         let mut event = Event::of_operator(Action::RotateServerKeys, AppId::NONE, &operator);
         event.detail = ends_app_tokens.then(|| "app tokens too".to_owned());

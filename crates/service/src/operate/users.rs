@@ -2,14 +2,14 @@
 
 use latchkey_domain::{
     App, AppId, CodePurpose, Failures, Handle, InvalidMetadata, KeyedDigest, MetadataFields, Named as _,
-    SourceTrust, TemplateName, User, UserChange, UserId, UserStatus, masked, user_claims,
+    SourceTrust, TemplateName, User, UserChange, UserId, UserKey, UserStatus, masked, user_claims,
 };
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::Repositories;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::account::names::{is_taken, new_user, offered_locale};
+use crate::account::names::{NewUser, is_taken, new_user, offered_locale};
 use crate::account::password::NewPassword;
 use crate::account::profile::{change_read_user, remove_user};
 use crate::base::audit::{Action, Event};
@@ -17,6 +17,7 @@ use crate::base::error::{Refusal, ServiceError};
 use crate::base::operator::Operator;
 use crate::base::retry::retry;
 use crate::notify::mail::{Notice, built_in, is_mailable, worded};
+use crate::notify::mailed_code::CodeMail;
 use crate::protect::codes::{CodeSource, CodeSubject};
 use crate::service::Service;
 
@@ -65,7 +66,8 @@ impl Service {
             new.password.check(&app, &new.handle)?;
             let locale = offered_locale(&app, new.locale.as_deref())?;
             let metadata = MetadataFields::set_by_operator(
-                (&app.settings.metadata, &app.settings.invite_metadata),
+                &app.settings.metadata,
+                &app.settings.invite_metadata,
                 &latchkey_domain::Metadata::default(),
                 &new.metadata,
             );
@@ -78,13 +80,13 @@ impl Service {
             }
             let id = UserId::generate(now, &*self.inner.entropy)?;
             let sealed = self.hash_password(new.password.into_client(), app_id, id).await?;
-            let made = (id, Some(sealed), locale, metadata);
+            let made = NewUser { id, handle: new.handle, password: Some(sealed), locale, metadata };
             let user = User {
                 last_login_at: None,
                 is_administrator: new.is_administrator,
-                ..new_user(app_id, new.handle, made, now)
+                ..new_user(app_id, made, now)
             };
-            self.jwt_size().check(&app, (None, &user), now)?;
+            self.jwt_size().check(&app, None, &user, now)?;
             event.user_id = Some(id);
             let (entry, admission, added) =
                 (self.entry(&event)?, self.admission(&app, &user.handle)?, user.clone());
@@ -116,7 +118,7 @@ impl Service {
         self.audited_unit(event, "user.remove", move |repos| {
             let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
             let user = repos.users().find_by_handle(app_id, &handle)?.ok_or(Refusal::UnknownUser)?;
-            remove_user(repos, (&app, &user), &recipient, now)?;
+            remove_user(repos, &app, &user, &recipient, now)?;
             Ok(user)
         })
         .await
@@ -129,7 +131,7 @@ impl Service {
     pub async fn set_user_password(
         &self,
         operator: Operator,
-        (app_id, id): (AppId, UserId),
+        UserKey { app_id, id }: UserKey,
         password: NewPassword,
     ) -> Result<(), ServiceError> {
         let mut event = Event::of_operator(Action::ResetUserPassword, app_id, &operator);
@@ -146,8 +148,8 @@ impl Service {
                 .transact("user.password", move |repos| {
                     retry(|| {
                         let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
-                        let sessions = (user.sessions, user.sessions.end_all());
-                        if !repos.users().reset_password(app_id, id, &new, sessions, now)? {
+                        let (from, to) = (user.sessions, user.sessions.end_all());
+                        if !repos.users().reset_password(app_id, id, &new, from, to, now)? {
                             return Ok(None);
                         }
                         repos.codes().remove_all(app_id, id.as_bytes())?;
@@ -169,7 +171,7 @@ impl Service {
     pub async fn send_user_reset(
         &self,
         operator: Operator,
-        (app_id, id): (AppId, UserId),
+        UserKey { app_id, id }: UserKey,
     ) -> Result<(), ServiceError> {
         let mut event = Event::of_operator(Action::ResetUserPassword, app_id, &operator);
         (event.user_id, event.detail) = (Some(id), Some("code mailed".to_owned()));
@@ -192,8 +194,11 @@ impl Service {
                 id: *id.as_bytes(),
             };
             let slot = self.reserve_mail(app.id, &user.handle).await?;
-            let (mail, owner) = ((slot.as_ref(), &words), (&subject, &CodeSource::only(KeyedDigest::NONE)));
-            let new_code = self.mailed_code(&app, mail, owner, rules.reset_life, |_| Ok(None)).await?;
+            let source = CodeSource::only(KeyedDigest::NONE);
+            let life = rules.reset_life;
+            let mail =
+                CodeMail { slot: slot.as_ref(), words: &words, subject: &subject, source: &source, life };
+            let new_code = self.mailed_code(&app, mail, |_| Ok(None)).await?;
             let entry = self.entry(event)?;
             let is_sent = self
                 .transact("user.reset", move |repos| {
@@ -230,11 +235,11 @@ impl Service {
             let app = repos.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
             change_read_user(repos, now, |repos| {
                 let user = repos.users().find_by_handle(app_id, &handle)?.ok_or(Refusal::UnknownUser)?;
-                let lists = (&app.settings.metadata, &app.settings.invite_metadata);
-                let metadata = MetadataFields::set_by_operator(lists, &user.metadata, &sent);
+                let (own, invited) = (&app.settings.metadata, &app.settings.invite_metadata);
+                let metadata = MetadataFields::set_by_operator(own, invited, &user.metadata, &sent);
                 let metadata = metadata.map_err(|error| ServiceError::metadata(&error))?;
                 let after = User { metadata: metadata.clone(), ..user.clone() };
-                size.check(&app, (Some(&user), &after), now)?;
+                size.check(&app, Some(&user), &after, now)?;
                 Ok((user, UserChange { metadata: Some(metadata), ..UserChange::default() }))
             })?;
             Ok(())
@@ -249,15 +254,16 @@ impl Service {
     pub async fn set_user_status(
         &self,
         operator: Operator,
-        user: (AppId, UserId),
+        user: UserKey,
         status: UserStatus,
     ) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
         self.on_user(
             operator,
-            (Action::UpdateAppUser, status.name().to_owned()),
+            Action::UpdateAppUser,
+            Some(status.name().to_owned()),
             user,
-            move |repos, (app_id, id)| {
+            move |repos, UserKey { app_id, id }| {
                 change_read_user(repos, now, |repos| {
                     let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
                     Ok((user, UserChange { status: Some(status), ..UserChange::default() }))
@@ -279,12 +285,12 @@ impl Service {
     pub async fn set_administrator(
         &self,
         operator: Operator,
-        user: (AppId, UserId),
+        user: UserKey,
         is_administrator: bool,
     ) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
-        let action = (Action::SetAdministrator, is_administrator.to_string());
-        self.on_user(operator, action, user, move |repos, (app_id, id)| {
+        let (action, detail) = (Action::SetAdministrator, Some(is_administrator.to_string()));
+        self.on_user(operator, action, detail, user, move |repos, UserKey { app_id, id }| {
             let user = change_read_user(repos, now, |repos| {
                 let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
                 if is_administrator && user.handle.is_anonymous() {
@@ -305,13 +311,9 @@ impl Service {
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`] when the application has no such user.
-    pub async fn sign_out_everywhere(
-        &self,
-        operator: Operator,
-        user: (AppId, UserId),
-    ) -> Result<(), ServiceError> {
+    pub async fn sign_out_everywhere(&self, operator: Operator, user: UserKey) -> Result<(), ServiceError> {
         let now = self.inner.clock.now();
-        self.on_user(operator, (Action::SignOutUser, String::new()), user, move |repos, (app_id, id)| {
+        self.on_user(operator, Action::SignOutUser, None, user, move |repos, UserKey { app_id, id }| {
             end_sessions(repos, app_id, id, now)
         })
         .await
@@ -324,15 +326,16 @@ impl Service {
     pub async fn unlock_user(
         &self,
         operator: Operator,
-        (app_id, id): (AppId, UserId),
+        UserKey { app_id, id }: UserKey,
     ) -> Result<(), ServiceError> {
         let (_, user) = self.app_and_user(app_id, id).await?;
         let counters = self.factor_counters(app_id, &user)?;
         self.on_user(
             operator,
-            (Action::UnlockUser, String::new()),
-            (app_id, id),
-            move |repos, (app_id, id)| {
+            Action::UnlockUser,
+            None,
+            UserKey { app_id, id },
+            move |repos, UserKey { app_id, id }| {
                 for side in [SourceTrust::Unknown, SourceTrust::Known] {
                     retry(|| {
                         let user = repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
@@ -354,7 +357,7 @@ impl Service {
     /// user gets no JWT.
     pub async fn preview_claims(
         &self,
-        (app_id, id): (AppId, UserId),
+        UserKey { app_id, id }: UserKey,
     ) -> Result<Map<String, Value>, ServiceError> {
         let (app, user) = self.app_and_user(app_id, id).await?;
         user_claims(&app, &user, self.inner.clock.now())
@@ -374,18 +377,16 @@ impl Service {
     async fn on_user(
         &self,
         operator: Operator,
-        (action, detail): (Action, String),
-        (app_id, id): (AppId, UserId),
-        change: impl Fn(&mut dyn Repositories, (AppId, UserId)) -> Result<(), ServiceError>
-        + Send
-        + Sync
-        + 'static,
+        action: Action,
+        detail: Option<String>,
+        UserKey { app_id, id }: UserKey,
+        change: impl Fn(&mut dyn Repositories, UserKey) -> Result<(), ServiceError> + Send + Sync + 'static,
     ) -> Result<(), ServiceError> {
         let mut event = Event::of_operator(action, app_id, &operator);
-        (event.user_id, event.detail) = (Some(id), Some(detail).filter(|text| !text.is_empty()));
+        (event.user_id, event.detail) = (Some(id), detail);
         self.audited_unit(event, "user.operate", move |repos| {
             repos.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;
-            change(repos, (app_id, id))?;
+            change(repos, UserKey { app_id, id })?;
             Ok(())
         })
         .await

@@ -96,14 +96,15 @@ impl Service {
         source: &CodeSource,
         life: Duration,
     ) -> Result<NewCode, ServiceError> {
-        self.draw(subject, source, (life, CodeLength::Six))
+        self.draw(subject, source, life, CodeLength::Six)
     }
 
     pub(crate) fn draw(
         &self,
         subject: &CodeSubject,
         source: &CodeSource,
-        (life, length): (Duration, CodeLength),
+        life: Duration,
+        length: CodeLength,
     ) -> Result<NewCode, ServiceError> {
         let (now, entropy) = (self.inner.clock.now(), &*self.inner.entropy);
         let code = Code::generate(entropy, length)?;
@@ -218,7 +219,7 @@ impl Service {
             self.budgets(app_id, purpose, &attempt.handle)?.into_iter().zip(compared)
         {
             let cost = cost_of_guess(&attempt.code, &compared);
-            match self.take(repos, attempt, (budget, limit), cost)? {
+            match self.take(repos, attempt, budget, limit, cost)? {
                 Some(budget) => taken.push((budget, cost)),
                 // The day's tries are spent, so nothing was guessed.
                 None => {
@@ -244,7 +245,8 @@ impl Service {
         &self,
         repos: &mut dyn Repositories,
         attempt: &CodeTry,
-        (budget, limit): (QuotaKey, u32),
+        budget: QuotaKey,
+        limit: u32,
         cost: u32,
     ) -> Result<Option<QuotaKey>, ServiceError> {
         if cost == 0 || repos.quotas().reserve_many(&budget, cost, limit)? {

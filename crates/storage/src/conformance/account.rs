@@ -52,8 +52,8 @@ pub async fn failures_are_counted_by_one_racer_each(store: Store) {
     let (app_id, id) = (app.id, user.id);
     let found = write(&store, move |repos| {
         let none = KnownSources::default();
-        assert!(repos.users().note_sources(app_id, id, (&none, &noted))?);
-        assert!(!repos.users().note_sources(app_id, id, (&none, &none))?, "they have changed since");
+        assert!(repos.users().note_sources(app_id, id, &none, &noted)?);
+        assert!(!repos.users().note_sources(app_id, id, &none, &none)?, "they have changed since");
         repos.users().find(app_id, id)
     })
     .await
@@ -73,7 +73,7 @@ pub async fn a_reset_forgets_failures(store: Store) {
     for (from, expected) in [(old, false), (sessions, true)] {
         let done = write(&store, move |repos| {
             let new = Sealed::from_bytes(vec![9; 60]);
-            repos.users().reset_password(app_id, id, &new, (from, from.end_all()), at(9))
+            repos.users().reset_password(app_id, id, &new, from, from.end_all(), at(9))
         })
         .await;
         assert_eq!(done, expected);

@@ -309,7 +309,8 @@ impl UserRepository for Unit<'_> {
         &mut self,
         app_id: AppId,
         id: UserId,
-        (from, to): (&KnownSources, &KnownSources),
+        from: &KnownSources,
+        to: &KnownSources,
     ) -> Result<bool, StorageError> {
         let changed = on_backend!(self, conn => diesel::update(in_app!(users, app_id))
             .filter(users::id.eq(id.as_bytes().as_slice()))
@@ -345,7 +346,8 @@ impl UserRepository for Unit<'_> {
         app_id: AppId,
         id: UserId,
         new: &Sealed,
-        (from, to): (Sessions, Sessions),
+        from: Sessions,
+        to: Sessions,
         now: OffsetDateTime,
     ) -> Result<bool, StorageError> {
         if !self.change_sessions(app_id, id, from, to, now)? {

@@ -84,7 +84,8 @@ pub trait UserRepository: UserReader {
         &mut self,
         app_id: AppId,
         id: UserId,
-        sources: (&KnownSources, &KnownSources),
+        from: &KnownSources,
+        to: &KnownSources,
     ) -> Result<bool, StorageError>;
 
     /// Records that the owner was notified of a lock, unless that happened since `before`. Returns `false` then.
@@ -103,7 +104,8 @@ pub trait UserRepository: UserReader {
         app_id: AppId,
         id: UserId,
         new: &Sealed,
-        sessions: (Sessions, Sessions),
+        from: Sessions,
+        to: Sessions,
         now: OffsetDateTime,
     ) -> Result<bool, StorageError>;
 

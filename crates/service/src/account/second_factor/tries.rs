@@ -212,7 +212,7 @@ impl Service {
         match tried {
             FactorTried::Right { is_recovery: false } => Ok(()),
             FactorTried::Right { is_recovery: true } => {
-                self.tell_of_factor(app, user, (MessageKind::RecoveryUsed, Notice::Change), None).await
+                self.tell_of_factor(app, user, MessageKind::RecoveryUsed, Notice::Change, None).await
             }
             FactorTried::Wrong { tells, disables } => {
                 if disables {
@@ -223,8 +223,8 @@ impl Service {
                 if tells {
                     let told =
                         self.counter(app.id, "factor.told", &[user.id.as_bytes()], Duration::days(1))?;
-                    let about = (MessageKind::FactorFailed, Notice::Attack);
-                    self.tell_of_factor(app, user, about, Some(told)).await?;
+                    let kind = MessageKind::FactorFailed;
+                    self.tell_of_factor(app, user, kind, Notice::Attack, Some(told)).await?;
                 }
                 Err(Refusal::CredentialsWrong.into())
             }
@@ -236,7 +236,8 @@ impl Service {
         &self,
         app: &App,
         user: &User,
-        (kind, about): (MessageKind, Notice),
+        kind: MessageKind,
+        about: Notice,
         once: Option<QuotaKey>,
     ) -> Result<(), ServiceError> {
         let slot = self.reserve_notice(app.id, &user.handle, about).await?;

@@ -11,7 +11,7 @@ use latchkey_storage::Repositories;
 use time::{Duration, OffsetDateTime};
 
 use super::{is_open, is_rival};
-use crate::account::names::new_user;
+use crate::account::names::{NewUser, new_user};
 use crate::account::throttle::record_success;
 use crate::base::audit::{Action, Event};
 use crate::base::caller::{AppOrUser, Call, find_app_of};
@@ -116,7 +116,8 @@ impl Service {
     pub fn link_asks_password(
         &self,
         app: &App,
-        (handle, attempt): (&Handle, &str),
+        handle: &Handle,
+        attempt: &str,
         source: Source,
     ) -> Result<bool, ServiceError> {
         let own = self.attempt_id(app.id, handle, &self.source_digest(app.id, source)?)?;
@@ -200,7 +201,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let FoundAttempt { app, attempt, code_try, .. } = found;
         let clock = &*self.inner.clock;
-        let permit = self.inner.limits.reserve_failure(source, (Some(&attempt.handle), false), clock).await?;
+        let permit = self.inner.limits.reserve_failure(source, Some(&attempt.handle), false, clock).await?;
         // Each sign-up has a user id of its own, so one that is begun again begins to count again.
         let parts = [attempt.user_id.as_bytes().as_slice(), code_try.source.own.as_bytes()];
         let counter = self.counter(app.id, "signup.link", &parts, Duration::days(1))?;
@@ -272,8 +273,8 @@ impl Service {
         let flow = app.settings.signup_flow;
         let Signup { handle, user_id, password, locale, metadata, .. } = attempt;
         let metadata = app.settings.metadata.still_settable(&metadata);
-        let made = (user_id, Some(password), locale, metadata);
-        let user = User { email_verified: true, ..new_user(app_id, handle, made, now) };
+        let new = NewUser { id: user_id, handle, password: Some(password), locale, metadata };
+        let user = User { email_verified: true, ..new_user(app_id, new, now) };
         let tokens = self.issue_tokens(&app, &keys, &user).await?;
         let (slot, welcomes) = self.welcomes(&app, &user.handle, &[locale]).await?;
         let origin = self.origin(app_id, user_id, source)?;

@@ -73,7 +73,8 @@ impl RateLimits {
     pub(crate) async fn reserve_failure(
         self: &Arc<Self>,
         source: Source,
-        (handle, is_known): (Option<&Handle>, bool),
+        handle: Option<&Handle>,
+        is_known: bool,
         clock: &dyn Clock,
     ) -> Result<FailurePermit, ServiceError> {
         let handle = handle.map(|handle| self.hasher.hash_one(handle.key()));

@@ -36,7 +36,7 @@ async fn sec_018_whoever_finds_the_rest_reserved_waits_and_is_told_when_that_tak
     let limits = Arc::new(RateLimits::new(RateRules { logins_a_minute: 2, ..RateRules::default() }));
     let clock = latchkey_domain::ManualClock::at(1_700_000_000);
     let reserve = async |limits: &Arc<RateLimits>| {
-        limits.reserve_failure(source("192.0.2.1"), (None, false), &clock).await
+        limits.reserve_failure(source("192.0.2.1"), None, false, &clock).await
     };
     let (first, second) = (reserve(&limits).await.unwrap(), reserve(&limits).await.unwrap());
     // One that succeeds makes room; one that fails does not.
@@ -48,7 +48,7 @@ async fn sec_018_whoever_finds_the_rest_reserved_waits_and_is_told_when_that_tak
     assert!(!third.fail(clock.now()));
     assert!(matches!(reserve(&limits).await, Err(ServiceError::TooMany { .. })));
     assert!(limits.windows.lock().unwrap().held.is_empty());
-    assert!(limits.reserve_failure(source("192.0.2.2"), (None, false), &clock).await.is_ok());
+    assert!(limits.reserve_failure(source("192.0.2.2"), None, false, &clock).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn sec_018_handles_under_way_count_among_those_that_failed() {
     let clock = latchkey_domain::ManualClock::at(1_700_000_000);
     let reserve = async |name: &str, is_known| {
         let handle = Handle::parse(name).unwrap();
-        limits.reserve_failure(source("192.0.2.1"), (Some(&handle), is_known), &clock).await
+        limits.reserve_failure(source("192.0.2.1"), Some(&handle), is_known, &clock).await
     };
     let held = [reserve("a", false).await.unwrap(), reserve("b", false).await.unwrap()];
     let third = reserve("c", false).await.unwrap();
@@ -99,7 +99,7 @@ async fn sec_139_a_page_leaves_half_of_each_rate_to_its_visitor() {
     let clock = latchkey_domain::ManualClock::at(1_700_000_000);
     let fail = async |from, name: String| {
         let handle = Handle::parse(&name).unwrap();
-        let permit = limits.reserve_failure(from, (Some(&handle), false), &clock).await;
+        let permit = limits.reserve_failure(from, Some(&handle), false, &clock).await;
         permit.map(|permit| permit.fail(clock.now()))
     };
     for number in 0..10 {
