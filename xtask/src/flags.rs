@@ -25,6 +25,11 @@ xflags::xflags! {
         cmd browser {}
         /// Run nginx, Caddy and HAProxy as docs/proxies.md says.
         cmd proxies {}
+        /// Compare what the crates offer to others with what xtask/public-api lists.
+        cmd public-api {
+            /// Write the lists.
+            optional --update
+        }
         /// Run the tests of the security requirements, and print which requirements they prove.
         cmd security {}
         /// Change the code in small ways and see whether a test notices: hours, and it goes on where it was stopped.

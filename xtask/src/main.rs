@@ -8,6 +8,7 @@ mod fuzz_api;
 mod interop;
 mod mutants;
 mod proxies;
+mod public_api;
 mod python;
 mod run;
 mod security;
@@ -30,6 +31,7 @@ fn main() -> anyhow::Result<()> {
         flags::XtaskCmd::Interop(_) => interop::run(&shell),
         flags::XtaskCmd::FuzzApi(fuzz) => fuzz_api::run(&shell, fuzz.seconds),
         flags::XtaskCmd::Proxies(_) => proxies::run(&shell),
+        flags::XtaskCmd::PublicApi(api) => public_api::run(&shell, api.update),
         flags::XtaskCmd::Security(_) => security::run(&shell),
         flags::XtaskCmd::Mutants(mutants) => mutants::run(&shell, mutants.part.as_deref()),
     }

@@ -4,6 +4,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
 use latchkey_domain::{Code, Handle, Locale};
 use latchkey_notifiers::{Language, PageTexts, Values, escaped, render_html};
 use latchkey_service::account::{CompleteSignUp, LinkPressed, NewPassword, PressLink, SignUpCompleted};
@@ -21,14 +22,39 @@ const OWN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-ac
 const TENANT_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; \
      base-uri 'none'; frame-ancestors 'none'";
 
-const STYLE: &str = "body{font:1.125rem/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:2rem 1rem;\
-     color:#1c1c1e;background:#fff;overflow-wrap:anywhere}h1{font-size:1.5rem}label{display:block;font-weight:600}\
-     input{font:inherit;box-sizing:border-box;width:100%;padding:.75rem;margin:.25rem 0 1.25rem;border:1px solid #6b7280;\
-     border-radius:.5rem;color:inherit;background:transparent}input:focus-visible{outline:3px solid #93b4ff}\
-     [role=alert]{border-left:4px solid #c81e1e;padding-left:.75rem}\
-     button{font:inherit;padding:.75rem 1.25rem;border:0;border-radius:.5rem;background:#1a56db;color:#fff;\
-     width:100%;cursor:pointer}button:focus-visible{outline:3px solid #93b4ff;outline-offset:2px}\
-     @media(prefers-color-scheme:dark){body{color:#f2f2f7;background:#1c1c1e}}";
+/// The page that asks, with its form.
+#[derive(Template)]
+#[template(path = "confirmation.html")]
+struct Question<'p> {
+    language: &'p str,
+    title: String,
+    texts: &'p PageTexts,
+    /// HTML: the name of the application is escaped.
+    question: String,
+    is_wrong: bool,
+    asks_password: bool,
+    base_path: &'p str,
+    hidden: [(Field, &'p str); 5],
+}
+
+/// The application's own page after a completed sign-up.
+#[derive(Template)]
+#[template(path = "completed.html")]
+struct Completed<'p> {
+    language: &'p str,
+    title: &'p str,
+    /// HTML of the developer's template, its placeholders filled with escaped texts.
+    body: String,
+}
+
+/// An error.
+#[derive(Template)]
+#[template(path = "failed.html")]
+struct Failed<'p> {
+    language: &'p str,
+    title: &'p str,
+    reason: &'p str,
+}
 
 /// The parameters of the link.
 struct LinkFields {
@@ -102,37 +128,28 @@ async fn question(
         asks != Asks::Elsewhere || state.service.link_asks_password(&app, &handle, &link.attempt, source)?;
     let texts = texts(locale)?;
     let values = Values { app_name: app.name.as_str(), handle: handle.as_str(), ..Values::default() };
-    let hidden = |field: Field, value: &str| {
-        format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", field.name, escaped(value))
+    let question = Question {
+        language: &language_of(locale),
+        title: format!("{} - {}", texts.title, app.name.as_str()),
+        texts,
+        question: render_html(&escaped(&texts.question), &values),
+        is_wrong: asks == Asks::PasswordAgain,
+        asks_password,
+        base_path: &state.base_path,
+        hidden: [
+            (APP_TOKEN, &link.app_token),
+            (HANDLE, handle.as_str()),
+            (CODE, &link.code),
+            (LOCALE, locale.as_str()),
+            (ATTEMPT, &link.attempt),
+        ],
     };
-    let warning = match asks {
-        Asks::PasswordAgain => format!("<p role=\"alert\">{}</p>\n", escaped(&texts.password_wrong)),
-        Asks::Elsewhere | Asks::Password => String::new(),
-    };
-    let password = if asks_password { password_field(texts) } else { String::new() };
-    let body = format!(
-        "<h1>{}</h1>\n{warning}<p>{}</p>\n<form method=\"post\" action=\"{}/api/appuser/completeSignup/confirm\">\
-         {}{}{}{}{}{password}<button type=\"submit\">{}</button></form>",
-        escaped(&texts.title),
-        render_html(&escaped(&texts.question), &values),
-        escaped(&state.base_path),
-        hidden(APP_TOKEN, &link.app_token),
-        hidden(HANDLE, handle.as_str()),
-        hidden(CODE, &link.code),
-        hidden(LOCALE, locale.as_str()),
-        hidden(ATTEMPT, &link.attempt),
-        escaped(&texts.button),
-    );
-    Ok(document(locale, &format!("{} - {}", texts.title, app.name.as_str()), &body))
+    rendered(&question)
 }
 
-fn password_field(texts: &PageTexts) -> String {
-    format!(
-        "<p>{}</p>\n<label for=\"password\">{}</label><input type=\"password\" id=\"password\" name=\"rawPassword\" \
-         autocomplete=\"current-password\" required>",
-        escaped(&texts.password_question),
-        escaped(&texts.password),
-    )
+/// A page. Rendering fails only where a template of ours is wrong.
+fn rendered(template: &impl Template) -> Result<String, ApiError> {
+    template.render().map_err(|_| ApiError::internal("a page could not be rendered"))
 }
 
 pub(crate) const CONFIRM: Operation = Operation {
@@ -198,7 +215,10 @@ pub(super) fn done_page(completed: &SignUpCompleted, handle: &str) -> HttpRespon
     let name = completed.app.name.as_str();
     let values = Values { app_name: name, handle, ..Values::default() };
     let body = render_html(&completed.click_through, &values);
-    page(StatusCode::OK, TENANT_POLICY, document(completed.locale, name, &body))
+    match rendered(&Completed { language: &language_of(completed.locale), title: name, body }) {
+        Ok(html) => page(StatusCode::OK, TENANT_POLICY, html),
+        Err(error) => failed(&error, completed.locale),
+    }
 }
 
 /// An error as a page, in words that help.
@@ -221,8 +241,10 @@ fn failed(error: &ApiError, locale: Locale) -> HttpResponse {
         }
     };
     let title = if reason == &texts.used { &texts.used_title } else { &texts.failed_title };
-    let body = format!("<h1>{}</h1>\n<p>{}</p>", escaped(title), escaped(reason));
-    let mut response = page(status, OWN_POLICY, document(locale, title, &body));
+    let Ok(html) = rendered(&Failed { language: &language_of(locale), title, reason }) else {
+        return error.response(Family::User, None);
+    };
+    let mut response = page(status, OWN_POLICY, html);
     if let Some(seconds) = error.retry_after(Family::User) {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -238,12 +260,7 @@ fn texts(locale: Locale) -> Result<&'static PageTexts, ApiError> {
     language.map(|language| &language.page).ok_or_else(|| ApiError::internal("no English"))
 }
 
-fn document(locale: Locale, title: &str, body: &str) -> String {
-    let shown = Language::or_english(locale).map_or("EN", Language::locale).to_ascii_lowercase();
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"{shown}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n",
-        escaped(title),
-    )
+/// The language of the texts for this locale (RFC 5646).
+fn language_of(locale: Locale) -> String {
+    Language::or_english(locale).map_or("EN", Language::locale).to_ascii_lowercase()
 }
