@@ -93,18 +93,17 @@ fn a_wrong_cell_is_told_with_all_the_others_and_can_be_left_away() {
 fn the_report_names_what_is_of_no_use_and_counts_each_line_once() {
     let (place, app) = shop();
     let archive = place.printed(&["export", "archive", &app]);
-    let field =
-        r#"[{"path":"profile.age","field_name":"Age","required":true,"can_edit":true,"kind":"number"}]"#;
+    let field = r#"[{"path":"profile.age","field_name":"Age","required":true,"can_edit":true,"user_settable":true,"kind":"number"}]"#;
     let declared = archive.replace("\"metadata\":[]", &format!("\"metadata\":{field}"));
     assert_ne!(declared, archive);
     let other = Place::sqlite();
-    let _ = other.printed(&["import", "archive", path(&other.written("shop.jsonl", &declared))]);
+    let _ = other.printed(&["import", "archive", path(&place.written("shop.jsonl", &declared))]);
     let users = [
         r#"{"handle":"a@x.com","phoneFactor":true,"metaData":{"profile":{"age":1}}}"#,
         r#"{"handle":"b@x.com","metaData":{"profile":{"age":1,"rank":2}}}"#,
         r#"{"handle":"c@x.com","metaData":{"profile":{"age":"old"}}}"#,
         r#"{"handle":"d@x.com"}"#,
-        r#"{"handle":"no handle"}"#,
+        r#"{"handle":"f@x.com","userName":"1"}"#,
         r#"{"handle":"e@x.com","metaData":{"profile":{"age":1}},"locale":"nowhere"}"#,
     ];
     let file = other.written("users.jsonl", &users.join("\n"));

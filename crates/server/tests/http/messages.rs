@@ -208,7 +208,10 @@ async fn a_misspelt_setting_is_refused_with_the_nearest_name(app: TestApp) {
         ),
         (json!({"setting": "frobnicate", "x": 1}), r#"unknown setting "frobnicate"; did you mean invite?"#),
         (json!({"setting": "signupFlow", "signupFlow": ""}), "signupFlow is one of none, code, link"),
-        (json!({"setting": "status", "status": ""}), "status is one of active, suspend, migrated"),
+        (
+            json!({"setting": "status", "status": ""}),
+            "status is one of active, inactive, suspended, blocked, migrated",
+        ),
         (
             json!({"setting": "smsADay", "status": "active", "bar": 1}),
             r#"unknown field "bar"; did you mean smsADay? smsADay takes smsADay"#,

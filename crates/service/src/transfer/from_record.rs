@@ -287,7 +287,7 @@ impl Service {
     }
 
     /// Reported for a user who is imported with something missing, or of no use: a costly password hash, a second
-    /// factor without its number, metadata that the application's fields do not take.
+    /// factor without its number, metadata that the fields in these settings do not take.
     pub(super) fn lost_of(&self, record: &UserRecord, settings: Option<&AppSettings>) -> Option<String> {
         let digest = record.password.as_deref().filter(|digest| !digest.is_empty());
         let is_costly = digest.is_some_and(|digest| self.is_importable(digest) == Ok(false));

@@ -102,7 +102,6 @@ impl Service {
     ) -> Result<BatchOutcome, ServiceError> {
         let id = self.id_of(app)?;
         let now = self.inner.clock.now();
-        let settings = app_of(app, id).ok().map(|(app, _, _)| app.settings);
         let checked = records.iter().map(|record| {
             let lost = match record {
                 Record::App(app) => app_of(app, id).map(|_| None),
@@ -110,9 +109,7 @@ impl Service {
                 Record::Template(template) => {
                     template_of(template, id).map(|_| lost_words(template, self.public_url()))
                 }
-                Record::User(user) => {
-                    self.user_of(id, user, now).map(|_| self.lost_of(user, settings.as_ref()))
-                }
+                Record::User(user) => self.user_of(id, user, now).map(|_| self.lost_of(user, None)),
                 Record::Signup(signup) => self.signup_of(id, signup, now).map(|_| self.lost_signup(signup)),
                 Record::Invite(invite) => self.invite_of(id, invite, now).map(|_| None),
             };
