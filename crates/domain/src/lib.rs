@@ -70,13 +70,13 @@ pub use operator_token::{
 pub use outbox::{Channel, MessageState, OutboxMessage, OutboxRules};
 pub use password::{ClientPassword, InvalidPassword, PasswordPolicy, RawPassword, SPECIAL_CHARACTERS};
 pub use phone::{CallingCode, InvalidCallingCode, InvalidPhone, Phone};
-pub use plain_settings::{PLAIN_SETTINGS, PlainKind, PlainSetting, PlainValue};
+pub use plain_settings::{PlainKind, PlainSetting, PlainValue};
 pub use plan::{DEVELOPMENT_USERS, ServerMode, max_users};
 pub use recovery::{RECOVERY_CODES, RecoveryCode};
 pub use secret::{KeyedDigest, Sealed};
 pub use settings::{
-    AppSettings, Audience, LinkAsksPassword, Preset, SMS_A_DAY, SignupFlow, SocialLogin, TwoFactorMode,
-    UserIdFormat,
+    AppSettings, Audience, LinkAsksPassword, PLAIN_SETTINGS, Preset, SMS_A_DAY, SignupFlow, SocialLogin,
+    TwoFactorMode, UserIdFormat,
 };
 pub use signup::{Signup, SignupState};
 pub use social::{Provider, SocialIdentity};

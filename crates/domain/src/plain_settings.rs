@@ -1,13 +1,10 @@
-//! The plain settings of an application: a flag, a number or a choice each. What this table says is what the API takes,
-//! describes and bounds, what an import reads and what it must keep within. How they are stored is written out in
-//! `latchkey-storage`.
+//! The plain settings of an application: a flag, a number or a choice each. What their table in `settings.rs` says is what
+//! the API takes, describes and bounds, what an import reads and what it must keep within. The names by which they are
+//! stored are in `latchkey-storage`.
 
 use std::fmt;
 
-use strum::VariantNames;
-
-use crate::named::Named as _;
-use crate::settings::{AppSettings, LinkAsksPassword, SignupFlow, UserIdFormat};
+use crate::settings::AppSettings;
 
 /// A setting with one value.
 #[derive(Debug)]
@@ -96,13 +93,18 @@ impl PlainSetting {
     /// A sentence that names the bounds; the settings are unchanged then.
     pub fn set(&self, settings: &mut AppSettings, value: PlainValue) -> Result<(), String> {
         self.check(value)?;
+        self.restore(settings, value);
+        Ok(())
+    }
+
+    /// Sets a value that was stored, whatever the bounds are now. One of another kind changes nothing.
+    pub fn restore(&self, settings: &mut AppSettings, value: PlainValue) {
         match (&self.kind, value) {
             (PlainKind::Flag { set, .. }, PlainValue::Flag(on)) => set(settings, on),
             (PlainKind::Number { set, .. }, PlainValue::Number(number)) => set(settings, number),
             (PlainKind::Choice { set, .. }, PlainValue::Choice(name)) => set(settings, name),
             _ => {}
         }
-        Ok(())
     }
 
     /// Checks that a value is of its kind and within its bounds.
@@ -140,203 +142,110 @@ impl PlainSetting {
     }
 }
 
-macro_rules! flag {
-    ($shown:ident, $name:literal, $field:literal, $about:literal, $($path:ident).+) => {
-        PlainSetting {
-            name: $name,
-            field: $field,
-            about: $about,
-            is_public: $shown,
-            kind: PlainKind::Flag {
-                get: |settings| settings.$($path).+,
-                set: |settings, on| settings.$($path).+ = on,
+/// The type of a setting of this kind.
+macro_rules! plain_type {
+    (flag) => {
+        bool
+    };
+    (number($($bounds:tt)*)) => {
+        u32
+    };
+    (choice($values:ty)) => {
+        $values
+    };
+}
+
+/// The kind of a setting, with access to it by its path in the settings.
+macro_rules! plain_kind {
+    (flag, $($path:ident).+) => {
+        $crate::plain_settings::PlainKind::Flag {
+            get: |settings| settings.$($path).+,
+            set: |settings, on| settings.$($path).+ = on,
+        }
+    };
+    (number($least:literal..=$most:expr), $($path:ident).+) => {
+        $crate::plain_settings::plain_kind!(number($least..=$most, imported $most), $($path).+)
+    };
+    (number($least:literal..=$most:expr, imported $imported:expr), $($path:ident).+) => {
+        $crate::plain_settings::PlainKind::Number {
+            least: $least,
+            most: $most,
+            most_imported: $imported,
+            get: |settings| settings.$($path).+,
+            set: |settings, number| settings.$($path).+ = number,
+        }
+    };
+    (choice($values:ty), $path:ident) => {
+        $crate::plain_settings::PlainKind::Choice {
+            names: <$values as strum::VariantNames>::VARIANTS,
+            get: |settings| settings.$path.name(),
+            set: |settings, name| {
+                if let Some(value) = <$values>::from_name(name) {
+                    settings.$path = value;
+                }
             },
         }
     };
 }
 
-macro_rules! number {
-    ($shown:ident, $name:literal, $field:literal, $about:literal, $least:literal..=$most:expr, $($path:ident).+) => {
-        number!($shown, $name, $field, $about, $least..=$most, imported $most, $($path).+)
-    };
-    ($shown:ident, $name:literal, $field:literal, $about:literal, $least:literal..=$most:expr, imported $imported:expr, $($path:ident).+) => {
-        PlainSetting {
-            name: $name,
-            field: $field,
-            about: $about,
-            is_public: $shown,
-            kind: PlainKind::Number {
-                least: $least,
-                most: $most,
-                most_imported: $imported,
-                get: |settings| settings.$($path).+,
-                set: |settings, number| settings.$($path).+ = number,
-            },
+/// Defines the settings of an application: the structure, the presets, and the table [`PLAIN_SETTINGS`]. A line of
+/// `plain` says who sees a setting, the name that selects it and its field in the API, its field here, its kind, what a
+/// new application has, and what it does. `within` are those of inner structures.
+macro_rules! app_settings {
+    (
+        $(#[$doc:meta])*
+        if $recommended:ident;
+        plain {
+            $( $shown:ident $name:literal $field:literal $ident:ident: $kind:ident $(($($limits:tt)*))? = $preset:expr, $about:literal; )+
         }
+        within {
+            $( $inner_shown:ident $inner_name:literal $inner_field:literal $outer:ident.$inner:ident: $inner_kind:ident $(($($inner_limits:tt)*))?, $inner_about:literal; )+
+        }
+        others {
+            $( $(#[$other_doc:meta])+ $other:ident: $type:ty = $other_preset:expr; )+
+        }
+    ) => {
+        $(#[$doc])*
+        pub struct AppSettings {
+            $( #[doc = $about] pub $ident: $crate::plain_settings::plain_type!($kind $(($($limits)*))?), )+
+            $( $(#[$other_doc])+ pub $other: $type, )+
+        }
+
+        impl AppSettings {
+            /// The settings of a new application.
+            #[must_use]
+            pub fn preset(preset: Preset) -> Self {
+                let $recommended = preset == Preset::Recommended;
+                Self { $( $ident: $preset, )+ $( $other: $other_preset, )+ }
+            }
+        }
+
+        /// The settings with one value each.
+        pub const PLAIN_SETTINGS: &[PlainSetting] = &[
+            $( PlainSetting {
+                name: $name,
+                field: $field,
+                about: $about,
+                is_public: $shown,
+                kind: $crate::plain_settings::plain_kind!($kind $(($($limits)*))?, $ident),
+            }, )+
+            $( PlainSetting {
+                name: $inner_name,
+                field: $inner_field,
+                about: $inner_about,
+                is_public: $inner_shown,
+                kind: $crate::plain_settings::plain_kind!($inner_kind $(($($inner_limits)*))?, $outer.$inner),
+            }, )+
+        ];
     };
 }
 
-macro_rules! choice {
-    ($shown:ident, $name:literal, $field:literal, $about:literal, $values:ty, $path:ident) => {
-        PlainSetting {
-            name: $name,
-            field: $field,
-            about: $about,
-            is_public: $shown,
-            kind: PlainKind::Choice {
-                names: <$values as VariantNames>::VARIANTS,
-                get: |settings| settings.$path.name(),
-                set: |settings, name| {
-                    if let Some(value) = <$values>::from_name(name) {
-                        settings.$path = value;
-                    }
-                },
-            },
-        }
-    };
-}
-
-/// Old servers gave longer lives, which an import keeps: up to ten years.
-const MOST_IMPORTED_JWT_HOURS: u32 = 87_600;
-
-/// Clients see it.
-const PUBLIC: bool = true;
-/// Operators alone see it.
-const PRIVATE: bool = false;
-
-/// All of them.
-pub const PLAIN_SETTINGS: &[PlainSetting] = &[
-    flag!(PUBLIC, "invite", "invitationEnabled", "Whether users may invite others.", invitation_enabled),
-    flag!(PUBLIC, "signup", "signupEnabled", "Whether people may sign up by themselves.", signup_enabled),
-    choice!(PUBLIC, "signupFlow", "signupFlow", "How people prove their handle.", SignupFlow, signup_flow),
-    flag!(PUBLIC, "jwtEnabled", "jwtEnabled", "Kept for consoles; it decides nothing.", jwt_enabled),
-    flag!(
-        PUBLIC,
-        "userNamesEnabled",
-        "userNamesEnabled",
-        "Whether users may have a user name beside their handle.",
-        user_names
-    ),
-    flag!(
-        PUBLIC,
-        "anonLogin",
-        "anonymousLoginEnabled",
-        "Whether anonymous users may sign in.",
-        anonymous_login
-    ),
-    number!(PUBLIC, "maxUsers", "maxUsers", "0 for no limit.", 0..=u32::MAX, max_users),
-    number!(
-        PUBLIC,
-        "userJWTExpiration",
-        "userJWTExpiration",
-        "Life of a user's JWT in hours.",
-        1..=720,
-        imported MOST_IMPORTED_JWT_HOURS,
-        user_jwt_hours
-    ),
-    number!(
-        PRIVATE,
-        "accessTokenDays",
-        "accessTokenDays",
-        "Life of an access token in days.",
-        1..=365,
-        access_token_days
-    ),
-    flag!(
-        PUBLIC,
-        "passwordFilter",
-        "passwordFilter",
-        "Whether the minima below are enforced.",
-        password.filter
-    ),
-    number!(PUBLIC, "passwordSetting", "passwordMinLength", "", 0..=128, password.min_length),
-    number!(PUBLIC, "passwordSetting", "passwordMinUpper", "", 0..=128, password.min_upper),
-    number!(PUBLIC, "passwordSetting", "passwordMinLower", "", 0..=128, password.min_lower),
-    number!(PUBLIC, "passwordSetting", "passwordMinDigit", "", 0..=128, password.min_digit),
-    number!(PUBLIC, "passwordSetting", "passwordMinSpecial", "", 0..=128, password.min_special),
-    flag!(
-        PRIVATE,
-        "refuseCommonPasswords",
-        "refuseCommonPasswords",
-        "Whether passwords that everybody uses are refused.",
-        password.refuse_common
-    ),
-    flag!(
-        PUBLIC,
-        "metaDataEmail",
-        "metaDataEmail",
-        "Whether the JWT has the handle as claim `email`.",
-        metadata_email
-    ),
-    flag!(
-        PUBLIC,
-        "emailExtension",
-        "emailExtension",
-        "Whether mail is sent by the application's own sender.",
-        own_mail_sender
-    ),
-    flag!(
-        PRIVATE,
-        "twoFactorConfirm",
-        "twoFactorConfirm",
-        "Whether a new authenticator must be confirmed by its first code.",
-        two_factor_confirm
-    ),
-    flag!(
-        PRIVATE,
-        "qrCodeMail",
-        "qrCodeMail",
-        "Whether the QR code of a new authenticator is also mailed.",
-        qr_code_mail
-    ),
-    flag!(
-        PRIVATE,
-        "factorChangeNeedsLogin",
-        "factorChangeNeedsLogin",
-        "Whether removing or replacing a second factor needs a recent log-in or a code.",
-        factor_change_needs_login
-    ),
-    number!(PRIVATE, "smsADay", "smsADay", "The most SMS in a day.", 0..=1_000_000, sms_a_day),
-    flag!(PUBLIC, "appleLogin", "appleLoginEnabled", "", apple.enabled),
-    flag!(PUBLIC, "googleLogin", "googleLoginEnabled", "", google.enabled),
-    choice!(PRIVATE, "userIdFormat", "userIdFormat", "The claim `sub`.", UserIdFormat, user_id_format),
-    choice!(
-        PRIVATE,
-        "linkAsksPassword",
-        "linkAsksPassword",
-        "Where the page behind a sign-up's link asks for the password that was chosen at the sign-up.",
-        LinkAsksPassword,
-        link_asks_password
-    ),
-    number!(
-        PRIVATE,
-        "handleHoldDays",
-        "handleHoldDays",
-        "How many days the handle of a deleted user stays taken.",
-        0..=3_650,
-        handle_hold_days
-    ),
-    flag!(
-        PRIVATE,
-        "neutralAnswers",
-        "neutralAnswers",
-        "Whether sign-up and reset answer alike for known and unknown handles.",
-        neutral_answers
-    ),
-    number!(
-        PRIVATE,
-        "anonymousPurgeDays",
-        "anonymousPurgeDays",
-        "0 for never.",
-        0..=3_650,
-        anonymous_purge_days
-    ),
-];
+pub(crate) use {app_settings, plain_kind, plain_type};
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Preset;
+    use crate::settings::{PLAIN_SETTINGS, Preset};
 
     #[test]
     fn every_setting_is_read_as_it_was_written_and_is_apart_from_the_others() {

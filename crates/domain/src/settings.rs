@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 use crate::fixed_claims::FixedClaims;
 use crate::locale::Locale;
 use crate::metadata::{MetadataField, MetadataFields};
+use crate::named::Named as _;
 use crate::password::PasswordPolicy;
 use crate::phone::CallingCode;
+use crate::plain_settings::{PlainSetting, app_settings};
 use crate::secret::Sealed;
 
 /// The most SMS of a new application in a day.
@@ -70,86 +72,119 @@ pub struct SocialLogin {
     pub audiences: Vec<String>,
 }
 
-/// Everything about an application that its developer decides.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AppSettings {
-    /// Kept for consoles that read it; it decides nothing.
-    pub jwt_enabled: bool,
-    /// Whether anonymous users may sign in.
-    pub anonymous_login: bool,
-    /// Whether users may have a user name beside their handle.
-    pub user_names: bool,
-    /// Sign-in with Apple.
-    pub apple: SocialLogin,
-    /// Sign-in with Google.
-    pub google: SocialLogin,
-    /// What authenticator apps show above the code; the application's name if empty.
-    pub authenticator_heading: Option<String>,
-    /// Whether users may invite others.
-    pub invitation_enabled: bool,
-    /// Whether people may sign up by themselves.
-    pub signup_enabled: bool,
-    /// How they prove their handle.
-    pub signup_flow: SignupFlow,
-    /// When the page behind a mailed link requires the sign-up's password.
-    pub link_asks_password: LinkAsksPassword,
-    /// Which second factor may be enrolled.
-    pub two_factor: TwoFactorMode,
-    /// Whether a new authenticator must be confirmed by its first code before it is required.
-    pub two_factor_confirm: bool,
-    /// Whether the picture of a new authenticator secret is mailed too.
-    pub qr_code_mail: bool,
-    /// Whether removing or replacing a second factor needs a recent log-in or a code.
-    pub factor_change_needs_login: bool,
-    /// Its account at the SMS provider, sealed.
-    pub sms_account: Option<Sealed>,
-    /// The countries to which SMS are sent; if empty, the country of the sender's number.
-    pub sms_countries: Vec<CallingCode>,
-    /// The most SMS in a day: where they end, so does their cost.
-    pub sms_a_day: u32,
-    /// The most users; 0 for no limit.
-    pub max_users: u32,
-    /// Failed logins before waiting begins.
-    pub max_login_attempts: Option<u32>,
-    /// The password filter.
-    pub password: PasswordPolicy,
-    /// Life of a user's JWT in hours.
-    pub user_jwt_hours: u32,
-    /// Life of an access token in days.
-    pub access_token_days: u32,
-    /// The claim `aud` of a user's JWT (RFC 7519 section 4.1.3).
-    pub audience: Audience,
-    /// What `sub` holds.
-    pub user_id_format: UserIdFormat,
-    /// Fields of users' metadata.
-    pub metadata: MetadataFields,
-    /// The fields that a user who invites sets for the invited user.
-    pub invite_metadata: MetadataFields,
-    /// Whether the JWT carries the handle as claim `email`.
-    pub metadata_email: bool,
-    /// Claims that every user's JWT carries.
-    pub fixed_claims: FixedClaims,
-    /// The locales that are offered; English always is.
-    pub locales: Vec<Locale>,
-    /// Whether mail goes out under the application's own sender.
-    pub own_mail_sender: bool,
-    /// The address of that sender.
-    pub mail_sender_address: Option<String>,
-    /// Its key at the mail provider, sealed.
-    pub mail_api_key: Option<Sealed>,
-    /// How many days the handle of a deleted user stays taken.
-    pub handle_hold_days: u32,
-    /// After how many days anonymous users go who never came back; 0 for never.
-    pub anonymous_purge_days: u32,
-    /// Whether users may set a new metadata field whose definition does not say. If not, undeclared values are not
-    /// claims either.
-    pub fields_user_settable: bool,
-    /// Whether sign-up and reset answer alike for known and unknown handles.
-    pub neutral_answers: bool,
-    /// What consumers keep with the application.
-    pub app_data: Map<String, Value>,
-    /// Settings that this version does not know, kept as they were stored.
-    pub unknown: Map<String, Value>,
+/// Clients see it.
+const PUBLIC: bool = true;
+/// Operators alone see it.
+const PRIVATE: bool = false;
+
+/// Old servers gave longer lives, which an import keeps: up to ten years.
+const MOST_IMPORTED_JWT_HOURS: u32 = 87_600;
+
+app_settings! {
+    /// Everything about an application that its developer decides.
+    #[derive(Debug, Clone, PartialEq)]
+    if recommended;
+    plain {
+        PUBLIC "invite" "invitationEnabled" invitation_enabled: flag = true,
+            "Whether users may invite others.";
+        PUBLIC "signup" "signupEnabled" signup_enabled: flag = true,
+            "Whether people may sign up by themselves.";
+        PUBLIC "signupFlow" "signupFlow" signup_flow: choice(SignupFlow) = SignupFlow::Code,
+            "How people prove their handle.";
+        PUBLIC "jwtEnabled" "jwtEnabled" jwt_enabled: flag = true,
+            "Kept for consoles; it decides nothing.";
+        PUBLIC "userNamesEnabled" "userNamesEnabled" user_names: flag = false,
+            "Whether users may have a user name beside their handle.";
+        PUBLIC "anonLogin" "anonymousLoginEnabled" anonymous_login: flag = false,
+            "Whether anonymous users may sign in.";
+        PUBLIC "maxUsers" "maxUsers" max_users: number(0..=u32::MAX) = 0,
+            "0 for no limit.";
+        PUBLIC "userJWTExpiration" "userJWTExpiration" user_jwt_hours: number(1..=720, imported MOST_IMPORTED_JWT_HOURS) = 24,
+            "Life of a user's JWT in hours.";
+        PRIVATE "accessTokenDays" "accessTokenDays" access_token_days: number(1..=365) = if recommended { 30 } else { 365 },
+            "Life of an access token in days.";
+        PUBLIC "metaDataEmail" "metaDataEmail" metadata_email: flag = true,
+            "Whether the JWT has the handle as claim `email`.";
+        PUBLIC "emailExtension" "emailExtension" own_mail_sender: flag = false,
+            "Whether mail is sent by the application's own sender.";
+        PRIVATE "twoFactorConfirm" "twoFactorConfirm" two_factor_confirm: flag = recommended,
+            "Whether a new authenticator must be confirmed by its first code.";
+        PRIVATE "qrCodeMail" "qrCodeMail" qr_code_mail: flag = !recommended,
+            "Whether the QR code of a new authenticator is also mailed.";
+        PRIVATE "factorChangeNeedsLogin" "factorChangeNeedsLogin" factor_change_needs_login: flag = recommended,
+            "Whether removing or replacing a second factor needs a recent log-in or a code.";
+        PRIVATE "smsADay" "smsADay" sms_a_day: number(0..=1_000_000) = SMS_A_DAY,
+            "The most SMS in a day.";
+        PRIVATE "userIdFormat" "userIdFormat" user_id_format: choice(UserIdFormat) = if recommended { UserIdFormat::Uid } else { UserIdFormat::Handle },
+            "The claim `sub`.";
+        PRIVATE "linkAsksPassword" "linkAsksPassword" link_asks_password: choice(LinkAsksPassword) = LinkAsksPassword::Elsewhere,
+            "Where the page behind a sign-up's link asks for the password that was chosen at the sign-up.";
+        PRIVATE "handleHoldDays" "handleHoldDays" handle_hold_days: number(0..=3_650) = 0,
+            "How many days the handle of a deleted user stays taken.";
+        PRIVATE "neutralAnswers" "neutralAnswers" neutral_answers: flag = false,
+            "Whether sign-up and reset answer alike for known and unknown handles.";
+        PRIVATE "anonymousPurgeDays" "anonymousPurgeDays" anonymous_purge_days: number(0..=3_650) = if recommended { 30 } else { 0 },
+            "0 for never.";
+    }
+    within {
+        PUBLIC "passwordFilter" "passwordFilter" password.filter: flag, "Whether the minima below are enforced.";
+        PUBLIC "passwordSetting" "passwordMinLength" password.min_length: number(0..=128), "";
+        PUBLIC "passwordSetting" "passwordMinUpper" password.min_upper: number(0..=128), "";
+        PUBLIC "passwordSetting" "passwordMinLower" password.min_lower: number(0..=128), "";
+        PUBLIC "passwordSetting" "passwordMinDigit" password.min_digit: number(0..=128), "";
+        PUBLIC "passwordSetting" "passwordMinSpecial" password.min_special: number(0..=128), "";
+        PRIVATE "refuseCommonPasswords" "refuseCommonPasswords" password.refuse_common: flag,
+            "Whether passwords that everybody uses are refused.";
+        PUBLIC "appleLogin" "appleLoginEnabled" apple.enabled: flag, "";
+        PUBLIC "googleLogin" "googleLoginEnabled" google.enabled: flag, "";
+    }
+    others {
+        /// The password filter.
+        password: PasswordPolicy = PasswordPolicy {
+            filter: recommended,
+            min_length: if recommended { 8 } else { 5 },
+            min_upper: 0,
+            min_lower: 0,
+            min_digit: 0,
+            min_special: 0,
+            refuse_common: recommended,
+        };
+        /// Sign-in with Apple.
+        apple: SocialLogin = SocialLogin::default();
+        /// Sign-in with Google.
+        google: SocialLogin = SocialLogin::default();
+        /// What authenticator apps show above the code; the application's name if empty.
+        authenticator_heading: Option<String> = None;
+        /// Which second factor may be enrolled.
+        two_factor: TwoFactorMode = TwoFactorMode::None;
+        /// Its account at the SMS provider, sealed.
+        sms_account: Option<Sealed> = None;
+        /// The countries to which SMS are sent; if empty, the country of the sender's number.
+        sms_countries: Vec<CallingCode> = Vec::new();
+        /// Failed logins before waiting begins.
+        max_login_attempts: Option<u32> = None;
+        /// The claim `aud` of a user's JWT (RFC 7519 section 4.1.3).
+        audience: Audience = if recommended { Audience::AppId } else { Audience::None };
+        /// Fields of users' metadata.
+        metadata: MetadataFields = MetadataFields::default();
+        /// The fields that a user who invites sets for the invited user.
+        invite_metadata: MetadataFields = MetadataFields::default();
+        /// Claims that every user's JWT carries.
+        fixed_claims: FixedClaims = FixedClaims::default();
+        /// The locales that are offered; English always is.
+        locales: Vec<Locale> = vec![Locale::EN];
+        /// The address of the application's own mail sender.
+        mail_sender_address: Option<String> = None;
+        /// Its key at the mail provider, sealed.
+        mail_api_key: Option<Sealed> = None;
+        /// Whether users may set a new metadata field whose definition does not say. If not, undeclared values are not
+        /// claims either.
+        fields_user_settable: bool = !recommended;
+        /// What consumers keep with the application.
+        app_data: Map<String, Value> = Map::new();
+        /// Settings that this version does not know, kept as they were stored.
+        unknown: Map<String, Value> = Map::new();
+    }
 }
 
 /// When the page behind a mailed link requires the password of the sign-up. Some mail scanners open a link and submit
@@ -190,60 +225,6 @@ pub enum Preset {
 }
 
 impl AppSettings {
-    /// The settings of a new application.
-    #[must_use]
-    pub fn preset(preset: Preset) -> Self {
-        let recommended = preset == Preset::Recommended;
-        Self {
-            jwt_enabled: true,
-            anonymous_login: false,
-            user_names: false,
-            apple: SocialLogin::default(),
-            google: SocialLogin::default(),
-            authenticator_heading: None,
-            invitation_enabled: true,
-            signup_enabled: true,
-            signup_flow: SignupFlow::Code,
-            link_asks_password: LinkAsksPassword::Elsewhere,
-            two_factor: TwoFactorMode::None,
-            two_factor_confirm: recommended,
-            qr_code_mail: !recommended,
-            factor_change_needs_login: recommended,
-            sms_account: None,
-            sms_countries: Vec::new(),
-            sms_a_day: SMS_A_DAY,
-            max_users: 0,
-            max_login_attempts: None,
-            password: PasswordPolicy {
-                filter: recommended,
-                min_length: if recommended { 8 } else { 5 },
-                min_upper: 0,
-                min_lower: 0,
-                min_digit: 0,
-                min_special: 0,
-                refuse_common: recommended,
-            },
-            user_jwt_hours: 24,
-            access_token_days: if recommended { 30 } else { 365 },
-            audience: if recommended { Audience::AppId } else { Audience::None },
-            user_id_format: if recommended { UserIdFormat::Uid } else { UserIdFormat::Handle },
-            metadata: MetadataFields::default(),
-            invite_metadata: MetadataFields::default(),
-            metadata_email: true,
-            fixed_claims: FixedClaims::default(),
-            locales: vec![Locale::EN],
-            own_mail_sender: false,
-            mail_sender_address: None,
-            mail_api_key: None,
-            handle_hold_days: 0,
-            anonymous_purge_days: if recommended { 30 } else { 0 },
-            fields_user_settable: !recommended,
-            neutral_answers: false,
-            app_data: Map::new(),
-            unknown: Map::new(),
-        }
-    }
-
     /// Warnings about these settings for the developer, a sentence each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {

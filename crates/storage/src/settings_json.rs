@@ -3,9 +3,9 @@
 
 use data_encoding::HEXLOWER;
 use latchkey_domain::{
-    AppSettings, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, LinkAsksPassword, Locale,
-    MetadataField, MetadataFields, MetadataKind, MetadataPath, PasswordPolicy, SMS_A_DAY, Sealed, SignupFlow,
-    SocialLogin, TwoFactorMode, UserIdFormat,
+    AppSettings, Audience, CallingCode, ClaimSource, FixedClaim, FixedClaims, Locale, MetadataField,
+    MetadataFields, MetadataKind, MetadataPath, PLAIN_SETTINGS, PlainKind, PlainSetting, PlainValue, Preset,
+    Sealed, SocialLogin, TwoFactorMode,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,73 +15,70 @@ use crate::column::{Column, name_of};
 
 const COLUMN: Column = Column("apps", "settings");
 const VERSION: u32 = 1;
-const SIGNUP_FLOWS: [(SignupFlow, &str); 3] =
-    [(SignupFlow::None, "none"), (SignupFlow::Code, "code"), (SignupFlow::Link, "link")];
-const LINK_ASKS_PASSWORD: [(LinkAsksPassword, &str); 3] = [
-    (LinkAsksPassword::Always, "always"),
-    (LinkAsksPassword::Elsewhere, "elsewhere"),
-    (LinkAsksPassword::Never, "never"),
-];
 const TWO_FACTOR_MODES: [(TwoFactorMode, &str); 3] = [
     (TwoFactorMode::None, "none"),
     (TwoFactorMode::Authenticator, "authenticator"),
     (TwoFactorMode::Phone, "phone"),
 ];
-const USER_ID_FORMATS: [(UserIdFormat, &str); 3] = [
-    (UserIdFormat::Handle, "handle"),
-    (UserIdFormat::HandleUnderscore, "handle_underscore"),
-    (UserIdFormat::Uid, "uid"),
+/// The member in which each of the [`PLAIN_SETTINGS`] is stored, by its field in the API and in the order of that table.
+/// Choices are stored by the names that the API has for them.
+const PLAIN: [(&str, &str); PLAIN_SETTINGS.len()] = [
+    ("invitationEnabled", "invitation_enabled"),
+    ("signupEnabled", "signup_enabled"),
+    ("signupFlow", "signup_flow"),
+    ("jwtEnabled", "jwt_enabled"),
+    ("userNamesEnabled", "user_names"),
+    ("anonymousLoginEnabled", "anonymous_login"),
+    ("maxUsers", "max_users"),
+    ("userJWTExpiration", "user_jwt_hours"),
+    ("accessTokenDays", "access_token_days"),
+    ("metaDataEmail", "metadata_email"),
+    ("emailExtension", "own_mail_sender"),
+    ("twoFactorConfirm", "two_factor_confirm"),
+    ("qrCodeMail", "qr_code_mail"),
+    ("factorChangeNeedsLogin", "factor_change_needs_login"),
+    ("smsADay", "sms_a_day"),
+    ("userIdFormat", "user_id_format"),
+    ("linkAsksPassword", "link_asks_password"),
+    ("handleHoldDays", "handle_hold_days"),
+    ("neutralAnswers", "neutral_answers"),
+    ("anonymousPurgeDays", "anonymous_purge_days"),
+    ("passwordFilter", "password.filter"),
+    ("passwordMinLength", "password.min_length"),
+    ("passwordMinUpper", "password.min_upper"),
+    ("passwordMinLower", "password.min_lower"),
+    ("passwordMinDigit", "password.min_digit"),
+    ("passwordMinSpecial", "password.min_special"),
+    ("refuseCommonPasswords", "password.refuse_common"),
+    ("appleLoginEnabled", "apple.enabled"),
+    ("googleLoginEnabled", "google.enabled"),
 ];
 
+/// The settings beside the plain ones.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     version: u32,
-    jwt_enabled: bool,
-    anonymous_login: bool,
-    user_names: bool,
     apple: Social,
     google: Social,
     #[serde(skip_serializing_if = "Option::is_none")]
     authenticator_heading: Option<String>,
-    invitation_enabled: bool,
-    signup_enabled: bool,
-    signup_flow: String,
-    #[serde(default = "default_link_asks_password")]
-    link_asks_password: String,
     two_factor: String,
-    two_factor_confirm: bool,
-    qr_code_mail: bool,
-    #[serde(default)]
-    factor_change_needs_login: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sms_account: Option<String>,
     #[serde(default)]
     sms_countries: Vec<String>,
-    #[serde(default = "default_sms_a_day")]
-    sms_a_day: u32,
-    max_users: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_login_attempts: Option<u32>,
-    password: Password,
-    user_jwt_hours: u32,
-    access_token_days: u32,
     audience: StoredAudience,
-    user_id_format: String,
     metadata: Vec<Field>,
     invite_metadata: Vec<Field>,
-    metadata_email: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fixed_claims: Vec<Claim>,
     locales: Vec<String>,
-    own_mail_sender: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     mail_sender_address: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mail_api_key: Option<String>,
-    handle_hold_days: u32,
-    neutral_answers: bool,
-    #[serde(default)]
-    anonymous_purge_days: u32,
     #[serde(default, rename = "user_settable_authority")]
     fields_user_settable: bool,
     app_data: Map<String, Value>,
@@ -91,19 +88,7 @@ struct Stored {
 
 #[derive(Serialize, Deserialize)]
 struct Social {
-    enabled: bool,
     audiences: Vec<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Password {
-    filter: bool,
-    min_length: u32,
-    min_upper: u32,
-    min_lower: u32,
-    min_digit: u32,
-    min_special: u32,
-    refuse_common: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,129 +135,122 @@ enum Kind {
 /// # Errors
 /// [`StorageError::Backend`], which cannot happen.
 pub fn settings_to_json(settings: &AppSettings) -> Result<Value, StorageError> {
-    let social = |login: &SocialLogin| Social { enabled: login.enabled, audiences: login.audiences.clone() };
+    let social = |login: &SocialLogin| Social { audiences: login.audiences.clone() };
     let fields = |fields: &MetadataFields| fields.iter().map(to_field).collect();
-    let password = settings.password;
     let stored = Stored {
         version: VERSION,
-        jwt_enabled: settings.jwt_enabled,
-        anonymous_login: settings.anonymous_login,
-        user_names: settings.user_names,
         apple: social(&settings.apple),
         google: social(&settings.google),
         authenticator_heading: settings.authenticator_heading.clone(),
-        invitation_enabled: settings.invitation_enabled,
-        signup_enabled: settings.signup_enabled,
-        signup_flow: name_of(&SIGNUP_FLOWS, &settings.signup_flow).to_owned(),
-        link_asks_password: name_of(&LINK_ASKS_PASSWORD, &settings.link_asks_password).to_owned(),
         two_factor: name_of(&TWO_FACTOR_MODES, &settings.two_factor).to_owned(),
-        two_factor_confirm: settings.two_factor_confirm,
-        qr_code_mail: settings.qr_code_mail,
-        factor_change_needs_login: settings.factor_change_needs_login,
         sms_account: settings.sms_account.as_ref().map(|account| HEXLOWER.encode(account.as_bytes())),
         sms_countries: settings.sms_countries.iter().map(|code| code.as_str().to_owned()).collect(),
-        sms_a_day: settings.sms_a_day,
-        max_users: settings.max_users,
         max_login_attempts: settings.max_login_attempts,
-        password: Password {
-            filter: password.filter,
-            min_length: password.min_length,
-            min_upper: password.min_upper,
-            min_lower: password.min_lower,
-            min_digit: password.min_digit,
-            min_special: password.min_special,
-            refuse_common: password.refuse_common,
-        },
-        user_jwt_hours: settings.user_jwt_hours,
-        access_token_days: settings.access_token_days,
         audience: match &settings.audience {
             Audience::None => StoredAudience::None,
             Audience::AppId => StoredAudience::AppId,
             Audience::Fixed(text) => StoredAudience::Fixed(text.clone()),
         },
-        user_id_format: name_of(&USER_ID_FORMATS, &settings.user_id_format).to_owned(),
         metadata: fields(&settings.metadata),
         invite_metadata: fields(&settings.invite_metadata),
-        metadata_email: settings.metadata_email,
         fixed_claims: settings.fixed_claims.iter().map(to_claim).collect(),
         locales: settings.locales.iter().map(|locale| locale.as_str().to_owned()).collect(),
-        own_mail_sender: settings.own_mail_sender,
         mail_sender_address: settings.mail_sender_address.clone(),
         mail_api_key: settings.mail_api_key.as_ref().map(|key| HEXLOWER.encode(key.as_bytes())),
-        handle_hold_days: settings.handle_hold_days,
-        neutral_answers: settings.neutral_answers,
-        anonymous_purge_days: settings.anonymous_purge_days,
         fields_user_settable: settings.fields_user_settable,
         app_data: settings.app_data.clone(),
         unknown: settings.unknown.clone(),
     };
-    serde_json::to_value(stored).map_err(|error| StorageError::Backend(error.into()))
+    let mut json = serde_json::to_value(stored).map_err(|error| StorageError::Backend(error.into()))?;
+    for (setting, (_, member)) in PLAIN_SETTINGS.iter().zip(PLAIN) {
+        let value = match setting.value(settings) {
+            PlainValue::Flag(on) => on.into(),
+            PlainValue::Number(number) => number.into(),
+            PlainValue::Choice(name) => name.into(),
+        };
+        let (object, name) = place_of(&mut json, member).ok_or_else(|| COLUMN.wrong())?;
+        object.insert(name.to_owned(), value);
+    }
+    Ok(json)
+}
+
+/// The object that holds a member, and the member's name there.
+fn place_of<'v>(
+    json: &'v mut Value,
+    member: &'static str,
+) -> Option<(&'v mut Map<String, Value>, &'static str)> {
+    let object = json.as_object_mut()?;
+    match member.split_once('.') {
+        None => Some((object, member)),
+        Some((outer, inner)) => {
+            let inner_object = object.entry(outer).or_insert_with(|| Value::Object(Map::new()));
+            Some((inner_object.as_object_mut()?, inner))
+        }
+    }
+}
+
+/// A value as it was stored.
+fn plain_value(setting: &PlainSetting, stored: &Value) -> Option<PlainValue> {
+    match (&setting.kind, stored) {
+        (PlainKind::Flag { .. }, Value::Bool(on)) => Some(PlainValue::Flag(*on)),
+        (PlainKind::Number { .. }, Value::Number(number)) => {
+            u32::try_from(number.as_u64()?).ok().map(PlainValue::Number)
+        }
+        (PlainKind::Choice { names, .. }, Value::String(text)) => {
+            names.iter().find(|name| *name == text).map(|name| PlainValue::Choice(name))
+        }
+        _ => None,
+    }
 }
 
 /// Parses settings from their stored JSON value.
 ///
 /// # Errors
 /// [`StorageError::Inconsistent`] if it is invalid.
-pub fn settings_from_json(value: Value) -> Result<AppSettings, StorageError> {
+pub fn settings_from_json(mut value: Value) -> Result<AppSettings, StorageError> {
+    let mut plain = Vec::with_capacity(PLAIN.len());
+    for (setting, (_, member)) in PLAIN_SETTINGS.iter().zip(PLAIN) {
+        let place = place_of(&mut value, member).ok_or_else(|| COLUMN.wrong())?;
+        if let Some(stored) = place.0.remove(place.1) {
+            plain.push((setting, plain_value(setting, &stored).ok_or_else(|| COLUMN.wrong())?));
+        }
+    }
+    // Nothing else is in it.
+    value.as_object_mut().and_then(|members| members.remove("password"));
     let stored: Stored = COLUMN.parsed(serde_json::from_value(value))?;
-    let social = |login: Social| SocialLogin { enabled: login.enabled, audiences: login.audiences };
+    let social = |login: Social| SocialLogin { enabled: false, audiences: login.audiences };
     let fields = |fields: Vec<Field>| {
         let fields = fields.into_iter().map(from_field).collect::<Result<_, _>>()?;
         COLUMN.parsed(MetadataFields::existing(fields))
     };
-    Ok(AppSettings {
-        jwt_enabled: stored.jwt_enabled,
-        anonymous_login: stored.anonymous_login,
-        user_names: stored.user_names,
+    let mut settings = AppSettings {
         apple: social(stored.apple),
         google: social(stored.google),
         authenticator_heading: stored.authenticator_heading,
-        invitation_enabled: stored.invitation_enabled,
-        signup_enabled: stored.signup_enabled,
-        signup_flow: COLUMN.named(&SIGNUP_FLOWS, &stored.signup_flow)?,
-        link_asks_password: COLUMN.named(&LINK_ASKS_PASSWORD, &stored.link_asks_password)?,
         two_factor: COLUMN.named(&TWO_FACTOR_MODES, &stored.two_factor)?,
-        two_factor_confirm: stored.two_factor_confirm,
-        qr_code_mail: stored.qr_code_mail,
-        factor_change_needs_login: stored.factor_change_needs_login,
         sms_account: sealed(stored.sms_account)?,
         sms_countries: COLUMN
             .parsed(stored.sms_countries.iter().map(|code| CallingCode::parse(code)).collect())?,
-        sms_a_day: stored.sms_a_day,
-        max_users: stored.max_users,
         max_login_attempts: stored.max_login_attempts,
-        password: PasswordPolicy {
-            filter: stored.password.filter,
-            min_length: stored.password.min_length,
-            min_upper: stored.password.min_upper,
-            min_lower: stored.password.min_lower,
-            min_digit: stored.password.min_digit,
-            min_special: stored.password.min_special,
-            refuse_common: stored.password.refuse_common,
-        },
-        user_jwt_hours: stored.user_jwt_hours,
-        access_token_days: stored.access_token_days,
         audience: match stored.audience {
             StoredAudience::None => Audience::None,
             StoredAudience::AppId => Audience::AppId,
             StoredAudience::Fixed(text) => Audience::Fixed(text),
         },
-        user_id_format: COLUMN.named(&USER_ID_FORMATS, &stored.user_id_format)?,
         metadata: fields(stored.metadata)?,
         invite_metadata: fields(stored.invite_metadata)?,
-        metadata_email: stored.metadata_email,
         fixed_claims: from_claims(stored.fixed_claims)?,
         locales: COLUMN.parsed(stored.locales.iter().map(|code| Locale::parse(code)).collect())?,
-        own_mail_sender: stored.own_mail_sender,
         mail_sender_address: stored.mail_sender_address,
         mail_api_key: sealed(stored.mail_api_key)?,
-        handle_hold_days: stored.handle_hold_days,
-        neutral_answers: stored.neutral_answers,
-        anonymous_purge_days: stored.anonymous_purge_days,
         fields_user_settable: stored.fields_user_settable,
         app_data: stored.app_data,
         unknown: stored.unknown,
-    })
+        // A plain setting that is missing is one that an earlier version did not have.
+        ..AppSettings::preset(Preset::Compatible)
+    };
+    plain.into_iter().for_each(|(setting, value)| setting.restore(&mut settings, value));
+    Ok(settings)
 }
 
 fn to_field(field: &MetadataField) -> Field {
@@ -311,14 +289,6 @@ fn from_claims(stored: Vec<Claim>) -> Result<FixedClaims, StorageError> {
     COLUMN.parsed(FixedClaims::new(claims.collect::<Result<_, StorageError>>()?))
 }
 
-fn default_link_asks_password() -> String {
-    name_of(&LINK_ASKS_PASSWORD, &LinkAsksPassword::Elsewhere).to_owned()
-}
-
-fn default_sms_a_day() -> u32 {
-    SMS_A_DAY
-}
-
 fn sealed(stored: Option<String>) -> Result<Option<Sealed>, StorageError> {
     let bytes = stored.map(|hex| COLUMN.parsed(HEXLOWER.decode(hex.as_bytes()))).transpose()?;
     Ok(bytes.map(Sealed::from_bytes))
@@ -343,9 +313,43 @@ fn from_field(field: Field) -> Result<MetadataField, StorageError> {
 
 #[cfg(test)]
 mod tests {
-    use latchkey_domain::Preset;
-
     use super::*;
+
+    #[test]
+    fn settings_are_stored_by_the_names_that_they_always_had() {
+        for (setting, (field, _)) in PLAIN_SETTINGS.iter().zip(PLAIN) {
+            assert_eq!(setting.field, field);
+        }
+        let stored = settings_to_json(&AppSettings::preset(Preset::Compatible)).unwrap();
+        let expected = serde_json::json!({
+            "version": 1, "jwt_enabled": true, "anonymous_login": false, "user_names": false,
+            "apple": {"enabled": false, "audiences": []}, "google": {"enabled": false, "audiences": []},
+            "invitation_enabled": true, "signup_enabled": true, "signup_flow": "code",
+            "link_asks_password": "elsewhere", "two_factor": "none", "two_factor_confirm": false,
+            "qr_code_mail": true, "factor_change_needs_login": false, "sms_countries": [], "sms_a_day": 200,
+            "max_users": 0, "password": {
+                "filter": false, "min_length": 5, "min_upper": 0, "min_lower": 0, "min_digit": 0,
+                "min_special": 0, "refuse_common": false,
+            },
+            "user_jwt_hours": 24, "access_token_days": 365, "audience": "none", "user_id_format": "handle",
+            "metadata": [], "invite_metadata": [], "metadata_email": true, "locales": ["EN"],
+            "own_mail_sender": false, "handle_hold_days": 0, "neutral_answers": false,
+            "anonymous_purge_days": 0, "user_settable_authority": true, "app_data": {},
+        });
+        assert_eq!(stored, expected);
+        let Value::Object(members) = stored else { panic!("an object") };
+        for member in ["max_users", "anonymous_purge_days", "link_asks_password"] {
+            let mut older = members.clone();
+            older.remove(member);
+            let read = settings_from_json(Value::Object(older)).unwrap();
+            assert_eq!(read, AppSettings::preset(Preset::Compatible), "before {member}");
+        }
+        for (member, wrong) in [("max_users", "-1"), ("signup_flow", "\"telepathy\""), ("user_names", "1")] {
+            let mut broken = members.clone();
+            broken.insert(member.to_owned(), wrong.parse().unwrap());
+            assert!(settings_from_json(Value::Object(broken)).is_err(), "{member}");
+        }
+    }
 
     #[test]
     fn settings_survive_storage_and_unknown_members_are_kept() {
