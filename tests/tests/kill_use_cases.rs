@@ -33,13 +33,13 @@ fn count(place: &Place, query: &str) -> i64 {
 /// What must never be, each with what it would mean.
 const NEVER: [(&str, &str); 15] = [
     (
-        "a user whom no act has made",
+        "a user without the audit entry that says who made them",
         "SELECT COUNT(*) AS number FROM users u WHERE NOT EXISTS (SELECT 1 FROM audit_log a WHERE a.app_id = u.app_id
          AND a.user_id = u.id AND a.result = 'ok'
          AND a.action IN ('signup.atOnce', 'completeSignup', 'register', 'loginAnonymous'))",
     ),
     (
-        "an act that made nobody",
+        "an audit entry of a new user who is not there",
         "SELECT COUNT(*) AS number FROM audit_log a WHERE a.result = 'ok' AND a.user_id IS NOT NULL
          AND a.action IN ('signup.atOnce', 'completeSignup', 'register', 'loginAnonymous')
          AND NOT EXISTS (SELECT 1 FROM users u WHERE u.app_id = a.app_id AND u.id = a.user_id)
@@ -226,7 +226,7 @@ async fn all_or_nothing(place: Place) {
         }
         server = Arc::new(place.start());
     }
-    // One whole life, so that every use case is known to have been among those that were killed.
+    // One run without a kill, so that every use case is known to have been among those that were killed.
     let tokens = (apps[0].1.as_str(), apps[1].1.as_str());
     assert_eq!(live(&server, tokens, "last", "+4917012345678").await, Some(()));
     Arc::get_mut(&mut server).unwrap().kill();

@@ -1,4 +1,4 @@
-//! The claims of a user's JWT: what the team's database and backends will believe.
+//! The claims of a user's JWT.
 
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};

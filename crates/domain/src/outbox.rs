@@ -32,8 +32,8 @@ pub struct OutboxMessage {
     pub id: MessageId,
     /// How it travels.
     pub channel: Channel,
-    /// Whose it is: a digest of their handle, so that it goes when they do. None if it was written before there were
-    /// any.
+    /// Whose it is: a digest of their handle, so that it is removed with the user. None if it was written before there
+    /// were any.
     pub recipient: Option<KeyedDigest>,
     /// Recipient and content, sealed, since they may contain a code.
     pub payload: Sealed,
@@ -41,7 +41,7 @@ pub struct OutboxMessage {
     pub attempts: i64,
     /// Lease, backoff and schedule in one: no worker claims the message before this time.
     pub due_at: OffsetDateTime,
-    /// From when on it is worth nothing and is not sent.
+    /// When it expires; it is not sent from then on.
     pub expires_at: Option<OffsetDateTime>,
     /// Where it stands.
     pub state: MessageState,

@@ -58,7 +58,7 @@ pub struct ServiceSettings {
     /// How many text messages go out.
     pub sms_limits: SmsLimits,
     /// How guessing passwords slows down.
-    pub ladder: BackoffPolicy,
+    pub backoff: BackoffPolicy,
     /// How guessing second factors is limited.
     pub factors: FactorRules,
     /// Apple, as tokens and keys are taken from it.
@@ -88,7 +88,7 @@ impl ServiceSettings {
             mail,
             mail_limits: MailLimits::default(),
             sms_limits: SmsLimits::default(),
-            ladder: BackoffPolicy::default(),
+            backoff: BackoffPolicy::default(),
             factors: FactorRules::default(),
             apple: ProviderSettings::apple(),
             google: ProviderSettings::google(),

@@ -12,10 +12,10 @@ use super::shared::{LOCALE, META_DATA, NAME, NONCE, PASSWORD, RAW_PASSWORD, TOKE
 use crate::dto::{Application, Available, CheckedToken, OwnUser, application_json, own_user_json};
 use crate::http::field::{Field, text};
 use crate::http::{Answer, ByAppOrUser, ByUser, Fields, Verified, WrongField, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, shape};
 
 pub(crate) const GET_USER: Operation =
-    Operation { summary: "Get the calling user", answers: Answers::Json(&[shape::<OwnUser>]), ..OPERATION };
+    Operation { summary: "Get the calling user", answers: Answers::Json(&[shape::<OwnUser>]), ..DEFAULT };
 
 pub(crate) async fn get_user(state: State, Verified(call): ByUser) -> Answer {
     let view = state.service.current_user(call).await?;
@@ -36,7 +36,7 @@ pub(crate) const CHECK: Operation = Operation {
         ("X-Latchkey-Handle", "The handle; `%` and everything but visible ASCII is percent-encoded."),
         ("X-Latchkey-User-Name", "The user name, if there is one."),
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// Validates an access token for a gateway. Returns its user in headers that the gateway can forward.
@@ -89,7 +89,7 @@ pub(crate) const GET_APPLICATION: Operation = Operation {
     summary: "Get the application's public data",
     answers: Answers::Json(&[shape::<Application>]),
     refuses: &[Refusal::UserSuspended],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn get_application(state: State, Verified(call): ByAppOrUser) -> Answer {
@@ -104,7 +104,7 @@ pub(crate) const USER_NAME_AVAILABLE: Operation = Operation {
     fields: &[USER_NAME],
     answers: Answers::Json(&[shape::<Available>]),
     refuses: &[Refusal::NoUserNames],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn user_name_available(
@@ -122,7 +122,7 @@ pub(crate) const SET_USER_NAME: Operation = Operation {
     summary: "Set the user name",
     fields: &[USER_NAME],
     refuses: &[Refusal::NoUserNames, Refusal::UserNameTaken],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn set_user_name(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -133,8 +133,8 @@ pub(crate) async fn set_user_name(state: State, Verified(call): ByUser, fields: 
 
 pub(crate) const SET_LOCALE: Operation = Operation {
     summary: "Set the language of mails",
-    fields: &[LOCALE.required().like("^[A-Z]{2}$")],
-    ..OPERATION
+    fields: &[LOCALE.required().matching("^[A-Z]{2}$")],
+    ..DEFAULT
 };
 
 pub(crate) async fn set_locale(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -147,7 +147,7 @@ pub(crate) const SET_USER_METADATA: Operation = Operation {
     summary: "Change editable metadata",
     fields: &[META_DATA.required()],
     refuses: &[Refusal::MetadataInvalid],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn set_user_metadata(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -161,7 +161,7 @@ pub(crate) async fn set_user_metadata(state: State, Verified(call): ByUser, fiel
 pub(crate) const DELETE_ACCOUNT: Operation = Operation {
     summary: "Delete the account",
     about: "With handle and password, or with a new ID token of the provider.",
-    fields: &[NAME.optional().shown(), PASSWORD, RAW_PASSWORD, TOKEN.optional(), NONCE],
+    fields: &[NAME.optional().in_example(), PASSWORD, RAW_PASSWORD, TOKEN.optional(), NONCE],
     refuses: &[
         Refusal::MissingParameter,
         Refusal::CredentialsWrong,
@@ -170,7 +170,7 @@ pub(crate) const DELETE_ACCOUNT: Operation = Operation {
         Refusal::NoGoogleLogin,
         Refusal::ProviderTokenInvalid,
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn delete_account(state: State, Verified(call): ByUser, fields: Fields) -> Answer {

@@ -22,7 +22,7 @@ use crate::http::field::{
     Field, SettingFields, choice, flag, items, number, setting, text, texts, undescribed,
 };
 use crate::http::{Answer, ApiError, ByOperator, Fields, Verified, WrongField, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, shape};
 use crate::settings::nearest;
 
 const STATUS: Field = choice("status", <AppStatus as VariantNames>::VARIANTS, "");
@@ -186,7 +186,7 @@ pub(crate) const UPDATE_SETTING: Operation = Operation {
     fields: SETTINGS,
     more: &[MAIL_SENDER, SETTING],
     answers: APP,
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn update_setting(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -425,7 +425,7 @@ pub(crate) const TEST_MAIL: Operation = Operation {
     about: "Five an hour. The message of an error is the provider's answer.",
     fields: &[APP_ID],
     refuses: &[Refusal::MailFailed],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// Mails to the application's own sender with its own account, which tests both.
@@ -443,7 +443,7 @@ pub(crate) const TEST_SMS: Operation = Operation {
     fields: &[APP_ID, TEST_PHONE, TEST_HANDLE, LOCALE],
     answers: Answers::Json(&[shape::<TestCode>]),
     refuses: &[Refusal::SmsFailed],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn send_test_sms(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {

@@ -14,7 +14,7 @@ use super::{AppState, State};
 use crate::dto::{AdminApplication, CreatedApp, Version, admin_app_json, created_app_json};
 use crate::http::field::{Field, choice, flag, items, number, text, undescribed};
 use crate::http::{Answer, ApiError, ByOperator, Fields, Query, Verified, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, list_of, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, list_of, shape};
 
 /// The default page size of lists of applications. Consoles without paging see all applications of most servers.
 const APPS_ON_A_PAGE: u32 = 200;
@@ -31,7 +31,7 @@ pub(crate) const CREATE: Operation = Operation {
     fields: &[NAME.required(), JWT_ENABLED],
     answers: Answers::Json(&[shape::<CreatedApp>]),
     refuses: &[Refusal::AppNameTaken],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn create(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -43,8 +43,7 @@ pub(crate) async fn create(state: State, Verified(operator): ByOperator, fields:
     Ok(json(&created_app_json(&view)))
 }
 
-pub(crate) const CONNECTION: Operation =
-    Operation { summary: "Check the server and the secret", ..OPERATION };
+pub(crate) const CONNECTION: Operation = Operation { summary: "Check the server and the secret", ..DEFAULT };
 
 /// Whether the server is there, and the secret good.
 pub(crate) async fn connection() -> Answer {
@@ -61,7 +60,7 @@ pub(crate) const ALL: Operation = Operation {
     more: NO_CURSOR,
     answers: Answers::Json(&[list_of::<AdminApplication>]),
     headers: &[TOTAL],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn all(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
@@ -98,7 +97,7 @@ async fn listed(state: &AppState, operator: Operator, filter: AppFilter, query: 
     Ok(paged(json(&Value::Array(apps)), listed.total, None))
 }
 
-pub(crate) const FIND: Operation = Operation { summary: "Get one application", answers: APP, ..OPERATION };
+pub(crate) const FIND: Operation = Operation { summary: "Get one application", answers: APP, ..DEFAULT };
 
 pub(crate) async fn one(state: State, Verified(operator): ByOperator, id: Path<String>) -> Answer {
     let id = app_within(&operator, &id)?;
@@ -118,7 +117,7 @@ pub(crate) const UPDATE: Operation = Operation {
     more: &[MAIL_SENDER, NAME, TYPE, MORE_FIELDS, MORE_INVITE_FIELDS, FORCE],
     answers: APP,
     refuses: &[Refusal::MissingParameter, Refusal::AppNameTaken],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn update(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -143,7 +142,7 @@ pub(crate) const DELETE_METADATA: Operation = Operation {
     fields: &[APP_ID, LIST, INDEX],
     answers: APP,
     refuses: &[Refusal::Unknown],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn delete_metadata(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -155,7 +154,7 @@ pub(crate) async fn delete_metadata(state: State, Verified(operator): ByOperator
 }
 
 pub(crate) const REMOVE: Operation =
-    Operation { summary: "Remove an application with all its data", ..OPERATION };
+    Operation { summary: "Remove an application with all its data", ..DEFAULT };
 
 pub(crate) async fn remove(state: State, Verified(operator): ByOperator, id: Path<String>) -> Answer {
     let id = app_within(&operator, &id)?;
@@ -167,7 +166,7 @@ pub(crate) const RESET: Operation = Operation {
     summary: "Remove an application's users, sign-ups and invitations",
     about: "Keeps settings, keys, templates, the log and statistics.",
     fields: &[APP_ID],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn reset(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -179,7 +178,7 @@ pub(crate) async fn reset(state: State, Verified(operator): ByOperator, fields: 
 pub(crate) const VERSIONS: Operation = Operation {
     summary: "Get the server's version",
     answers: Answers::Json(&[list_of::<Version>]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// The version that consoles check before they set up a project: one, this server's.
@@ -194,7 +193,7 @@ pub(crate) async fn versions() -> Answer {
 }
 
 pub(crate) const PATCH_LOCALES: Operation =
-    Operation { summary: "No effect: built-in templates replace missing ones", ..OPERATION };
+    Operation { summary: "No effect: built-in templates replace missing ones", ..DEFAULT };
 
 /// Messages that are missing are the built-in ones here, so that there is nothing to patch.
 pub(crate) async fn patch_locales() -> Answer {
@@ -206,7 +205,7 @@ pub(crate) const ELSEWHERE: Operation = Operation {
     about: "The answer names the alternative.",
     answers: Answers::Never,
     refuses: &[Refusal::NotOffered],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// What set a cloud project up at the reference: its keys would pass through this server.

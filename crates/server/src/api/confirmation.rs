@@ -14,7 +14,7 @@ use super::shared::{CODE, HANDLE, LOCALE, RAW_PASSWORD};
 use super::{AppState, State};
 use crate::http::field::{Field, text};
 use crate::http::{ApiError, Family, Fields, WrongField, page, source_of};
-use crate::openapi::{Answers, OPERATION, Operation};
+use crate::openapi::{Answers, DEFAULT, Operation};
 
 /// Of the question: its form goes back to us.
 const OWN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -95,7 +95,7 @@ pub(crate) const CONFIRMATION: Operation = Operation {
     about: "Opening it does not complete the sign-up, since mail scanners open links too. Errors are pages.",
     fields: &[APP_TOKEN, HANDLE, CODE, LOCALE, ATTEMPT],
     answers: Answers::Page,
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// `GET /api/appuser/completeSignup`: shows the page.

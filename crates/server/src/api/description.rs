@@ -9,14 +9,14 @@ use utoipa_swagger_ui::Config;
 
 use super::State;
 use crate::http::{Answer, ApiError};
-use crate::openapi::{Answers, OPERATION, Operation};
+use crate::openapi::{Answers, DEFAULT, Operation};
 
 /// Scripts and pictures from this server only.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) const DOCUMENT: Operation =
-    Operation { summary: "This API description", answers: Answers::File(&["application/json"]), ..OPERATION };
+    Operation { summary: "This API description", answers: Answers::File(&["application/json"]), ..DEFAULT };
 
 /// `GET /openapi.json`.
 pub(crate) async fn document(state: State) -> HttpResponse {
@@ -28,7 +28,7 @@ pub(crate) async fn document(state: State) -> HttpResponse {
 }
 
 pub(crate) const DOCS: Operation =
-    Operation { summary: "This API description as a page", answers: Answers::Redirect, ..OPERATION };
+    Operation { summary: "This API description as a page", answers: Answers::Redirect, ..DEFAULT };
 
 /// `GET /docs`: to the page, whose scripts lie beside it.
 pub(crate) async fn page(state: State) -> HttpResponse {
@@ -39,7 +39,7 @@ pub(crate) async fn page(state: State) -> HttpResponse {
 pub(crate) const DOCS_FILE: Operation = Operation {
     summary: "Files of the page",
     answers: Answers::File(&["text/html", "text/javascript", "text/css", "image/png"]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// `GET /docs/{file}`.

@@ -16,14 +16,14 @@ use super::operator::{APP_ID, app_of};
 use crate::dto::{self, Locales, TemplateBody, template_json};
 use crate::http::field::{Field, items, text};
 use crate::http::{Answer, ApiError, ByOperator, Fields, Query, Verified, WrongField, json};
-use crate::openapi::{Answers, OPERATION, Operation, lists_by_name, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, lists_by_name, shape};
 
 pub(crate) const EMAIL_TEMPLATES: Operation = Operation {
     summary: "Get all templates, by locale",
     about: "The application's own, or the built-in ones.",
     fields: &[APP_ID],
     answers: Answers::Json(&[lists_by_name::<TemplateBody>]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn email_templates(
@@ -48,7 +48,7 @@ pub(crate) const UPDATE_EMAIL_TEMPLATE: Operation = Operation {
     summary: "Replace a template",
     fields: &[APP_ID, TEMPLATE, SUBJECT, REPLY_TO, HTML, LINK_TEXT],
     answers: Answers::Json(&[shape::<TemplateBody>]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn update_email_template(
@@ -85,7 +85,7 @@ pub(crate) const SET_LOCALES: Operation = Operation {
     about: "English is always included. Templates of removed locales are removed.",
     fields: &[APP_ID, LOCALES],
     answers: Answers::Json(&[shape::<Locales>]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn set_locales(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {

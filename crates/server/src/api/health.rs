@@ -5,10 +5,10 @@ use actix_web::HttpResponse;
 use super::State;
 use crate::dto::Health;
 use crate::http::{Answer, json};
-use crate::openapi::{Answers, OPERATION, Operation, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, shape};
 
 pub(crate) const LIVE: Operation =
-    Operation { summary: "Liveness check", answers: Answers::Json(&[shape::<Health>]), ..OPERATION };
+    Operation { summary: "Liveness check", answers: Answers::Json(&[shape::<Health>]), ..DEFAULT };
 
 pub(crate) async fn live() -> HttpResponse {
     json(&Health { status: "live" })

@@ -21,7 +21,7 @@ use super::{AppState, State};
 use crate::dto::{ImportedApp, admin_app_json};
 use crate::http::field::{Field, file, flag, text};
 use crate::http::{Answer, ApiError, BodyLimits, ByOperator, Fields, Query, Verified, WrongField, json};
-use crate::openapi::{Answers, OPERATION, Operation, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, shape};
 use crate::transfer::{ExportRequest, Form, apart, run_export};
 use crate::zip_export::zip_of;
 
@@ -39,7 +39,7 @@ pub(crate) const EXPORT_ZIP: Operation = Operation {
     fields: &[APP_ID, SECRETS],
     answers: Answers::File(&["application/zip"]),
     headers: &[FILE_NAME],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// The reference's zip file. It contains private keys, authenticators' secrets and accounts at providers only on
@@ -60,7 +60,7 @@ pub(crate) const EXPORT_ARCHIVE: Operation = Operation {
     fields: &[APP_ID],
     answers: Answers::File(&["application/jsonl"]),
     headers: &[FILE_NAME],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// The archive, without what must stay secret: that leaves by the command line, sealed to a passphrase.
@@ -118,7 +118,7 @@ pub(crate) const IMPORT: Operation = Operation {
     fields: &[FILE, APP_NAME],
     answers: Answers::Json(&[shape::<ImportedApp>]),
     refuses: &[Refusal::AppNameTaken, Refusal::Conflict],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// An application from the reference's zip file.

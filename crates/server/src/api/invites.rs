@@ -10,7 +10,7 @@ use super::users::{HANDLE, LOCALE, SEARCH_USERS, VALUE, search, stored_handle_of
 use crate::dto::{InviteBody, Invited, SignupBody, invite_json, invited_body, signup_json};
 use crate::http::field::{Field, text};
 use crate::http::{Answer, ByOperator, Fields, Query, Verified, WrongField, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, list_of, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, list_of, shape};
 
 pub(crate) const SEARCH_SIGNUPS: Operation = Operation {
     summary: "Search sign-ups by handle",
@@ -64,7 +64,7 @@ pub(crate) const CREATE_INVITES: Operation = Operation {
     fields: &[APP_ID, HANDLES, LOCALE],
     answers: Answers::Json(&[shape::<Invited>]),
     refuses: &[Refusal::AppSuspended, Refusal::AppMigrated],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn create_invites(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -94,7 +94,7 @@ pub(crate) const RESEND_INVITE: Operation = Operation {
     summary: "Resend pending invitations, each with a new code",
     fields: &[APP_ID, HANDLE, WHICH],
     refuses: &[Refusal::Unknown, Refusal::AppSuspended, Refusal::AppMigrated],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn resend_invite(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -109,7 +109,7 @@ pub(crate) const REMOVE_INVITE: Operation = Operation {
     fields: &[APP_ID, HANDLE, WHICH],
     answers: Answers::Json(&[shape::<InviteBody>]),
     refuses: &[Refusal::Unknown],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn remove_invite(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {

@@ -10,7 +10,7 @@ use super::users::object_of;
 use crate::dto::{Keys, SuperTokens, admin_app_json, iso, key_json};
 use crate::http::field::{Field, object};
 use crate::http::{Answer, ByOperator, BySuperUser, Fields, Query, Verified, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, shape};
 
 fn keys_body(keys: &[KeyView]) -> Keys {
     Keys { keys: keys.iter().map(key_json).collect() }
@@ -22,7 +22,7 @@ pub(crate) const APP_KEYS: Operation = Operation {
     summary: "Get an application's keys and their states",
     fields: &[APP_ID],
     answers: KEYS,
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn list(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
@@ -58,7 +58,7 @@ pub(crate) const REGENERATE_APP_TOKEN: Operation = Operation {
     about: "Invalidates the old one: clients need the new one.",
     fields: &[APP_ID],
     answers: APP,
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn regenerate_app_token(
@@ -81,7 +81,7 @@ pub(crate) const SUPER_USER_TOKEN: Operation = Operation {
         Refusal::AppMigrated,
         Refusal::MetadataInvalid,
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn super_user_token(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -100,7 +100,7 @@ pub(crate) const SET_APP_DATA: Operation = Operation {
     summary: "Replace the `appData` of `getApplication`",
     about: "For administrators of the application, with the access token of `superUserToken`.",
     fields: &[APP_DATA],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// `POST /api/appuser/setAppData`.

@@ -9,7 +9,7 @@ use super::{State, tokens_json};
 use crate::dto::{self, LoginToken, TokensBody};
 use crate::http::field::{Field, text};
 use crate::http::{Answer, ByApp, Fields, Verified, WrongField, json};
-use crate::openapi::{Answers, OPERATION, Operation, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, shape};
 
 pub(crate) const LOGIN: Operation = Operation {
     summary: "Log in with a password",
@@ -23,7 +23,7 @@ pub(crate) const LOGIN: Operation = Operation {
         Refusal::NoUserNames,
         Refusal::MetadataInvalid,
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn login(state: State, Verified(call): ByApp, fields: Fields) -> Answer {
@@ -54,7 +54,7 @@ pub(crate) const LOGIN_ANONYMOUS: Operation = Operation {
         Refusal::SignupOff,
         Refusal::MetadataInvalid,
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn login_anonymous(state: State, Verified(call): ByApp, fields: Fields) -> Answer {

@@ -21,7 +21,7 @@ use super::operator::{AFTER, APP_ID, LIMIT, OFFSET, USER_ID, app_of};
 use crate::dto::{Day, LogPage, Outbox, Retried, Statistics, entry_json, waiting_json};
 use crate::http::field::{Field, choice, text};
 use crate::http::{Answer, ApiError, ByOperator, Fields, Query, Verified, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, shape};
 
 /// The least and the usual number of entries on a page, as at the reference.
 const LOG_PAGE: u32 = 25;
@@ -33,11 +33,11 @@ const EXPORTED_AT_ONCE: u32 = 1_000;
 const USUAL_DAYS: i64 = 30;
 
 const LOG_OF: Field =
-    APP_ID.told("The application; `server` for entries of none, with a secret for all applications.");
+    APP_ID.described("The application; `server` for entries of none, with a secret for all applications.");
 const LOG_TYPE: Field = choice("type", &["app", "user", "all"], "");
 const STATUS: Field = choice("status", &["success", "error", "all"], "");
 const ACTIONS: Field = text("filterAction", "login,signup", "Actions, separated by commas.");
-const OF_USER: Field = USER_ID.told("").optional();
+const OF_USER: Field = USER_ID.described("").optional();
 const FROM: Field = text("fromDate", "2026-11-25", "A day or a time (RFC 3339).");
 const TO: Field = text("toDate", "2026-11-25", "A day is included as a whole.");
 /// Which entries of the log.
@@ -49,7 +49,7 @@ pub(crate) const LOGS: Operation = Operation {
     more: &[LIMIT, OFFSET, AFTER],
     answers: Answers::Json(&[shape::<LogPage>]),
     refuses: &[Refusal::UnknownUser],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn logs(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
@@ -148,7 +148,7 @@ pub(crate) const EXPORT_LOGS: Operation = Operation {
     answers: Answers::File(&["text/csv", "application/jsonl"]),
     refuses: &[Refusal::UnknownUser],
     headers: &[("Content-Disposition", "The file name.")],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// All entries that a filter lets through, newest first, as CSV or JSON lines, while they are read.
@@ -252,7 +252,7 @@ pub(crate) const STATISTICS: Operation = Operation {
     summary: "Get sign-ups, completions, invitations, log-ins and failures per day",
     fields: &[APP_ID, FROM, TO],
     answers: Answers::Json(&[shape::<Statistics>]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// Statistics per day.
@@ -289,7 +289,7 @@ pub(crate) const OUTBOX: Operation = Operation {
     summary: "List unsent messages with the reason",
     fields: &[APP_ID, AFTER],
     answers: Answers::Json(&[shape::<Outbox>]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn outbox(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
@@ -309,7 +309,7 @@ pub(crate) const RETRY_MESSAGE: Operation = Operation {
     summary: "Retry a message that was given up",
     fields: &[APP_ID, MESSAGE_ID],
     refuses: &[Refusal::Unknown],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn retry_message(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -324,7 +324,7 @@ pub(crate) const RETRY_MESSAGES: Operation = Operation {
     summary: "Retry all messages that were given up",
     fields: &[APP_ID],
     answers: Answers::Json(&[shape::<Retried>]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn retry_messages(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {

@@ -10,7 +10,7 @@ use super::{AppState, State};
 use crate::dto::admin_app_json;
 use crate::http::field::{Field, flag, items};
 use crate::http::{Answer, ByOperator, Fields, Verified, json};
-use crate::openapi::{OPERATION, Operation};
+use crate::openapi::{DEFAULT, Operation};
 use crate::settings::nearest;
 
 pub(super) const FORCE: Field =
@@ -23,7 +23,7 @@ pub(crate) const UPDATE_METADATA: Operation = Operation {
     summary: "Replace the fields of users' metadata",
     fields: &[APP_ID, FIELDS, FORCE],
     answers: APP,
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn update_metadata(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -38,7 +38,7 @@ pub(crate) const UPDATE_INVITE_METADATA: Operation = Operation {
     summary: "Replace the metadata fields set by the inviting user",
     fields: &[APP_ID, INVITE_FIELDS],
     answers: APP,
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn update_invite_metadata(

@@ -11,7 +11,7 @@ use super::operator::{AFTER, APP_ID, app_within};
 use crate::dto::{MintedBody, TokenBody, operator_token_json};
 use crate::http::field::{Field, number, text};
 use crate::http::{Answer, ApiError, ByOperator, Fields, Query, Verified, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, list_of, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, list_of, shape};
 
 /// The longest list.
 const PAGE: u32 = 200;
@@ -24,7 +24,7 @@ const SCOPES: Field = text(
 )
 .required();
 const DAYS: Field = number("days", 1, 365, "");
-const ONLY_APP: Field = APP_ID.told("The one application that it reaches; all if none.").optional();
+const ONLY_APP: Field = APP_ID.described("The one application that it reaches; all if none.").optional();
 
 pub(crate) const CREATE_TOKEN: Operation = Operation {
     summary: "Create an operator token",
@@ -32,7 +32,7 @@ pub(crate) const CREATE_TOKEN: Operation = Operation {
     fields: &[NAME, SCOPES, DAYS, ONLY_APP],
     answers: Answers::Json(&[shape::<MintedBody>]),
     refuses: &[Refusal::UnknownApp],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn create(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -64,7 +64,7 @@ pub(crate) const TOKENS: Operation = Operation {
     summary: "List operator tokens, newest first",
     fields: &[AFTER],
     answers: Answers::Json(&[list_of::<TokenBody>]),
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn list(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
@@ -80,7 +80,7 @@ pub(crate) const REVOKE_TOKEN: Operation = Operation {
     summary: "Revoke an operator token",
     fields: &[TOKEN_ID],
     refuses: &[Refusal::Unknown],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn revoke(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {

@@ -8,10 +8,10 @@ use super::login::name_of;
 use super::shared::{CODE, MD5, NAME, PASSWORD, RAW_PASSWORD};
 use crate::http::field::{Field, text};
 use crate::http::{Answer, ByAppOrUser, ByUser, Fields, Verified, ok_true};
-use crate::openapi::{OPERATION, Operation};
+use crate::openapi::{DEFAULT, Operation};
 
 const NEW_PASSWORD: Field =
-    text("newPassword", "e54d19471c7bbfa19546af4e4a8c2a53", "As `password`.").shown().like(MD5);
+    text("newPassword", "e54d19471c7bbfa19546af4e4a8c2a53", "As `password`.").in_example().matching(MD5);
 const NEW_RAW_PASSWORD: Field = text("newRawPassword", "another horse battery staple", "As `rawPassword`.");
 
 pub(crate) const CHANGE_PASSWORD: Operation = Operation {
@@ -19,7 +19,7 @@ pub(crate) const CHANGE_PASSWORD: Operation = Operation {
     about: "Ends all other sessions and notifies the user by mail.",
     fields: &[PASSWORD, RAW_PASSWORD, NEW_PASSWORD, NEW_RAW_PASSWORD],
     refuses: &[Refusal::InvalidData],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn change_password(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -39,7 +39,7 @@ pub(crate) const FORGOT_PASSWORD: Operation = Operation {
     summary: "Request a mailed reset code",
     fields: &[NAME],
     refuses: &[Refusal::AccountUnknown, Refusal::UserSuspended, Refusal::NoUserNames],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn forgot_password(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {
@@ -53,7 +53,7 @@ pub(crate) const RESET_PASSWORD: Operation = Operation {
     about: "Ends all sessions and keeps second factors. The app token may also be sent in `access-token`, as the Kotlin SDK does.",
     fields: &[NAME, PASSWORD, RAW_PASSWORD, CODE],
     refuses: &[Refusal::UserSuspended, Refusal::NoUserNames],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn reset_password(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {

@@ -12,7 +12,7 @@ use super::{State, tokens_json};
 use crate::dto::{FactorSecret, RecoveryCodes};
 use crate::http::field::{Field, choice, code, flag, text};
 use crate::http::{Answer, ByAppOrUser, ByUser, Fields, Verified, WrongField, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, shape, truth};
+use crate::openapi::{Answers, DEFAULT, Operation, shape, truth};
 
 const LOGIN_TOKEN: Field =
     text("loginToken", "eyJhbGciOiJFZERTQSJ9.e30.c2ln", "The login token from `login`.").required();
@@ -24,7 +24,7 @@ pub(crate) const LOGIN_COMPLETE: Operation = Operation {
     fields: &[LOGIN_TOKEN, LOGIN_CODE],
     answers: TOKENS,
     refuses: &[Refusal::CredentialsWrong, Refusal::UserSuspended, Refusal::MetadataInvalid],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn login_complete(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {
@@ -36,7 +36,7 @@ pub(crate) async fn login_complete(state: State, Verified(call): ByAppOrUser, fi
     Ok(json(&tokens_json(&tokens)))
 }
 
-const TWO_FACTOR: Field = flag("twoFactor", "Enrol, or remove if false.").shown();
+const TWO_FACTOR: Field = flag("twoFactor", "Enrol, or remove if false.").in_example();
 const FACTOR: Field =
     choice("factor", &["google", "phone"], "Selects the factor, if it is not the one of the mode.");
 
@@ -51,7 +51,7 @@ pub(crate) const SET_FACTOR: Operation = Operation {
         Refusal::PhoneNotVerified,
         Refusal::CredentialsWrong,
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn set_google(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -84,7 +84,7 @@ pub(crate) const CONFIRM_GOOGLE: Operation = Operation {
     summary: "Confirm a new authenticator with its first code",
     fields: &[CODE],
     refuses: &[Refusal::NoAuthenticator],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn confirm_google(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -99,7 +99,7 @@ pub(crate) const NEW_RECOVERY_CODES: Operation = Operation {
     fields: &[FACTOR_CODE],
     answers: Answers::Json(&[shape::<RecoveryCodes>]),
     refuses: &[Refusal::CredentialsWrong],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn new_recovery_codes(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -115,7 +115,7 @@ pub(crate) const SET_PHONE: Operation = Operation {
     summary: "Set the phone number and send a code to it",
     fields: &[PHONE, FACTOR_CODE],
     refuses: &[Refusal::NoPhoneFactor, Refusal::PhoneTaken, Refusal::SmsFailed, Refusal::CredentialsWrong],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn set_phone(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -130,7 +130,7 @@ pub(crate) const VERIFY_PHONE: Operation = Operation {
     summary: "Verify the phone number with the code",
     fields: &[CODE],
     refuses: &[Refusal::NoPhoneFactor, Refusal::PhoneTaken],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn verify_phone(state: State, Verified(call): ByUser, fields: Fields) -> Answer {

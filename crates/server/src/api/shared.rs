@@ -12,8 +12,8 @@ pub(super) const PASSWORD: Field = text(
     "9cc2ae8a1ba7a93da39b46fc1019c481",
     "The lower-case hexadecimal MD5 of the password, as the SDKs send it.",
 )
-.shown()
-.like(MD5);
+.in_example()
+.matching(MD5);
 pub(super) const RAW_PASSWORD: Field =
     text("rawPassword", "correct horse battery staple", "The password itself; one of the two is required.");
 pub(super) const META_DATA: Field = object("metaData", "Values of the application's metadata fields.");

@@ -12,7 +12,7 @@ use super::{State, tokens_json};
 use crate::dto::TokensBody;
 use crate::http::field::{Field, text};
 use crate::http::{Answer, ByApp, ByAppOrUser, ByUser, Fields, Verified, WrongField, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, shape, truth};
+use crate::openapi::{Answers, DEFAULT, Operation, shape, truth};
 
 pub(crate) const SIGNUP: Operation = Operation {
     summary: "Sign up",
@@ -20,7 +20,7 @@ pub(crate) const SIGNUP: Operation = Operation {
     fields: &[HANDLE, PASSWORD, RAW_PASSWORD, META_DATA, LOCALE],
     answers: Answers::Json(&[truth, shape::<TokensBody>]),
     refuses: &[Refusal::SignupOff, Refusal::HandleTaken, Refusal::MetadataInvalid],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn signup(state: State, Verified(call): ByApp, fields: Fields) -> Answer {
@@ -50,7 +50,7 @@ pub(crate) const COMPLETE_SIGNUP: Operation = Operation {
         Refusal::CodeExpired,
         Refusal::MetadataInvalid,
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn complete_signup(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {
@@ -79,7 +79,7 @@ pub(crate) const INVITE: Operation = Operation {
     summary: "Invite a person",
     fields: &[HANDLE, SENDER, META_DATA],
     refuses: &[Refusal::InvitationsOff, Refusal::HandleTaken, Refusal::MetadataInvalid],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn invite(state: State, Verified(call): ByUser, fields: Fields) -> Answer {
@@ -98,7 +98,7 @@ pub(crate) const REGISTER: Operation = Operation {
     fields: &[HANDLE, PASSWORD, RAW_PASSWORD, CODE, META_DATA, LOCALE],
     answers: TOKENS,
     refuses: &[Refusal::InvitationsOff, Refusal::SignupOff, Refusal::HandleTaken, Refusal::MetadataInvalid],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn register(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {

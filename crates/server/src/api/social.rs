@@ -7,7 +7,7 @@ use latchkey_service::account::{ProviderToken, SocialSignUp};
 use super::shared::{HANDLE, LOCALE, META_DATA, NONCE, PROVIDER, TOKEN, TOKENS};
 use super::{State, tokens_json};
 use crate::http::{Answer, ByApp, ByAppOrUser, Fields, Verified, WrongField, json};
-use crate::openapi::{OPERATION, Operation};
+use crate::openapi::{DEFAULT, Operation};
 
 pub(crate) const SOCIAL_LOGIN: Operation = Operation {
     summary: "Log in with Apple or Google",
@@ -24,7 +24,7 @@ pub(crate) const SOCIAL_LOGIN: Operation = Operation {
         Refusal::UserSuspended,
         Refusal::MetadataInvalid,
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn social_login(state: State, Verified(call): ByAppOrUser, fields: Fields) -> Answer {
@@ -47,7 +47,7 @@ pub(crate) const SOCIAL_SIGNUP: Operation = Operation {
         Refusal::GoogleAccountExists,
         Refusal::MetadataInvalid,
     ],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn social_signup(state: State, Verified(call): ByApp, fields: Fields) -> Answer {

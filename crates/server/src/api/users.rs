@@ -16,7 +16,7 @@ use super::{AppState, State};
 use crate::dto::{self, Claims, Stat, UserBody, invite_json, signup_json, user_json};
 use crate::http::field::{Field, choice, flag, items, object, text, undescribed};
 use crate::http::{Answer, ApiError, ByOperator, Fields, Query, Verified, json, ok_true};
-use crate::openapi::{Answers, OPERATION, Operation, list_of, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, list_of, shape};
 
 /// The least and the usual size of a page of `/stat`, as at the reference.
 const STAT_PAGE: u32 = 25;
@@ -43,7 +43,7 @@ pub(crate) const STAT: Operation = Operation {
     ],
     answers: Answers::Json(&[shape::<Stat>]),
     headers: &[TOTAL, ("X-Next", "The `after` of the next page.")],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// Lists with totals: one that is named, or the first pages of all three.
@@ -100,7 +100,7 @@ pub(crate) const SEARCH_USERS: Operation = Operation {
     fields: &[APP_ID, VALUE, HIDE],
     answers: Answers::Json(&[list_of::<UserBody>]),
     headers: &[TOTAL, ("X-Search-Complete", "`true` if the result is complete.")],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn search_users(
@@ -156,8 +156,8 @@ async fn users_json(state: &AppState, id: AppId, users: Vec<User>) -> Result<Vec
 
 const PASSWORD: Field =
     text("password", "9cc2ae8a1ba7a93da39b46fc1019c481", "The lower-case hexadecimal MD5 of the password.")
-        .shown()
-        .like(MD5);
+        .in_example()
+        .matching(MD5);
 const META_DATA: Field = object("metaData", "Declared fields.");
 const ADMINISTRATOR: Field = flag("administrator", "");
 
@@ -166,7 +166,7 @@ pub(crate) const ADD_USER: Operation = Operation {
     fields: &[APP_ID, HANDLE, PASSWORD, RAW_PASSWORD, LOCALE, META_DATA, ADMINISTRATOR],
     answers: USER,
     refuses: &[Refusal::HandleTaken, Refusal::MetadataInvalid, Refusal::SignupOff],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn add_user(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -191,7 +191,7 @@ pub(crate) const REMOVE_USER: Operation = Operation {
     fields: &[APP_ID, HANDLE],
     answers: USER,
     refuses: &[Refusal::UnknownUser],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn remove_user(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
@@ -202,7 +202,7 @@ pub(crate) async fn remove_user(state: State, Verified(operator): ByOperator, fi
 }
 
 const OF_A_USER: Operation =
-    Operation { fields: &[APP_ID, USER_ID], refuses: &[Refusal::UnknownUser], ..OPERATION };
+    Operation { fields: &[APP_ID, USER_ID], refuses: &[Refusal::UnknownUser], ..DEFAULT };
 const STATUS: Field = choice("status", &["active", "suspend"], "").required();
 
 pub(crate) const SET_STATUS: Operation = Operation {
@@ -223,7 +223,7 @@ const NEW_HASH: Field = text(
     "9cc2ae8a1ba7a93da39b46fc1019c481",
     "The lower-case hexadecimal MD5 of the new password.",
 )
-.like(MD5);
+.matching(MD5);
 const NEW_RAW: Field = text("rawValue", "another horse battery staple", "The new password itself.");
 /// The names that other endpoints have for a password: refused, since nothing would be set.
 const WRONG_NAMES: &[Field] = &[undescribed("password"), undescribed("rawPassword")];
@@ -263,9 +263,9 @@ const ADDED: Field = items("addedMetadata", "Single values: objects with `path` 
 pub(crate) const UPDATE_METADATA: Operation = Operation {
     summary: "Replace a user's metadata",
     about: "Operators may set every declared field. Undeclared values stay and cannot be added.",
-    fields: &[APP_ID, HANDLE, META_DATA.told("").required(), ADDED],
+    fields: &[APP_ID, HANDLE, META_DATA.described("").required(), ADDED],
     refuses: &[Refusal::UnknownUser, Refusal::MetadataInvalid],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn update_user_metadata(
@@ -361,7 +361,7 @@ pub(crate) const PREVIEW_CLAIMS: Operation = Operation {
     fields: &[APP_ID, USER_ID],
     answers: Answers::Json(&[shape::<Claims>]),
     refuses: &[Refusal::UnknownUser, Refusal::MetadataInvalid],
-    ..OPERATION
+    ..DEFAULT
 };
 
 /// The claims that a user's JWT would have now.

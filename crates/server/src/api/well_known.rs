@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::State;
 use crate::dto::{self, Discovery, KeySet};
 use crate::http::{Answer, ApiError};
-use crate::openapi::{Answers, OPERATION, Operation, shape};
+use crate::openapi::{Answers, DEFAULT, Operation, shape};
 
 pub(crate) const JWKS: Operation = Operation {
     summary: "An application's public keys (RFC 7517)",
     about: "Keys for verifying users' JWTs. Cache them as long as `Cache-Control` allows: a new key is published long before it signs.",
     answers: Answers::Json(&[shape::<KeySet>]),
     headers: &[("Cache-Control", "How long it may be cached.")],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn jwks(state: State, id: Path<String>) -> Answer {
@@ -30,7 +30,7 @@ pub(crate) const DISCOVERY: Operation = Operation {
     summary: "Issuer and key address of an application (OpenID Connect Discovery)",
     answers: Answers::Json(&[shape::<Discovery>]),
     headers: &[("Cache-Control", "How long it may be cached.")],
-    ..OPERATION
+    ..DEFAULT
 };
 
 pub(crate) async fn discovery(state: State, id: Path<String>) -> Answer {

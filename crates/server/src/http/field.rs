@@ -63,19 +63,19 @@ impl Field {
     }
 
     /// The same, and the example of the request has it.
-    pub(crate) const fn shown(mut self) -> Self {
+    pub(crate) const fn in_example(mut self) -> Self {
         self.is_shown = true;
         self
     }
 
     /// The same, as a text of this form.
-    pub(crate) const fn like(mut self, pattern: &'static str) -> Self {
+    pub(crate) const fn matching(mut self, pattern: &'static str) -> Self {
         self.pattern = Some(pattern);
         self
     }
 
     /// The same, described otherwise.
-    pub(crate) const fn told(mut self, about: &'static str) -> Self {
+    pub(crate) const fn described(mut self, about: &'static str) -> Self {
         self.about = about;
         self
     }

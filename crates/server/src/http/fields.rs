@@ -1,258 +1,404 @@
-//! Bodies into fields: strict JSON, and forms as the Swift SDK sends them. Nothing means anything yet.
+//! The fields of a request's body: read within limits of size and time, then parsed one by one.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::time::Duration;
 
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use futures_util::StreamExt as _;
+use latchkey_domain::Code;
+use latchkey_service::account::{FactorCode, NewPassword};
+use latchkey_service::{Refusal, ServiceError};
+use serde_json::Value;
 
-/// Why a body cannot be read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Malformed(String);
+use super::field::{FieldName, FieldsOfRoute};
+use super::syntax;
+use super::wire_error::{ApiError, message_of};
 
-const NUL: &str = "texts must not contain NUL";
-
-/// The fields of a form body (`application/x-www-form-urlencoded`). The Swift SDK escapes nothing but `+`:
-/// pairs are split at `&` alone, at the first `=`, `;` is a plain character, a `%` that begins no escape is
-/// text, `+` is a space, and a name without `=` has the empty value.
-pub(super) fn form(body: &[u8], most: usize) -> Result<HashMap<String, Value>, Malformed> {
-    let mut fields = HashMap::new();
-    for pair in body.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = match pair.iter().position(|b| *b == b'=') {
-            Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default()),
-            None => (pair, &[][..]),
-        };
-        if fields.len() >= most {
-            return Err(Malformed(format!("a form must have at most {most} fields")));
-        }
-        let name = unescape(name)?;
-        if fields.insert(name.clone(), Value::String(unescape(value)?)).is_some() {
-            return Err(Malformed("a form must not have a field twice".to_owned()));
-        }
-    }
-    Ok(fields)
+/// How large and slow a body may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    pub(crate) bytes: usize,
+    /// For `updateEmailTemplate`.
+    pub(crate) template_bytes: usize,
+    pub(crate) depth: usize,
+    pub(crate) fields: usize,
+    pub(crate) time: Duration,
 }
 
-fn unescape(text: &[u8]) -> Result<String, Malformed> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            b'+' => bytes.push(b' '),
-            b'%' => match escaped(after) {
-                Some(byte) => {
-                    bytes.push(byte);
-                    rest = after.get(2..).unwrap_or_default();
+/// How deep JSON may nest that is sent as text, or stored.
+const DEPTH_OF_TEXTS: usize = 16;
+
+/// The fields of a request's body or query.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    values: HashMap<String, Value>,
+    /// `None` for the members of an object, whose names the object's field describes.
+    route: Option<FieldsOfRoute>,
+}
+
+impl FromRequest for Fields {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let limits = request
+                .app_data::<Data<BodyLimits>>()
+                .map(|limits| ***limits)
+                .ok_or_else(|| ApiError::internal("no body limits are configured"))?;
+            let is_template = request.path() == "/api/app/updateemailtemplate";
+            let most = if is_template { limits.template_bytes } else { limits.bytes };
+            let reading = read(&request, payload, most);
+            let body = tokio::time::timeout(limits.time, reading).await.map_err(|_| ApiError::TooSlow)??;
+            let parsed = match content_type(&request).as_deref() {
+                Some("application/json") => syntax::json(&body, limits.depth),
+                // curl's default content type.
+                Some("application/x-www-form-urlencoded") if is_json_object(&body) => {
+                    return Err(ApiError::UnsupportedBody);
                 }
-                None => bytes.push(b'%'),
-            },
-            other => bytes.push(*other),
+                Some("application/x-www-form-urlencoded") => syntax::form(&body, limits.fields),
+                _ if body.is_empty() => Ok(HashMap::new()),
+                _ => return Err(ApiError::UnsupportedBody),
+            };
+            let values =
+                parsed.map_err(|malformed| ServiceError::invalid(format!("invalid data: {malformed}")))?;
+            Ok(Self { values, route: request.extensions().get().copied() })
+        })
+    }
+}
+
+/// The fields of a request's query.
+pub(crate) struct Query(pub(crate) Fields);
+
+impl FromRequest for Query {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Fields::of_query(request).map(Self).map_err(ApiError::from))
+    }
+}
+
+/// Whether a form is JSON whose content type was forgotten. No form of a client begins like that.
+fn is_json_object(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    body.starts_with(b"{") && body.ends_with(b"}")
+}
+
+fn content_type(request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+async fn read(request: &HttpRequest, mut payload: Payload, most: usize) -> Result<Bytes, ApiError> {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > most) {
+        return Err(ApiError::TooLarge);
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Refusal::InvalidData)?;
+        if body.len() + chunk.len() > most {
+            return Err(ApiError::TooLarge);
         }
+        body.extend_from_slice(&chunk);
     }
-    // Some clients escape nothing, so "50%cash" arrives unescaped: text that is not UTF-8 after unescaping is kept as
-    // sent.
-    let text = String::from_utf8(bytes).or_else(|_| {
-        let sent = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte });
-        String::from_utf8(sent.collect()).map_err(|_| Malformed("a form must be UTF-8".to_owned()))
-    });
-    clean(text?)
+    Ok(body.freeze())
 }
 
-fn escaped(after: &[u8]) -> Option<u8> {
-    let digit = |at: usize| after.get(at).and_then(|b| char::from(*b).to_digit(16));
-    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+/// A field that is missing or invalid.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WrongField {
+    refusal: Refusal,
+    /// The field's name, and the rule that its value breaks.
+    text: String,
 }
 
-fn clean(text: String) -> Result<String, Malformed> {
-    if text.contains('\0') { Err(Malformed(NUL.to_owned())) } else { Ok(text) }
-}
-
-/// The fields of a JSON body: an object; a list has no fields. Refuses duplicate names at any depth, NUL in any text,
-/// too much nesting, lone surrogates, and anything after the value.
-pub(super) fn json(body: &[u8], most_depth: usize) -> Result<HashMap<String, Value>, Malformed> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(HashMap::new());
+impl WrongField {
+    /// An invalid value. `rule` follows the name, as in "must be true or false".
+    pub(crate) fn invalid(name: impl FieldName, rule: impl fmt::Display) -> Self {
+        Self { refusal: Refusal::InvalidData, text: format!("{} {rule}", name.name()) }
     }
-    let invalid = |error: serde_json::Error| Malformed(format!("the body is not valid JSON: {error}"));
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Strict { depth: most_depth }.deserialize(&mut deserializer).map_err(invalid)?;
-    deserializer.end().map_err(invalid)?;
-    match value {
-        Value::Object(fields) => Ok(fields.into_iter().collect()),
-        Value::Array(_) => Ok(HashMap::new()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            Err(Malformed("the body must be a JSON object".to_owned()))
-        }
+
+    /// A required field without a value.
+    pub(crate) fn missing(name: impl FieldName) -> Self {
+        Self { refusal: Refusal::MissingParameter, text: name.name().to_owned() }
+    }
+
+    pub(crate) fn is_missing(&self) -> bool {
+        self.refusal == Refusal::MissingParameter
     }
 }
 
-/// Reads a value of at most this depth.
-#[derive(Clone, Copy)]
-struct Strict {
-    depth: usize,
-}
-
-impl Strict {
-    fn inner<E: de::Error>(self) -> Result<Self, E> {
-        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(|| E::custom("too many levels"))
+impl From<WrongField> for ServiceError {
+    fn from(WrongField { refusal, text }: WrongField) -> Self {
+        Self::Explained(refusal, format!("{}: {text}", message_of(refusal)))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+impl Fields {
+    #[cfg(test)]
+    pub(crate) fn of(value: Value) -> Self {
+        let Value::Object(fields) = value else { panic!("an object") };
+        Self::of_object(fields)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn value(&self, name: impl FieldName) -> Option<&Value> {
+        let name = name.name();
+        debug_assert!(
+            self.route.is_none_or(|route| route.lists(name)),
+            "the field {name} is read, and its operation does not list it"
+        );
+        self.values.get(name)
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    /// The fields of the query.
+    pub(crate) fn of_query(request: &HttpRequest) -> Result<Self, Refusal> {
+        const MOST: usize = 100;
+        let values = syntax::form(request.query_string().as_bytes(), MOST);
+        let values = values.map_err(|_| Refusal::InvalidData)?;
+        Ok(Self { values, route: request.extensions().get().copied() })
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a number"))
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-        clean(value.to_owned()).map(Value::String).map_err(E::custom)
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(inner)? {
-            list.push(item);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut map = Map::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            let name = clean(name).map_err(de::Error::custom)?;
-            let value = entries.next_value_seed(inner)?;
-            if map.insert(name, value).is_some() {
-                return Err(de::Error::custom("duplicate name"));
+    /// A text. Absent, null and empty are the same: nothing.
+    pub(crate) fn text(&self, name: impl FieldName) -> Result<Option<&str>, WrongField> {
+        match self.value(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                Err(WrongField::invalid(name, "must be a string"))
             }
         }
-        Ok(Value::Object(map))
     }
-}
 
-/// Parses one JSON value as strictly as a body: bounded depth, no duplicate names, no NUL.
-pub(crate) fn value(text: &str, depth: usize) -> Result<Value, Malformed> {
-    let invalid = || Malformed("a value must be one JSON value".to_owned());
-    let wrapped = format!("{{\"value\":{text}}}");
-    let mut found = json(wrapped.as_bytes(), depth + 1)?;
-    // A text that closes the object itself would bring more than one member.
-    if found.len() == 1 { found.remove("value").ok_or_else(invalid) } else { Err(invalid()) }
+    /// A text that must be there.
+    pub(crate) fn required(&self, name: impl FieldName) -> Result<&str, WrongField> {
+        self.text(name)?.ok_or_else(|| WrongField::missing(name))
+    }
+
+    /// A name of several. The empty text is none of them, and not the same as nothing.
+    pub(crate) fn choice(&self, name: impl FieldName) -> Result<Option<&str>, WrongField> {
+        Ok(self.text(name)?.or_else(|| self.is_blank(name).then_some("")))
+    }
+
+    /// A JSON string, as SDKs send it, or the JSON itself. It is validated later.
+    pub(crate) fn json_text(&self, name: impl FieldName) -> Option<String> {
+        match self.value(name)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+
+    /// A flag: a JSON boolean, or its text.
+    pub(crate) fn flag(&self, name: impl FieldName) -> Result<Option<bool>, WrongField> {
+        match self.value(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::String(text)) if text == "true" => Ok(Some(true)),
+            Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+            Some(_) => Err(WrongField::invalid(name, "must be true or false")),
+        }
+    }
+
+    /// A flag that must be there.
+    pub(crate) fn required_flag(&self, name: impl FieldName) -> Result<bool, WrongField> {
+        self.flag(name)?.ok_or_else(|| WrongField::missing(name))
+    }
+
+    /// The members of an object.
+    pub(crate) fn of_object(members: serde_json::Map<String, Value>) -> Self {
+        Self { values: members.into_iter().collect(), route: None }
+    }
+
+    /// Whether a field was sent with anything but null or the empty text in it.
+    pub(crate) fn has(&self, name: impl FieldName) -> bool {
+        !matches!(self.value(name), None | Some(Value::Null)) && self.text(name) != Ok(None)
+    }
+
+    /// Whether a field was sent as a text with nothing in it.
+    pub(crate) fn is_blank(&self, name: impl FieldName) -> bool {
+        self.value(name).and_then(Value::as_str).is_some_and(|text| text.trim().is_empty())
+    }
+
+    /// Whether a field was sent, whatever is in it.
+    pub(crate) fn is_sent(&self, name: impl FieldName) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// The names of all fields that were sent, in no order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// A text of one's own.
+    pub(crate) fn owned(&self, name: impl FieldName) -> Result<Option<String>, WrongField> {
+        self.text(name).map(|text| text.map(str::to_owned))
+    }
+
+    /// A whole number: a JSON integer, or its digits as text.
+    pub(crate) fn number(&self, name: impl FieldName) -> Result<Option<u32>, WrongField> {
+        let invalid = || WrongField::invalid(name, format_args!("must be a whole number up to {}", u32::MAX));
+        match self.value(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => {
+                let number = number.as_u64().and_then(|number| u32::try_from(number).ok());
+                number.map(Some).ok_or_else(invalid)
+            }
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => text.parse().map(Some).map_err(|_| invalid()),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(invalid()),
+        }
+    }
+
+    /// A whole number that must be there.
+    pub(crate) fn required_number(&self, name: impl FieldName) -> Result<u32, WrongField> {
+        self.number(name)?.ok_or_else(|| WrongField::missing(name))
+    }
+
+    /// A list: a JSON array, or its text.
+    pub(crate) fn list(&self, name: impl FieldName) -> Result<Vec<Value>, WrongField> {
+        let invalid = || WrongField::invalid(name, "must be a JSON array");
+        match self.value(name) {
+            None | Some(Value::Null) => Err(WrongField::missing(name)),
+            Some(Value::Array(items)) => Ok(items.clone()),
+            Some(Value::String(text)) => match syntax::value(text, DEPTH_OF_TEXTS) {
+                Ok(Value::Array(items)) => Ok(items),
+                _ => Err(invalid()),
+            },
+            Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => Err(invalid()),
+        }
+    }
+
+    /// An object: JSON, or its text. Neither nests deeply: it is stored within other objects.
+    pub(crate) fn object(&self, name: impl FieldName) -> Result<serde_json::Map<String, Value>, WrongField> {
+        let text =
+            self.json_text(name).filter(|text| !text.is_empty()).ok_or_else(|| WrongField::missing(name))?;
+        match syntax::value(&text, DEPTH_OF_TEXTS) {
+            Ok(Value::Object(members)) => Ok(members),
+            _ => Err(WrongField::invalid(
+                name,
+                format_args!("must be a JSON object of at most {DEPTH_OF_TEXTS} levels"),
+            )),
+        }
+    }
+
+    /// A code: digits as text, or a JSON integer.
+    pub(crate) fn code(&self, name: impl FieldName) -> Result<Code, WrongField> {
+        let invalid = || WrongField::invalid(name, "must be the digits of a code");
+        match self.value(name) {
+            None | Some(Value::Null) => Err(WrongField::missing(name)),
+            Some(Value::String(text)) if text.is_empty() => Err(WrongField::missing(name)),
+            Some(Value::String(text)) => Code::parse(text).map_err(|_| invalid()),
+            Some(Value::Number(number)) => {
+                number.as_u64().and_then(|number| Code::from_number(number).ok()).ok_or_else(invalid)
+            }
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(invalid()),
+        }
+    }
+
+    /// The proof of a second factor: a code or a recovery code. `None` if absent.
+    pub(crate) fn factor_code(&self, name: impl FieldName) -> Result<Option<FactorCode>, WrongField> {
+        let code = match self.value(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) if text.is_empty() => return Ok(None),
+            Some(Value::String(text)) => FactorCode::parse(text),
+            Some(Value::Number(number)) => number.as_u64().and_then(FactorCode::from_number),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
+        };
+        code.map(Some)
+            .ok_or_else(|| WrongField::invalid(name, "must be the digits of a code, or a recovery code"))
+    }
+
+    /// A code of an authenticator app: as [`Fields::factor_code`], but no recovery code, and it must be there.
+    pub(crate) fn authenticator_code(&self, name: impl FieldName) -> Result<Code, WrongField> {
+        match self.factor_code(name)? {
+            Some(FactorCode::Digits(code)) => Ok(code),
+            Some(FactorCode::Recovery(_)) => Err(WrongField::invalid(name, "must be the digits of a code")),
+            None => Err(WrongField::missing(name)),
+        }
+    }
+
+    /// Whether a field is true, or the text of it. Everything else is not.
+    pub(crate) fn is_true(&self, name: impl FieldName) -> bool {
+        self.flag(name) == Ok(Some(true))
+    }
+
+    /// A password in either of its two fields, or both.
+    pub(crate) fn password(
+        &self,
+        client: impl FieldName,
+        raw: impl FieldName,
+    ) -> Result<NewPassword, ServiceError> {
+        let (sent, sent_raw) = (self.text(client)?, self.text(raw)?);
+        if sent.is_none() && sent_raw.is_none() {
+            return Err(WrongField::missing(format!("{} or {}", client.name(), raw.name()).as_str()).into());
+        }
+        NewPassword::parse(sent, sent_raw)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use serde_json::json;
 
+    use super::super::wire_error::Family;
     use super::*;
 
-    fn form_field(body: &str, name: &str) -> Option<String> {
-        form(body.as_bytes(), 1_000).unwrap().get(name).and_then(Value::as_str).map(str::to_owned)
+    fn message_for(wrong: WrongField) -> String {
+        ApiError::from(wrong).wire(Family::User).message.into_owned()
     }
 
     #[test]
-    fn forms_are_read_as_the_swift_sdk_sends_them() {
-        let body = "handle=a%2Bb@example.com&password=482c&metaData={\"user_data\":{\"name\":\"A; B = 100% ü\"}}&locale";
-        assert_eq!(form_field(body, "handle").unwrap(), "a+b@example.com");
-        assert_eq!(form_field(body, "metaData").unwrap(), "{\"user_data\":{\"name\":\"A; B = 100% ü\"}}");
-        assert_eq!(form_field(body, "locale").unwrap(), "");
-        assert_eq!(form_field("a=1+2&b=%zz%4", "a").unwrap(), "1 2");
-        assert_eq!(form_field("a=1+2&b=%zz%4", "b").unwrap(), "%zz%4");
-    }
-
-    #[test]
-    fn sec_079_a_field_that_stands_twice_is_refused() {
-        assert!(form(b"handle=a&handle=b", 1_000).is_err());
-        assert!(form(b"handle=a&h%61ndle=b", 1_000).is_err());
-        assert!(json(br#"{"handle":"a","handle":"b"}"#, 32).is_err());
-        assert!(json(br#"{"handle":"a","h\u0061ndle":"b"}"#, 32).is_err());
-        assert!(json(br#"{"a":{"b":1,"b":2}}"#, 32).is_err());
-    }
-
-    #[test]
-    fn sec_080_nul_and_lone_surrogates_never_pass() {
-        for body in [r#"{"a":"\u0000"}"#, r#"{"\u0000":1}"#, r#"{"a":["\u0000"]}"#, r#"{"a":"\ud800"}"#] {
-            assert!(json(body.as_bytes(), 32).is_err(), "{body}");
+    fn sec_033_a_code_is_a_text_or_an_integer_and_nothing_else() {
+        let code = |value: Value| Fields::of(json!({ "code": value })).code("code");
+        assert_eq!(code(json!("123456")).unwrap().expose(), "123456");
+        assert_eq!(code(json!(" 123456 ")).unwrap().expose(), "123456");
+        assert_eq!(code(json!(123_456)).unwrap().expose(), "123456");
+        for missing in [json!(null), json!("")] {
+            assert_eq!(code(missing).unwrap_err(), WrongField::missing("code"));
         }
-        for body in [&b"a=%00"[..], b"a=\0", b"a=\xff", b"a=%ff\xff", b"a=%ff\0", b"%00=a"] {
-            assert!(form(body, 1_000).is_err(), "{body:?}");
-        }
-        for (body, text) in [("a=50%cash+x", "50%cash x"), ("a=%ED%A0%80", "%ED%A0%80"), ("a=%ff", "%ff")] {
-            assert_eq!(form(body.as_bytes(), 1_000).unwrap()["a"], text);
+        for wrong in [
+            json!([]),
+            json!(true),
+            json!(" "),
+            json!(1e5),
+            json!(1.5),
+            json!("Infinity"),
+            json!({}),
+            json!("٣٣٣٣٣٣"),
+            json!(-123_456),
+        ] {
+            assert_eq!(
+                message_for(code(wrong.clone()).unwrap_err()),
+                "invalid data: code must be the digits of a code",
+                "{wrong}"
+            );
         }
     }
 
     #[test]
-    fn sec_078_depth_and_number_of_fields_are_bounded() {
-        let deep = |n: usize| format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n));
-        assert!(json(deep(32).as_bytes(), 32).is_ok());
-        assert!(json(deep(33).as_bytes(), 32).is_err());
-        let many = |n: usize| (0..n).map(|i| format!("f{i}=1")).collect::<Vec<_>>().join("&");
-        assert!(form(many(1_000).as_bytes(), 1_000).is_ok());
-        assert!(form(many(1_001).as_bytes(), 1_000).is_err());
-    }
-
-    #[test]
-    fn a_text_of_json_is_read_as_strictly_as_a_body() {
-        assert_eq!(value("{\"a\":[1]}", 8), Ok(serde_json::json!({"a": [1]})));
-        let deep = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
-        assert!(value(&deep(8), 8).is_ok() && value(&deep(9), 8).is_err());
-        for text in ["", "1,\"b\":2", "1}", "{\"a\":1,\"a\":2}", "\"\\u0000\"", "x"] {
-            assert!(value(text, 8).is_err(), "{text}");
+    fn texts_are_texts() {
+        let fields = Fields::of(
+            json!({"a": "x", "b": "", "c": null, "d": 1, "e": ["x"], "f": {"$ne": null}, "g": true}),
+        );
+        assert_eq!(fields.text("a"), Ok(Some("x")));
+        for nothing in ["b", "c", "absent"] {
+            assert_eq!(fields.text(nothing), Ok(None));
+            assert_eq!(fields.required(nothing), Err(WrongField::missing(nothing)));
         }
-    }
-
-    #[test]
-    fn only_an_object_or_a_list_is_a_json_body() {
-        assert_eq!(json(b"[1]", 32), Ok(HashMap::new()));
-        assert_eq!(json(b" ", 32), Ok(HashMap::new()));
-        for body in ["1", "\"a\"", "null", "{", "{}x", "{'a':1}", "NaN", r#"{"a":1e999}"#] {
-            assert!(json(body.as_bytes(), 32).is_err(), "{body}");
+        for wrong in ["d", "e", "f", "g"] {
+            let expected = format!("invalid data: {wrong} must be a string");
+            assert_eq!(message_for(fields.text(wrong).unwrap_err()), expected);
         }
-    }
-
-    proptest! {
-        #[test]
-        fn nonsense_never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (form(&body, 1_000), json(&body, 32));
-        }
-
-        #[test]
-        fn plain_text_survives_a_form_unescaped(value in "[^&%+\\x00]{0,40}") {
-            let body = format!("x={value}");
-            let fields = form(body.as_bytes(), 1_000).unwrap();
-            prop_assert_eq!(fields["x"].as_str().unwrap(), value);
-        }
+        assert_eq!(message_for(WrongField::missing("handle")), "missing parameter: handle");
     }
 }

@@ -2,7 +2,6 @@
 
 mod address;
 mod answer;
-mod body;
 mod connections;
 pub(crate) mod field;
 mod fields;
@@ -10,12 +9,13 @@ mod identity;
 mod middleware;
 mod pages;
 mod path;
+mod syntax;
 mod wire_error;
 
 pub(crate) use address::{TrustedProxies, source_of};
 pub(crate) use answer::{Answer, json, ok_true, page};
-pub(crate) use body::{BodyLimits, Fields, Query, WrongField};
 pub(crate) use connections::{Connections, Paced};
+pub(crate) use fields::{BodyLimits, Fields, Query, WrongField};
 pub use identity::Auth;
 pub(crate) use identity::{
     ByApp, ByAppOrUser, ByOperator, BySuperUser, ByUser, Verified, authenticate, family_of,

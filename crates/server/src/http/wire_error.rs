@@ -8,7 +8,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use latchkey_service::{Refusal, ServiceError};
 
-use super::body::WrongField;
+use super::fields::WrongField;
 
 /// Which part of the API answers: their errors differ in status or body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl ApiError {
     }
 
     pub(crate) fn wire(&self, family: Family) -> Wire {
-        // The user API's clients read numbers only, so the edge's refusals borrow theirs: 602 and 500.
+        // Clients of the user API read numbers only. Refusals by this layer have the protocol's: 602 and 500.
         let of = |status: StatusCode, code: u16, message: &'static str| Wire {
             status,
             code,

@@ -12,7 +12,7 @@ use latchkey_service::{Refusal, ServiceError};
 use schema::{example, schema};
 use serde_json::{Map, Value, json};
 
-pub(crate) use operation::{Answers, OPERATION, Operation, list_of, lists_by_name, shape, truth};
+pub(crate) use operation::{Answers, DEFAULT, Operation, list_of, lists_by_name, shape, truth};
 
 use crate::http::field::{Field, Kind};
 use crate::http::{ApiError, Auth, family_of, message_of};

@@ -27,8 +27,8 @@ pub(crate) struct Operation {
     pub(crate) refuses: &'static [Refusal],
 }
 
-/// Says nothing: where the others begin.
-pub(crate) const OPERATION: Operation = Operation {
+/// The values of what an operation does not state.
+pub(crate) const DEFAULT: Operation = Operation {
     summary: "",
     about: "",
     fields: &[],

@@ -60,7 +60,7 @@ impl ValidatedSettings {
                 keys_url: settings.social.google_keys_url.clone(),
                 issuers: settings.social.google_issuers.clone(),
             },
-            ladder: BackoffPolicy {
+            backoff: BackoffPolicy {
                 free: limits.login_attempts,
                 first_wait: seconds(limits.login_first_wait_seconds),
                 longest_wait: seconds(limits.login_longest_wait_seconds),

@@ -246,7 +246,7 @@ impl Service {
         Ok(if app.settings.neutral_answers { Refusal::CredentialsWrong } else { Refusal::NotVerified })
     }
 
-    /// Verifies the password of an open sign-up, counted: as often as the ladder leaves free while the counter lasts. A
+    /// Verifies the password of an open sign-up, counted: as often as the backoff leaves free while the counter lasts. A
     /// wrong one and one that may not be tried are the same: `Wrong`, at the same cost.
     pub(crate) async fn try_attempts_password(
         &self,
@@ -255,7 +255,7 @@ impl Service {
         password: ClientPassword,
         counter: QuotaKey,
     ) -> Result<Verdict, ServiceError> {
-        let (free, taken) = (self.ladder(app).free, counter.clone());
+        let (free, taken) = (self.backoff(app).free, counter.clone());
         let is_counted =
             self.transact("login.pending", move |repos| Ok(repos.quotas().reserve(&taken, free)?)).await?;
         let digest = is_counted.then(|| (signup.user_id, signup.password.clone()));

@@ -77,7 +77,7 @@ impl Service {
 }
 
 impl Admission {
-    /// Adds a user: the one way in, whatever the door. `app` was read in this unit of work.
+    /// Adds a user, whichever use case makes them. `app` was read in this unit of work.
     ///
     /// # Errors
     /// [`Refusal::HandleTaken`]; [`Refusal::SignupOff`] when the application has all its users.

@@ -60,11 +60,11 @@ impl Service {
         let mut mark = [0; 16];
         mark.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
         let day = u32::try_from(self.inner.clock.now().unix_timestamp() / 86_400).unwrap_or(0);
-        Ok(Origin { mark, day, is_anybody: self.inner.limits.is_anybodys(source) })
+        Ok(Origin { mark, day, is_anybody: self.inner.limits.is_shared(source) })
     }
 
-    pub(crate) fn ladder(&self, app: &App) -> BackoffPolicy {
-        let mut rules = self.inner.settings.ladder;
+    pub(crate) fn backoff(&self, app: &App) -> BackoffPolicy {
+        let mut rules = self.inner.settings.backoff;
         if let Some(free) = app.settings.max_login_attempts {
             rules.free = free;
         }
@@ -78,7 +78,7 @@ impl Service {
         user: &User,
         origin: Origin,
     ) -> Result<Option<AttemptGuard>, ServiceError> {
-        let (rules, now) = (self.ladder(app), self.inner.clock.now());
+        let (rules, now) = (self.backoff(app), self.inner.clock.now());
         let (app_id, id) = (user.app_id, user.id);
         let turn = Arc::new(self.inner.in_flight.enter((app_id, id), AT_ONCE.min(rules.free)).await?);
         // Who has to wait anyway costs no write. The row is read in one's turn: others may have settled.
@@ -175,7 +175,7 @@ impl Service {
 
     /// Notes that waiting has begun, and tells the owner, once a day.
     async fn tell_of_lock(&self, app: &App, user: &User, counted: &AttemptGuard) -> Result<(), ServiceError> {
-        let rules = self.ladder(app);
+        let rules = self.backoff(app);
         if counted.number < rules.free {
             return Ok(());
         }

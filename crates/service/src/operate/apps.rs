@@ -1,4 +1,4 @@
-//! Applications: making them, looking at them, and what the world may know of their keys.
+//! Applications: creating and finding them, and the public keys that consumers fetch.
 
 use latchkey_crypto::{AppToken, PublicKey, SigningKey, jwks};
 use latchkey_domain::{

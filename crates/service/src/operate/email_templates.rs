@@ -1,4 +1,4 @@
-//! The messages that an application words itself, and what stands where it has not.
+//! An application's own e-mail templates, and the built-in ones where it has none.
 
 use latchkey_domain::{AppId, EmailTemplate, Locale, TemplateName, has_forbidden_characters};
 use latchkey_notifiers::{Language, MailAddress, MessageKind, check_html, check_secrets, text_of};

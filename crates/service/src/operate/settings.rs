@@ -25,9 +25,9 @@ pub(crate) const MOST_LOGIN_ATTEMPTS: u32 = 100;
 pub enum AccountChange {
     /// Keeps the account, if there is one.
     Keep,
-    /// It is replaced by this one.
+    /// Replaces it.
     Set(SmsAccount),
-    /// It goes.
+    /// Removes the account.
     Remove,
 }
 

@@ -35,7 +35,7 @@ impl Service {
 
     pub(crate) fn details_of(&self, app: &App, user: User) -> UserDetails {
         let now = self.inner.clock.now();
-        let lock = self.ladder(app).lock(user.login.unknown, SourceTrust::Unknown, now);
+        let lock = self.backoff(app).lock(user.login.unknown, SourceTrust::Unknown, now);
         let warnings = self.jwt_size().warning(app, &user, now).into_iter().collect();
         UserDetails { user, lock, warnings }
     }

@@ -1,4 +1,4 @@
-//! What operators do with the users of an application. What users do themselves is in `account.rs`.
+//! What operators do with the users of an application. What users do themselves is in `account`.
 
 use latchkey_domain::{
     App, AppId, CodePurpose, Failures, Handle, InvalidMetadata, KeyedDigest, MetadataFields, Named as _,

@@ -1,4 +1,5 @@
-//! Rates per address and per user, in this process's memory: exact counts of subjects are the database's.
+//! Rates per address and per user, in this process's memory. What must be counted exactly is counted in the database
+//! (`quotas`).
 //! With several instances each counts for itself, so that an address has up to as many times its share.
 //!
 //! Why no library: what is counted here can be given back (a completed sign-up, a right password), which the
@@ -244,12 +245,12 @@ impl RateLimits {
     }
 
     fn is_skipped(&self, source: Source) -> bool {
-        self.is_anybodys(source) && self.rules.skip_loopback && !self.is_behind_proxy.load(Ordering::Relaxed)
+        self.is_shared(source) && self.rules.skip_loopback && !self.is_behind_proxy.load(Ordering::Relaxed)
     }
 
-    /// Whether everybody may be behind this address: a proxy's own, or loopback, where no proxy is declared. It tells
-    /// nothing about who it is.
-    pub(crate) fn is_anybodys(&self, source: Source) -> bool {
+    /// Whether many clients may share this address: that of a proxy, or loopback where no proxy is declared. It does not
+    /// identify a client.
+    pub(crate) fn is_shared(&self, source: Source) -> bool {
         source.is_proxys() || (self.rules.skip_loopback && source.address().is_loopback())
     }
 

@@ -1,4 +1,4 @@
-//! Converts records to domain values and back. An invalid value is reported in one sentence.
+//! Converts records to domain values. An invalid value is reported in one sentence.
 
 use latchkey_crypto::{OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, is_subject};
 use latchkey_domain::{
@@ -31,7 +31,7 @@ fn named<T: Named>(text: &str, what: &str) -> Result<T, String> {
 /// The maximum length of texts without another limit, in bytes: that of a request's body.
 const LONGEST_TEXT: usize = 128 * 1024;
 
-/// Said of a password hash that would take too much of everybody's time.
+/// The reason against a password hash whose verification takes too long: `HashCost` in `latchkey-crypto` has the bound.
 const TOO_COSTLY: &str = "the password hash costs more than five of ours (bcrypt: more than cost 12)";
 
 /// What counts tokens of a user or an application that arrives begins here: above all that was counted before, as they
@@ -357,6 +357,7 @@ impl Service {
     ) -> Result<Signup, String> {
         let id = |text: &str| text.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned());
         let user_id: UserId = id(&record.user_id)?;
+        // A costly hash is no error: such a sign-up is left out, and the report says so.
         self.is_importable(&record.password)?;
         let context = SealContext { purpose: hashing::SEALED_AS, app_id, row: user_id.as_bytes() };
         let signup_id: UserId = id(&record.id)?;

@@ -1,5 +1,5 @@
-//! Imports of whole applications, which become visible when complete, and of users into existing applications. Both run
-//! in batches and can be resumed.
+//! Imports of whole applications, which become visible when complete. They run in batches and can be resumed. Imports of
+//! users into an existing application are in `user_import`.
 
 use latchkey_crypto::OLD_GENERATION;
 use latchkey_domain::{

@@ -1,4 +1,4 @@
-//! In which form secrets leave with what moves out.
+//! The form in which an export contains secrets.
 
 use std::sync::Arc;
 

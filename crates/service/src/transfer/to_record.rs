@@ -1,4 +1,4 @@
-//! Converts domain values to records, with their secrets in the requested form: the reverse of `values`.
+//! Converts domain values to records, with their secrets in the requested form: the reverse of `from_record`.
 
 use latchkey_crypto::{OVER_RAW, SealContext, TotpSecret};
 use latchkey_domain::{App, AppKey, EmailTemplate, Invite, Named as _, Signup, User};

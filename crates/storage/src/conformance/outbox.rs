@@ -47,7 +47,7 @@ pub async fn is_claimed_by_one_worker(store: Store) {
     assert_eq!((again.len(), again[0].attempts, again[0].payload.as_bytes()), (1, 1, &[1; 80][..]));
 }
 
-/// Who comes back after the lease finds another's claim and leaves it.
+/// A worker that continues after its lease ended finds the message claimed by another one, and changes nothing.
 pub async fn a_lost_claim_changes_nothing(store: Store) {
     let message = stored(&store, 1).await;
     let (app_id, id) = (message.app_id, message.id);

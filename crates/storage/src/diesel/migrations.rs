@@ -1,4 +1,5 @@
-//! Migrations: compiled in, applied under a lock that dies with its holder, refused where the data is newer or from before the first one.
+//! Migrations: compiled in, and applied under a lock that ends with the connection that holds it. A database of a newer
+//! program, or from before the first migration, is refused.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{RunQueryDsl as _, sql_query};

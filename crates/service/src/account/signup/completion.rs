@@ -187,7 +187,7 @@ impl Service {
         match app.settings.link_asks_password {
             LinkAsksPassword::Always => true,
             // If anybody may be behind the address, it proves nothing.
-            LinkAsksPassword::Elsewhere => !is_own || self.inner.limits.is_anybodys(source),
+            LinkAsksPassword::Elsewhere => !is_own || self.inner.limits.is_shared(source),
             LinkAsksPassword::Never => false,
         }
     }

@@ -1,4 +1,5 @@
-//! The right to fail: log-ins reserve it before they are tried, and addresses that try many handles have to wait.
+//! Failed log-ins per address. An attempt reserves its failure before it is made, and gives it back if it succeeds.
+//! Addresses that fail with many handles have to wait.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;

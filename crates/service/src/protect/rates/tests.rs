@@ -143,7 +143,7 @@ fn sec_120_a_proxy_that_is_not_declared_ends_the_exemption_of_loopback() {
     assert_eq!(taken(&limits, Rate::SignUp, "127.0.0.1", 200, at(0)), 200);
     assert!(limits.end_loopback_exemption() && !limits.end_loopback_exemption());
     assert_eq!(taken(&limits, Rate::SignUp, "127.0.0.1", 200, at(0)), 100);
-    assert!(limits.is_anybodys(source("::1")), "it is nobody's known address all the same");
+    assert!(limits.is_shared(source("::1")), "it is nobody's known address all the same");
 }
 
 #[test]
