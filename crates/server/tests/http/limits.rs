@@ -297,18 +297,27 @@ async fn sec_013_a_neighbour_does_not_keep_out_who_is_known_at_an_address(app: T
 async fn sec_021_attempts_under_way_do_not_tell_who_is_known_at_an_address(app: TestApp) {
     let (shop, other) = (app.app("Shop").await, app.app("Other").await);
     app.user(&shop, "ana@example.com").await;
-    assert_eq!(log_in(&app, "203.0.113.1", &shop, PASSWORD).await.status, 200);
-    let wrong = |app_of, handle: String| {
-        let body = json!({"handle": handle, "password": OTHER_PASSWORD});
-        app.as_app_from("203.0.113.1", app_of, "login", body)
-    };
-    let invented = (0..40).map(|number| wrong(&other, format!("u{}@example.com", number % 5)));
-    let both = futures_util::future::join(
-        wrong(&shop, "ana@example.com".to_owned()),
-        wrong(&shop, "nobody@example.com".to_owned()),
-    );
-    let (_, (ana, nobody)) = futures_util::future::join(futures_util::future::join_all(invented), both).await;
-    assert_eq!((nobody.error(), ana.error()), ((429, 500), (429, 500)));
+    for number in 1..=5 {
+        let address = format!("203.0.113.{number}");
+        assert_eq!(log_in(&app, &address, &shop, PASSWORD).await.status, 200);
+        let wrong = |app_of, handle: String| {
+            let body = json!({"handle": handle, "password": OTHER_PASSWORD});
+            app.as_app_from(&address, app_of, "login", body)
+        };
+        let invented = (0..40).map(|number| wrong(&other, format!("u{}@example.com", number % 5)));
+        let both = futures_util::future::join(
+            wrong(&shop, "ana@example.com".to_owned()),
+            wrong(&shop, "nobody@example.com".to_owned()),
+        );
+        let (_, (ana, nobody)) =
+            futures_util::future::join(futures_util::future::join_all(invented), both).await;
+        // On a busy machine, it may come before the attempts that use the rate up.
+        if nobody.error() == (429, 500) {
+            assert_eq!(ana.error(), (429, 500));
+            return;
+        }
+    }
+    panic!("the attempts under way never used the rate up");
 }
 
 #[actix_web::test]
