@@ -233,7 +233,12 @@ async fn moves_in(place: Place, write: impl Fn(&Dump, &Path)) {
         "{told}"
     );
     let again = place.printed(&import);
-    assert!(again.contains("Old shop (0123456789abcdef0123456789abcdef) exists already."), "{again}");
+    assert!(
+        again.contains(
+            "Old shop (0123456789abcdef0123456789abcdef) exists already; nothing of it was imported."
+        ),
+        "{again}"
+    );
 
     // The app token that ships in the clients, signed by the old server, goes on working; nothing else of it does.
     let app_token = signed(&old.server, &json!({"appId": APP, "scope": "app", "iat": 1_700_000_000}));

@@ -161,7 +161,7 @@ impl Outcome {
 pub(crate) fn failure(error: &ServiceError) -> String {
     match error {
         ServiceError::Refused(Refusal::AppNameTaken) => {
-            "an application of this name already exists".to_owned()
+            "an application of this name already exists: choose another name".to_owned()
         }
         ServiceError::Explained(_, text) => text.clone(),
         ServiceError::Refused(Refusal::UnknownApp) => "application not found".to_owned(),

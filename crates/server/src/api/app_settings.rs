@@ -281,7 +281,7 @@ fn check_names(setting: &str, fields: &Fields) -> Result<(), ServiceError> {
         let of_settings = settings.iter().flat_map(|(_, fields)| fields);
         of_settings.chain(&others).any(|field| field.name == *sent)
     };
-    match fields.names().find(|sent| !is_known(sent)) {
+    match fields.names().filter(|sent| !is_known(sent)).min() {
         None => Ok(()),
         Some(unknown) => {
             let own: Vec<_> = own.iter().map(|field| field.name).collect();

@@ -78,10 +78,10 @@ pub(crate) const SEARCH: Operation = Operation {
 };
 
 pub(crate) async fn search(state: State, Verified(operator): ByOperator, Query(query): Query) -> Answer {
-    let name = query.owned(PART)?;
+    let (name, is_whole) = (query.owned(PART)?, query.flag(CASE)?.unwrap_or(false));
     let filter = match name {
         None => AppFilter::All,
-        Some(name) if query.is_true(CASE) => AppFilter::Named(name),
+        Some(name) if is_whole => AppFilter::Named(name),
         Some(name) => AppFilter::Containing(name),
     };
     listed(&state, operator, filter, &query).await

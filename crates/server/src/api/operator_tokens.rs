@@ -36,6 +36,8 @@ pub(crate) const CREATE_TOKEN: Operation = Operation {
 };
 
 pub(crate) async fn create(state: State, Verified(operator): ByOperator, fields: Fields) -> Answer {
+    // A misspelt bound would make a token without that bound.
+    fields.refuse_others()?;
     let new = new_token(&operator, &fields)?;
     let minted = state.service.mint_operator_token(operator, new).await?;
     Ok(json(&MintedBody::of(&minted)))

@@ -36,7 +36,7 @@ pub(crate) async fn login_complete(state: State, Verified(call): ByAppOrUser, fi
     Ok(json(&tokens_json(&tokens)))
 }
 
-const TWO_FACTOR: Field = flag("twoFactor", "Enrol, or remove if false.").in_example();
+const TWO_FACTOR: Field = flag("twoFactor", "Enrol, or remove if false.").required();
 const FACTOR: Field =
     choice("factor", &["google", "phone"], "Selects the factor, if it is not the one of the mode.");
 
@@ -69,7 +69,9 @@ async fn set_factor(state: State, call: Call<AccessToken>, fields: Fields, endpo
     });
     let factor = factor.transpose()?;
     let code = fields.factor_code(FACTOR_CODE)?;
-    let change = ChangeFactor { enrol: fields.is_true(TWO_FACTOR), factor, code, endpoint };
+    // The reference takes whatever is not true as false. A typo must not remove a second factor.
+    let enrol = fields.required_flag(TWO_FACTOR)?;
+    let change = ChangeFactor { enrol, factor, code, endpoint };
     let enrolled = state.service.change_factor(call, change).await?;
     Ok(match enrolled {
         Enrolled::Done => ok_true(),

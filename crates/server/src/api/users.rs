@@ -60,7 +60,7 @@ pub(crate) async fn stat(state: State, Verified(operator): ByOperator, Query(que
         return Err(ServiceError::invalid("after needs a target: it is the cursor of one list").into());
     }
     if is_wanted("users") {
-        let hide = query.is_true(HIDE);
+        let hide = query.flag(HIDE)?.unwrap_or(false);
         let listed = list::<User>(&state, reader, id, &query, hide).await?;
         let shown = if hide { listed.total.saturating_sub(listed.anonymous) } else { listed.total };
         (body.total_user, body.total_anon_user) = (Some(shown), Some(listed.anonymous));
@@ -108,7 +108,8 @@ pub(crate) async fn search_users(
     Verified(operator): ByOperator,
     Query(query): Query,
 ) -> Answer {
-    let (id, found) = find_members::<User>(&state, &operator, &query, query.is_true(HIDE)).await?;
+    let hide = query.flag(HIDE)?.unwrap_or(false);
+    let (id, found) = find_members::<User>(&state, &operator, &query, hide).await?;
     let users = users_json(&state, id, found.items).await?;
     Ok(found_json(&users, found.is_complete))
 }

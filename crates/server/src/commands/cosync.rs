@@ -271,7 +271,7 @@ impl Moving {
             let (name, app_id) = (head.app.name.clone(), head.app.app_id.clone());
             let run = ImportRun::begin(link, head).await?;
             if run.is_none() {
-                say(&format!("{name} ({app_id}) exists already."));
+                say(&format!("{name} ({app_id}) exists already; nothing of it was imported."));
             }
             runs.push(run);
         }

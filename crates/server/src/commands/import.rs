@@ -29,12 +29,12 @@ use crate::transfer::{ImportRequest, derive};
 pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), StartError> {
     match command {
         ImportCommand::Users { app, file, dry_run, skip_refused, report } => {
-            let report = Report::new(report.as_deref(), skip_refused)?;
+            let report = Report::new(report.as_deref(), Some(skip_refused))?;
             wait(users(settings, app, &file, dry_run, report))
         }
         ImportCommand::Archive { file, name, passphrase_file, dry_run, report } => {
             let passphrase = passphrase_file.as_ref().map(secret_in).transpose()?;
-            let report = Report::new(report.as_deref(), false)?;
+            let report = Report::new(report.as_deref(), None)?;
             wait(archive(settings, &file, name, passphrase, dry_run, report))
         }
         ImportCommand::Cosync {
@@ -47,7 +47,7 @@ pub(super) fn import(settings: &Settings, command: ImportCommand) -> Result<(), 
             skip_refused,
             report,
         } => {
-            let report = Report::new(report.as_deref(), skip_refused)?;
+            let report = Report::new(report.as_deref(), Some(skip_refused))?;
             let wanted =
                 cosync::Move { folder, name, encrypt_key_file, server_public_key, apps, dry_run, report };
             wait(cosync::run(settings, wanted))

@@ -26,6 +26,8 @@ const MOST_SKIPPED: usize = 1_000_000;
 pub(super) struct Report {
     file: Option<BufWriter<File>>,
     skip_refused: bool,
+    /// Whether the command can skip them.
+    may_skip: bool,
     users: u64,
     new: u64,
     known: u64,
@@ -93,8 +95,8 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 impl Report {
-    /// A report that is also written to a file, if one is named.
-    pub(super) fn new(file: Option<&Path>, skip_refused: bool) -> Result<Self, StartError> {
+    /// A report that is also written to a file, if one is named. `skip_refused` is `None` for commands that skip nothing.
+    pub(super) fn new(file: Option<&Path>, skip_refused: Option<bool>) -> Result<Self, StartError> {
         // It names users, and must not take the place of anything.
         let create = |path: &Path| {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -108,7 +110,8 @@ impl Report {
         };
         Ok(Self {
             file: file.map(create).transpose()?,
-            skip_refused,
+            skip_refused: skip_refused.unwrap_or(false),
+            may_skip: skip_refused.is_some(),
             users: 0,
             new: 0,
             known: 0,
@@ -297,9 +300,9 @@ impl Report {
     /// Nothing is imported while there are errors, unless requested.
     pub(super) fn stop_if_refused(&self) -> Result<(), StartError> {
         self.fail_if_refused(format!(
-            "{} cannot be imported, so nothing was imported; `import users` and `import cosync` skip such records \
-             with --skip-refused",
-            counted(self.refused.number, "record")
+            "{} cannot be imported, so nothing was imported{}",
+            counted(self.refused.number, "record"),
+            if self.may_skip { "; --skip-refused leaves them out" } else { "" }
         ))
     }
 

@@ -164,6 +164,12 @@ impl FieldName for &str {
 pub(crate) struct FieldsOfRoute(pub(crate) [&'static [Field]; 2]);
 
 impl FieldsOfRoute {
+    /// The names of those that are described.
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        let described = |field: &&Field| !matches!(field.kind, Kind::Undescribed);
+        self.0.iter().flat_map(|fields| fields.iter()).filter(described).map(|field| field.name).collect()
+    }
+
     /// Whether a field of this name is among them.
     pub(crate) fn lists(self, name: &str) -> bool {
         self.0.iter().flat_map(|fields| fields.iter()).any(|field| field.name == name)

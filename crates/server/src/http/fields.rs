@@ -327,9 +327,16 @@ impl Fields {
         }
     }
 
-    /// Whether a field is true, or the text of it. Everything else is not.
-    pub(crate) fn is_true(&self, name: impl FieldName) -> bool {
-        self.flag(name) == Ok(Some(true))
+    /// Refuses fields that the route does not take.
+    pub(crate) fn refuse_others(&self) -> Result<(), ServiceError> {
+        let Some(route) = self.route else { return Ok(()) };
+        match self.names().filter(|sent| sent.len() <= 100 && !route.lists(sent)).min() {
+            None => Ok(()),
+            Some(unknown) => {
+                let takes = route.names().join(", ");
+                Err(ServiceError::invalid(format!("unknown field {unknown:?}; this endpoint takes {takes}")))
+            }
+        }
     }
 
     /// A password in either of its two fields, or both.

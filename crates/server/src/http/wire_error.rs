@@ -134,7 +134,7 @@ impl ApiError {
             ApiError::UnsupportedBody => of(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 602,
-                "unsupported content type: send application/json or application/x-www-form-urlencoded",
+                "unsupported content type: send JSON as application/json, a form as application/x-www-form-urlencoded",
             ),
             ApiError::TooSlow => of(StatusCode::REQUEST_TIMEOUT, 602, "request timed out"),
             ApiError::TooManyConnections => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use config::{Config, Environment, File, FileFormat, Map, Value};
+use config::{Config, Environment, File, FileFormat, Map, Value, ValueKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -150,7 +150,8 @@ impl Reader {
                     .push(format!("{name}.{key} ({origin}) is unknown; did you mean {name}.{nearest}?"));
                 continue;
             };
-            if alone::<T>(key, value).is_err() {
+            let is_right = *origin == "environment" || is_of_kind(&value.kind, &field.value);
+            if !is_right || alone::<T>(key, value).is_err() {
                 self.mistakes.push(format!("{name}.{key} ({origin}) {}", field.rule()));
             } else if let Ok(next) = section.clone().set_override(format!("s.{key}"), value.clone()) {
                 section = next;
@@ -195,6 +196,19 @@ impl Reader {
                 self.mistakes.push(format!("{name} is no setting; did you mean {meant}?"));
             }
         }
+    }
+}
+
+/// Whether a value in a file is of the kind of its setting. The library would make a number of `true`, and a flag of 0.3.
+fn is_of_kind(kind: &ValueKind, usual: &serde_json::Value) -> bool {
+    use serde_json::Value as Usual;
+    match usual {
+        Usual::Bool(_) => matches!(kind, ValueKind::Boolean(_)),
+        Usual::Number(_) => {
+            matches!(kind, ValueKind::I64(_) | ValueKind::U64(_) | ValueKind::I128(_) | ValueKind::U128(_))
+        }
+        Usual::Array(_) => matches!(kind, ValueKind::Array(_) | ValueKind::String(_)),
+        _ => matches!(kind, ValueKind::String(_)),
     }
 }
 
@@ -294,6 +308,19 @@ mod tests {
         std::fs::write(&file, "[database]\nurl = \"postgres://u:canary@h/d\n").unwrap();
         let broken = Settings::load(Some(&file), &[]).unwrap_err().to_string();
         assert!(broken.contains("line 2") && !broken.contains("canary"), "{broken}");
+        for (section, line, rule) in [
+            ("server", "insecure_http = 0.3", "server.insecure_http (file) must be true or false"),
+            ("server", "insecure_http = 1", "server.insecure_http (file) must be true or false"),
+            ("server", "port = 1.5", "server.port (file) must be a whole number, 0 to 65535"),
+            ("server", "port = true", "server.port (file) must be a whole number, 0 to 65535"),
+            ("server", "cors_origins = 7", "server.cors_origins (file) must be a list of texts"),
+            ("hash", "passes = 3.9", "hash.passes (file) must be a whole number, 2 to 10"),
+            ("data", "folder = 12", "data.folder (file) must be a text"),
+        ] {
+            std::fs::write(&file, format!("[{section}]\n{line}\n")).unwrap();
+            let mistakes = Settings::load(Some(&file), &[]).unwrap_err().to_string();
+            assert_eq!(mistakes, rule, "{line}");
+        }
         let missing = Settings::load(Some(Path::new("/nonexistent.toml")), &[]).unwrap_err().to_string();
         assert!(missing.contains("/nonexistent.toml"), "{missing}");
     }

@@ -37,13 +37,23 @@ async fn both_endpoints_do_what_the_mode_says(app: TestApp) {
             assert_eq!(secret_of(&answer.field("googleSecretKey")).len(), 20, "{route}");
             assert_eq!(app.flags(&access).await, (true, false));
         }
-        for no in [json!(false), json!("false"), json!("yes"), json!(1), json!(null), json!([true])] {
+        for no in [json!(false), json!("false")] {
             app.as_user(&access, route, json!({"twoFactor": true})).await;
             let answer = app.as_user(&access, route, json!({ "twoFactor": no })).await;
             assert_eq!(answer.text(), "true", "{route} {no}");
             assert_eq!(app.flags(&access).await, (false, false));
         }
-        assert_eq!(app.as_user(&access, route, json!({})).await.text(), "true", "absent disables");
+        // Nothing else removes a factor.
+        app.as_user(&access, route, json!({"twoFactor": true})).await;
+        for wrong in [json!("yes"), json!(1), json!([true]), json!("False"), json!({})] {
+            let answer = app.as_user(&access, route, json!({ "twoFactor": wrong })).await;
+            assert_eq!(answer.error(), (400, 602), "{route} {wrong}");
+        }
+        for missing in [json!({}), json!({"twoFactor": null}), json!({"twoFactr": true})] {
+            assert_eq!(app.as_user(&access, route, missing).await.error(), (400, 403), "{route}");
+        }
+        assert_eq!(app.flags(&access).await, (true, false));
+        app.as_user(&access, route, json!({"twoFactor": false})).await;
         app.clock.advance(Duration::minutes(1));
     }
     app.set_mode(&shop, "phone").await;

@@ -195,6 +195,8 @@ async fn sec_089_a_token_makes_none_that_outlives_it(app: TestApp) {
     assert_eq!(made["expiresAt"], maker["expiresAt"]);
     let lost = json!({"name": "lost", "scopes": "read", "appId": ""});
     assert_eq!(app.admin("createOperatorToken", lost).await.error(), (400, 602), "not all applications");
+    let misspelt = json!({"name": "short", "scopes": "read", "day": 1});
+    assert_eq!(app.admin("createOperatorToken", misspelt).await.error(), (400, 602), "not for ninety days");
 }
 
 async fn tokens_that_cannot_be_are_not_made(app: TestApp) {
