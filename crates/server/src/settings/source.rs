@@ -72,10 +72,12 @@ impl Settings {
         reader.refuse_unknown_sections(&settings);
         reader.refuse_single_underscores(&settings, environment);
         if reader.mistakes.is_empty() {
-            Ok((settings, reader.shown))
-        } else {
-            Err(ConfigErrors(reader.mistakes))
+            return Ok((settings, reader.shown));
         }
+        // The wrong ones have their defaults here: what else is wrong is about others.
+        let mut mistakes = reader.mistakes;
+        mistakes.extend(settings.check().err().map(|ConfigErrors(more)| more).unwrap_or_default());
+        Err(ConfigErrors(mistakes))
     }
 }
 
@@ -293,6 +295,8 @@ mod tests {
             ("LATCHKEY__SERVER__PORT", "many"),
             ("LATCHKEY__HASH__PASSES", "-1"),
             ("LATCHKEY__SEVER__PORT", "1"),
+            ("LATCHKEY__MAIL__SENDER", "pigeon"),
+            ("LATCHKEY__HASH__MEMORY_KIB", "1"),
         ]);
         let mistakes = Settings::load(None, &variables).unwrap_err().to_string();
         for expected in [
@@ -300,6 +304,8 @@ mod tests {
             "server.port (environment) must be a whole number, 0 to 65535",
             "hash.passes (environment) must be a whole number, 2 to 10",
             "the section sever (environment) is unknown; did you mean server?",
+            "mail.sender is one of folder, smtp",
+            "hash.memory_kib must be a whole number, 19456 to 262144",
         ] {
             assert!(mistakes.contains(expected), "{expected} in {mistakes}");
         }
