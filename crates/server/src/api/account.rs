@@ -11,7 +11,7 @@ use super::login::{name_of, password_or_none};
 use super::shared::{LOCALE, META_DATA, NAME, NONCE, PASSWORD, RAW_PASSWORD, TOKEN};
 use crate::dto::{Application, Available, CheckedToken, OwnUser, application_json, own_user_json};
 use crate::http::field::{Field, text};
-use crate::http::{Answer, ByAppOrUser, ByUser, Fields, Verified, WrongField, json, ok_true};
+use crate::http::{Answer, ByAppOrUser, ByUser, Fields, Query, Verified, WrongField, json, ok_true};
 use crate::openapi::{Answers, DEFAULT, Operation, shape};
 
 pub(crate) const GET_USER: Operation =
@@ -107,12 +107,7 @@ pub(crate) const USER_NAME_AVAILABLE: Operation = Operation {
     ..DEFAULT
 };
 
-pub(crate) async fn user_name_available(
-    state: State,
-    Verified(call): ByUser,
-    request: HttpRequest,
-) -> Answer {
-    let query = Fields::of_query(&request)?;
+pub(crate) async fn user_name_available(state: State, Verified(call): ByUser, Query(query): Query) -> Answer {
     let name = user_name_of(&query)?;
     let is_free = state.service.is_user_name_free(call, name).await?;
     Ok(json(&Available { available: is_free }))

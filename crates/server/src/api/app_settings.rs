@@ -112,21 +112,15 @@ const OTHER_SETTINGS: [OtherSetting; 11] = [
     },
     OtherSetting {
         fields: &[APPLE_BUNDLE],
-        read: |_, fields| {
-            Ok(SettingChange::SocialAudiences(Provider::Apple, audiences(fields, APPLE_BUNDLE)?))
-        },
+        read: |_, fields| audiences(fields, Provider::Apple, APPLE_BUNDLE),
     },
     OtherSetting {
         fields: &[APPLE_AUDIENCES],
-        read: |_, fields| {
-            Ok(SettingChange::SocialAudiences(Provider::Apple, audiences(fields, APPLE_AUDIENCES)?))
-        },
+        read: |_, fields| audiences(fields, Provider::Apple, APPLE_AUDIENCES),
     },
     OtherSetting {
         fields: &[GOOGLE_CLIENT],
-        read: |_, fields| {
-            Ok(SettingChange::SocialAudiences(Provider::Google, audiences(fields, GOOGLE_CLIENT)?))
-        },
+        read: |_, fields| audiences(fields, Provider::Google, GOOGLE_CLIENT),
     },
     OtherSetting {
         fields: &[FIXED_CLAIMS],
@@ -381,7 +375,7 @@ fn countries(fields: &Fields) -> Result<Vec<CallingCode>, ServiceError> {
 }
 
 /// Clients of a provider; none takes them away.
-fn audiences(fields: &Fields, field: Field) -> Result<Vec<String>, ServiceError> {
+fn audiences(fields: &Fields, provider: Provider, field: Field) -> Result<SettingChange, ServiceError> {
     let mut listed = texts_of(fields, field)?;
     let is_good =
         |text: &String| text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
@@ -393,7 +387,7 @@ fn audiences(fields: &Fields, field: Field) -> Result<Vec<String>, ServiceError>
     }
     listed.sort();
     listed.dedup();
-    Ok(listed)
+    Ok(SettingChange::SocialAudiences(provider, listed))
 }
 
 /// A list of texts: a JSON array, or one text with commas. Nothing between two commas is nothing.

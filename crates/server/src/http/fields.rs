@@ -184,7 +184,8 @@ impl Fields {
         self.text(name)?.ok_or_else(|| WrongField::missing(name))
     }
 
-    /// A name of several. The empty text is none of them, and not the same as nothing.
+    /// A name from a list of choices. An empty text is returned, and then refused as an unknown name: it is not the same
+    /// as a missing field.
     pub(crate) fn choice(&self, name: impl FieldName) -> Result<Option<&str>, WrongField> {
         Ok(self.text(name)?.or_else(|| self.is_blank(name).then_some("")))
     }
