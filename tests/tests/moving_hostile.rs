@@ -268,8 +268,8 @@ fn the_limit_of_users_holds_and_running_again_changes_nothing() {
     };
     let file = other.written("many.csv", &list(900));
     let import = ["import", "users", &app, path(&file)];
-    refused(&other, &[&import[..], &["--dry-run"]].concat(), &["may have 5 users"]);
-    refused(&other, &import, &["may have 5 users"]);
+    refused(&other, &[&import[..], &["--dry-run"]].concat(), &["it has 0 users and may have 5"]);
+    refused(&other, &import, &["it has 0 users and may have 5"]);
     assert_eq!(users_of(&other, &app), 0);
     let file = other.written("few.csv", &list(5));
     assert!(other.printed(&["import", "users", &app, path(&file)]).contains("5 users imported"));
@@ -281,9 +281,9 @@ fn what_is_no_file_is_refused_at_once_and_a_report_replaces_nothing() {
     let (place, app) = shop();
     let pipe = place.data().join("pipe.csv");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    refused(&place, &["import", "users", &app, path(&pipe)], &["is no file"]);
-    refused(&place, &["import", "archive", path(&pipe)], &["is no file"]);
-    refused(&place, &["import", "archive", "/dev/stdin"], &["is no file"]);
+    refused(&place, &["import", "users", &app, path(&pipe)], &["is not a regular file"]);
+    refused(&place, &["import", "archive", path(&pipe)], &["is not a regular file"]);
+    refused(&place, &["import", "archive", "/dev/stdin"], &["is not a regular file"]);
     let file = place.written("users.csv", "handle\na@x.com\n");
     let output = place.run(&["import", "users", &app, path(&file), "--report", path(&file)]);
     assert_eq!(output.status.code(), Some(73), "{}", said(&output));
@@ -362,4 +362,42 @@ async fn a_zip_says_nothing_that_would_not_be_so() {
     let two = user("two@example.com");
     assert_eq!((&two["verifiedPhone"], &two["phoneFactor"]), (&json!("+4915112345678"), &json!(true)));
     assert_eq!(two["password"], json!(digest));
+}
+
+#[test]
+fn every_problem_of_a_user_is_named_by_its_field() {
+    let (place, app) = shop();
+    let two = place.written("two.csv", "handle,locale,provider,verifiedPhone\na@x.com,xx,github,1\n");
+    let import = ["import", "users", &app, path(&two)];
+    refused(
+        &place,
+        &import,
+        &["the locale \"xx\"", "the provider is one of apple, google", "verifiedPhone:"],
+    );
+    let typed = place.written("typed.jsonl", "{\"handle\":\"a@x.com\",\"locale\":1}\n");
+    refused(&place, &["import", "users", &app, path(&typed)], &["locale: invalid type: integer"]);
+    let capitals = place.written("capitals.csv", "handle,emailVerified\na@x.com,TRUE\nb@x.com,no\n");
+    let report = place.data().join("capitals.report");
+    let arguments = ["import", "users", &app, path(&capitals), "--skip-refused", "--report", path(&report)];
+    let printed = place.printed(&arguments);
+    assert!(printed.contains("1 user imported, 0 existed already, 1 record left out."), "{printed}");
+    assert!(fs::read_to_string(&report).unwrap().contains("\"users\":1"));
+}
+
+#[test]
+fn commands_about_what_exists_make_no_database() {
+    let place = Place::sqlite();
+    let id = "0123456789abcdef0123456789abcdef";
+    for arguments in [
+        &["jobs", "run", "--now"][..],
+        &["token", "revoke", id],
+        &["keys", "rotate-app", id],
+        &["keys", "rotate-server"],
+        &["export", "users", id],
+        &["import", "discard", id],
+    ] {
+        let output = place.run(arguments);
+        assert!(said(&output).contains("there is no database"), "{arguments:?}: {}", said(&output));
+        assert!(!place.data().join("latchkey.db").exists(), "{arguments:?}");
+    }
 }

@@ -325,8 +325,8 @@ impl MetadataFields {
         Metadata(replaced).within_bounds()
     }
 
-    /// The metadata after an operator replaced them: every field of the user's own and of invitations is theirs to set,
-    /// and none is demanded. Values that no field declares stay as they are, at every depth, until `null` takes them
+    /// The metadata after an operator replaced them: every field of the user's own and of invitations is theirs to set;
+    /// [`Self::missing`] and [`Self::dropped`] find required ones that are not there. Values that no field declares stay as they are, at every depth, until `null` takes them
     /// away; new ones of that kind are refused.
     ///
     /// # Errors
@@ -393,9 +393,20 @@ impl MetadataFields {
     /// The first required field that these values lack.
     #[must_use]
     pub fn missing(&self, values: &Metadata) -> Option<&MetadataField> {
-        self.0
-            .iter()
-            .find(|field| field.is_demanded() && !field.is_email() && field.path.find(&values.0).is_none())
+        self.all_missing(values).next()
+    }
+
+    /// The first required field that `after` lacks although `before` had it.
+    #[must_use]
+    pub fn dropped(&self, before: &Metadata, after: &Metadata) -> Option<&MetadataField> {
+        self.all_missing(after).find(|field| field.path.find(&before.0).is_some())
+    }
+
+    fn all_missing(&self, values: &Metadata) -> impl Iterator<Item = &MetadataField> {
+        let is_missing = |field: &&MetadataField| {
+            field.is_demanded() && !field.is_email() && field.path.find(&values.0).is_none()
+        };
+        self.0.iter().filter(is_missing)
     }
 }
 

@@ -137,7 +137,11 @@ impl PasswordPolicy {
             (self.min_special, "special characters"),
         ];
         let wanted = minima.iter().filter(|(least, _)| *least > 0);
-        wanted.map(|(least, what)| format!("{least} {what}")).collect::<Vec<_>>().join(", ")
+        let mut words = wanted.map(|(least, what)| format!("{least} {what}")).collect::<Vec<_>>().join(", ");
+        if self.min_special > 0 {
+            words.push_str(&format!(" ({SPECIAL_CHARACTERS})"));
+        }
+        words
     }
 
     /// Whether the password satisfies the minima.
@@ -225,7 +229,7 @@ mod tests {
         assert!(PasswordPolicy { filter: false, ..policy }.allows(&RawPassword::parse("a").unwrap()));
         assert_eq!(
             PasswordPolicy { min_upper: 0, min_digit: 2, ..policy }.minima(),
-            "6 characters, 1 lower-case letters, 2 digits, 1 special characters"
+            r"6 characters, 1 lower-case letters, 2 digits, 1 special characters (@%+\/'!#$^?:()[]~`-_.,)"
         );
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::lines::{Lines, Numbered, WrongLine, told};
+use crate::lines::{Lines, Numbered, WrongLine, parsed};
 use crate::record::{Record, Secrets};
 
 /// The name of the format.
@@ -137,7 +137,7 @@ impl<R: BufRead> ArchiveReader<R> {
             }
             return Ok(None);
         }
-        let record = serde_json::from_str(&text).map_err(|error| WrongLine::new(line, told(&error)))?;
+        let record = parsed(&text).map_err(|reason| WrongLine::new(line, reason))?;
         self.records += 1;
         Ok(Some(Numbered { line, size, record }))
     }

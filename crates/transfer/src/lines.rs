@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, ErrorKind, Read as _};
 
+use serde::de::DeserializeOwned;
+
 /// The longest line that is taken, in bytes: far more than the longest record.
 pub const LONGEST_LINE: u64 = 1024 * 1024;
 
@@ -22,9 +24,20 @@ impl WrongLine {
     }
 }
 
-/// The parser's message, without its own line number.
-pub(crate) fn told(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column ", ", column ")
+/// A value from the JSON of one line.
+///
+/// # Errors
+/// The parser's message, with the member that it is about, and without its own line number.
+pub(crate) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let told = |error: &serde_json::Error| error.to_string().replace(" at line 1 column ", ", column ");
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (member, reason) = (error.path().to_string(), told(error.inner()));
+        let is_named = reason.starts_with("unknown field") || matches!(member.as_str(), "." | "?");
+        if is_named { reason } else { format!("{member}: {reason}") }
+    })?;
+    json.end().map_err(|error| told(&error))?;
+    Ok(value)
 }
 
 /// A value with the line that it is in.

@@ -88,6 +88,17 @@ impl Record {
             Self::Invite(_) => "invitation",
         }
     }
+
+    /// The handle of the person it is about, if it is about one.
+    #[must_use]
+    pub fn handle(&self) -> Option<&str> {
+        match self {
+            Self::User(user) => Some(&user.handle),
+            Self::Signup(signup) => Some(&signup.handle),
+            Self::Invite(invite) => Some(&invite.handle),
+            Self::App(_) | Self::Key(_) | Self::Template(_) => None,
+        }
+    }
 }
 
 /// Whether an archive holds what must stay secret, sealed to a passphrase: private keys, authenticators' secrets,

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read, Write};
 
 use serde_json::{Map, Value};
 
-use crate::lines::{Lines, Numbered, WrongLine, told};
+use crate::lines::{Lines, Numbered, WrongLine, parsed};
 use crate::record::{DigestOver, UserRecord};
 
 /// The columns of a CSV file. Only `handle` must be there; the order is free, and no others are taken.
@@ -55,7 +55,7 @@ impl<R: BufRead> Iterator for JsonUsers<R> {
             Err(wrong) => return Some(Err(wrong)),
         };
         let record = match record.trim_start().starts_with('{') {
-            true => serde_json::from_str(&record).map_err(|error| told(&error)),
+            true => parsed(&record),
             false => Err("it is no JSON object".to_owned()),
         };
         Some(Ok(Numbered { line, size, record }))
@@ -88,7 +88,7 @@ impl<R: Read> CsvUsers<R> {
                 WrongLine::new(
                     1,
                     match name.contains([';', '\t']) {
-                        true => "the cells are to be parted by commas".to_owned(),
+                        true => "separate the cells with commas".to_owned(),
                         false => {
                             format!("there is no column {name:?}: the columns are {}", COLUMNS.join(", "))
                         }
@@ -115,8 +115,10 @@ impl<R: Read> CsvUsers<R> {
             Some(unguarded(cell).to_owned()).filter(|cell| !cell.is_empty())
         };
         let flag = |name: &str| match cell(name).as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
+            None => Ok(false),
+            // Spreadsheets write them in capitals.
+            Some(cell) if cell.eq_ignore_ascii_case("false") => Ok(false),
+            Some(cell) if cell.eq_ignore_ascii_case("true") => Ok(true),
             Some(other) => Err(format!("{name} is true or false, not {other:?}")),
         };
         let mut object = Map::new();

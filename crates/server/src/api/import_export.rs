@@ -48,7 +48,7 @@ pub(crate) async fn export_zip(state: State, Verified(operator): ByOperator, Que
     let app = app_of(&operator, &query)?;
     let secrets = query.flag(SECRETS)?.unwrap_or(false);
     if secrets && !operator.may(Scope::Keys) {
-        let text = "secrets leave with the scope keys only".to_owned();
+        let text = "secrets=true needs the scope keys".to_owned();
         return Err(ServiceError::Explained(Refusal::ServerScopeNeeded, text).into());
     }
     let pieces = zip_of(state.service.clone(), operator, app, secrets).await?;

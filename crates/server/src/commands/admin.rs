@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::data_access::{Link, perform};
+use super::data_access::{Link, Start, perform};
 use super::{AppCommand, KeysCommand, TokenCommand, note, say};
 use crate::control::Command;
 use crate::settings::Settings;
@@ -137,7 +137,7 @@ fn rotate_server(settings: &Settings, app_tokens: bool) -> Result<(), StartError
     settings.check()?;
     let system = actix_web::rt::System::new();
     system.block_on(async {
-        let link = Link::open(settings).await?;
+        let link = Link::open(settings, Start::Refused).await?;
         link.call(Command::RotateServer { app_tokens }).await?;
         let mut last = String::new();
         loop {

@@ -86,7 +86,10 @@ pub(super) fn open_file(file: &Path) -> Result<File, StartError> {
     let failed = |error: io::Error| StartError::no_input(file, &error);
     // Before it is opened: opening a pipe would block.
     if !std::fs::metadata(file).map_err(failed)?.is_file() {
-        let text = format!("{} is no file: an import reads what it takes twice", file.display());
+        let text = format!(
+            "{} is not a regular file; an import reads its file twice, so it cannot read a pipe",
+            file.display()
+        );
         return Err(StartError::BadInput(text));
     }
     File::open(file).map_err(failed)
@@ -136,7 +139,7 @@ pub(super) async fn check_records(
             RecordOutcome::Added | RecordOutcome::Known => {}
             RecordOutcome::Partly(what) => report.lost(&what),
             RecordOutcome::Refused(reason) => {
-                report.refused(line, record.kind(), &reason);
+                report.refused(line, record.handle().unwrap_or(record.kind()), &reason);
                 refused.push(line);
                 continue;
             }

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::admin::text;
 use super::batches::{Batch, Progress, check_head, check_records, unreadable};
-use super::data_access::{Link, secret_in};
+use super::data_access::{Link, Start, secret_in};
 use super::import_run::ImportRun;
 use super::report::Report;
 use super::say;
@@ -43,7 +43,7 @@ pub(super) struct Move {
 }
 
 pub(super) async fn run(settings: &Settings, mut wanted: Move) -> Result<(), StartError> {
-    let link = Link::open(settings).await?;
+    let link = Link::open(settings, Start::Allowed).await?;
     let source = Source::find(&wanted.folder, wanted.name.as_deref()).map_err(StartError::BadInput)?;
     let key = wanted.encrypt_key_file.as_ref().map(secret_in).transpose()?.unwrap_or_default();
     // The server's, where one runs: this command may have other settings.
@@ -307,7 +307,7 @@ impl Moving {
             say(&format!("{name} ({app_id}) is imported, with {} records.", run.sent));
         }
         if runs.iter().any(Option::is_some) {
-            say(&format!("Imported: {}.", report.counts()));
+            say(&format!("Imported: {}{}.", report.counts(), report.skipped()));
         }
         Ok(())
     }

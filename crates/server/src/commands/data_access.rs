@@ -23,11 +23,28 @@ pub(super) enum Link {
     Own(Box<Opened>),
 }
 
+/// Whether a command can be the first thing that happens to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// It may make the database.
+    Allowed,
+    /// What it is about must exist already.
+    Refused,
+}
+
 impl Link {
     /// Finds the way. A server that is starting, or another command, is waited for.
-    pub(super) async fn open(settings: &Settings) -> Result<Self, StartError> {
+    pub(super) async fn open(settings: &Settings, start: Start) -> Result<Self, StartError> {
         const TRIES: usize = 50;
         let checked = settings.check()?;
+        if let (DatabaseLocation::File(path), Start::Refused) = (location(settings)?, start)
+            && !path.exists()
+        {
+            return Err(StartError::NoInput(format!(
+                "there is no database {}: LATCHKEY__DATA__FOLDER names the data folder; nothing was made",
+                path.display()
+            )));
+        }
         let public_url = settings.public_url(checked.listen);
         let folder = &settings.data.folder;
         for tries in 1.. {
@@ -94,8 +111,16 @@ pub(super) fn perform(settings: &Settings, command: Command) -> Result<Value, St
     {
         return Ok(Value::Array(Vec::new()));
     }
+    let start = match command {
+        Command::CreateApp { .. }
+        | Command::MintServerSecret { .. }
+        | Command::Import(ImportRequest::CheckServer { .. } | ImportRequest::TrustServer { .. }) => {
+            Start::Allowed
+        }
+        _ => Start::Refused,
+    };
     let system = actix_web::rt::System::new();
-    system.block_on(async { Link::open(settings).await?.call(command).await })
+    system.block_on(async { Link::open(settings, start).await?.call(command).await })
 }
 
 /// A secret that is the first line of a file, or of standard input.

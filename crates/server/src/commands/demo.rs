@@ -35,7 +35,9 @@ pub(super) fn run(target: Target) -> Result<(), StartError> {
                 StartError::Configuration(format!("{} cannot be read: {error}", secret_file.display()))
             })?;
             let demo = Demo::new(url.trim_end_matches('/').to_owned(), secret.trim().to_owned(), mailbox)?;
-            actix_web::rt::System::new().block_on(demo.play())
+            actix_web::rt::System::new().block_on(demo.play())?;
+            say("The application of the demonstration stays; DELETE /api/app/APP_ID removes it.");
+            Ok(())
         }
     }
 }
@@ -88,6 +90,12 @@ struct Demo {
 /// A result that a step needed and did not get.
 fn failed(what: impl std::fmt::Display) -> StartError {
     StartError::Internal(format!("the demonstration failed: {what}"))
+}
+
+/// An error with what caused it: a refused connection says so in its last cause only.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl Demo {
@@ -190,7 +198,7 @@ impl Demo {
             say(&format!("   > {body}"));
             request = request.json(&body);
         }
-        let response = request.send().await.map_err(failed)?;
+        let response = request.send().await.map_err(|error| failed(with_causes(&error)))?;
         let status = response.status();
         let value: Value = response.json().await.map_err(failed)?;
         say(&format!("   < {} {}", status.as_u16(), shortened(&value.to_string())));

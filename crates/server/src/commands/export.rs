@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt as _;
 
 use super::batches::{JSON_LINES, extension_of};
-use super::data_access::{Link, secret_in};
+use super::data_access::{Link, Start, secret_in};
 use super::{ExportCommand, note};
 use crate::settings::Settings;
 use crate::start::StartError;
@@ -29,7 +29,7 @@ pub(super) fn export(settings: &Settings, command: ExportCommand) -> Result<(), 
     };
     let system = actix_web::rt::System::new();
     system.block_on(async {
-        let link = Link::open(settings).await?;
+        let link = Link::open(settings, Start::Refused).await?;
         let mut pieces = link.run_export(ExportRequest { app, form, passphrase }).await?;
         let mut out = Out::new(to)?;
         while let Some(piece) = pieces.next().await {

@@ -17,7 +17,7 @@ use super::admin::text;
 use super::batches::{
     Batch, JSON_LINES, Progress, check_head, check_records, extension_of, open_file, taken_in, unreadable,
 };
-use super::data_access::{Link, perform, secret_in};
+use super::data_access::{Link, Start, perform, secret_in};
 use super::import_run::ImportRun;
 use super::report::{Report, counted, printable};
 use super::{ImportCommand, cosync, say};
@@ -84,7 +84,7 @@ async fn users(
     mut report: Report,
 ) -> Result<(), StartError> {
     let progress = Progress::over(file, "looking at the file")?;
-    let link = Link::open(settings).await?;
+    let link = Link::open(settings, Start::Refused).await?;
     let (mut batch, mut seen, mut refused) = (Batch::default(), Seen::default(), HashSet::new());
     for user in users_in(file, &progress)? {
         let Numbered { line, size, record } = user.map_err(|wrong| unreadable(file, &wrong))?;
@@ -129,7 +129,7 @@ async fn users(
     }
     bring_users(&link, &app, &mut batch, &mut added, &mut known, &mut report).await?;
     progress.end();
-    say(&format!("{} imported, {known} existed already.", counted(added, "user")));
+    say(&format!("{} imported, {known} existed already{}.", counted(added, "user"), report.skipped()));
     report.fail_if_refused_late()
 }
 
@@ -153,7 +153,10 @@ async fn check_users(
                 report.new_user();
                 report.lost(&what);
             }
-            RecordOutcome::Known => report.known_user(),
+            RecordOutcome::Known => {
+                report.known_user();
+                continue;
+            }
             RecordOutcome::Refused(reason) => {
                 report.refused(line, &user.handle, &reason);
                 refused.push(line);
@@ -213,7 +216,7 @@ async fn archive(
     mut report: Report,
 ) -> Result<(), StartError> {
     let progress = Progress::over(file, "looking at the archive")?;
-    let link = Link::open(settings).await?;
+    let link = Link::open(settings, Start::Allowed).await?;
     let (mut head, mut head_size) = (None, 0);
     let (mut batch, mut seen) = (Batch::default(), Seen::default());
     let mut records = Records::of(file, &progress, passphrase.as_deref())?;

@@ -137,9 +137,10 @@ impl Report {
         }
     }
 
+    /// A user who is to be added.
     pub(super) fn user(&mut self, user: &UserRecord) {
         self.users += 1;
-        if user.password.is_none() && user.provider.is_none() && !user.handle.starts_with("ANON_") {
+        if user.password.is_none() && user.provider_subject.is_none() && !user.handle.starts_with("ANON_") {
             self.without_password += 1;
         }
         if user.authenticator && user.authenticator_secret.is_none() {
@@ -165,6 +166,7 @@ impl Report {
     }
 
     pub(super) fn known_user(&mut self) {
+        self.users += 1;
         self.known += 1;
     }
 
@@ -287,8 +289,17 @@ impl Report {
         for (what, number) in &self.left_away {
             say(&printable(&format!("skipped {number} {what}")));
         }
-        self.lost.print("value was lost or needs review:", "values were lost or need review:");
+        self.lost.print(
+            "value was dropped, changed or needs review:",
+            "values were dropped, changed or need review:",
+        );
         self.refused.print("record cannot be imported:", "records cannot be imported:");
+        self.write(&json!({
+            "users": self.users,
+            "signups": self.signups,
+            "invitations": self.invites,
+            "refused": self.refused.number,
+        }));
         match &mut self.file {
             Some(file) => {
                 file.flush().map_err(|error| StartError::CannotWrite(format!("the report: {error}")))
@@ -309,6 +320,14 @@ impl Report {
     /// Whether some were refused that nothing was wrong with before.
     pub(super) fn fail_if_refused_late(&self) -> Result<(), StartError> {
         self.fail_if_refused(format!("not imported: {}", counted(self.refused.number, "record")))
+    }
+
+    /// What is said of those that were left out, at the end.
+    pub(super) fn skipped(&self) -> String {
+        if self.refused.number == 0 {
+            return String::new();
+        }
+        format!(", {} left out", counted(self.refused.number, "record"))
     }
 
     fn fail_if_refused(&self, text: String) -> Result<(), StartError> {

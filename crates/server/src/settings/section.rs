@@ -22,8 +22,13 @@ impl Described {
     /// The rule that its value breaks, if it is a number out of its bounds.
     pub(super) fn mistake(&self) -> Option<String> {
         let (bounds, value) = (self.bounds?, self.value.as_u64()?);
-        let is_within = (bounds.least..=bounds.most).contains(&value);
-        (!is_within).then(|| format!("{} {}", self.key, self.rule()))
+        (!bounds.hold(value)).then(|| format!("{} {}", self.key, self.rule()))
+    }
+
+    /// The number, if it is out of its bounds. In the environment numbers are texts.
+    pub(super) fn out_of_bounds(&self, value: &config::Value) -> Option<u64> {
+        let (bounds, value) = (self.bounds?, value.clone().into_uint().ok()?);
+        (!bounds.hold(value)).then_some(value)
     }
 
     /// What a value must be, after the name.
@@ -45,6 +50,10 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    fn hold(self, value: u64) -> bool {
+        (self.least..=self.most).contains(&value)
+    }
+
     /// Whether there is more to say than that it is a number.
     #[must_use]
     pub fn are_narrow(self) -> bool {

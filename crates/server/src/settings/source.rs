@@ -88,7 +88,9 @@ fn from_file(path: &Path) -> Result<Config, String> {
         let told: Vec<&str> = told.lines().filter(|line| !line.contains('|')).map(str::trim).collect();
         format!("{}: {}", path.display(), told.join(" "))
     };
-    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        format!("the settings file {} (--config, LATCHKEY_CONFIG) cannot be read: {error}", path.display())
+    })?;
     Config::builder()
         .add_source(File::from_str(&text, FileFormat::Toml))
         .build()
@@ -155,6 +157,8 @@ impl Reader {
             let is_right = *origin == "environment" || is_of_kind(&value.kind, &field.value);
             if !is_right || alone::<T>(key, value).is_err() {
                 self.mistakes.push(format!("{name}.{key} ({origin}) {}", field.rule()));
+            } else if let Some(value) = field.out_of_bounds(value) {
+                self.mistakes.push(format!("{name}.{key} ({origin}) {}, not {value}", field.rule()));
             } else if let Ok(next) = section.clone().set_override(format!("s.{key}"), value.clone()) {
                 section = next;
             }

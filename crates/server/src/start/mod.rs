@@ -145,9 +145,12 @@ fn secret_or_file(value: &SecretString, file: &Path, key: &str) -> Result<Secret
 /// # Errors
 /// [`StartError`] for the first one that the server would not start with.
 pub(crate) fn check_files(settings: &Settings, checked: &ValidatedSettings) -> Result<(), StartError> {
-    location(settings)?;
-    if !settings.keys.master_key_file.as_os_str().is_empty() {
-        MasterKeyStore::of(settings, &settings.data.folder).read(true, &SystemEntropy::new())?;
+    let database = location(settings)?;
+    let has_data = matches!(&database, DatabaseLocation::File(path) if path.exists());
+    let master_key = MasterKeyStore::of(settings, &settings.data.folder);
+    // A first start makes its file.
+    if has_data || master_key.file().is_none_or(Path::exists) {
+        master_key.read(true, &SystemEntropy::new())?;
     }
     external::mail_sender(settings, &settings.public_url(checked.listen), Path::new("")).map(|_| ())
 }

@@ -9,6 +9,7 @@ use crate::on_every_store;
 on_every_store!(
     a_required_field_that_users_lack_is_warned_of_and_in_the_recommended_preset_refused,
     a_default_and_fixed_claims_stand_in_the_first_token,
+    a_required_value_is_not_dropped_by_an_operator,
     fixed_claims_are_checked,
     nothing_that_an_operator_sends_is_dropped,
     a_long_token_is_warned_of_and_a_longer_one_refused,
@@ -101,6 +102,35 @@ async fn a_default_and_fixed_claims_stand_in_the_first_token(app: TestApp) {
     assert_eq!(claims["role"], "editor");
     let application = app.get("/api/appuser/getApplication", ("app-token", &shop.token)).await.json();
     assert_eq!(application.get("fixedClaims"), None);
+}
+
+async fn a_required_value_is_not_dropped_by_an_operator(app: TestApp) {
+    let fields = json!([
+        {"path": "team", "required": true, "userSettable": false, "canEdit": false},
+        {"path": "city", "required": true, "userSettable": false, "canEdit": false},
+    ]);
+    for (preset, dropped) in [(Preset::Recommended, Some("team")), (Preset::Compatible, None)] {
+        let shop = app.app_without_code(&format!("Shop {preset:?}"), preset).await;
+        let ana = json!({"appId": shop.id, "handle": "ana@example.com", "password": GOOD_PASSWORD});
+        assert_eq!(app.admin("addUser", ana).await.status, 200);
+        declare(&app, &shop, fields.clone(), true).await;
+        let set = async |metadata: Value| {
+            let body = json!({"appId": shop.id, "handle": "ana@example.com", "metaData": metadata});
+            app.admin("updateAppUserMetaData", body).await
+        };
+        // What a user never had is not demanded; what they had is.
+        assert_eq!(set(json!({"team": "red"})).await.text(), "true");
+        assert_eq!(set(json!({"team": "blue"})).await.text(), "true");
+        let answer = set(json!({"city": "Bern"})).await;
+        match dropped {
+            Some(field) => {
+                assert_eq!(answer.error(), (400, 604), "{}", answer.text());
+                assert!(answer.text().contains(field), "{}", answer.text());
+                assert_eq!(set(json!({"team": "red", "city": "Bern"})).await.text(), "true");
+            }
+            None => assert_eq!(answer.text(), "true"),
+        }
+    }
 }
 
 async fn fixed_claims_are_checked(app: TestApp) {

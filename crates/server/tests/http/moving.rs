@@ -152,6 +152,12 @@ pub(crate) async fn upload_as(app: &TestApp, name: &str, zip: &[u8]) -> Answer {
     upload(app, &app.server_secret, form(Some(name), Some(zip))).await
 }
 
+async fn remove(app: &TestApp, id: &str) {
+    let request = TestRequest::delete().uri(&format!("/api/app/{id}"));
+    let request = request.insert_header(("server-secret", app.server_secret.as_str()));
+    assert_eq!(app.send(request).await.status, 200);
+}
+
 async fn upload(app: &TestApp, secret: &str, body: Vec<u8>) -> Answer {
     let request = TestRequest::post()
         .uri("/api/app/importDatabase")
@@ -181,7 +187,6 @@ async fn what_goes_out_as_a_zip_comes_in_again(app: TestApp) {
     );
     assert_eq!(new["name"], "Copy");
     for kept in [
-        "appPublicKey",
         "metaData",
         "twoFactorVerification",
         "hasSmsAccount",
@@ -205,13 +210,25 @@ async fn what_goes_out_as_a_zip_comes_in_again(app: TestApp) {
         (&stat["totalUser"], &stat["totalSignup"], &stat["totalInvite"]),
         (&json!(1), &json!(1), &json!(1))
     );
+    assert_ne!(old["appPublicKey"], new["appPublicKey"], "no two applications of a server sign with one key");
+    let lost = answer.json()["lost"].to_string();
+    assert!(lost.contains(&format!("the key pair is the one of the application {}", shop.id)), "{lost}");
+    let number_of_keys = async |id: &str| {
+        let keys = app.get(&format!("/apps/{id}/.well-known/jwks.json"), ("x", "")).await.json();
+        keys["keys"].as_array().unwrap().len()
+    };
+    assert_eq!(number_of_keys(&copy.id).await, 1, "the consumers of one take no tokens of the other");
+    // Where no other application has it, the key pair comes along.
+    let bare = app.admin_get(&format!("export?appId={}", shop.id)).await.body;
+    remove(&app, &shop.id).await;
+    let answer = upload(&app, &app.server_secret, form(Some("Moved"), Some(&zip))).await;
+    assert_eq!(answer.field("appPublicKey"), old["appPublicKey"].as_str().unwrap());
+    remove(&app, &answer.field("appId")).await;
     // Without secrets it gets a key of its own, and the old public key stays published for a while.
-    let zip = app.admin_get(&format!("export?appId={}", shop.id)).await.body;
+    let zip = bare;
     let answer = upload(&app, &app.server_secret, form(Some("Third"), Some(&zip))).await;
     assert_ne!(answer.field("appPublicKey"), old["appPublicKey"].as_str().unwrap());
-    let keys =
-        app.get(&format!("/apps/{}/.well-known/jwks.json", answer.field("appId")), ("x", "")).await.json();
-    assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(number_of_keys(&answer.field("appId")).await, 2);
 }
 
 async fn who_waits_goes_on_waiting_where_they_came(app: TestApp) {
@@ -296,11 +313,7 @@ async fn sec_062_an_app_token_that_ended_does_not_begin_again_with_a_zip(app: Te
     let first = bring().await;
     app.admin("regenerateAppToken", json!({"appId": first.id})).await;
     app.clock.advance(Duration::seconds(1));
-    let remove = TestRequest::delete().uri(&format!("/api/app/{}", first.id));
-    assert_eq!(
-        app.send(remove.insert_header(("server-secret", app.server_secret.clone()))).await.status,
-        200
-    );
+    remove(&app, &first.id).await;
     let again = bring().await;
     assert_eq!(again.id, first.id);
     let ana = || json!({"handle": "ana@example.com", "password": PASSWORD});

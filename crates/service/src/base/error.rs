@@ -97,7 +97,7 @@ pub enum ServiceError {
     #[error("refused: {0:?}")]
     Refused(Refusal),
     /// The database is unavailable: try again.
-    #[error("the database is not available: {0}")]
+    #[error("try again: {0}")]
     Unavailable(String),
     /// The keys of an identity provider cannot be had: try again.
     #[error("identity provider unavailable")]

@@ -295,8 +295,8 @@ fn check_sms(service: &Service, app: &App) -> Result<(), ServiceError> {
     if app.settings.two_factor != TwoFactorMode::Phone {
         return Ok(());
     }
-    let account =
-        service.sms_account(app)?.ok_or_else(|| ServiceError::invalid("Invalid Twilio Account."))?;
+    let missing = "Invalid Twilio Account: the application has none, send it with twoFactorVerification";
+    let account = service.sms_account(app)?.ok_or_else(|| ServiceError::invalid(missing))?;
     if countries(app, &account).is_empty() {
         return Err(ServiceError::invalid("a messaging service names no country: set smsCountries first"));
     }

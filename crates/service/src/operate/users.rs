@@ -1,8 +1,9 @@
 //! What operators do with the users of an application. What users do themselves is in `account`.
 
 use latchkey_domain::{
-    App, AppId, CodePurpose, Failures, Handle, InvalidMetadata, KeyedDigest, MetadataFields, Named as _,
-    SourceTrust, TemplateName, User, UserChange, UserId, UserKey, UserStatus, masked, user_claims,
+    App, AppId, CodePurpose, Failures, Handle, InvalidMetadata, KeyedDigest, MetadataField, MetadataFields,
+    Named as _, SourceTrust, TemplateName, User, UserChange, UserId, UserKey, UserStatus, masked,
+    user_claims,
 };
 use latchkey_notifiers::MessageKind;
 use latchkey_storage::Repositories;
@@ -72,12 +73,7 @@ impl Service {
                 &new.metadata,
             );
             let metadata = metadata.map_err(|error| ServiceError::metadata(&error))?;
-            // Elsewhere the user brings the value later; the compatible preset is as the reference.
-            if !app.settings.fields_user_settable
-                && let Some(field) = app.settings.metadata.missing(&metadata)
-            {
-                return Err(ServiceError::metadata(&InvalidMetadata::Missing(field.path.to_string())));
-            }
+            demand(&app, app.settings.metadata.missing(&metadata))?;
             let id = UserId::generate(now, &*self.inner.entropy)?;
             let sealed = self.hash_password(new.password.into_client(), app_id, id).await?;
             let made = NewUser { id, handle: new.handle, password: Some(sealed), locale, metadata };
@@ -216,10 +212,11 @@ impl Service {
         .await
     }
 
-    /// Replaces a user's metadata: every declared field is the operator's to set, none is demanded.
+    /// Replaces a user's metadata: every declared field is the operator's to set.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`]; [`Refusal::MetadataInvalid`], explained, when a value has no field, or another form.
+    /// [`Refusal::UnknownUser`]; [`Refusal::MetadataInvalid`], explained, when a value has no field, or another form, or
+    /// when a required field loses its value (not in the compatible preset).
     pub async fn set_metadata_of(
         &self,
         operator: Operator,
@@ -238,6 +235,7 @@ impl Service {
                 let (own, invited) = (&app.settings.metadata, &app.settings.invite_metadata);
                 let metadata = MetadataFields::set_by_operator(own, invited, &user.metadata, &sent);
                 let metadata = metadata.map_err(|error| ServiceError::metadata(&error))?;
+                demand(&app, own.dropped(&user.metadata, &metadata))?;
                 let after = User { metadata: metadata.clone(), ..user.clone() };
                 size.check(&app, Some(&user), &after, now)?;
                 Ok((user, UserChange { metadata: Some(metadata), ..UserChange::default() }))
@@ -410,4 +408,14 @@ fn end_sessions(
 /// Nothing was mailed: the address has had enough, or got a code just now.
 pub(crate) fn not_sent() -> ServiceError {
     ServiceError::TooMany { seconds: 60 }
+}
+
+/// Refuses metadata without a required field, except in the compatible preset, which is as the reference.
+fn demand(app: &App, absent: Option<&MetadataField>) -> Result<(), ServiceError> {
+    match absent {
+        Some(field) if !app.settings.fields_user_settable => {
+            Err(ServiceError::metadata(&InvalidMetadata::Missing(field.path.to_string())))
+        }
+        _ => Ok(()),
+    }
 }

@@ -4,8 +4,8 @@ use latchkey_crypto::{OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKe
 use latchkey_domain::{
     ANONYMOUS_PREFIX, App, AppId, AppKey, AppName, AppSettings, Authenticator, DeveloperId, EmailTemplate,
     Factors, Handle, Invite, InviteId, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata, Named,
-    Phone, Preset, Provider, Sealed, Sessions, Signup, SignupId, SocialIdentity, TemplateName, User, UserId,
-    UserName, UserStatus, has_forbidden_characters,
+    Phone, Preset, Sealed, Sessions, Signup, SignupId, SocialIdentity, TemplateName, User, UserId, UserName,
+    UserStatus, has_forbidden_characters,
 };
 use latchkey_notifiers::check_secrets;
 use latchkey_storage::{settings_from_json, settings_to_json};
@@ -25,14 +25,14 @@ use crate::operate::email_templates::wrong_words;
 use crate::service::Service;
 
 fn named<T: Named>(text: &str, what: &str) -> Result<T, String> {
-    T::from_name(text).ok_or_else(|| format!("{what} is one of {}, not {text:?}", T::names()))
+    T::from_name(text).ok_or_else(|| format!("the {what} is one of {}, not {text:?}", T::names()))
 }
 
 /// The maximum length of texts without another limit, in bytes: that of a request's body.
 const LONGEST_TEXT: usize = 128 * 1024;
 
 /// The reason against a password hash whose verification takes too long: `HashCost` in `latchkey-crypto` has the bound.
-const TOO_COSTLY: &str = "the password hash costs more than five of ours (bcrypt: more than cost 12)";
+const TOO_COSTLY: &str = "the password hash costs more than five times ours (bcrypt: more than cost 12)";
 
 /// What counts tokens of a user or an application that arrives begins here: above all that was counted before, as they
 /// may have been here already, and tokens that ended then must not begin again.
@@ -123,7 +123,7 @@ fn wrong_setting(settings: &Value) -> String {
                 "the setting {name:?} has a value that this version does not take, or a list that is too long"
             )
         }
-        None => "the settings are not complete".to_owned(),
+        None => "settings are missing that this version needs".to_owned(),
     }
 }
 
@@ -180,7 +180,44 @@ fn handle_of(text: &str) -> Result<Handle, String> {
 }
 
 fn locale_of(text: Option<&str>) -> Result<Locale, String> {
-    text.map_or(Ok(Locale::EN), |text| Locale::parse(text).map_err(|_| format!("{text:?} is no locale")))
+    let unknown =
+        |text| format!("the locale {text:?} is unknown: it is two letters of ISO 639-1, such as EN or DE");
+    let parse = |text| Locale::parse(text).map_err(|_| unknown(text));
+    text.map_or(Ok(Locale::EN), parse)
+}
+
+/// The problems of one record, all of them.
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn note<T>(&mut self, read: Result<T, String>) -> Option<T> {
+        read.map_err(|problem| self.0.push(problem)).ok()
+    }
+}
+
+fn user_id_in(text: &str) -> Result<UserId, String> {
+    match text.parse() {
+        Ok(UserId::OPERATOR) => Err("the id is the one of operators".to_owned()),
+        Ok(id) => Ok(id),
+        Err(_) => Err("the id is not 32 hexadecimal digits".to_owned()),
+    }
+}
+
+fn phone_of(text: Option<&str>, what: &str) -> Result<Option<Phone>, String> {
+    text.map(Phone::from_stored).transpose().map_err(|error| format!("{what}: {error}"))
+}
+
+fn social_of(record: &UserRecord) -> Result<Option<SocialIdentity>, String> {
+    let Some(name) = &record.provider else {
+        let is_alone = record.provider_subject.is_some();
+        return if is_alone { Err("providerSubject needs a provider".to_owned()) } else { Ok(None) };
+    };
+    let subject = match record.provider_subject.as_deref() {
+        None | Some("") => None,
+        Some(text) if is_subject(text) => Some(text.to_owned()),
+        Some(_) => return Err("invalid providerSubject".to_owned()),
+    };
+    Ok(Some(SocialIdentity { provider: named(name, "provider")?, subject }))
 }
 
 impl Service {
@@ -191,43 +228,69 @@ impl Service {
         record: &UserRecord,
         now: OffsetDateTime,
     ) -> Result<User, String> {
-        let handle = handle_of(&record.handle)?;
-        let id = match &record.id {
-            Some(id) => id.parse().map_err(|_| "the id is not 32 hexadecimal digits".to_owned())?,
-            None => self.user_id_of(app_id, &handle, record.created_at).map_err(|error| error.to_string())?,
-        };
-        if id == UserId::OPERATOR {
-            return Err("the id is the one of operators".to_owned());
-        }
-        let phone = |text: &Option<String>| {
-            text.as_deref().map(Phone::from_stored).transpose().map_err(|error| format!("the phone: {error}"))
-        };
-        let created_at = record.created_at.unwrap_or(now);
-        let social = match (&record.provider, &record.provider_subject) {
+        let mut problems = Problems(Vec::new());
+        let handle = problems.note(handle_of(&record.handle));
+        let id = match (&record.id, &handle) {
+            (Some(id), _) => problems.note(user_id_in(id)),
+            (None, Some(handle)) => {
+                let id = self.user_id_of(app_id, handle, record.created_at);
+                problems.note(id.map_err(|error| error.to_string()))
+            }
             (None, None) => None,
-            (None, Some(_)) => return Err("providerSubject needs a provider".to_owned()),
-            (Some(name), subject) => Some(SocialIdentity {
-                provider: Provider::from_name(name).ok_or_else(|| format!("{name:?} is no provider"))?,
-                subject: match subject.as_deref() {
-                    None | Some("") => None,
-                    Some(text) if is_subject(text) => Some(text.to_owned()),
-                    Some(_) => return Err("invalid providerSubject".to_owned()),
-                },
-            }),
         };
         let user_name = record.user_name.as_deref().map(UserName::parse).transpose();
+        let user_name = problems.note(
+            user_name.map_err(|error| format!("the user name (a letter, then letters and digits): {error}")),
+        );
+        let status = record.status.as_deref();
+        let status = status.map_or(Ok(UserStatus::Active), |status| named(status, "status"));
+        let status = problems.note(status);
+        let locale = problems.note(locale_of(record.locale.as_deref()));
+        let metadata = problems.note(metadata_of(&record.meta_data));
+        let given_phone = problems.note(phone_of(record.phone.as_deref(), "phone"));
+        let verified_phone = problems.note(phone_of(record.verified_phone.as_deref(), "verifiedPhone"));
+        let social = problems.note(social_of(record));
+        // Secrets are sealed for the row, so that they need its id.
+        let some_id = id.unwrap_or(UserId::OPERATOR);
+        let password = problems.note(self.digest_of(app_id, some_id, record));
+        let authenticator = problems.note(self.authenticator_from(app_id, some_id, record));
+        let created_at = record.created_at.unwrap_or(now);
+        let (
+            Some(handle),
+            Some(id),
+            Some(user_name),
+            Some(status),
+            Some(locale),
+            Some(metadata),
+            Some(given_phone),
+            Some(verified_phone),
+            Some(social),
+            Some(password),
+            Some(authenticator),
+        ) = (
+            handle,
+            id,
+            user_name,
+            status,
+            locale,
+            metadata,
+            given_phone,
+            verified_phone,
+            social,
+            password,
+            authenticator,
+        )
+        else {
+            return Err(problems.0.join("; "));
+        };
         Ok(User {
             app_id,
             id,
-            user_name: user_name
-                .map_err(|error| format!("the user name (a letter, then letters and digits): {error}"))?,
-            status: record
-                .status
-                .as_deref()
-                .map_or(Ok(UserStatus::Active), |status| named(status, "status"))?,
-            password: self.digest_of(app_id, id, record)?,
-            locale: locale_of(record.locale.as_deref())?,
-            metadata: metadata_of(&record.meta_data)?,
+            user_name,
+            status,
+            password,
+            locale,
+            metadata,
             sessions: Sessions { epoch: count_of_arrival(now), spared: None },
             created_at,
             updated_at: record.updated_at.unwrap_or(created_at),
@@ -235,10 +298,10 @@ impl Service {
             login: LoginRecord::default(),
             email_verified: record.email_verified,
             factors: Factors {
-                given_phone: phone(&record.phone)?,
-                verified_phone: phone(&record.verified_phone)?,
+                given_phone,
+                verified_phone,
                 wants_sms: record.phone_factor,
-                authenticator: self.authenticator_from(app_id, id, record)?,
+                authenticator,
                 pending_authenticator: None,
                 revision: 0,
             },
@@ -298,7 +361,15 @@ impl Service {
         let metadata =
             settings.and_then(|settings| settings.metadata.misfit(&settings.invite_metadata, &metadata));
         let metadata = metadata.map(|misfit| format!("metaData: {misfit}"));
-        let lost: Vec<String> = [password, factor, metadata].into_iter().flatten().collect();
+        let is_stuck = record.provider.is_some()
+            && digest.is_none()
+            && record.provider_subject.as_deref().is_none_or(str::is_empty)
+            && !record.handle.contains('@');
+        let provider = is_stuck.then(|| {
+            "a provider without providerSubject, and a handle that is no address: nobody can log in"
+                .to_owned()
+        });
+        let lost: Vec<String> = [password, factor, provider, metadata].into_iter().flatten().collect();
         (!lost.is_empty()).then(|| format!("{}: {}", record.handle, lost.join("; ")))
     }
 

@@ -60,7 +60,13 @@ impl Service {
             let Some(limit) = max_users(&app, mode).filter(|_| more > 0) else { return Ok(()) };
             match limit.checked_sub(more) {
                 Some(room) if !readers.users().are_at_least(app_id, room + 1)? => Ok(()),
-                _ => Err(too_many(limit, more)),
+                _ => {
+                    let (users, _) = readers.users().count(app_id)?;
+                    let text = format!(
+                        "it has {users} users and may have {limit}: there is no room for {more} more"
+                    );
+                    Err(ServiceError::Explained(Refusal::SignupOff, text))
+                }
             }
         })
         .await

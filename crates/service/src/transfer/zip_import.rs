@@ -121,12 +121,41 @@ impl Service {
             }
         }
         head.source = sha256(&whole);
+        self.drop_shared_keys(&mut head, &mut lost).await?;
         if self.begin_import(operator.clone(), head.clone()).await? == ImportStart::AlreadyThere {
             let there = self.find_app(source.app_id).await?.app;
             return Err(ServiceError::app_name_taken(&there.name));
         }
         self.bring_zip(operator, &source, reader, &head).await?;
         Ok(FromZip { view: self.find_app(source.app_id).await?, lost })
+    }
+
+    /// Drops keys that another application of this server has: with them, tokens of one would be valid at the consumers
+    /// of the other.
+    async fn drop_shared_keys(
+        &self,
+        head: &mut ImportManifest,
+        lost: &mut Vec<String>,
+    ) -> Result<(), ServiceError> {
+        let id: AppId = head.app.app_id.parse().map_err(|_| ServiceError::invalid("the id is malformed"))?;
+        let mut kept = Vec::new();
+        for key in head.keys.drain(..) {
+            let kid = self.key_of(id, &key).map_err(ServiceError::invalid)?.kid;
+            let owners =
+                self.read("import.key", move |readers| Ok(readers.apps().find_by_key(&kid)?)).await?;
+            match owners.iter().find(|owner| **owner != id) {
+                None => kept.push(key),
+                Some(owner) => tell(
+                    lost,
+                    format!(
+                        "the key pair is the one of the application {owner} on this server: this one gets a new pair, \
+                         whose public key its consumers need"
+                    ),
+                ),
+            }
+        }
+        head.keys = kept;
+        Ok(())
     }
 
     async fn bring_zip(

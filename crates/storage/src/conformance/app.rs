@@ -67,6 +67,10 @@ pub async fn keys_take_new_times_and_go(store: Store) {
     let found = keys.iter().find(|key| key.kid == "next").unwrap();
     assert_eq!((keys.len(), found.signs_from, found.published_until), (2, at(50), Some(at(90))));
     assert!(found.private.is_none(), "no private half is none after storage too");
+    let owners = async |kid: &'static str| {
+        store.read("test", move |readers| readers.apps().find_by_key(kid)).await.unwrap()
+    };
+    assert_eq!((owners("next").await, owners("nobody's").await), (vec![id], Vec::new()));
     write(&store, move |repos| repos.apps().remove_key(id, "next")).await;
     assert!(!write(&store, move |repos| repos.apps().change_key(&next)).await);
     assert_eq!(store.read("test", move |readers| readers.apps().keys(id)).await.unwrap().len(), 1);

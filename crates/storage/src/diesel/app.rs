@@ -165,6 +165,15 @@ impl AppReader for Unit<'_> {
         id.map(|id| Column("apps", "id").bytes(&id).map(AppId::from_bytes)).transpose()
     }
 
+    fn find_by_key(&mut self, kid: &str) -> Result<Vec<AppId>, StorageError> {
+        let ids: Vec<Vec<u8>> = on_backend!(self, conn => app_keys::table
+            .filter(app_keys::kid.eq(kid))
+            .order(app_keys::app_id)
+            .select(app_keys::app_id)
+            .load(conn))?;
+        ids.iter().map(|id| Column("app_keys", "app_id").bytes(id).map(AppId::from_bytes)).collect()
+    }
+
     fn list(&mut self, before: Option<AppId>, limit: u32) -> Result<Vec<App>, StorageError> {
         let mut last = before.map_or(vec![0xff; 16], |id| id.as_bytes().to_vec());
         loop {

@@ -19,6 +19,9 @@ pub trait AppReader {
     /// The id of the application with this issuer, one that is being imported included.
     fn find_by_issuer(&mut self, issuer: &str) -> Result<Option<AppId>, StorageError>;
 
+    /// The applications that have the key with this id, ones that are being imported included.
+    fn find_by_key(&mut self, kid: &str) -> Result<Vec<AppId>, StorageError>;
+
     /// At most `limit` applications, newest first, those made before `before` if it is given.
     fn list(&mut self, before: Option<AppId>, limit: u32) -> Result<Vec<App>, StorageError>;
 
