@@ -7,7 +7,7 @@ use actix_web::http::header;
 use actix_web::web::Bytes;
 use futures_util::stream;
 use latchkey_domain::{AppId, AuditEntry, AuditFilter, AuditId, UsageKind, day_of};
-use latchkey_service::operate::{MOST_ON_A_PAGE, MOST_SKIPPED};
+use latchkey_service::operate::{MOST_ON_A_PAGE, MOST_SKIPPED, is_action};
 use latchkey_service::{Operator, Reader, Refusal, ServiceError};
 use latchkey_storage::AuditStart;
 use latchkey_transfer::csv_row;
@@ -89,6 +89,11 @@ fn page_of_log(query: &Fields) -> Result<(AuditStart, u32), ServiceError> {
 
 fn filter_of(query: &Fields) -> Result<AuditFilter, ServiceError> {
     let actions = query.text(ACTIONS)?.filter(|text| *text != "all").unwrap_or_default();
+    let actions: Vec<String> =
+        actions.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    if let Some(unknown) = actions.iter().find(|name| !is_action(name)) {
+        return Err(ServiceError::invalid(format!("filterAction: the log has no action {unknown:?}")));
+    }
     let user_id = query.text(OF_USER)?.map(str::parse).transpose();
     Ok(AuditFilter {
         is_administration: match query.text(LOG_TYPE)? {
@@ -106,12 +111,7 @@ fn filter_of(query: &Fields) -> Result<AuditFilter, ServiceError> {
         from: moment(query, FROM, Duration::ZERO)?,
         // A day as the end means all of that day.
         until: moment(query, TO, Duration::DAY)?,
-        actions: actions
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        actions,
         user_id: user_id.map_err(|_| Refusal::UnknownUser)?,
     })
 }

@@ -23,17 +23,17 @@ section! {
         idle_seconds: u64 = 5, 0..=NO_BOUND;
         /// Connections from one address (IPv6: one /64; ten times as many from one /48).
         connections_per_address: usize = 100, 1..=NO_BOUND;
-        /// Hours that a sign-up code is good.
+        /// Hours that a sign-up code is valid.
         signup_code_hours: u32 = 24, 1..=720;
         /// Seconds within which a repeated request sends no new code.
         code_resend_seconds: u32 = 60, 0..=NO_BOUND;
         /// Wrong codes for one handle from the address that requested the code, and from all others together.
         wrong_codes: u32 = 5, 1..=NO_BOUND;
-        /// Minutes that a code for a new password is good.
+        /// Minutes that a code for a new password is valid.
         reset_code_minutes: u32 = 30, 1..=1_440;
-        /// Days that an invitation's code is good.
+        /// Days that an invitation's code is valid.
         invite_code_days: u32 = 7, 1..=365;
-        /// Minutes that a sign-up code is good where another address has an open attempt.
+        /// Minutes that a sign-up code is valid where another address has an open attempt.
         rival_code_minutes: u32 = 60, 1..=1_440;
         /// Codes of one address for one handle that are good at once.
         live_codes: usize = 3, 1..=NO_BOUND;
@@ -95,7 +95,7 @@ section! {
         invites_a_day: u32 = 20, 0..=NO_BOUND;
         /// Minutes that a log-in waits for its second factor.
         login_token_minutes: u32 = 10, 1..=60;
-        /// Minutes that a code by SMS is good, 10 at most.
+        /// Minutes that a code by SMS is valid.
         sms_code_minutes: u32 = 5, 1..=10;
         /// Wrong second factors of one log-in.
         wrong_factors_a_login: u32 = 5, 1..=NO_BOUND;

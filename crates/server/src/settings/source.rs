@@ -309,7 +309,7 @@ mod tests {
             "hash.passes (environment) must be a whole number, 2 to 10",
             "the section sever (environment) is unknown; did you mean server?",
             "mail.sender is one of folder, smtp",
-            "hash.memory_kib must be a whole number, 19456 to 262144",
+            "hash.memory_kib (environment) must be a whole number, 19456 to 262144, not 1",
         ] {
             assert!(mistakes.contains(expected), "{expected} in {mistakes}");
         }

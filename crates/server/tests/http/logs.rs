@@ -113,6 +113,9 @@ async fn the_log_is_filtered_and_paged(app: TestApp) {
     assert_eq!(number("&type=app&filterAction=create").await, 1);
     assert_eq!(number("&type=user&filterAction=create").await, 0);
     assert_eq!(number("&filterAction=signup,completeSignup").await, 2);
+    let unknown = app.admin_get(&format!("logs?appId={}&filterAction=login,singup", shop.id)).await;
+    assert_eq!(unknown.error(), (400, 602));
+    assert!(unknown.text().contains("singup"), "{}", unknown.text());
     assert_eq!(number("&filterAction=all&status=all&type=all").await, total);
     assert_eq!(number("&fromDate=2023-11-16&filterAction=login").await, 30);
     assert_eq!(number("&toDate=2023-11-15&filterAction=login").await, 0);

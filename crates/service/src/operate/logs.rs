@@ -1,8 +1,8 @@
 //! What operators see of what happened: the log, the days, and the messages that have not left.
 
 use latchkey_domain::{
-    AppId, AuditEntry, AuditFilter, AuditId, Channel, MessageId, MessageState, UsageDay, UsageKind, day_of,
-    masked,
+    AppId, AuditEntry, AuditFilter, AuditId, Channel, MessageId, MessageState, Named as _, UsageDay,
+    UsageKind, day_of, masked,
 };
 use latchkey_storage::{AuditStart, Readers};
 use time::{Duration, OffsetDateTime};
@@ -19,6 +19,12 @@ pub const MOST_DAYS: i64 = 366;
 /// How many days beyond those that the log is kept are counted late: the log is purged after counting, so it still
 /// holds them after an absence.
 const LONGEST_ABSENCE: i64 = 366;
+
+/// Whether entries of the log can have this action.
+#[must_use]
+pub fn is_action(name: &str) -> bool {
+    Action::from_name(name).is_some()
+}
 
 /// A message that has not left, without what is in it.
 #[derive(Debug, Clone)]
