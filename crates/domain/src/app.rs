@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::id::{AppId, DeveloperId};
+use crate::id::{AppId, Owner};
 use crate::settings::AppSettings;
 use crate::text::has_forbidden_characters;
 
@@ -76,7 +76,7 @@ pub struct App {
     /// Its id, which clients know.
     pub id: AppId,
     /// Who owns it.
-    pub developer_id: DeveloperId,
+    pub owner: Owner,
     /// Its name.
     pub name: AppName,
     /// What it is for.
@@ -108,7 +108,7 @@ pub(crate) mod tests {
         let now = OffsetDateTime::UNIX_EPOCH;
         App {
             id: AppId::from_bytes([1; 16]),
-            developer_id: DeveloperId::BUILT_IN,
+            owner: Owner::Server,
             name: AppName::parse("Shop").unwrap(),
             kind: AppType::Development,
             status: AppStatus::Active,

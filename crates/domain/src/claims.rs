@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::app::App;
 use crate::metadata::{CLAIMS_OF_MEANING, MetadataPath, OWN_CLAIMS};
-use crate::settings::{AppSettings, Audience, UserIdFormat};
+use crate::settings::{AppSettings, UserIdFormat};
 use crate::user::User;
 
 /// Length in bytes from which a JWT is reported: some servers refuse longer headers.
@@ -62,15 +62,10 @@ pub fn user_claims(app: &App, user: &User, now: OffsetDateTime) -> Result<Map<St
         UserIdFormat::HandleUnderscore => user.handle.underscored(),
         UserIdFormat::Uid => user.id.to_string(),
     };
-    let audience = match &settings.audience {
-        Audience::None => "none".to_owned(),
-        Audience::AppId => app.id.to_string(),
-        Audience::Fixed(text) => text.clone(),
-    };
     let expiry = now + Duration::hours(i64::from(settings.user_jwt_hours.max(1)));
     claims.insert("iss".to_owned(), app.issuer.clone().into());
     claims.insert("sub".to_owned(), subject.into());
-    claims.insert("aud".to_owned(), audience.into());
+    claims.insert("aud".to_owned(), settings.audience.claim(app.id).into());
     claims.insert("iat".to_owned(), now.unix_timestamp().into());
     claims.insert("exp".to_owned(), expiry.unix_timestamp().into());
     Ok(claims)
@@ -112,6 +107,22 @@ fn metadata_claims(settings: &AppSettings, user: &User) -> Result<Map<String, Va
     Ok(claims)
 }
 
+/// What a claim of a user's JWT means, for people who read one.
+#[must_use]
+pub fn meaning_of_claim(name: &str) -> &'static str {
+    match name {
+        "iss" => "the issuer: this application",
+        "sub" => "the subject: the user",
+        "aud" => "the audience: who accepts it",
+        "iat" => "when it was issued, in seconds since 1970",
+        "exp" => "when it expires, in seconds since 1970",
+        "email" => "the user's e-mail address",
+        "email_verified" => "whether the user proved to own it",
+        "userName" => "the user's own name",
+        _ => "a metadata field or fixed claim of the application",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -122,6 +133,7 @@ mod tests {
     use crate::id::UserId;
     use crate::locale::Locale;
     use crate::metadata::{Metadata, MetadataField, MetadataFields};
+    use crate::settings::Audience;
     use crate::user::{Sessions, UserStatus};
 
     fn user(metadata: Value) -> User {

@@ -83,9 +83,30 @@ ids! {
     TokenId,
 }
 
-impl DeveloperId {
-    /// The owner of applications that were made by the REST API or the command line.
-    pub const BUILT_IN: Self = Self([0; 16]);
+/// Who owns an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// Nobody but the administrators: it was made by the REST API or the command line.
+    Server,
+    /// A developer.
+    Developer(DeveloperId),
+}
+
+impl Owner {
+    /// The owner with these bytes: all zeros for the server.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        if bytes == [0; 16] { Self::Server } else { Self::Developer(DeveloperId::from_bytes(bytes)) }
+    }
+
+    /// The bytes, as they are stored.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        match self {
+            Self::Server => &[0; 16],
+            Self::Developer(id) => id.as_bytes(),
+        }
+    }
 }
 
 macro_rules! ids_of_seeds {

@@ -8,6 +8,7 @@ mod claims;
 mod clock;
 mod clock_guard;
 mod code;
+mod developer;
 mod entropy;
 mod fixed_claims;
 mod handle;
@@ -39,18 +40,22 @@ mod user;
 
 pub use app::{App, AppName, AppStatus, AppType, InvalidAppName};
 pub use audit::{Actor, AuditEntry, AuditFilter, masked};
-pub use claims::{MAX_JWT_BYTES, MissingField, WARN_JWT_BYTES, jwt_bytes, user_claims};
+pub use claims::{MAX_JWT_BYTES, MissingField, WARN_JWT_BYTES, jwt_bytes, meaning_of_claim, user_claims};
 pub use clock::{Clock, ManualClock, SystemClock, has_passed};
 pub use clock_guard::{ClockGuard, ClockState};
 pub use code::{
     Code, CodeLength, CodePurpose, CodeRules, InvalidCode, RequestLimits, StoredCode, cost_of_guess,
 };
+pub use developer::{
+    Developer, DeveloperRole, DeveloperStatus, InvalidPortalAddress, InvalidPortalPassword, LOGIN_LIFE,
+    LoginStage, PORTAL_PASSWORD, PortalLogin, SetupLink, check_portal_password, portal_address,
+};
 pub use entropy::{Entropy, EntropyError, SeededEntropy};
 pub use fixed_claims::{ClaimSource, FixedClaim, FixedClaims, InvalidFixedClaims};
 pub use handle::{ANONYMOUS_PREFIX, Handle, InvalidHandle, UserName, search_key};
 pub use id::{
-    AppId, AuditId, CodeId, DeveloperId, InvalidId, InviteId, MessageId, ServerKeyId, SignupId, TokenId,
-    UserId,
+    AppId, AuditId, CodeId, DeveloperId, InvalidId, InviteId, MessageId, Owner, ServerKeyId, SignupId,
+    TokenId, UserId,
 };
 pub use import::ImportProgress;
 pub use invite::{Invite, InviteState};

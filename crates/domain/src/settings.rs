@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::fixed_claims::FixedClaims;
+use crate::id::AppId;
 use crate::locale::Locale;
 use crate::metadata::{MetadataField, MetadataFields};
 use crate::named::Named as _;
@@ -213,6 +214,18 @@ pub enum Audience {
     AppId,
     /// The expected audience.
     Fixed(String),
+}
+
+impl Audience {
+    /// The claim `aud` of an application's tokens (RFC 7519 section 4.1.3).
+    #[must_use]
+    pub fn claim(&self, app_id: AppId) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::AppId => app_id.to_string(),
+            Self::Fixed(text) => text.clone(),
+        }
+    }
 }
 
 /// With which settings an application begins.

@@ -5,6 +5,7 @@
 mod folder;
 mod html;
 mod html_scanner;
+mod mailbox;
 mod memory;
 mod message;
 mod placeholders;
@@ -18,6 +19,7 @@ mod twilio;
 
 pub use folder::FolderSender;
 pub use html::{UnusableHtml, check_html, cleaned, escaped, text_of};
+pub use mailbox::{CaughtMail, Mailbox};
 pub use memory::MemorySender;
 pub use message::{Attachment, Email, EmailSender, InvalidAddress, MailAddress, NotifyError, Sending};
 pub use placeholders::{MisplacedSecret, check_secrets};

@@ -11,6 +11,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 use futures_util::{Stream, TryStreamExt as _};
 use latchkey_domain::{AppId, AppName, Entropy, Handle, Preset, Scopes, SignupFlow, TokenId, TokenName};
 use latchkey_service::operate::{AppFilter, KeyRotation, NewApp, NewOperatorToken, Page};
+use latchkey_service::portal::PortalToken;
 use latchkey_service::{Operator, Refusal, Service, ServiceError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -96,6 +97,8 @@ pub(crate) enum Command {
     GoOnWithKeys,
     /// Do the periodic jobs now.
     RunJobs,
+    /// Make a link to the set-up page of the portal.
+    SetupLink,
     /// Say what server it is that carries commands out.
     About,
     /// Bring something in.
@@ -255,6 +258,7 @@ async fn perform(service: &Service, command: Command) -> Result<Value, ServiceEr
             KeyRotation::Done => json!({"done": true}),
         }),
         Command::RunJobs => Ok(json!(service.run_jobs(operator).await?)),
+        Command::SetupLink => Ok(json!(setup_link(service).await?)),
         Command::About => Ok(json!({ "publicUrl": service.public_url() })),
         Command::Import(what) => {
             let service = service.clone();
@@ -267,6 +271,14 @@ async fn perform(service: &Service, command: Command) -> Result<Value, ServiceEr
             Ok(Value::Null)
         }
     }
+}
+
+/// A new link to the set-up page of the portal; none when an administrator exists.
+pub(crate) async fn setup_link(service: &Service) -> Result<Option<String>, ServiceError> {
+    let link = |token: PortalToken| {
+        format!("{}{}/setup/{}", service.public_url(), latchkey_portal::PATH, token.reveal())
+    };
+    Ok(service.new_setup_link().await?.map(link))
 }
 
 /// Takes commands.

@@ -2,21 +2,23 @@
 //! it, so that no route is forgotten.
 
 use actix_cors::Cors;
-use actix_web::dev::ServiceRequest;
-use actix_web::guard;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::guard::{self, GuardContext};
 use actix_web::http::header;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpMessage as _, Route};
+use actix_web::{Error, HttpMessage as _, HttpResponse, Route};
+use latchkey_portal::Portal;
 use latchkey_service::Refusal;
 use serde_json::Value;
 
 use crate::api::{
-    account, confirmation, description, health, keys, login, password, second_factor, signup, social,
+    State, account, confirmation, description, health, keys, login, password, second_factor, signup, social,
     unknown_path, well_known, wrong_method, wrong_method_or_path,
 };
 pub use crate::http::Auth;
-use crate::http::{USER_API, authenticate, rate_limit};
+use crate::http::{ClientAddress, USER_API, authenticate, rate_limit};
 use crate::openapi;
 pub use crate::openapi::Endpoint;
 
@@ -126,8 +128,32 @@ fn route_of(method: &str, auth: Auth) -> Route {
     }
 }
 
+/// Tells the portal where a request comes from.
+async fn name_client(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody + 'static>, Error> {
+    let client = request.extensions().get::<ClientAddress>().copied();
+    if let Some(ClientAddress(source)) = client {
+        request.extensions_mut().insert(latchkey_portal::Client(source));
+    }
+    next.call(request).await
+}
+
+/// Whether a person asks, not a program.
+fn is_browser(request: &GuardContext<'_>) -> bool {
+    let accepted = request.head().headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
+
+/// `GET /` leads browsers to the portal.
+async fn portal_page(state: State) -> HttpResponse {
+    let location = format!("{}{}", state.base_path, latchkey_portal::PATH);
+    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
+}
+
 /// Mounts all routes. `origins` are those whose pages may call the user API; empty for all.
-pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
+pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String], portal: &Portal) {
     let mut user_api = web::scope(USER_API);
     let mut by_path: Vec<(&'static str, Vec<&'static str>, Vec<Route>)> = Vec::new();
     for Entry { endpoint: Endpoint { method, path, auth, operation }, refusal, route } in entries() {
@@ -157,7 +183,10 @@ pub(crate) fn configure(config: &mut ServiceConfig, origins: &[String]) {
         }
     }
     let user_api = user_api.default_service(web::to(unknown_path));
+    let pages = web::scope(latchkey_portal::PATH).wrap(from_fn(name_client));
     config
+        .service(web::resource("/").guard(guard::fn_guard(is_browser)).route(web::get().to(portal_page)))
+        .service(pages.configure(|config| portal.configure(config)))
         .service(user_api.wrap(from_fn(rate_limit)).wrap(cors(origins)))
         .default_service(web::to(unknown_path));
 }

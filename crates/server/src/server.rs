@@ -14,14 +14,18 @@ use actix_web::rt::net::TcpStream;
 use actix_web::rt::{System, SystemRunner};
 use actix_web::web::{Data, ServiceConfig};
 use latchkey_domain::{Clock, Entropy};
+use latchkey_notifiers::Mailbox;
+use latchkey_portal::{Portal, PortalParts};
 use latchkey_service::Service;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::sync::Semaphore;
 
 use crate::api::AppState;
-use crate::control;
+use crate::control::{self, setup_link};
 use crate::descriptors::most_connections;
-use crate::http::{BasePath, BodyLimits, Connections, EdgeState, Paced, TrustedPages, edge_middleware};
+use crate::http::{
+    BasePath, BodyLimits, Connections, EdgeState, Paced, TrustedPages, edge_middleware, wire_answer,
+};
 use crate::routes;
 use crate::settings::{Settings, ValidatedSettings};
 use crate::start::{Opened, Purpose, StartError, open};
@@ -39,6 +43,7 @@ pub struct Server {
     system: SystemRunner,
     http: HttpParts,
     opened: Opened,
+    setup_link: Option<String>,
 }
 
 struct HttpParts {
@@ -61,6 +66,8 @@ pub struct Greeting {
     pub mail: String,
     /// Whether the data was made just now.
     pub is_new: bool,
+    /// The link to the page where the first account of the portal is made; none when there is one.
+    pub setup_link: Option<String>,
 }
 
 impl Server {
@@ -90,7 +97,8 @@ impl Server {
                  `latchkey app set-issuer APP_ID --to-public-url` moves it"
             );
         }
-        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened })
+        let setup_link = system.block_on(setup_link(&opened.service))?;
+        Ok(Self { system, http: HttpParts { settings, checked, listener, address }, opened, setup_link })
     }
 
     /// Where it listens.
@@ -111,6 +119,7 @@ impl Server {
                 _ => self.opened.mailbox.display().to_string(),
             },
             is_new: self.opened.is_new,
+            setup_link: self.setup_link.clone(),
         }
     }
 
@@ -127,7 +136,7 @@ impl Server {
     /// # Errors
     /// [`StartError::Unavailable`] when the listener fails.
     pub fn run_with(self, started: impl FnOnce(ServerHandle)) -> Result<(), StartError> {
-        let Self { system, http, mut opened } = self;
+        let Self { system, http, mut opened, .. } = self;
         let failed = |error: std::io::Error| StartError::Unavailable(format!("the listener failed: {error}"));
         system.block_on(async move {
             let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -234,6 +243,7 @@ pub struct HttpContext {
     edge: Data<EdgeState>,
     limits: Data<BodyLimits>,
     origins: Vec<String>,
+    portal: Portal,
 }
 
 impl Clone for HttpContext {
@@ -244,6 +254,7 @@ impl Clone for HttpContext {
             edge: self.edge.clone(),
             limits: self.limits.clone(),
             origins: self.origins.clone(),
+            portal: self.portal.clone(),
         }
     }
 }
@@ -259,8 +270,14 @@ impl HttpContext {
         checked: &ValidatedSettings,
     ) -> Self {
         let limits = &settings.limits;
-        let base_path =
-            BasePath::of(service.public_url(), routes::table().into_iter().map(|entry| entry.path));
+        let paths = routes::table().into_iter().map(|entry| entry.path).chain([latchkey_portal::PATH]);
+        let base_path = BasePath::of(service.public_url(), paths);
+        let portal = Portal::new(PortalParts {
+            service: service.clone(),
+            clock: Arc::clone(&clock),
+            mailbox: settings.mailbox().map(Mailbox::new),
+            wire: wire_answer,
+        });
         Self {
             service: Data::new(service.clone()),
             edge: Data::new(EdgeState {
@@ -281,6 +298,7 @@ impl HttpContext {
                 time: Duration::from_secs(limits.body_seconds),
             }),
             origins: settings.server.cors_origins.clone(),
+            portal,
             state: Data::new(AppState {
                 service,
                 base_path: base_path.as_str().to_owned(),
@@ -298,6 +316,6 @@ impl HttpContext {
             .app_data(self.service.clone())
             .app_data(self.edge.clone())
             .app_data(self.limits.clone());
-        routes::configure(config, &self.origins);
+        routes::configure(config, &self.origins, &self.portal);
     }
 }

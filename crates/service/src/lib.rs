@@ -9,6 +9,7 @@ mod service;
 pub mod account;
 pub mod notify;
 pub mod operate;
+pub mod portal;
 pub mod protect;
 pub mod transfer;
 

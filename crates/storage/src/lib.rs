@@ -16,9 +16,9 @@ pub use ports::{
     Answer, AppReader, AppRepository, AuditReader, AuditRepository, AuditStart, CodeReader, CodeRepository,
     EmailTemplateReader, EmailTemplateRepository, Engine, Expired, FactorRepository, ImportRepository,
     InviteReader, InviteRepository, Listing, OperatorTokenReader, OperatorTokenRepository, OutboxReader,
-    OutboxRepository, PageStart, Position, QuotaKey, QuotaRepository, ReadUnit, Readers, Repositories,
-    RowOutcome, Scan, ScanBounds, SealedCell, SealedColumn, SealedReader, SealedRepository, ServerKeyReader,
-    ServerKeyRepository, SignupReader, SignupRepository, Store, UpkeepRepository, UserReader, UserRepository,
-    WriteUnit,
+    OutboxRepository, PageStart, PortalReader, PortalRepository, Position, QuotaKey, QuotaRepository,
+    ReadUnit, Readers, Repositories, RowOutcome, Scan, ScanBounds, SealedCell, SealedColumn, SealedReader,
+    SealedRepository, ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, Store,
+    UpkeepRepository, UserReader, UserRepository, WriteUnit,
 };
 pub use settings_json::{settings_from_json, settings_to_json};

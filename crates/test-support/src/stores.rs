@@ -207,6 +207,7 @@ watched!(
     server_keys: ServerKeyRepository,
     sealed: SealedRepository,
     operator_tokens: OperatorTokenRepository,
+    portal: PortalRepository,
     users: UserRepository,
     factors: FactorRepository,
     signups: SignupRepository,

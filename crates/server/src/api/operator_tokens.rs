@@ -52,7 +52,7 @@ fn new_token(operator: &Operator, fields: &Fields) -> Result<NewOperatorToken, A
     let only_app = fields.text(ONLY_APP)?;
     // An id that got lost on its way must not mean all applications.
     if only_app.is_none() && fields.is_blank(ONLY_APP) {
-        return Err(ServiceError::invalid("appId is empty: leave it away for all applications").into());
+        return Err(ServiceError::invalid("appId is empty: leave it out for all applications").into());
     }
     Ok(NewOperatorToken {
         name,

@@ -173,6 +173,16 @@ fn rotate_server(settings: &Settings, app_tokens: bool) -> Result<(), StartError
     })
 }
 
+pub(super) fn setup_link(settings: &Settings) -> Result<(), StartError> {
+    let link = perform(settings, Command::SetupLink)?;
+    let Some(link) = link.as_str() else {
+        let text = "an administrator exists: sign in to the portal".to_owned();
+        return Err(StartError::Configuration(text));
+    };
+    say(link);
+    Ok(())
+}
+
 pub(super) fn run_jobs(settings: &Settings) -> Result<(), StartError> {
     let removed = perform(settings, Command::RunJobs)?;
     say(&format!("{removed} expired rows deleted."));

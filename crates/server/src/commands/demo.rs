@@ -1,13 +1,14 @@
 //! `latchkey demo`: everything once, over HTTP as a client does it, with each call printed. It fails unless
 //! all of it held.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_crypto::{PublicKey, SystemEntropy, client_password, verify_user_jwt};
-use latchkey_domain::{Clock as _, Entropy as _, RawPassword, SystemClock};
+use latchkey_domain::{Clock as _, Entropy as _, RawPassword, SystemClock, meaning_of_claim};
+use latchkey_notifiers::Mailbox;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -84,7 +85,7 @@ struct Demo {
     client: Client,
     url: String,
     secret: String,
-    mailbox: PathBuf,
+    mailbox: Mailbox,
 }
 
 /// A result that a step needed and did not get.
@@ -101,7 +102,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 impl Demo {
     fn new(url: String, secret: String, mailbox: PathBuf) -> Result<Self, StartError> {
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().map_err(failed)?;
-        Ok(Self { client, url, secret, mailbox })
+        Ok(Self { client, url, secret, mailbox: Mailbox::new(mailbox) })
     }
 
     async fn play(&self) -> Result<(), StartError> {
@@ -170,7 +171,7 @@ impl Demo {
 
         say("\n7. The backend verifies the token with the public key of its kid, and reads its claims");
         for (claim, value) in &claims {
-            say(&format!("   {claim:<14} {:<68} {}", value.to_string(), meaning(claim)));
+            say(&format!("   {claim:<14} {:<68} {}", value.to_string(), meaning_of_claim(claim)));
         }
         say("\nAll of it held: the token verifies with the public keys, and a changed one does not.");
         Ok(())
@@ -212,23 +213,14 @@ impl Demo {
     /// The code in the newest mail to this handle.
     async fn code_for(&self, handle: &str) -> Result<String, StartError> {
         for _ in 0..200 {
-            if let Some(code) = find_code(&self.mailbox, handle) {
+            let code = self.mailbox.newest_to(handle).and_then(|mail| mail.code);
+            if let Some(code) = code {
                 return Ok(code);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err(failed(format!("no mail to {handle} came into {}", self.mailbox.display())))
+        Err(failed(format!("no mail to {handle} came into {}", self.mailbox.folder().display())))
     }
-}
-
-fn find_code(mailbox: &Path, handle: &str) -> Option<String> {
-    let to = format!("To: {handle}");
-    std::fs::read_dir(mailbox).ok()?.flatten().find_map(|entry| {
-        let mail = std::fs::read_to_string(entry.path()).ok()?;
-        let is_ours = entry.path().extension()? == "eml" && mail.lines().any(|line| line == to);
-        let (_, after) = mail.split_once("Your code is ").filter(|_| is_ours)?;
-        Some(after.chars().take_while(char::is_ascii_digit).collect())
-    })
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> Result<&'v str, StartError> {
@@ -252,18 +244,5 @@ fn shortened(text: &str) -> String {
         text.to_owned()
     } else {
         format!("{}...", text.chars().take(93).collect::<String>())
-    }
-}
-
-fn meaning(claim: &str) -> &'static str {
-    match claim {
-        "iss" => "the issuer: this application",
-        "sub" => "the subject: the user",
-        "aud" => "the audience: who accepts it",
-        "iat" => "when it was issued, in seconds since 1970",
-        "exp" => "when it expires",
-        "email" => "the user's e-mail address",
-        "email_verified" => "whether the user proved to own it",
-        _ => "metadata",
     }
 }

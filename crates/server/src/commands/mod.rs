@@ -67,6 +67,10 @@ enum Command {
     /// Export an application or its users
     #[command(subcommand)]
     Export(ExportCommand),
+    /// Print a new link to the page where the portal's first account is created
+    ///
+    /// It is valid for an hour and ends the links before it. The server prints one at each start until the account exists.
+    SetupLink,
     /// Migrate the database schema
     ///
     /// The server does so at start, unless database.migrate is "check".
@@ -332,6 +336,7 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
         Command::Jobs(JobsCommand::Run { now: _ }) => admin::run_jobs(&load()?),
         Command::Import(command) => import::import(&load()?, command),
         Command::Export(command) => export::export(&load()?, command),
+        Command::SetupLink => admin::setup_link(&load()?),
         Command::Migrate => migrate(&load()?),
         Command::Config(ConfigCommand::Check) => settings::check(&load()?),
         Command::Config(ConfigCommand::Show) => settings::show(file.as_deref(), &environment),
@@ -359,10 +364,13 @@ fn serve(settings: Settings) -> Result<(), StartError> {
 }
 
 fn greet(greeting: &Greeting) {
-    let Greeting { public_url, database, master_key, mail, is_new } = greeting;
+    let Greeting { public_url, database, master_key, mail, is_new, setup_link } = greeting;
     tracing::info!(%public_url, %database, %master_key, %mail, "listening");
+    let setup = setup_link.as_ref().map_or(String::new(), |link| {
+        format!("\n  Open this link within an hour to create the administrator's account:\n    {link}\n")
+    });
     let first_steps = if *is_new {
-        "\n  First steps, in another terminal:\n    \
+        "\n  Or, in another terminal:\n    \
          latchkey app create \"My app\"     make an application\n    \
          latchkey token server            make a server secret for the administration API\n    \
          latchkey demo                    watch a sign-up and a log-in\n"
@@ -373,7 +381,7 @@ fn greet(greeting: &Greeting) {
         "\nLatchkey is ready at {public_url}\n  \
          data      {database}\n  \
          mail      {mail}\n  \
-         keys      sealed with master key {master_key}: keep a copy of it, apart from the data\n{first_steps}"
+         keys      sealed with master key {master_key}: keep a copy of it, apart from the data\n{setup}{first_steps}"
     ));
 }
 

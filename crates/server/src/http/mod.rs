@@ -12,7 +12,7 @@ mod path;
 mod syntax;
 mod wire_error;
 
-pub(crate) use address::{TrustedProxies, source_of};
+pub(crate) use address::{ClientAddress, TrustedProxies, source_of};
 pub(crate) use answer::{Answer, json, ok_true, page};
 pub(crate) use connections::{Connections, Paced};
 pub(crate) use fields::{BodyLimits, Fields, Query, WrongField};
@@ -24,4 +24,4 @@ pub use middleware::edge_middleware;
 pub(crate) use middleware::{EdgeState, USER_API, rate_limit};
 pub(crate) use pages::TrustedPages;
 pub(crate) use path::BasePath;
-pub(crate) use wire_error::{ApiError, Family, message_of};
+pub(crate) use wire_error::{ApiError, Family, message_of, wire_answer};

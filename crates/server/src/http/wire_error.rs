@@ -214,6 +214,12 @@ fn refused(refusal: Refusal) -> (u16, &'static str, StatusCode) {
     }
 }
 
+/// How the user API answers an error of a use case: status and JSON.
+pub(crate) fn wire_answer(error: ServiceError) -> (u16, String) {
+    let Wire { status, code, message } = ApiError::Service(error).wire(Family::User);
+    (status.as_u16(), serde_json::json!({"code": code, "message": message}).to_string())
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

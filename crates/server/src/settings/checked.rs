@@ -2,6 +2,7 @@
 //! opened.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use latchkey_crypto::{HashCost, MasterKey, RsaSize};
 use latchkey_domain::ServerMode;
@@ -222,6 +223,17 @@ impl Settings {
         } else {
             self.server.public_url.clone()
         }
+    }
+
+    /// The folder that mails are written to, with the data in this one.
+    pub(crate) fn mail_folder(&self, data: &Path) -> PathBuf {
+        let named = &self.mail.folder;
+        if named.as_os_str().is_empty() { data.join("mailbox") } else { named.clone() }
+    }
+
+    /// The development mailbox; none where mail is really sent.
+    pub(crate) fn mailbox(&self) -> Option<PathBuf> {
+        (self.mail.sender == "folder").then(|| self.mail_folder(&self.data.folder))
     }
 }
 

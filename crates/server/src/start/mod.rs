@@ -387,8 +387,7 @@ pub(crate) fn migrate(settings: &Settings) -> Result<(usize, String), StartError
 }
 
 fn mailbox(settings: &Settings, folder: &DataFolder) -> Result<PathBuf, StartError> {
-    let named = &settings.mail.folder;
-    let path = if named.as_os_str().is_empty() { folder.path().join("mailbox") } else { named.clone() };
+    let path = settings.mail_folder(folder.path());
     make_private_folder(&path)?;
     Ok(path)
 }

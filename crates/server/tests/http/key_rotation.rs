@@ -56,7 +56,7 @@ async fn finished(app: &TestApp) {
 async fn sealed_with(app: &TestApp, shop: &Made) -> Vec<(usize, Vec<u8>)> {
     let id: AppId = shop.id.parse().unwrap();
     let mut found = Vec::new();
-    for (number, column) in SealedColumn::ALL.into_iter().enumerate() {
+    for (number, column) in SealedColumn::OF_APPS.into_iter().enumerate() {
         let cells = app
             .store
             .read("test", move |readers| readers.sealed().list(column, id, &[], 1_000))

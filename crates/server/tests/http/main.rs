@@ -43,6 +43,7 @@ mod operators;
 mod owner;
 mod pages;
 mod phone;
+mod portal;
 mod provider;
 mod rates;
 mod reset;

@@ -96,6 +96,12 @@ pub(crate) enum Action {
     MailExpired,
     #[strum(serialize = "mail.dead")]
     MailDead,
+    #[strum(serialize = "portal.setup")]
+    PortalSetup,
+    #[strum(serialize = "portal.signIn")]
+    PortalSignIn,
+    #[strum(serialize = "portal.signOut")]
+    PortalSignOut,
     #[strum(serialize = "rotateServerKeys.done")]
     RotateServerKeysDone,
     #[strum(serialize = "signup.atOnce")]
@@ -277,8 +283,8 @@ mod tests {
              socialSignup, superUserToken, testAppTwilio, testExtensionService, trustOldServer, unlockUser, \
              update, updateAppInviteMetaData, updateAppMetaData, updateAppSetting, updateAppUser, \
              updateAppUserMetaData, updateEmailTemplate, verifyPhone, factor.disabled, login.asked, \
-             login.locked, login.spray, mail.sent, mail.expired, mail.dead, rotateServerKeys.done, \
-             signup.atOnce, sms.sent, sms.expired, sms.dead, sms.withheld"
+             login.locked, login.spray, mail.sent, mail.expired, mail.dead, portal.setup, \
+             portal.signIn, portal.signOut, rotateServerKeys.done, signup.atOnce, sms.sent, sms.expired, sms.dead, sms.withheld"
         );
     }
 }

@@ -214,7 +214,7 @@ pub(crate) fn find_app_of(
 
 #[cfg(test)]
 mod tests {
-    use latchkey_domain::{AppName, AppSettings, AppType, DeveloperId, Preset};
+    use latchkey_domain::{AppName, AppSettings, AppType, Owner, Preset};
     use time::OffsetDateTime;
 
     use super::*;
@@ -224,7 +224,7 @@ mod tests {
         let now = OffsetDateTime::UNIX_EPOCH;
         let mut app = App {
             id: AppId::from_bytes([1; 16]),
-            developer_id: DeveloperId::BUILT_IN,
+            owner: Owner::Server,
             name: AppName::parse("Shop").unwrap(),
             kind: AppType::Development,
             status: AppStatus::Active,

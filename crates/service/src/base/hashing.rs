@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use crate::base::error::ServiceError;
 use crate::service::Service;
 
+/// Where the passwords of the portal's accounts belong: to no application.
+pub(crate) const PORTAL_PASSWORDS: AppId = AppId::NONE;
 /// What making an RSA key costs, in password hashes.
 pub(crate) const COST_OF_KEY: u64 = 15;
 

@@ -1,27 +1,29 @@
 //! Operators: the holders of server secrets, and the command line.
 
 use latchkey_crypto::ServerSecretToken;
-use latchkey_domain::{AppId, Scope, Scopes, Source, TokenId};
+use latchkey_domain::{AppId, Developer, Scope, Scopes, Source, TokenId};
 use time::OffsetDateTime;
 
 use crate::base::caller::Call;
 use crate::base::error::{Refusal, ServiceError};
 use crate::service::Service;
 
-/// The operator: the holder of a valid token, or the server's own command line.
+/// The operator: the holder of a valid token, a developer in the portal, or the server's own command line.
 #[derive(Debug, Clone)]
 pub struct Operator {
     pub(crate) name: String,
     pub(crate) source: Option<Source>,
     scopes: Scopes,
     pub(crate) only_app: Option<AppId>,
-    /// The token, and when it ends; the command line has none.
+    /// The token, and when it ends; the command line and developers have none.
     pub(crate) token: Option<(TokenId, OffsetDateTime)>,
+    reader: Reader,
 }
 
-/// Identity of a caller in the queues for long reads: a server secret, or the command line (`None`).
+/// Identity of a caller in the queues for long reads: the id of a server secret or of a developer, or zeros for the
+/// command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Reader(Option<TokenId>);
+pub struct Reader([u8; 16]);
 
 impl Operator {
     /// The command line on the server's machine, which may do everything.
@@ -33,13 +35,26 @@ impl Operator {
             scopes: Scopes::everything(),
             only_app: None,
             token: None,
+            reader: Reader([0; 16]),
+        }
+    }
+
+    /// A developer who is signed in to the portal and acts on one application, or makes one.
+    pub(crate) fn developer(developer: &Developer, source: Source, only_app: Option<AppId>) -> Self {
+        Self {
+            name: developer.email.as_str().to_owned(),
+            source: Some(source),
+            scopes: Scopes::everything(),
+            only_app,
+            token: None,
+            reader: Reader(*developer.id.as_bytes()),
         }
     }
 
     /// Returns the identity by which long reads are queued.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader(self.token.map(|(id, _)| id))
+        self.reader
     }
 
     /// Whether something that needs this scope is open.
@@ -112,6 +127,7 @@ impl Service {
             scopes: known.scopes,
             only_app: known.only_app,
             token: Some((known.id, known.expires_at)),
+            reader: Reader(*known.id.as_bytes()),
         })
     }
 }

@@ -61,7 +61,7 @@ impl Service {
         let (mut items, mut total, mut before) = (Vec::new(), 0_u64, None);
         let (skipped, most) = (u64::from(page.skipped()), u64::from(page.size()));
         loop {
-            let batch = self.read("app.list", move |readers| Ok(readers.apps().list(before, BATCH)?));
+            let batch = self.read("app.list", move |readers| Ok(readers.apps().list(None, before, BATCH)?));
             let batch = batch.await?;
             before = batch.last().map(|app| app.id);
             // Rows that cannot be read are left out of a batch, so a short one is not the last.
@@ -112,8 +112,7 @@ impl Service {
         let service = self.clone();
         self.update_app(event, move |repos, app| {
             if let Some(name) = name.as_ref().filter(|name| **name != app.name) {
-                if repos.apps().find_by_name(app.developer_id, name)?.is_some_and(|other| other.id != app.id)
-                {
+                if repos.apps().find_by_name(app.owner, name)?.is_some_and(|other| other.id != app.id) {
                     return Err(ServiceError::app_name_taken(name));
                 }
                 app.name = name.clone();

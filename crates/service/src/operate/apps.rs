@@ -2,8 +2,7 @@
 
 use latchkey_crypto::{AppToken, PublicKey, SigningKey, jwks};
 use latchkey_domain::{
-    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, DeveloperId, Preset, SignupFlow,
-    signing_key,
+    App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, Owner, Preset, SignupFlow, signing_key,
 };
 use serde_json::Value;
 
@@ -64,11 +63,22 @@ impl Service {
     /// [`Refusal::AppNameTaken`]; [`ServiceError::Busy`] when the pool is full.
     pub async fn create_app(&self, operator: Operator, new: NewApp) -> Result<AppView, ServiceError> {
         operator.reaches_all()?;
+        self.create_owned(operator, Owner::Server, new).await
+    }
+
+    /// Makes an application with this owner.
+    ///
+    /// # Errors
+    /// As [`Self::create_app`].
+    pub(crate) async fn create_owned(
+        &self,
+        operator: Operator,
+        owner: Owner,
+        new: NewApp,
+    ) -> Result<AppView, ServiceError> {
         // Generating a key takes long, so a taken name is refused first.
         let name = new.name.clone();
-        let holder = self.read("app.name", move |readers| {
-            Ok(readers.apps().find_by_name(DeveloperId::BUILT_IN, &name)?)
-        });
+        let holder = self.read("app.name", move |readers| Ok(readers.apps().find_by_name(owner, &name)?));
         if holder.await?.is_some() {
             return Err(ServiceError::app_name_taken(&new.name));
         }
@@ -83,7 +93,7 @@ impl Service {
         };
         let app = App {
             id,
-            developer_id: DeveloperId::BUILT_IN,
+            owner,
             name: new.name,
             kind: AppType::Development,
             status: AppStatus::Active,
@@ -195,7 +205,7 @@ impl Service {
     /// How many of the newest applications sign with an issuer that begins with another address than the present one.
     pub async fn count_other_issuers(&self) -> Result<usize, ServiceError> {
         let present = format!("{}/", self.inner.settings.public_url);
-        let read = self.read("app.issuers", |readers| Ok(readers.apps().list(None, 200)?));
+        let read = self.read("app.issuers", |readers| Ok(readers.apps().list(None, None, 200)?));
         Ok(read.await?.iter().filter(|app| !app.issuer.starts_with(&present)).count())
     }
 

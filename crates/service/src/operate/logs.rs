@@ -169,7 +169,8 @@ impl Service {
         }
         let mut before = None;
         loop {
-            let apps = self.read("usage.apps", move |readers| Ok(readers.apps().list(before, BATCH)?));
+            let apps =
+                self.read("usage.apps", move |readers| Ok(readers.apps().list(None, before, BATCH)?));
             let apps = apps.await?;
             let Some(last) = apps.last() else { break };
             before = Some(last.id);

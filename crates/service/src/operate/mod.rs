@@ -20,6 +20,7 @@ pub use apps::{AppView, Discovery, NewApp};
 pub use email_templates::TemplateUpdate;
 pub use invites::{Invited, Selection};
 pub use keys::{KeyView, SuperTokens};
+pub use latchkey_storage::AuditStart;
 pub use listing::{Found, Listed, MOST_ON_A_PAGE, MOST_SCANNED, MOST_SKIPPED, Member, Page};
 pub use logs::{MOST_DAYS, PendingMessage, is_action};
 pub use metadata_fields::FieldList;

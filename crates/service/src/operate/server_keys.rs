@@ -259,6 +259,9 @@ impl Service {
     /// Reseals everything that is sealed with old keys. Returns the number of resealed values.
     async fn reseal_all(&self) -> Result<u64, ServiceError> {
         let (mut resealed, mut after) = (0, None);
+        for column in SealedColumn::OF_SERVER {
+            resealed += self.reseal_column(AppId::NONE, column).await?;
+        }
         loop {
             let listed = self.read("keys.apps", move |readers| Ok(readers.sealed().apps(after, APPS)?));
             let apps = listed.await?;
@@ -269,7 +272,7 @@ impl Service {
                 if let Some(app) = found.await? {
                     resealed += self.reseal_settings(app).await?;
                 }
-                for column in SealedColumn::ALL {
+                for column in SealedColumn::OF_APPS {
                     resealed += self.reseal_column(id, column).await?;
                 }
             }
@@ -409,7 +412,9 @@ fn older(keys: &[ServerKey], purpose: ServerKeyPurpose) -> impl Iterator<Item = 
 
 fn purpose_of(column: SealedColumn) -> &'static str {
     match column {
-        SealedColumn::Password | SealedColumn::SignUpPassword => hashing::SEALED_AS,
+        SealedColumn::Password | SealedColumn::SignUpPassword | SealedColumn::DeveloperPassword => {
+            hashing::SEALED_AS
+        }
         SealedColumn::Authenticator | SealedColumn::PendingAuthenticator => second_factor::SEALED_AS,
         SealedColumn::AppKey => signing::SEALED_AS,
         SealedColumn::Message => payload::SEALED_AS,

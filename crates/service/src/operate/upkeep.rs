@@ -1,7 +1,7 @@
 //! Periodic work: expired rows are removed. Many instances may run it; each job runs on one at a time, in small units
 //! of work, and resumes at the next turn.
 
-use latchkey_domain::{AppId, AppKey, KeyState, key_state};
+use latchkey_domain::{AppId, AppKey, KeyState, LOGIN_LIFE, key_state};
 use latchkey_storage::Expired;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
@@ -128,6 +128,7 @@ impl Service {
             (Expired::AuditLog, audit),
             (Expired::HeldHandles, Duration::ZERO),
             (Expired::DeadMessages, DEAD_STAY),
+            (Expired::PortalLogins, LOGIN_LIFE),
         ] {
             let Some(before) = now.checked_sub(age) else { continue };
             removed += self
@@ -151,7 +152,7 @@ impl Service {
         let mut before: Option<AppId> = None;
         loop {
             let apps =
-                self.read("purge.apps", move |readers| Ok(readers.apps().list(before, BATCH)?)).await?;
+                self.read("purge.apps", move |readers| Ok(readers.apps().list(None, before, BATCH)?)).await?;
             let Some(last) = apps.last() else { return Ok(removed) };
             before = Some(last.id);
             for app in &apps {

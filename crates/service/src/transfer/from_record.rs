@@ -2,8 +2,8 @@
 
 use latchkey_crypto::{OVER_RAW, PassphraseKey, PublicKey, SealContext, SigningKey, TotpSecret, is_subject};
 use latchkey_domain::{
-    ANONYMOUS_PREFIX, App, AppId, AppKey, AppName, AppSettings, Authenticator, DeveloperId, EmailTemplate,
-    Factors, Handle, Invite, InviteId, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata, Named,
+    ANONYMOUS_PREFIX, App, AppId, AppKey, AppName, AppSettings, Authenticator, EmailTemplate, Factors,
+    Handle, Invite, InviteId, KeyedDigest, Locale, LoginRecord, MAX_METADATA_BYTES, Metadata, Named, Owner,
     Phone, Preset, Sealed, Sessions, Signup, SignupId, SocialIdentity, TemplateName, User, UserId, UserName,
     UserStatus, has_forbidden_characters,
 };
@@ -91,7 +91,7 @@ pub(super) fn app_of(record: &AppRecord, id: AppId) -> Result<AppParts, String> 
     }
     let app = App {
         id,
-        developer_id: DeveloperId::BUILT_IN,
+        owner: Owner::Server,
         name,
         kind: named(&record.kind, "type")?,
         status: named(&record.status, "status")?,

@@ -371,7 +371,7 @@ fn another_import() -> ServiceError {
 }
 
 fn name_is_free(repos: &mut dyn Repositories, app: &App) -> Result<(), ServiceError> {
-    if repos.apps().find_by_name(app.developer_id, &app.name)?.is_none() {
+    if repos.apps().find_by_name(app.owner, &app.name)?.is_none() {
         return Ok(());
     }
     Err(ServiceError::app_name_taken(&app.name))

@@ -1,6 +1,6 @@
 //! Applications and their keys.
 
-use latchkey_domain::DeveloperId;
+use latchkey_domain::Owner;
 
 use super::data::{app, at, stored_app, user, write};
 use crate::{StorageError, Store};
@@ -45,7 +45,7 @@ pub async fn are_listed_newest_first(store: Store) {
     for number in [2, 3, 1] {
         stored_app(&store, number).await;
     }
-    let page = |before, limit| store.read("test", move |readers| readers.apps().list(before, limit));
+    let page = |before, limit| store.read("test", move |readers| readers.apps().list(None, before, limit));
     let first = page(None, 2).await.unwrap();
     assert_eq!(first.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(), ["App 3", "App 2"]);
     let rest = page(Some(first[1].id), 2).await.unwrap();
@@ -80,7 +80,7 @@ pub async fn keys_take_new_times_and_go(store: Store) {
     assert_eq!(stored, held);
     let nobody = app(9).0.id;
     assert!(write(&store, move |repos| repos.apps().hold(nobody)).await.is_none());
-    let found = store.read("test", move |readers| readers.apps().find_by_name(DeveloperId::BUILT_IN, &name));
+    let found = store.read("test", move |readers| readers.apps().find_by_name(Owner::Server, &name));
     assert_eq!(found.await.unwrap().unwrap().id, id);
 }
 

@@ -2,9 +2,8 @@
 
 use latchkey_domain::{
     App, AppId, AppKey, AppName, AppSettings, AppStatus, AppType, Channel, CodeId, CodeLength, CodePurpose,
-    DeveloperId, Factors, Handle, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata,
-    OutboxMessage, Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId,
-    UserStatus,
+    Factors, Handle, KeyedDigest, Locale, LoginRecord, MessageId, MessageState, Metadata, OutboxMessage,
+    Owner, Preset, Sealed, Sessions, Signup, SignupId, SignupState, StoredCode, User, UserId, UserStatus,
 };
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -20,7 +19,7 @@ pub(super) fn app(number: u8) -> (App, AppKey) {
     let id = AppId::from_bytes([number; 16]);
     let app = App {
         id,
-        developer_id: DeveloperId::BUILT_IN,
+        owner: Owner::Server,
         name: AppName::parse(&format!("App {number}")).unwrap(),
         kind: AppType::Development,
         status: AppStatus::Active,

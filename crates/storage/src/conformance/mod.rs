@@ -15,6 +15,7 @@ pub mod code;
 pub mod factor;
 pub mod listing;
 pub mod outbox;
+pub mod portal;
 pub mod quota;
 pub mod server;
 pub mod signup;
@@ -54,6 +55,9 @@ macro_rules! conformance_suite {
             code: [is_consumed_by_one_of_32_racers, are_listed_newest_first, are_removed_unless_consumed],
             quota: [racers_take_no_more_than_the_limit, kinds_subjects_and_periods_are_apart],
             outbox: [sec_136_applications_take_turns, is_claimed_by_one_worker, a_lost_claim_changes_nothing, the_dead_are_not_due, the_dead_can_be_revived, goes_with_its_recipient],
+            portal: [
+                an_account_is_added_once_and_changed_once_per_revision, log_ins_end, the_newest_set_up_link_counts,
+            ],
             server: [
                 keys_of_one_generation_are_added_once,
                 a_key_is_wrapped_anew_once,

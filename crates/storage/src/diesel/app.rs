@@ -1,7 +1,7 @@
 //! Rows and queries of applications and their keys.
 
 use diesel::prelude::*;
-use latchkey_domain::{App, AppId, AppKey, AppName, AppStatus, AppType, DeveloperId, Sealed};
+use latchkey_domain::{App, AppId, AppKey, AppName, AppStatus, AppType, Owner, Sealed};
 use serde_json::Value;
 use time::PrimitiveDateTime;
 
@@ -29,7 +29,7 @@ pub(super) const IMPORTING: &str = "importing";
 #[diesel(table_name = apps)]
 pub(super) struct AppRow {
     id: Vec<u8>,
-    developer_id: Vec<u8>,
+    owner_id: Vec<u8>,
     pub(super) name: String,
     kind: String,
     pub(super) status: String,
@@ -46,7 +46,7 @@ impl AppRow {
     pub(super) fn of(app: &App) -> Result<Self, StorageError> {
         Ok(Self {
             id: app.id.as_bytes().to_vec(),
-            developer_id: app.developer_id.as_bytes().to_vec(),
+            owner_id: app.owner.as_bytes().to_vec(),
             name: app.name.as_str().to_owned(),
             kind: name_of(&KINDS, &app.kind).to_owned(),
             status: name_of(&STATUSES, &app.status).to_owned(),
@@ -63,7 +63,7 @@ impl AppRow {
     fn into_app(self) -> Result<App, StorageError> {
         Ok(App {
             id: AppId::from_bytes(Column("apps", "id").bytes(&self.id)?),
-            developer_id: DeveloperId::from_bytes(Column("apps", "developer_id").bytes(&self.developer_id)?),
+            owner: Owner::from_bytes(Column("apps", "owner_id").bytes(&self.owner_id)?),
             name: Column("apps", "name").parsed(AppName::parse(&self.name))?,
             kind: Column("apps", "kind").named(&KINDS, &self.kind)?,
             status: Column("apps", "status").named(&STATUSES, &self.status)?,
@@ -142,13 +142,9 @@ impl AppReader for Unit<'_> {
         row.map(AppRow::into_app).transpose()
     }
 
-    fn find_by_name(
-        &mut self,
-        developer_id: DeveloperId,
-        name: &AppName,
-    ) -> Result<Option<App>, StorageError> {
+    fn find_by_name(&mut self, owner: Owner, name: &AppName) -> Result<Option<App>, StorageError> {
         let row = find_row!(self, apps => AppRow,
-            apps::developer_id.eq(developer_id.as_bytes().as_slice()),
+            apps::owner_id.eq(owner.as_bytes().as_slice()),
             apps::name.eq(name.as_str()),
             apps::status.ne(IMPORTING))?;
         row.map(AppRow::into_app).transpose()
@@ -174,11 +170,20 @@ impl AppReader for Unit<'_> {
         ids.iter().map(|id| Column("app_keys", "app_id").bytes(id).map(AppId::from_bytes)).collect()
     }
 
-    fn list(&mut self, before: Option<AppId>, limit: u32) -> Result<Vec<App>, StorageError> {
+    fn list(
+        &mut self,
+        owner: Option<Owner>,
+        before: Option<AppId>,
+        limit: u32,
+    ) -> Result<Vec<App>, StorageError> {
+        // All owners lie between these two.
+        let (first_owner, last_owner) =
+            owner.map_or(([0; 16], [0xff; 16]), |owner| (*owner.as_bytes(), *owner.as_bytes()));
         let mut last = before.map_or(vec![0xff; 16], |id| id.as_bytes().to_vec());
         loop {
             let rows: Vec<AppRow> = on_backend!(self, conn => apps::table
                 .filter(apps::id.lt(&last))
+                .filter(apps::owner_id.between(first_owner.as_slice(), last_owner.as_slice()))
                 .filter(apps::status.ne(IMPORTING))
                 .order(apps::id.desc())
                 .limit(i64::from(limit))

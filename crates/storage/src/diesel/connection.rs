@@ -10,9 +10,10 @@ use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 use crate::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
     EmailTemplateRepository, FactorRepository, ImportRepository, InviteReader, InviteRepository,
-    OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository, Readers,
-    Repositories, SealedReader, SealedRepository, ServerKeyReader, ServerKeyRepository, SignupReader,
-    SignupRepository, StorageError, UpkeepRepository, UserReader, UserRepository,
+    OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, PortalReader,
+    PortalRepository, QuotaRepository, Readers, Repositories, SealedReader, SealedRepository,
+    ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository, StorageError, UpkeepRepository,
+    UserReader, UserRepository,
 };
 
 pub(super) enum Connection {
@@ -261,6 +262,9 @@ impl Repositories for Unit<'_> {
     fn upkeep(&mut self) -> &mut dyn UpkeepRepository {
         self
     }
+    fn portal(&mut self) -> &mut dyn PortalRepository {
+        self
+    }
 }
 
 impl Readers for Unit<'_> {
@@ -274,6 +278,9 @@ impl Readers for Unit<'_> {
         self
     }
     fn operator_tokens(&mut self) -> &mut dyn OperatorTokenReader {
+        self
+    }
+    fn portal(&mut self) -> &mut dyn PortalReader {
         self
     }
     fn users(&mut self) -> &mut dyn UserReader {

@@ -18,6 +18,7 @@ mod network;
 mod operator_token;
 mod outbox;
 mod pool;
+mod portal;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod quota;

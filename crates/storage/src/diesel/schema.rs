@@ -3,7 +3,7 @@
 ::diesel::table! {
     apps (id) {
         id -> Binary,
-        developer_id -> Binary,
+        owner_id -> Binary,
         name -> Text,
         kind -> Text,
         status -> Text,
@@ -14,6 +14,42 @@
         settings -> Json,
         created_at -> Timestamp,
         updated_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    developers (id) {
+        id -> Binary,
+        email -> Text,
+        email_key -> Text,
+        role -> Text,
+        status -> Text,
+        password -> Binary,
+        password_at -> Timestamp,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        last_sign_in_at -> Nullable<Timestamp>,
+        revision -> BigInt,
+    }
+}
+
+::diesel::table! {
+    portal_logins (digest) {
+        digest -> Binary,
+        developer_id -> Nullable<Binary>,
+        stage -> Text,
+        address -> Text,
+        agent -> Text,
+        created_at -> Timestamp,
+        used_at -> Timestamp,
+        confirmed_at -> Timestamp,
+    }
+}
+
+::diesel::table! {
+    setup_links (digest) {
+        digest -> Binary,
+        created_at -> Timestamp,
     }
 }
 

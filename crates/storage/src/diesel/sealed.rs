@@ -5,7 +5,7 @@ use latchkey_domain::{AppId, Sealed};
 
 use super::connection::{Unit, on_backend};
 use super::convert::Column;
-use super::schema::{app_keys, apps, outbox, signups, users};
+use super::schema::{app_keys, apps, developers, outbox, signups, users};
 use crate::{SealedCell, SealedColumn, SealedReader, SealedRepository, StorageError};
 
 /// Values of one column, with the names of their rows and what they are bound to.
@@ -63,6 +63,12 @@ impl SealedReader for Unit<'_> {
                 cells!(self, (app_id, after, limit), signups, id, user_id, password)
             }
             SealedColumn::Message => cells!(self, (app_id, after, limit), outbox, id, id, payload),
+            SealedColumn::DeveloperPassword => on_backend!(self, conn => developers::table
+                .filter(developers::id.gt(after))
+                .order(developers::id)
+                .limit(i64::from(limit))
+                .select((developers::id, developers::id, developers::password))
+                .load(conn))?,
             SealedColumn::AppKey => {
                 let after = kid_of(after)?;
                 let keys: Vec<(String, String, Vec<u8>)> =
@@ -109,6 +115,11 @@ impl SealedRepository for Unit<'_> {
             SealedColumn::Message => {
                 replace!(self, (app_id, row, old), outbox, id, payload, outbox::payload.eq(new))
             }
+            SealedColumn::DeveloperPassword => on_backend!(self, conn => diesel::update(developers::table)
+                .filter(developers::id.eq(row))
+                .filter(developers::password.eq(old))
+                .set((developers::password.eq(new), developers::revision.eq(developers::revision + 1)))
+                .execute(conn))?,
             SealedColumn::AppKey => {
                 let kid = kid_of(row)?;
                 replace!(self, (app_id, kid, old), app_keys, kid, private, app_keys::private.eq(new))

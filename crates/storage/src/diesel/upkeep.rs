@@ -7,7 +7,9 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::connection::{Unit, in_app, on_backend};
 use super::convert::{from_stored_time, to_stored_time};
-use super::schema::{audit_log, codes, held_handles, invites, jobs, outbox, quotas, signups, users};
+use super::schema::{
+    audit_log, codes, held_handles, invites, jobs, outbox, portal_logins, quotas, signups, users,
+};
 use crate::{Expired, StorageError, UpkeepRepository};
 
 /// Removes at most `$limit` rows of a table whose `$column` lies before `$before`; `$key` is its primary key.
@@ -103,6 +105,19 @@ impl UpkeepRepository for Unit<'_> {
             }
             Expired::AuditLog => {
                 remove_before!(self, audit_log, created_at, (app_id: Vec<u8>, id: Vec<u8>), before, limit)
+            }
+            Expired::PortalLogins => {
+                let logins: Vec<Vec<u8>> = on_backend!(self, conn => portal_logins::table
+                    .filter(portal_logins::created_at.lt(before))
+                    .limit(i64::from(limit))
+                    .select(portal_logins::digest)
+                    .load(conn))?;
+                for digest in &logins {
+                    on_backend!(self, conn => diesel::delete(portal_logins::table)
+                        .filter(portal_logins::digest.eq(digest))
+                        .execute(conn))?;
+                }
+                logins.len()
             }
             Expired::DeadMessages => {
                 let ids: Vec<(Vec<u8>, Vec<u8>)> = on_backend!(self, conn => outbox::table

@@ -1,6 +1,6 @@
 //! Applications and their keys.
 
-use latchkey_domain::{App, AppId, AppKey, AppName, DeveloperId};
+use latchkey_domain::{App, AppId, AppKey, AppName, Owner};
 
 use crate::StorageError;
 
@@ -9,12 +9,8 @@ pub trait AppReader {
     /// The application with this id.
     fn find(&mut self, id: AppId) -> Result<Option<App>, StorageError>;
 
-    /// A developer's application of this name.
-    fn find_by_name(
-        &mut self,
-        developer_id: DeveloperId,
-        name: &AppName,
-    ) -> Result<Option<App>, StorageError>;
+    /// An owner's application of this name.
+    fn find_by_name(&mut self, owner: Owner, name: &AppName) -> Result<Option<App>, StorageError>;
 
     /// The id of the application with this issuer, one that is being imported included.
     fn find_by_issuer(&mut self, issuer: &str) -> Result<Option<AppId>, StorageError>;
@@ -22,8 +18,13 @@ pub trait AppReader {
     /// The applications that have the key with this id, ones that are being imported included.
     fn find_by_key(&mut self, kid: &str) -> Result<Vec<AppId>, StorageError>;
 
-    /// At most `limit` applications, newest first, those made before `before` if it is given.
-    fn list(&mut self, before: Option<AppId>, limit: u32) -> Result<Vec<App>, StorageError>;
+    /// At most `limit` applications of an owner, or of all, newest first, those made before `before` if it is given.
+    fn list(
+        &mut self,
+        owner: Option<Owner>,
+        before: Option<AppId>,
+        limit: u32,
+    ) -> Result<Vec<App>, StorageError>;
 
     /// The keys of an application, oldest first.
     fn keys(&mut self, id: AppId) -> Result<Vec<AppKey>, StorageError>;

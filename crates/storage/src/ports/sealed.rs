@@ -20,11 +20,13 @@ pub enum SealedColumn {
     AppKey,
     /// Messages to be sent.
     Message,
+    /// Password hashes of the portal's accounts, which belong to no application: [`AppId::NONE`].
+    DeveloperPassword,
 }
 
 impl SealedColumn {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
+    /// Those of applications.
+    pub const OF_APPS: [Self; 6] = [
         Self::Password,
         Self::Authenticator,
         Self::PendingAuthenticator,
@@ -32,6 +34,8 @@ impl SealedColumn {
         Self::AppKey,
         Self::Message,
     ];
+    /// Those of the server itself.
+    pub const OF_SERVER: [Self; 1] = [Self::DeveloperPassword];
 }
 
 /// A value of such a column.

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{
     AppReader, AppRepository, AuditReader, AuditRepository, CodeReader, CodeRepository, EmailTemplateReader,
     EmailTemplateRepository, FactorRepository, ImportRepository, InviteReader, InviteRepository,
-    OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, QuotaRepository,
-    SealedReader, SealedRepository, ServerKeyReader, ServerKeyRepository, SignupReader, SignupRepository,
-    UpkeepRepository, UserReader, UserRepository,
+    OperatorTokenReader, OperatorTokenRepository, OutboxReader, OutboxRepository, PortalReader,
+    PortalRepository, QuotaRepository, SealedReader, SealedRepository, ServerKeyReader, ServerKeyRepository,
+    SignupReader, SignupRepository, UpkeepRepository, UserReader, UserRepository,
 };
 use crate::StorageError;
 
@@ -173,6 +173,8 @@ pub trait Repositories {
     fn audit(&mut self) -> &mut dyn AuditRepository;
     /// Imports in progress.
     fn imports(&mut self) -> &mut dyn ImportRepository;
+    /// Accounts of the portal.
+    fn portal(&mut self) -> &mut dyn PortalRepository;
     /// Periodic work.
     fn upkeep(&mut self) -> &mut dyn UpkeepRepository;
 }
@@ -187,6 +189,8 @@ pub trait Readers {
     fn sealed(&mut self) -> &mut dyn SealedReader;
     /// Operator tokens.
     fn operator_tokens(&mut self) -> &mut dyn OperatorTokenReader;
+    /// Accounts of the portal.
+    fn portal(&mut self) -> &mut dyn PortalReader;
     /// Users.
     fn users(&mut self) -> &mut dyn UserReader;
     /// Sign-up attempts.

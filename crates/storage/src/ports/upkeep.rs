@@ -22,6 +22,8 @@ pub enum Expired {
     HeldHandles,
     /// Messages that were given up, by when that was.
     DeadMessages,
+    /// Log-ins of the portal, by when they were made.
+    PortalLogins,
 }
 
 /// Periodic work.

@@ -1,15 +1,42 @@
+-- Accounts of the portal.
 CREATE TABLE developers (
     id BLOB NOT NULL PRIMARY KEY,
-    name TEXT NOT NULL,
+    email TEXT NOT NULL,
+    email_key TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    status TEXT NOT NULL,
+    password BLOB NOT NULL,
+    password_at TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    last_sign_in_at TEXT,
+    revision INTEGER NOT NULL
+) STRICT;
+
+-- Log-ins of the portal: the cookie's value is stored as a digest only. Without a developer it is one of the set-up page.
+CREATE TABLE portal_logins (
+    digest BLOB NOT NULL PRIMARY KEY,
+    developer_id BLOB REFERENCES developers (id),
+    stage TEXT NOT NULL,
+    address TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    used_at TEXT NOT NULL,
+    confirmed_at TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX portal_logins_by_developer ON portal_logins (developer_id);
+
+-- Links to the set-up page; the newest one counts.
+CREATE TABLE setup_links (
+    digest BLOB NOT NULL PRIMARY KEY,
     created_at TEXT NOT NULL
 ) STRICT;
 
--- Owns the applications that the REST API and the command line make.
-INSERT INTO developers (id, name, created_at) VALUES (x'00000000000000000000000000000000', 'built-in', '1970-01-01 00:00:00.0');
-
+-- The owner is a developer, or all zeros where administrators alone manage it.
 CREATE TABLE apps (
     id BLOB NOT NULL PRIMARY KEY,
-    developer_id BLOB NOT NULL REFERENCES developers (id),
+    owner_id BLOB NOT NULL,
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
     status TEXT NOT NULL,
@@ -20,7 +47,7 @@ CREATE TABLE apps (
     settings TEXT NOT NULL,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
-    UNIQUE (developer_id, name)
+    UNIQUE (owner_id, name)
 ) STRICT;
 
 CREATE INDEX apps_by_issuer ON apps (issuer);

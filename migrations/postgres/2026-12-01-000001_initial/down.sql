@@ -16,4 +16,6 @@ DROP TABLE server_keys;
 DROP TABLE app_keys;
 DROP TABLE imports;
 DROP TABLE apps;
+DROP TABLE setup_links;
+DROP TABLE portal_logins;
 DROP TABLE developers;

@@ -1,0 +1,8 @@
+//! The pages, a file for each family: handlers and what their templates show.
+
+pub(crate) mod apps;
+pub(crate) mod index;
+pub(crate) mod overview;
+pub(crate) mod setup;
+pub(crate) mod sign_in;
+pub(crate) mod try_it;

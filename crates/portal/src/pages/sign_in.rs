@@ -1,0 +1,109 @@
+//! Signing in and out.
+
+use std::collections::HashMap;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Query};
+use askama::Template;
+use latchkey_domain::{RawPassword, portal_address};
+use latchkey_service::{Refusal, ServiceError};
+
+use super::setup::PLAIN_HTTP;
+use crate::answer::{Answer, Failure, ok, page, see_other};
+use crate::form::Form;
+use crate::parts::{Field, Frame};
+use crate::session::{Member, Visitor, set_cookie};
+use crate::site::{Site, Transport};
+
+#[derive(Template)]
+#[template(path = "pages/sign_in.html")]
+struct SignInPage {
+    frame: Frame,
+    problem: Option<String>,
+    email: Field,
+    password: Field,
+    next: String,
+}
+
+fn sign_in_page(
+    site: &Site,
+    visitor: &Visitor,
+    email: &str,
+    next: &str,
+    problem: Option<String>,
+) -> Result<SignInPage, Failure> {
+    let frame = Frame::visitor(site, visitor, "Sign in")?;
+    Ok(SignInPage {
+        frame: if problem.is_some() { frame.failed() } else { frame },
+        problem,
+        email: Field::email("email", "E-mail address", email),
+        password: Field::password("password", "Password", "current-password"),
+        next: next.to_owned(),
+    })
+}
+
+/// `GET /sign-in`.
+pub(crate) async fn show(
+    site: Data<Site>,
+    visitor: Visitor,
+    query: Query<HashMap<String, String>>,
+) -> Answer {
+    if site.transport == Transport::Open {
+        return Err(Failure::Refused(PLAIN_HTTP.to_owned()));
+    }
+    let next = query.get("next").map(String::as_str).unwrap_or_default();
+    let mut shown = sign_in_page(&site, &visitor, "", next, None)?;
+    shown.frame = shown.frame.with_notice(match query.get("done").map(String::as_str) {
+        Some("exists") => Some("An administrator exists. Sign in."),
+        Some("signed-out") => Some("You are signed out."),
+        _ => None,
+    });
+    visitor.greet(&site, ok(&site, &shown)?)
+}
+
+/// `POST /sign-in`.
+pub(crate) async fn sign_in(site: Data<Site>, visitor: Visitor, form: Form) -> Answer {
+    if site.transport == Transport::Open {
+        return Err(Failure::Refused(PLAIN_HTTP.to_owned()));
+    }
+    let (typed, next) = (form.text("email"), form.text("next"));
+    let again = |status: StatusCode, problem: String| {
+        page(&site, status, &sign_in_page(&site, &visitor, typed, next, Some(problem))?)
+    };
+    let wrong = || again(StatusCode::UNPROCESSABLE_ENTITY, "E-mail address or password is wrong.".to_owned());
+    let (Ok(email), Ok(password)) = (portal_address(typed), RawPassword::parse(form.text("password"))) else {
+        return wrong();
+    };
+    match site.service.portal_sign_in(email, password, visitor.browser.clone()).await {
+        Ok(made) => {
+            let mut response = see_other(&site, &path_below(&site, next));
+            set_cookie(&site, &mut response, &made.token)?;
+            Ok(response)
+        }
+        Err(error) if error.refusal() == Some(Refusal::CredentialsWrong) => wrong(),
+        Err(error) if error.refusal() == Some(Refusal::UserSuspended) => {
+            again(StatusCode::FORBIDDEN, "This account is blocked. Ask an administrator.".to_owned())
+        }
+        Err(ServiceError::TooMany { seconds }) => again(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("Too many attempts. Try again in {seconds} seconds."),
+        ),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where to go on: a page of ours, whatever the address says.
+fn path_below(site: &Site, next: &str) -> String {
+    let path = next.strip_prefix(site.root.as_str()).or_else(|| next.strip_prefix(crate::PATH));
+    let is_plain =
+        |path: &&str| path.starts_with('/') && !path.contains(['\\', '\r', '\n']) && !path.contains("//");
+    path.filter(is_plain).unwrap_or("/apps").to_owned()
+}
+
+/// `POST /sign-out`.
+pub(crate) async fn sign_out(site: Data<Site>, member: Member, _form: Form) -> Answer {
+    site.service.portal_sign_out(&member.signed_in, member.source).await?;
+    let mut response = see_other(&site, "/sign-in?done=signed-out");
+    set_cookie(&site, &mut response, &site.service.new_visitor()?)?;
+    Ok(response)
+}

@@ -1,0 +1,28 @@
+// Saves clicks; nothing needs it. Each behaviour is chosen by a data- attribute.
+"use strict";
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  const word = [...button.childNodes].find((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    word.data = " Copied";
+    document.getElementById("said").textContent = "Copied";
+    setTimeout(() => {
+      word.data = " Copy";
+      document.getElementById("said").textContent = "";
+    }, 2000);
+  });
+}
+
+for (const button of document.querySelectorAll("[data-show]")) {
+  const input = document.getElementById(button.dataset.show);
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const isHidden = input.type === "password";
+    input.type = isHidden ? "text" : "password";
+    button.textContent = isHidden ? "Hide password" : "Show password";
+  });
+}
+
+document.querySelector("[data-focus]")?.focus();
