@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     NotFound,
     /// The form came from elsewhere, or of another log-in.
     Forged,
+    /// Somebody else changed the same thing meanwhile.
+    Conflict(String),
     /// More than one may do.
     TooMany {
         /// After how many seconds it is possible again.
@@ -77,6 +79,8 @@ impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Refused(Refusal::UnknownApp | Refusal::AppGone) => Self::NotFound,
+            ServiceError::Refused(Refusal::UnknownUser) => Self::NotFound,
+            ServiceError::Explained(Refusal::Conflict, text) => Self::Conflict(text),
             ServiceError::Explained(_, text) => Self::Refused(text),
             ServiceError::TooMany { seconds } => Self::TooMany { seconds },
             ServiceError::Busy | ServiceError::ProviderAway | ServiceError::Unavailable(_) => {
@@ -99,6 +103,7 @@ impl Failure {
             Self::SignedOut { .. } => StatusCode::SEE_OTHER,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forged => StatusCode::FORBIDDEN,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -116,6 +121,7 @@ impl Failure {
                 "This form is out of date, or came from another site. Go back, reload the page and send it again."
                     .to_owned(),
             ),
+            Self::Conflict(text) => ("Nothing was changed", format!("{text}. Reload the page and look again.")),
             Self::TooMany { seconds } => {
                 ("Too many attempts", format!("Try again in {seconds} seconds."))
             }

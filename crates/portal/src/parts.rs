@@ -3,6 +3,7 @@
 use askama::Template;
 use latchkey_domain::App;
 use latchkey_service::portal::PortalToken;
+use time::OffsetDateTime;
 
 use crate::answer::Failure;
 use crate::assets::path_of;
@@ -23,8 +24,31 @@ pub(crate) struct Frame {
     pub(crate) email: Option<String>,
     pub(crate) app: Option<AppNav>,
     /// What was just done.
-    pub(crate) notice: Option<&'static str>,
+    pub(crate) notice: Option<String>,
 }
+
+/// A page of an application in the navigation.
+pub(crate) struct NavItem {
+    /// Its name for [`Frame::is_current`].
+    pub(crate) page: &'static str,
+    /// Its path below the application's.
+    pub(crate) path: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) icon: &'static str,
+}
+
+const fn nav(page: &'static str, path: &'static str, label: &'static str, icon: &'static str) -> NavItem {
+    NavItem { page, path, label, icon }
+}
+
+/// The pages of an application, in groups.
+pub(crate) const NAV: &[&[NavItem]] = &[
+    &[nav("overview", "", "Overview", "layout-dashboard"), nav("try", "/try", "Try it", "play")],
+    &[nav("users", "/users", "Users", "users")],
+    &[nav("jwt", "/jwt", "JWT", "sliders-horizontal"), nav("keys", "/keys", "Keys", "key-round")],
+    &[nav("outbox", "/outbox", "Outbox", "send"), nav("logs", "/logs", "Logs", "scroll-text")],
+    &[nav("settings", "/settings", "Settings", "settings-2")],
+];
 
 /// The application whose pages the navigation lists.
 pub(crate) struct AppNav {
@@ -89,8 +113,15 @@ impl Frame {
         Self { title: format!("Error: {}", self.title), ..self }
     }
 
-    pub(crate) fn with_notice(self, notice: Option<&'static str>) -> Self {
-        Self { notice, ..self }
+    /// Says what was just done.
+    pub(crate) fn with_notice(self, notice: Option<impl Into<String>>) -> Self {
+        Self { notice: notice.map(Into::into), ..self }
+    }
+
+    /// As [`Self::with_notice`], for what was saved.
+    pub(crate) fn saved(self, notice: Option<String>) -> Self {
+        let title = if notice.is_some() { format!("Saved: {}", self.title) } else { self.title.clone() };
+        Self { title, notice, ..self }
     }
 
     /// Whether a page of the application is the one that is shown.
@@ -166,4 +197,10 @@ impl Problems {
     pub(crate) fn list(&self) -> &[(&'static str, String)] {
         &self.0
     }
+}
+
+/// A time as people read it: UTC, to the second.
+pub(crate) fn time_text(time: OffsetDateTime) -> String {
+    let date = time.date();
+    format!("{date} {:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
 }

@@ -8,7 +8,7 @@ use actix_web::{Error, Route};
 
 use crate::answer::Failure;
 use crate::assets;
-use crate::pages::{apps, index, overview, setup, sign_in, try_it};
+use crate::pages::{app_settings, apps, index, jwt, keys, overview, setup, sign_in, try_it, users, watch};
 use crate::site::Site;
 
 /// Who may ask for a page.
@@ -59,6 +59,22 @@ fn entries() -> Vec<(RouteInfo, Route)> {
         POST Owner  "/apps/{app}/try/sign-up" try_it::sign_up;
         POST Owner  "/apps/{app}/try/confirm" try_it::confirm;
         POST Owner  "/apps/{app}/try/log-in" try_it::log_in;
+        GET  Owner  "/apps/{app}/jwt" jwt::show;
+        POST Owner  "/apps/{app}/jwt/{card}" jwt::save;
+        GET  Owner  "/apps/{app}/users" users::list;
+        GET  Owner  "/apps/{app}/users/new" users::show_new;
+        POST Owner  "/apps/{app}/users/new" users::add;
+        GET  Owner  "/apps/{app}/users/{user}" users::show;
+        POST Owner  "/apps/{app}/users/{user}/delete" users::delete;
+        POST Owner  "/apps/{app}/users/{user}/{act}" users::act;
+        GET  Owner  "/apps/{app}/keys" keys::show;
+        POST Owner  "/apps/{app}/keys/{act}" keys::act;
+        GET  Owner  "/apps/{app}/outbox" watch::outbox;
+        POST Owner  "/apps/{app}/outbox/{message}/retry" watch::retry;
+        GET  Owner  "/apps/{app}/logs" watch::logs;
+        GET  Owner  "/apps/{app}/settings" app_settings::show;
+        POST Owner  "/apps/{app}/settings" app_settings::save;
+        POST Owner  "/apps/{app}/settings/delete" app_settings::delete;
         GET  Anyone "/static/{version}/{file}" assets::file;
     }
 }

@@ -25,4 +25,26 @@ for (const button of document.querySelectorAll("[data-show]")) {
   });
 }
 
+// Save stays quiet until something changed, and leaving asks.
+for (const form of document.querySelectorAll("[data-dirty]")) {
+  const read = () => new URLSearchParams(new FormData(form)).toString();
+  const clean = read();
+  let isSent = false;
+  form.addEventListener("submit", () => {
+    isSent = true;
+  });
+  addEventListener("beforeunload", (event) => {
+    if (!isSent && read() !== clean) event.preventDefault();
+  });
+}
+
+addEventListener("keydown", (event) => {
+  const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+  const search = document.querySelector("[data-search]");
+  if (event.key === "/" && search && !isTyping) {
+    event.preventDefault();
+    search.focus();
+  }
+});
+
 document.querySelector("[data-focus]")?.focus();

@@ -56,7 +56,9 @@ pub(crate) async fn list(site: Data<Site>, member: Member, query: Query<HashMap<
     if apps.is_empty() && before.is_none() {
         return ok(&site, &new_page(&site, &member, "My application", None)?);
     }
-    let frame = Frame::member(&site, &member, "Applications")?;
+    let deleted = query.get("done").is_some_and(|done| done == "deleted");
+    let frame = Frame::member(&site, &member, "Applications")?
+        .with_notice(deleted.then_some("The application was deleted."));
     ok(&site, &AppsPage { frame, apps: apps.iter().map(AppRow::of).collect(), next })
 }
 

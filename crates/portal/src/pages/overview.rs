@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use actix_web::web::{Data, Query};
 use askama::Template;
-use latchkey_domain::{AuditEntry, AuditFilter, User};
+use latchkey_domain::{AuditFilter, User};
 use latchkey_service::operate::{AppView, AuditStart, Page};
 
 use super::try_it::{SignUpForm, sign_up_form};
+use super::watch::LogLine;
 use crate::answer::{Answer, ok};
 use crate::parts::Frame;
 use crate::session::Owned;
@@ -27,28 +28,6 @@ struct OverviewPage {
     users: u64,
     lines: Vec<LogLine>,
     snippets: Snippets,
-}
-
-/// A line of the log.
-struct LogLine {
-    time: String,
-    action: String,
-    who: String,
-    is_success: bool,
-    result: String,
-}
-
-impl LogLine {
-    fn of(entry: &AuditEntry) -> Self {
-        let time = entry.created_at;
-        Self {
-            time: format!("{} {:02}:{:02}:{:02}", time.date(), time.hour(), time.minute(), time.second()),
-            action: entry.action.clone(),
-            who: entry.handle.clone().or_else(|| entry.actor_name.clone()).unwrap_or_default(),
-            is_success: entry.result == "ok",
-            result: entry.result.clone(),
-        }
-    }
 }
 
 /// Code that runs as pasted.

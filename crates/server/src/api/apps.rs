@@ -126,6 +126,7 @@ pub(crate) async fn update(state: State, Verified(operator): ByOperator, fields:
     let update = AppUpdate {
         name: name.map_err(|error| ServiceError::invalid(error.to_string()))?,
         kind: fields.has(TYPE).then(|| one_of::<AppType>(&fields, TYPE)).transpose()?,
+        expected: Vec::new(),
         settings: changes_of(id, &fields)?,
         more_fields: more_fields(&state, id, &fields, MORE_FIELDS).await?,
         more_invite_fields: more_fields(&state, id, &fields, MORE_INVITE_FIELDS).await?,

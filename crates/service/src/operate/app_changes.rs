@@ -1,6 +1,6 @@
 //! Applications as a whole: finding them, editing several things at once, emptying and removing them.
 
-use latchkey_domain::{App, AppId, AppName, AppStatus, AppType, MetadataField};
+use latchkey_domain::{App, AppId, AppName, AppStatus, AppType, MetadataField, PlainSetting, PlainValue};
 
 use crate::base::audit::{Action, Event};
 use crate::base::error::{Refusal, ServiceError};
@@ -39,6 +39,8 @@ pub struct AppUpdate {
     pub name: Option<AppName>,
     /// What it is for.
     pub kind: Option<AppType>,
+    /// What plain settings must still be, so that nobody else's change of them is lost.
+    pub expected: Vec<(&'static PlainSetting, PlainValue)>,
     /// Settings by their names, and their values.
     pub settings: Vec<(String, SettingChange)>,
     /// Fields that are added to those of users' metadata.
@@ -86,8 +88,9 @@ impl Service {
     /// Makes several changes at once.
     ///
     /// # Errors
-    /// [`Refusal::UnknownApp`]; [`Refusal::AppNameTaken`], explained; [`Refusal::InvalidData`], explained, when a
-    /// field collides with another or a value is out of its bounds.
+    /// [`Refusal::UnknownApp`]; [`Refusal::AppNameTaken`], explained; [`Refusal::Conflict`], explained, when a setting is
+    /// not what was expected; [`Refusal::InvalidData`], explained, when a field
+    /// collides with another or a value is out of its bounds.
     pub async fn update_app_at_once(
         &self,
         operator: Operator,
@@ -104,13 +107,19 @@ impl Service {
         ];
         changed.extend(named.iter().filter(|(is_changed, _)| *is_changed).map(|(_, name)| *name));
         event.detail = Some(changed.join(" "));
-        let AppUpdate { name, kind, settings, more_fields, more_invite_fields, force } = update;
+        let AppUpdate { name, kind, expected, settings, more_fields, more_invite_fields, force } = update;
         let checking = async |_: &Event| self.users_without_value(id, &more_fields, force).await;
         let lacking = self.audited(event.clone(), checking).await?;
         let settings = settings.into_iter().map(|(_, change)| SealedChange::of(self, id, change));
         let settings = settings.collect::<Result<Vec<_>, _>>()?;
         let service = self.clone();
         self.update_app(event, move |repos, app| {
+            if let Some((setting, _)) =
+                expected.iter().find(|(setting, was)| setting.value(&app.settings) != *was)
+            {
+                let text = format!("{} was changed meanwhile", setting.field);
+                return Err(ServiceError::Explained(Refusal::Conflict, text));
+            }
             if let Some(name) = name.as_ref().filter(|name| **name != app.name) {
                 if repos.apps().find_by_name(app.owner, name)?.is_some_and(|other| other.id != app.id) {
                     return Err(ServiceError::app_name_taken(name));

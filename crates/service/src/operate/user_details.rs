@@ -1,6 +1,6 @@
 //! Users as operators see them.
 
-use latchkey_domain::{App, AppId, Lock, SourceTrust, User};
+use latchkey_domain::{App, AppId, Lock, SourceTrust, User, UserKey};
 
 use crate::base::error::{Refusal, ServiceError};
 use crate::service::Service;
@@ -31,6 +31,15 @@ impl Service {
         });
         let app = app.await?;
         Ok(users.into_iter().map(|user| self.details_of(&app, user)).collect())
+    }
+
+    /// One user as operators see them.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownApp`]; [`Refusal::UnknownUser`].
+    pub async fn details_of_user(&self, key: UserKey) -> Result<UserDetails, ServiceError> {
+        let (app, user) = self.app_and_user(key).await?;
+        Ok(self.details_of(&app, user))
     }
 
     pub(crate) fn details_of(&self, app: &App, user: User) -> UserDetails {

@@ -133,7 +133,7 @@ impl Service {
         let mut event = Event::of_operator(Action::ResetUserPassword, app_id, &operator);
         event.user_id = Some(id);
         self.audited(event, async |event| {
-            let (app, user) = self.app_and_user(app_id, id).await?;
+            let (app, user) = self.app_and_user(UserKey { app_id, id }).await?;
             password.check(&app, &user.handle)?;
             let new = self.hash_password(password.into_client(), app_id, id).await?;
             let (now, entry) = (self.inner.clock.now(), self.entry(event)?);
@@ -172,7 +172,7 @@ impl Service {
         let mut event = Event::of_operator(Action::ResetUserPassword, app_id, &operator);
         (event.user_id, event.detail) = (Some(id), Some("code mailed".to_owned()));
         self.audited(event, async |event| {
-            let (app, user) = self.app_and_user(app_id, id).await?;
+            let (app, user) = self.app_and_user(UserKey { app_id, id }).await?;
             if !is_mailable(&self.inner.settings.mail, &user.handle) {
                 let text = "no mail can reach this user: set a password".to_owned();
                 return Err(ServiceError::invalid(text));
@@ -326,7 +326,7 @@ impl Service {
         operator: Operator,
         UserKey { app_id, id }: UserKey,
     ) -> Result<(), ServiceError> {
-        let (_, user) = self.app_and_user(app_id, id).await?;
+        let (_, user) = self.app_and_user(UserKey { app_id, id }).await?;
         let counters = self.factor_counters(app_id, &user)?;
         self.on_user(
             operator,
@@ -353,16 +353,16 @@ impl Service {
     /// # Errors
     /// [`Refusal::UnknownUser`]; [`Refusal::MetadataInvalid`], explained, when a required field has no value: such a
     /// user gets no JWT.
-    pub async fn preview_claims(
-        &self,
-        UserKey { app_id, id }: UserKey,
-    ) -> Result<Map<String, Value>, ServiceError> {
-        let (app, user) = self.app_and_user(app_id, id).await?;
+    pub async fn preview_claims(&self, key: UserKey) -> Result<Map<String, Value>, ServiceError> {
+        let (app, user) = self.app_and_user(key).await?;
         user_claims(&app, &user, self.inner.clock.now())
             .map_err(|missing| ServiceError::missing_field(&missing))
     }
 
-    async fn app_and_user(&self, app_id: AppId, id: UserId) -> Result<(App, User), ServiceError> {
+    pub(super) async fn app_and_user(
+        &self,
+        UserKey { app_id, id }: UserKey,
+    ) -> Result<(App, User), ServiceError> {
         self.read("user.of_app", move |readers| {
             let app = readers.apps().find(app_id)?.ok_or(Refusal::UnknownApp)?;
             let user = readers.users().find(app_id, id)?.ok_or(Refusal::UnknownUser)?;

@@ -1,12 +1,13 @@
 //! The portal over its real routes, as a browser uses it.
 
+mod apps;
 mod pages;
 mod sessions;
 
 use actix_web::http::header;
 use actix_web::test::TestRequest;
 use latchkey_domain::{Developer, portal_address};
-use latchkey_portal::PATH;
+use latchkey_portal::{PATH, RouteInfo};
 
 use crate::harness::{Answer, TestApp};
 
@@ -81,6 +82,62 @@ impl<'a> Browser<'a> {
         let path = location(&made);
         path.split(['/', '?']).nth(3).unwrap().to_owned()
     }
+
+    /// The id of a new user.
+    async fn add_user(&mut self, app: &str, handle: &str) -> String {
+        self.get(&format!("/apps/{app}/users/new")).await;
+        let added =
+            self.post(&format!("/apps/{app}/users/new"), &[("handle", handle), ("password", PASSWORD)]).await;
+        assert_eq!(location(&added), format!("/portal/apps/{app}/users?done=added"), "{}", added.text());
+        let list = self.get(&format!("/apps/{app}/users?q={handle}")).await.text();
+        let (_, rest) = list.split_once(&format!("/apps/{app}/users/new")).unwrap();
+        let (_, rest) = rest.split_once(&format!("href=\"/portal/apps/{app}/users/")).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    }
+
+    /// A form as it stands in the last page of a path, with these fields changed.
+    async fn fill(&mut self, page: &str, card: &str, changed: &[(&str, &str)]) -> Vec<(String, String)> {
+        let html = self.get(page).await.text();
+        let form = html.split("<form ").find(|form| form.contains(&format!("{card}\""))).unwrap();
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for control in form.split('<').filter(|tag| tag.starts_with("input ") || tag.starts_with("option ")) {
+            let of = |name: &str| {
+                let (_, rest) = control.split_once(&format!(" {name}=\""))?;
+                Some(rest.split('"').next().unwrap().to_owned())
+            };
+            let is_off = control.contains("checkbox") && !control.contains(" checked");
+            if let (Some(name), Some(value), false) = (of("name"), of("value"), is_off) {
+                fields.push((name, value));
+            }
+        }
+        for select in form.split("<select ").skip(1) {
+            let name = select.split("name=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+            let chosen = select.split("<option ").find(|option| option.contains(" selected")).unwrap();
+            fields.push((name, chosen.split('"').nth(1).unwrap().to_owned()));
+        }
+        for (name, value) in changed {
+            fields.retain(|(field, _)| field != name);
+            if !value.is_empty() {
+                fields.push(((*name).to_owned(), (*value).to_owned()));
+            }
+        }
+        fields.retain(|(field, _)| field != "form_token");
+        fields
+    }
+
+    async fn submit(&mut self, path: &str, fields: &[(String, String)]) -> Answer {
+        let fields: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(path, &fields).await
+    }
+}
+
+/// The path of a route, for one application and one of its users.
+fn path_of(route: &RouteInfo, app: &str, user: &str) -> String {
+    let act = if route.path.contains("/keys/") { "rotate" } else { "sign-out" };
+    let named = [("{app}", app), ("{user}", user), ("{act}", act), ("{card}", "signup")];
+    let path = named.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
+    path.replace("{message}", &"0".repeat(32)).replace("{token}", &"0".repeat(64))
 }
 
 fn set_cookie(answer: &Answer) -> Option<String> {

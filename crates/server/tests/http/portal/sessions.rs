@@ -8,7 +8,7 @@ use latchkey_server::settings::Settings;
 use latchkey_service::portal::PortalToken;
 use time::Duration;
 
-use super::{Browser, COOKIE, EMAIL, ORIGIN, PASSWORD, change, location, set_cookie};
+use super::{Browser, COOKIE, EMAIL, ORIGIN, PASSWORD, change, location, path_of, set_cookie};
 use crate::harness::TestApp;
 use crate::on_every_store;
 
@@ -181,7 +181,7 @@ async fn sec_073_no_form_is_taken_from_elsewhere(app: TestApp) {
     let foreign = other.token.clone();
     assert_ne!(foreign, token);
     for route in posts() {
-        let path = route.path.replace("{app}", &id);
+        let path = path_of(&route, &id, &"0".repeat(32));
         for (wrong_token, origin) in [
             ("", Some(ORIGIN)),
             (foreign.as_str(), Some(ORIGIN)),
