@@ -52,6 +52,33 @@ fn help_describes_every_command() {
 }
 
 #[test]
+fn accounts_of_the_portal_are_made_and_helped_from_the_command_line() {
+    let place = Place::sqlite();
+    fails(&place.run(&["admin", "reset-password", "dana@example.com"]), 66, &["nothing was made"]);
+    assert!(!place.data().exists(), "a command about what exists makes no database");
+    fails(
+        &place.run(&["admin", "create", "dana"]),
+        65,
+        &["Enter an e-mail address such as ana@example.com."],
+    );
+    let password = place.printed(&["admin", "create", "dana@example.com"]);
+    assert_eq!(password.trim().len(), 24, "{password}");
+    fails(&place.run(&["admin", "create", "Dana@example.com"]), 65, &["has an account already"]);
+    fails(&place.run(&["setup-link"]), 78, &["an administrator exists: sign in to the portal"]);
+    fails(
+        &place.run(&["admin", "reset-password", "ana@example.com"]),
+        65,
+        &["no account", "ana@example.com"],
+    );
+    let other = place.printed(&["admin", "reset-password", "dana@example.com"]);
+    assert!(other.trim().len() == 24 && other != password, "{other}");
+    // While a server runs, it does the same.
+    let _server = place.start();
+    let third = place.printed(&["admin", "reset-password", "dana@example.com"]);
+    assert!(third.trim().len() == 24 && third != other, "{third}");
+}
+
+#[test]
 fn a_mail_server_that_cannot_be_used_stops_the_start() {
     let smtp = || Place::sqlite().with("LATCHKEY__MAIL__SENDER", "smtp");
     fails(&smtp().run(&["config", "check"]), 78, &["mail.smtp_host"]);

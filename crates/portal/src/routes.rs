@@ -8,7 +8,9 @@ use actix_web::{Error, Route};
 
 use crate::answer::Failure;
 use crate::assets;
-use crate::pages::{app_settings, apps, index, jwt, keys, overview, setup, sign_in, try_it, users, watch};
+use crate::pages::{
+    account, app_settings, apps, index, jwt, keys, overview, setup, sign_in, try_it, users, watch,
+};
 use crate::site::Site;
 
 /// Who may ask for a page.
@@ -51,6 +53,9 @@ fn entries() -> Vec<(RouteInfo, Route)> {
         GET  Anyone "/sign-in" sign_in::show;
         POST Anyone "/sign-in" sign_in::sign_in;
         POST Member "/sign-out" sign_in::sign_out;
+        GET  Member "/account" account::show;
+        POST Member "/account/password" account::change_password;
+        POST Member "/account/logins" account::end_logins;
         GET  Member "/apps" apps::list;
         GET  Member "/apps/new" apps::show_new;
         POST Member "/apps/new" apps::create;

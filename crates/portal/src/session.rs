@@ -83,7 +83,7 @@ fn cookie_of(site: &Site, request: &HttpRequest) -> Option<PortalToken> {
     PortalToken::parse(request.cookie(site.cookie_name())?.value())
 }
 
-fn browser_of(request: &HttpRequest) -> Result<Browser, Failure> {
+pub(crate) fn browser_of(request: &HttpRequest) -> Result<Browser, Failure> {
     let client = request.extensions().get::<Client>().copied();
     let Client(source) =
         client.ok_or_else(|| Failure::Internal("a request without an address".to_owned()))?;

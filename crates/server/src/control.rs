@@ -9,7 +9,9 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes, Data, Json, JsonConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use futures_util::{Stream, TryStreamExt as _};
-use latchkey_domain::{AppId, AppName, Entropy, Handle, Preset, Scopes, SignupFlow, TokenId, TokenName};
+use latchkey_domain::{
+    AppId, AppName, Entropy, Handle, Preset, Scopes, SignupFlow, TokenId, TokenName, portal_address,
+};
 use latchkey_service::operate::{AppFilter, KeyRotation, NewApp, NewOperatorToken, Page};
 use latchkey_service::portal::PortalToken;
 use latchkey_service::{Operator, Refusal, Service, ServiceError};
@@ -99,6 +101,16 @@ pub(crate) enum Command {
     RunJobs,
     /// Make a link to the set-up page of the portal.
     SetupLink,
+    /// Create an administrator of the portal.
+    CreateAdministrator {
+        /// Their address.
+        email: String,
+    },
+    /// Give an account of the portal a new password.
+    ResetPortalPassword {
+        /// Its address.
+        email: String,
+    },
     /// Say what server it is that carries commands out.
     About,
     /// Bring something in.
@@ -259,6 +271,12 @@ async fn perform(service: &Service, command: Command) -> Result<Value, ServiceEr
         }),
         Command::RunJobs => Ok(json!(service.run_jobs(operator).await?)),
         Command::SetupLink => Ok(json!(setup_link(service).await?)),
+        Command::CreateAdministrator { email } => {
+            Ok(json!(service.create_administrator(operator, account(&email)?).await?))
+        }
+        Command::ResetPortalPassword { email } => {
+            Ok(json!(service.reset_portal_password(operator, account(&email)?).await?))
+        }
         Command::About => Ok(json!({ "publicUrl": service.public_url() })),
         Command::Import(what) => {
             let service = service.clone();
@@ -271,6 +289,10 @@ async fn perform(service: &Service, command: Command) -> Result<Value, ServiceEr
             Ok(Value::Null)
         }
     }
+}
+
+fn account(email: &str) -> Result<Handle, ServiceError> {
+    portal_address(email).map_err(|error| ServiceError::invalid(error.to_string()))
 }
 
 /// A new link to the set-up page of the portal; none when an administrator exists.

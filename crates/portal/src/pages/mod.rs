@@ -1,5 +1,6 @@
 //! The pages, a file for each family: handlers and what their templates show.
 
+pub(crate) mod account;
 pub(crate) mod app_settings;
 pub(crate) mod apps;
 pub(crate) mod index;

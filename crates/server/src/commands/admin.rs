@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::data_access::{Link, Start, perform};
-use super::{AppCommand, KeysCommand, TokenCommand, note, say};
+use super::{AdminCommand, AppCommand, KeysCommand, TokenCommand, note, say};
 use crate::control::Command;
 use crate::settings::Settings;
 use crate::start::StartError;
@@ -180,6 +180,17 @@ pub(super) fn setup_link(settings: &Settings) -> Result<(), StartError> {
         return Err(StartError::Configuration(text));
     };
     say(link);
+    Ok(())
+}
+
+pub(super) fn account(settings: &Settings, command: AdminCommand) -> Result<(), StartError> {
+    let password = match command {
+        AdminCommand::Create { email } => perform(settings, Command::CreateAdministrator { email })?,
+        AdminCommand::ResetPassword { email } => perform(settings, Command::ResetPortalPassword { email })?,
+    };
+    // The password alone on standard output.
+    say(password.as_str().unwrap_or_default());
+    note("Sign in to the portal with this password, and change it there: Account.");
     Ok(())
 }
 

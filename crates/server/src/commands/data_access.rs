@@ -114,6 +114,7 @@ pub(super) fn perform(settings: &Settings, command: Command) -> Result<Value, St
     let start = match command {
         Command::CreateApp { .. }
         | Command::MintServerSecret { .. }
+        | Command::CreateAdministrator { .. }
         | Command::Import(ImportRequest::CheckServer { .. } | ImportRequest::TrustServer { .. }) => {
             Start::Allowed
         }

@@ -71,6 +71,9 @@ enum Command {
     ///
     /// It is valid for an hour and ends the links before it. The server prints one at each start until the account exists.
     SetupLink,
+    /// Create administrators of the portal, and reset their passwords
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Migrate the database schema
     ///
     /// The server does so at start, unless database.migrate is "check".
@@ -78,6 +81,20 @@ enum Command {
     /// Check or show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Create an administrator of the portal and print the password
+    Create {
+        /// The e-mail address
+        email: String,
+    },
+    /// Give an account of the portal a new password, print it, and end its log-ins
+    ResetPassword {
+        /// The account's e-mail address
+        email: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -337,6 +354,7 @@ fn dispatch(cli: Cli) -> Result<(), StartError> {
         Command::Import(command) => import::import(&load()?, command),
         Command::Export(command) => export::export(&load()?, command),
         Command::SetupLink => admin::setup_link(&load()?),
+        Command::Admin(command) => admin::account(&load()?, command),
         Command::Migrate => migrate(&load()?),
         Command::Config(ConfigCommand::Check) => settings::check(&load()?),
         Command::Config(ConfigCommand::Show) => settings::show(file.as_deref(), &environment),

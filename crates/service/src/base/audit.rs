@@ -96,6 +96,14 @@ pub(crate) enum Action {
     MailExpired,
     #[strum(serialize = "mail.dead")]
     MailDead,
+    #[strum(serialize = "portal.createAdministrator")]
+    PortalCreateAdministrator,
+    #[strum(serialize = "portal.endLogin")]
+    PortalEndLogin,
+    #[strum(serialize = "portal.passwordChange")]
+    PortalPasswordChange,
+    #[strum(serialize = "portal.passwordReset")]
+    PortalPasswordReset,
     #[strum(serialize = "portal.setup")]
     PortalSetup,
     #[strum(serialize = "portal.signIn")]
@@ -283,8 +291,9 @@ mod tests {
              socialSignup, superUserToken, testAppTwilio, testExtensionService, trustOldServer, unlockUser, \
              update, updateAppInviteMetaData, updateAppMetaData, updateAppSetting, updateAppUser, \
              updateAppUserMetaData, updateEmailTemplate, verifyPhone, factor.disabled, login.asked, \
-             login.locked, login.spray, mail.sent, mail.expired, mail.dead, portal.setup, \
-             portal.signIn, portal.signOut, rotateServerKeys.done, signup.atOnce, sms.sent, sms.expired, sms.dead, sms.withheld"
+             login.locked, login.spray, mail.sent, mail.expired, mail.dead, portal.createAdministrator, \
+             portal.endLogin, portal.passwordChange, portal.passwordReset, portal.setup, portal.signIn, \
+             portal.signOut, rotateServerKeys.done, signup.atOnce, sms.sent, sms.expired, sms.dead, sms.withheld"
         );
     }
 }

@@ -6,6 +6,7 @@ use latchkey_domain::{
     AppId, Developer, DeveloperId, DeveloperRole, DeveloperStatus, Entropy, EntropyError, Handle,
     KeyedDigest, LoginStage, PortalLogin, RawPassword, Sealed, Source, UserId,
 };
+use latchkey_storage::QuotaKey;
 use secrecy::{ExposeSecret as _, SecretBox};
 use time::Duration;
 
@@ -85,6 +86,13 @@ pub struct SignedIn {
     pub login: PortalLogin,
 }
 
+/// An account whose password was right, and the counters that its attempt is given back to once it is done.
+pub(super) struct CheckedPassword {
+    pub(super) developer: Developer,
+    pub(super) from_one: QuotaKey,
+    pub(super) from_all: QuotaKey,
+}
+
 impl SignedIn {
     /// Whether they are an administrator.
     #[must_use]
@@ -127,13 +135,44 @@ impl Service {
         password: RawPassword,
         browser: &Browser,
     ) -> Result<NewLogin, ServiceError> {
+        let now = self.inner.clock.now();
+        let attempt = self.check_portal_password(email, password, browser.source).await?;
+        let CheckedPassword { developer, from_one, from_all } = attempt;
+        if developer.status == DeveloperStatus::Blocked {
+            return Err(Refusal::UserSuspended.into());
+        }
+        let made = self.new_login(LoginStage::Full(developer.id), browser)?;
+        let signed_in = SignedIn { developer, login: made.login.clone() };
+        let entry = self.entry(&signed_in.event(Action::PortalSignIn, AppId::NONE, browser.source))?;
+        let (login, id, password_at) =
+            (made.login.clone(), signed_in.developer.id, signed_in.developer.password_at);
+        self.transact("portal.sign_in", move |repos| {
+            let portal = repos.portal();
+            if !portal.note_sign_in(id, password_at, now)? {
+                return Err(Refusal::CredentialsWrong.into());
+            }
+            portal.add_login(&login)?;
+            repos.quotas().give_back(&from_one)?;
+            repos.quotas().give_back(&from_all)?;
+            Ok(repos.audit().add(&entry)?)
+        })
+        .await?;
+        Ok(made)
+    }
+
+    /// Compares the password of an account. The attempt is counted before, and for an unknown account as well.
+    pub(super) async fn check_portal_password(
+        &self,
+        email: &Handle,
+        password: RawPassword,
+        source: Source,
+    ) -> Result<CheckedPassword, ServiceError> {
         let (key, now) = (email.key().to_owned(), self.inner.clock.now());
-        let prefix = browser.source.prefix().to_canonical_bytes();
+        let prefix = source.prefix().to_canonical_bytes();
         let parts: [&[u8]; 2] = [key.as_bytes(), &prefix];
         let from_one = self.counter(AppId::NONE, "portal.sign_in", &parts, WINDOW_OF_ONE)?;
         let from_all = self.counter(AppId::NONE, "portal.sign_in.all", &[key.as_bytes()], WINDOW_OF_ALL)?;
         let (one, all) = (from_one.clone(), from_all.clone());
-        // Counted before the password is compared.
         let found = self
             .transact("portal.sign_in.count", move |repos| {
                 if !repos.quotas().reserve(&one, ATTEMPTS_FROM_ONE)? {
@@ -157,29 +196,12 @@ impl Service {
             .as_ref()
             .map(|developer| (UserId::from_bytes(*developer.id.as_bytes()), developer.password.clone()));
         let verdict = self.verify_password(PORTAL_PASSWORDS, client_password(&raw)?, digest).await?;
-        let (Some(developer), true) = (found, verdict != Verdict::Wrong) else {
-            return Err(Refusal::CredentialsWrong.into());
-        };
-        if developer.status == DeveloperStatus::Blocked {
-            return Err(Refusal::UserSuspended.into());
-        }
-        let made = self.new_login(LoginStage::Full(developer.id), browser)?;
-        let signed_in = SignedIn { developer, login: made.login.clone() };
-        let entry = self.entry(&signed_in.event(Action::PortalSignIn, AppId::NONE, browser.source))?;
-        let (login, id, password_at) =
-            (made.login.clone(), signed_in.developer.id, signed_in.developer.password_at);
-        self.transact("portal.sign_in", move |repos| {
-            let portal = repos.portal();
-            if !portal.note_sign_in(id, password_at, now)? {
-                return Err(Refusal::CredentialsWrong.into());
+        match found {
+            Some(developer) if verdict != Verdict::Wrong => {
+                Ok(CheckedPassword { developer, from_one, from_all })
             }
-            portal.add_login(&login)?;
-            repos.quotas().give_back(&from_one)?;
-            repos.quotas().give_back(&from_all)?;
-            Ok(repos.audit().add(&entry)?)
-        })
-        .await?;
-        Ok(made)
+            _ => Err(Refusal::CredentialsWrong.into()),
+        }
     }
 
     /// The developer whose cookie this is. None when the log-in has ended, or was only begun.

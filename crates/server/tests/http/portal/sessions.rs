@@ -5,6 +5,7 @@ use actix_web::test::TestRequest;
 use latchkey_domain::{DeveloperStatus, portal_address};
 use latchkey_portal::RouteInfo;
 use latchkey_server::settings::Settings;
+use latchkey_service::Operator;
 use latchkey_service::portal::PortalToken;
 use time::Duration;
 
@@ -18,6 +19,8 @@ on_every_store!(
     sec_068_the_cookie_is_secure_opaque_and_of_this_host,
     sec_069_a_log_in_has_a_new_id_and_ends_by_itself,
     sec_070_signing_out_ends_the_log_in,
+    sec_070_a_new_password_ends_all_log_ins,
+    log_ins_are_listed_and_ended_from_another,
     sec_073_no_form_is_taken_from_elsewhere,
     sec_077_portal_and_api_ignore_each_others_credentials,
     a_wrong_password_and_an_unknown_address_look_the_same_and_are_counted,
@@ -170,6 +173,74 @@ async fn sec_070_signing_out_ends_the_log_in(app: TestApp) {
 
 fn posts() -> impl Iterator<Item = RouteInfo> {
     latchkey_portal::table().into_iter().filter(|route| route.method == "POST")
+}
+
+async fn sec_070_a_new_password_ends_all_log_ins(app: TestApp) {
+    let (mut dana, mut other) = (Browser::new(&app), Browser::new(&app));
+    dana.set_up().await;
+    other.sign_in(PASSWORD).await;
+    dana.get("/account").await;
+    let new = "another horse battery";
+    for (current, password, words) in [
+        ("wrong horse battery", new, "That is not your present password."),
+        ("", new, "That is not your present password."),
+        (PASSWORD, "short", "Enter at least 15 characters."),
+    ] {
+        let refused = dana.post("/account/password", &[("current", current), ("password", password)]).await;
+        assert_eq!(refused.status, 422, "{current}");
+        assert!(refused.text().contains(words), "{}", refused.text());
+    }
+    let before = dana.cookie.clone();
+    let changed = dana.post("/account/password", &[("current", PASSWORD), ("password", new)]).await;
+    assert_eq!(location(&changed), "/portal/account?done=password");
+    assert!(
+        dana.cookie != before && dana.get("/account").await.status == 200,
+        "this one goes on under a new id"
+    );
+    assert_eq!(other.get("/apps").await.status, 303, "the others have ended");
+    let mut old = Browser::new(&app);
+    old.cookie = before;
+    assert_eq!(old.get("/apps").await.status, 303);
+    assert_eq!(other.sign_in(PASSWORD).await.status, 422);
+    assert_eq!(other.sign_in(new).await.status, 303);
+    // Operators help those who forgot theirs.
+    let email = portal_address(EMAIL).unwrap();
+    let given = app.service.reset_portal_password(Operator::command_line(), email).await.unwrap();
+    assert_eq!(
+        (dana.get("/apps").await.status.as_u16(), other.sign_in(new).await.status.as_u16()),
+        (303, 422)
+    );
+    assert_eq!(other.sign_in(&given).await.status, 303);
+    // Guesses at the present password are counted with those at the sign-in.
+    other.get("/account").await;
+    for _ in 0..20 {
+        let guess = [("current", "wrong horse battery"), ("password", "third horse battery")];
+        if other.post("/account/password", &guess).await.status == 429 {
+            return;
+        }
+    }
+    panic!("nobody counted");
+}
+
+async fn log_ins_are_listed_and_ended_from_another(app: TestApp) {
+    let (mut dana, mut phone, mut laptop) = (Browser::new(&app), Browser::new(&app), Browser::new(&app));
+    dana.set_up().await;
+    phone.sign_in(PASSWORD).await;
+    laptop.sign_in(PASSWORD).await;
+    let html = dana.get("/account").await.text();
+    assert!(html.contains("this one") && html.matches("name=\"login\"").count() == 2, "{html}");
+    let (_, id) = html.split_once("name=\"login\" value=\"").unwrap();
+    let id = id.split('"').next().unwrap().to_owned();
+    assert_eq!(dana.post("/account/logins", &[("login", &id)]).await.status, 303);
+    let left = [phone.get("/apps").await.status.as_u16(), laptop.get("/apps").await.status.as_u16()];
+    assert!(left.contains(&200) && left.contains(&303), "one of them: {left:?}");
+    assert_eq!(dana.post("/account/logins", &[]).await.status, 303);
+    assert_eq!(
+        (phone.get("/apps").await.status.as_u16(), laptop.get("/apps").await.status.as_u16()),
+        (303, 303)
+    );
+    assert_eq!(dana.get("/account").await.status, 200);
+    assert_eq!(dana.post("/account/logins", &[("login", "x")]).await.status, 404);
 }
 
 async fn sec_073_no_form_is_taken_from_elsewhere(app: TestApp) {
