@@ -22,7 +22,7 @@ try {
     page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
     page.on("pageerror", (error) => wrong.push(String(error)));
     await page.goto(`${url}/docs`);
-    const login = page.locator("#operations-user_API-post_api_appuser_login");
+    const login = page.locator("#operations-user_API-login");
     await login.waitFor();
     for (const part of ["user_API", "administration", "public"]) {
       check((await page.locator(`[id^="operations-${part}-"]`).count()) > 2, `nothing of ${part}`);

@@ -27,6 +27,26 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     ];
     cmd!(shell, "node {scripts}/confirmation.mjs").run()?;
     cmd!(shell, "node {scripts}/docs.mjs").run()?;
+    drop(server);
+    portal(shell, &scripts)?;
     say("browser: the pages hold");
+    Ok(())
+}
+
+/// The portal, on a new server each time, since only the first account has a set-up link.
+fn portal(shell: &Shell, scripts: &Path) -> anyhow::Result<()> {
+    for (width, scheme) in [("360", "dark"), ("1280", "light"), ("360", "light"), ("1280", "dark")] {
+        for script in ["on", "off"] {
+            let server = Server::start_with(shell, &[])?;
+            let _env = [
+                shell.push_env("LATCHKEY_SETUP", server.setup_link()?),
+                shell.push_env("LATCHKEY_WIDTH", width),
+                shell.push_env("LATCHKEY_SCHEME", scheme),
+                shell.push_env("LATCHKEY_SCRIPT", script),
+                shell.push_env("LATCHKEY_SHOTS", shell.current_dir().join("target/browser")),
+            ];
+            cmd!(shell, "node {scripts}/portal.mjs").run()?;
+        }
+    }
     Ok(())
 }

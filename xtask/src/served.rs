@@ -52,6 +52,15 @@ impl Server {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
+    /// A link to the set-up page of the portal.
+    pub(crate) fn setup_link(&self) -> anyhow::Result<String> {
+        let output = command(&self.binary, &self.folder).arg("setup-link").output()?;
+        if !output.status.success() {
+            bail!("no set-up link was made: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
     /// Makes an application; gives its id and token, separated by a comma.
     pub(crate) fn app(&self, name: &str, flow: &str) -> anyhow::Result<String> {
         let output = command(&self.binary, &self.folder)
