@@ -137,11 +137,20 @@ await look("jwt-saved");
 await page.goto(`${app}/keys`);
 await press("Rotate key");
 await look("keys");
-for (const path of ["/outbox", "/logs", "/logs?result=refused", "/settings", "/try"]) {
+await page.goto(`${app}/invites`);
+await look("invites-empty");
+await page.getByLabel("E-mail addresses").fill("cy@example.com");
+await press("Send invitations");
+await look("invites");
+for (const path of ["/signups", "/outbox", "/logs", "/logs?result=refused", "/settings", "/try"]) {
   await page.goto(`${app}${path}`);
   await look(path.replace(/\W/g, "-"));
 }
 const portal = app.replace(/\/apps\/.*/, "");
+await page.goto(`${portal}/mailbox`);
+await look("mailbox");
+await page.locator("tbody a").first().click();
+await look("mail");
 for (const path of ["/apps", "/account", "/nowhere"]) {
   await page.goto(`${portal}${path}`);
   await look(path.slice(1));

@@ -13,12 +13,22 @@ pub struct Mailbox(PathBuf);
 /// A mail that was caught.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaughtMail {
+    /// The name of its file, without extension.
+    pub id: String,
+    /// When it was written.
+    pub at: SystemTime,
+    /// The address that it goes to.
+    pub to: String,
     /// Its subject.
     pub subject: String,
     /// Its text.
     pub text: String,
+    /// Its HTML, if it has some.
+    pub html: Option<String>,
     /// The one-time code in its text: the first six to eight digits that stand alone.
     pub code: Option<String>,
+    /// The first link in its text.
+    pub link: Option<String>,
 }
 
 /// How many of the newest mails are looked at.
@@ -40,29 +50,61 @@ impl Mailbox {
     /// The newest mail to an address, among the newest 200 of the mailbox. Files that cannot be read are skipped.
     #[must_use]
     pub fn newest_to(&self, address: &str) -> Option<CaughtMail> {
+        self.mails().take(MOST_READ).find(|mail| mail.to.eq_ignore_ascii_case(address))
+    }
+
+    /// The newest mails, at most so many. Files that cannot be read are skipped.
+    #[must_use]
+    pub fn newest(&self, most: usize) -> Vec<CaughtMail> {
+        self.mails().take(most).collect()
+    }
+
+    /// The mail of this id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<CaughtMail> {
+        let is_name =
+            !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        let path = self.0.join(format!("{id}.eml"));
+        is_name.then(|| read(fs::metadata(&path).ok()?.modified().ok()?, &path)).flatten()
+    }
+
+    fn mails(&self) -> impl Iterator<Item = CaughtMail> {
         let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(&self.0)
-            .ok()?
+            .into_iter()
+            .flatten()
             .flatten()
             .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "eml"))
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
         files.sort_unstable_by(|one, other| other.cmp(one));
-        files.iter().take(MOST_READ).find_map(|(_, path)| read(path, address))
+        files.into_iter().filter_map(|(at, path)| read(at, &path))
     }
 }
 
-fn read(path: &Path, address: &str) -> Option<CaughtMail> {
+fn read(at: SystemTime, path: &Path) -> Option<CaughtMail> {
     let bytes = fs::read(path).ok()?;
     let mail = MessageParser::default().parse(&bytes)?;
-    let is_to = mail
-        .to()?
-        .iter()
-        .any(|to| to.address.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(address)));
-    if !is_to {
-        return None;
-    }
+    let to = mail.to()?.first()?.address.as_ref()?.to_string();
     let text = mail.body_text(0).unwrap_or_default().into_owned();
-    Some(CaughtMail { subject: mail.subject().unwrap_or_default().to_owned(), code: code_in(&text), text })
+    let html = (mail.html_body_count() > 0 && mail.parts.iter().any(mail_parser::MessagePart::is_text_html))
+        .then(|| mail.body_html(0).map(std::borrow::Cow::into_owned))
+        .flatten();
+    Some(CaughtMail {
+        id: path.file_stem()?.to_str()?.to_owned(),
+        at,
+        to,
+        subject: mail.subject().unwrap_or_default().to_owned(),
+        html,
+        code: code_in(&text),
+        link: link_in(&text),
+        text,
+    })
+}
+
+fn link_in(text: &str) -> Option<String> {
+    text.split_whitespace()
+        .find(|word| word.starts_with("https://") || word.starts_with("http://"))
+        .map(str::to_owned)
 }
 
 fn code_in(text: &str) -> Option<String> {
@@ -90,8 +132,26 @@ mod tests {
         write("3.eml", "bob@example.com", "Your code is 888888.");
         let found = mailbox.newest_to("Ana@example.com").unwrap();
         assert_eq!((found.subject.as_str(), found.code.as_deref()), ("Verify", Some("123456")));
+        assert_eq!((found.id.as_str(), found.html.as_deref(), found.link.as_deref()), ("1", None, None));
+        assert_eq!(mailbox.newest(5).len(), 2);
+        assert_eq!(mailbox.find("3").unwrap().to, "bob@example.com");
+        for wrong in ["", "2", "../1", "9", "1.eml", "/etc/passwd"] {
+            assert_eq!(mailbox.find(wrong), None, "{wrong}");
+        }
         fs::write(folder.path().join("4.eml"), b"\xff\xfe").unwrap();
         assert!(mailbox.newest_to("ana@example.com").is_some());
+    }
+
+    #[test]
+    fn a_link_and_the_html_are_lifted_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mail = "To: ana@example.com\r\nSubject: Verify\r\nMIME-Version: 1.0\r\n\
+             Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\n\
+             Open https://auth.example.com/x?y=1 now.\r\n--b\r\nContent-Type: text/html\r\n\r\n<b>Open</b>\r\n--b--\r\n";
+        fs::write(folder.path().join("1.eml"), mail).unwrap();
+        let found = Mailbox::new(folder.path().to_owned()).find("1").unwrap();
+        assert_eq!(found.link.as_deref(), Some("https://auth.example.com/x?y=1"));
+        assert!(found.html.unwrap().contains("<b>Open</b>"));
     }
 
     #[test]

@@ -27,6 +27,16 @@ pub(crate) fn ok(site: &Site, template: &impl Template) -> Answer {
     page(site, StatusCode::OK, template)
 }
 
+/// A mail as its reader sees it: a document of its own that can do nothing, to be shown in a frame (SEC-076). Never
+/// `srcdoc`, which would inherit the policy of the page around it.
+pub(crate) fn framed(site: &Site, html: String) -> HttpResponse {
+    const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; \
+         base-uri 'none'; frame-ancestors 'self'; sandbox";
+    let mut builder = headed(site, HttpResponse::Ok());
+    builder.insert_header((header::CONTENT_SECURITY_POLICY, MAIL_POLICY));
+    builder.content_type("text/html; charset=utf-8").body(html)
+}
+
 /// Sends the browser to another page (RFC 9110 section 15.4.4).
 pub(crate) fn see_other(site: &Site, path: &str) -> HttpResponse {
     headed(site, HttpResponse::SeeOther()).insert_header((header::LOCATION, site.to(path))).finish()

@@ -22,6 +22,8 @@ pub(crate) struct Frame {
     pub(crate) form_token: String,
     /// Who is signed in.
     pub(crate) email: Option<String>,
+    /// Whether they see the development mailbox.
+    pub(crate) has_mailbox: bool,
     pub(crate) app: Option<AppNav>,
     /// What was just done.
     pub(crate) notice: Option<String>,
@@ -44,7 +46,11 @@ const fn nav(page: &'static str, path: &'static str, label: &'static str, icon: 
 /// The pages of an application, in groups.
 pub(crate) const NAV: &[&[NavItem]] = &[
     &[nav("overview", "", "Overview", "layout-dashboard"), nav("try", "/try", "Try it", "play")],
-    &[nav("users", "/users", "Users", "users")],
+    &[
+        nav("users", "/users", "Users", "users"),
+        nav("signups", "/signups", "Sign-ups", "user-plus"),
+        nav("invites", "/invites", "Invitations", "mail"),
+    ],
     &[nav("jwt", "/jwt", "JWT", "sliders-horizontal"), nav("keys", "/keys", "Keys", "key-round")],
     &[nav("outbox", "/outbox", "Outbox", "send"), nav("logs", "/logs", "Logs", "scroll-text")],
     &[nav("settings", "/settings", "Settings", "settings-2")],
@@ -70,6 +76,7 @@ impl Frame {
             title: title.to_owned(),
             form_token: String::new(),
             email: None,
+            has_mailbox: false,
             app: None,
             notice: None,
         }
@@ -87,7 +94,8 @@ impl Frame {
     /// The frame for a developer.
     pub(crate) fn member(site: &Site, member: &Member, title: &str) -> Result<Self, Failure> {
         let email = Some(member.signed_in.developer.email.as_str().to_owned());
-        Ok(Self { email, ..Self::with_forms(site, &member.cookie, title)? })
+        let has_mailbox = site.mailbox.is_some() && member.signed_in.is_administrator();
+        Ok(Self { email, has_mailbox, ..Self::with_forms(site, &member.cookie, title)? })
     }
 
     /// The frame of a page of an application.

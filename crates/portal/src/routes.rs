@@ -9,7 +9,8 @@ use actix_web::{Error, Route};
 use crate::answer::Failure;
 use crate::assets;
 use crate::pages::{
-    account, app_settings, apps, index, jwt, keys, overview, setup, sign_in, try_it, users, watch,
+    account, app_settings, apps, index, jwt, keys, mailbox, overview, people, setup, sign_in, try_it, users,
+    watch,
 };
 use crate::site::Site;
 
@@ -22,6 +23,8 @@ pub enum Access {
     Member,
     /// The owner of the application, or an administrator.
     Owner,
+    /// An administrator.
+    Administrator,
 }
 
 /// One route.
@@ -59,6 +62,9 @@ fn entries() -> Vec<(RouteInfo, Route)> {
         GET  Member "/apps" apps::list;
         GET  Member "/apps/new" apps::show_new;
         POST Member "/apps/new" apps::create;
+        GET  Administrator "/mailbox" mailbox::list;
+        GET  Administrator "/mailbox/{mail}" mailbox::show;
+        GET  Administrator "/mailbox/{mail}/html" mailbox::html;
         GET  Owner  "/apps/{app}" overview::show;
         GET  Owner  "/apps/{app}/try" try_it::show;
         POST Owner  "/apps/{app}/try/sign-up" try_it::sign_up;
@@ -72,6 +78,11 @@ fn entries() -> Vec<(RouteInfo, Route)> {
         GET  Owner  "/apps/{app}/users/{user}" users::show;
         POST Owner  "/apps/{app}/users/{user}/delete" users::delete;
         POST Owner  "/apps/{app}/users/{user}/{act}" users::act;
+        GET  Owner  "/apps/{app}/signups" people::signups;
+        POST Owner  "/apps/{app}/signups/{signup}/remove" people::remove_signup;
+        GET  Owner  "/apps/{app}/invites" people::invites;
+        POST Owner  "/apps/{app}/invites" people::invite;
+        POST Owner  "/apps/{app}/invites/{invite}/{act}" people::act;
         GET  Owner  "/apps/{app}/keys" keys::show;
         POST Owner  "/apps/{app}/keys/{act}" keys::act;
         GET  Owner  "/apps/{app}/outbox" watch::outbox;

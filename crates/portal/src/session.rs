@@ -37,6 +37,9 @@ pub(crate) struct Member {
     pub(crate) source: Source,
 }
 
+/// An administrator.
+pub(crate) struct Administrator(pub(crate) Member);
+
 /// A developer, and the application of the path, which is theirs.
 pub(crate) struct Owned {
     pub(crate) member: Member,
@@ -141,6 +144,19 @@ impl FromRequest for Member {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move { Self::of(&*site_of(&request)?, &request).await })
+    }
+}
+
+impl FromRequest for Administrator {
+    type Error = Failure;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let member = Member::of(&*site_of(&request)?, &request).await?;
+            if member.signed_in.is_administrator() { Ok(Self(member)) } else { Err(Failure::NotFound) }
+        })
     }
 }
 

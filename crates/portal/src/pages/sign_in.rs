@@ -7,6 +7,7 @@ use actix_web::web::{Data, Query};
 use askama::Template;
 use latchkey_domain::{RawPassword, portal_address};
 use latchkey_service::{Refusal, ServiceError};
+use url::Url;
 
 use super::setup::PLAIN_HTTP;
 use crate::answer::{Answer, Failure, ok, page, see_other};
@@ -92,12 +93,21 @@ pub(crate) async fn sign_in(site: Data<Site>, visitor: Visitor, form: Form) -> A
     }
 }
 
-/// Where to go on: a page of ours, whatever the address says.
+/// Where to go on: a page of ours, whatever the address says. It is read as a browser reads it (WHATWG URL), so that
+/// neither `..` nor a tab nor a backslash leads elsewhere.
 fn path_below(site: &Site, next: &str) -> String {
-    let path = next.strip_prefix(site.root.as_str()).or_else(|| next.strip_prefix(crate::PATH));
-    let is_plain =
-        |path: &&str| path.starts_with('/') && !path.contains(['\\', '\r', '\n']) && !path.contains("//");
-    path.filter(is_plain).unwrap_or("/apps").to_owned()
+    const START: &str = "/apps";
+    let base = site.origins.first().and_then(|origin| Url::parse(origin).ok());
+    let target = base.as_ref().and_then(|base| base.join(next).ok());
+    let ours = base.zip(target).filter(|(base, target)| base.origin() == target.origin());
+    let Some((_, target)) = ours else { return START.to_owned() };
+    let path = target.path().strip_prefix(site.root.as_str()).filter(|path| path.starts_with('/'));
+    let is_plain = |path: &&str| !path.contains("//");
+    match (path.filter(is_plain), target.query()) {
+        (Some(path), Some(query)) => format!("{path}?{query}"),
+        (Some(path), None) => path.to_owned(),
+        (None, _) => START.to_owned(),
+    }
 }
 
 /// `POST /sign-out`.

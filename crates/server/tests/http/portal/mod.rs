@@ -2,6 +2,7 @@
 
 mod apps;
 mod pages;
+mod people;
 mod sessions;
 
 use actix_web::http::header;
@@ -137,7 +138,10 @@ fn path_of(route: &RouteInfo, app: &str, user: &str) -> String {
     let act = if route.path.contains("/keys/") { "rotate" } else { "sign-out" };
     let named = [("{app}", app), ("{user}", user), ("{act}", act), ("{card}", "signup")];
     let path = named.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
-    path.replace("{message}", &"0".repeat(32)).replace("{token}", &"0".repeat(64))
+    let path = path.replace("{token}", &"0".repeat(64));
+    ["{message}", "{signup}", "{invite}", "{mail}"]
+        .iter()
+        .fold(path, |path, id| path.replace(id, &"0".repeat(32)))
 }
 
 fn set_cookie(answer: &Answer) -> Option<String> {

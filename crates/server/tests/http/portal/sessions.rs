@@ -315,6 +315,13 @@ async fn a_wrong_password_and_an_unknown_address_look_the_same_and_are_counted(a
         ("//evil.example", "/portal/apps"),
         ("/portal//evil.example", "/portal/apps"),
         ("/portal/\\evil.example", "/portal/apps"),
+        ("/portal/../docs", "/portal/apps"),
+        ("/portal/%2e%2e/docs", "/portal/apps"),
+        ("/portal/.\t./docs", "/portal/apps"),
+        ("/portal/\0x", "/portal/%00x"),
+        ("/portal/account\r\nx: y", "/portal/accountx:%20y"),
+        ("/portalx/apps", "/portal/apps"),
+        ("/portal/apps?before=1", "/portal/apps?before=1"),
     ] {
         dana.get("/sign-in").await;
         let fields = [("email", EMAIL), ("password", PASSWORD), ("next", next)];
