@@ -75,7 +75,9 @@ pub(crate) async fn sign_in(site: Data<Site>, visitor: Visitor, form: Form) -> A
     let (Ok(email), Ok(password)) = (portal_address(typed), RawPassword::parse(form.text("password"))) else {
         return wrong();
     };
-    match site.service.portal_sign_in(email, password, visitor.browser.clone()).await {
+    let signed_in =
+        site.service.portal_sign_in(email, password, &visitor.cookie, visitor.browser.clone()).await;
+    match signed_in {
         Ok(made) => {
             let mut response = see_other(&site, &path_below(&site, next));
             set_cookie(&site, &mut response, &made.token)?;

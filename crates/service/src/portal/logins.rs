@@ -106,7 +106,8 @@ impl SignedIn {
 }
 
 impl Service {
-    /// Signs in. Unknown accounts and wrong passwords get the same answer after the same work.
+    /// Signs in. Unknown accounts and wrong passwords get the same answer after the same work. The log-in that the browser
+    /// had before, by its cookie `previous`, ends.
     ///
     /// # Errors
     /// [`Refusal::CredentialsWrong`]; [`Refusal::UserSuspended`] for a blocked account, only after the right password;
@@ -115,6 +116,7 @@ impl Service {
         &self,
         email: Handle,
         password: RawPassword,
+        previous: &PortalToken,
         browser: Browser,
     ) -> Result<NewLogin, ServiceError> {
         let failure = self
@@ -122,7 +124,7 @@ impl Service {
             .limits
             .reserve_failure(browser.source, Some(&email), false, &*self.inner.clock)
             .await?;
-        let done = self.refuse_late(1, self.try_sign_in(&email, password, &browser)).await;
+        let done = self.refuse_late(1, self.try_sign_in(&email, password, previous, &browser)).await;
         if done.as_ref().is_err_and(|error| error.refusal() == Some(Refusal::CredentialsWrong)) {
             failure.fail(self.inner.clock.now());
         }
@@ -133,8 +135,10 @@ impl Service {
         &self,
         email: &Handle,
         password: RawPassword,
+        previous: &PortalToken,
         browser: &Browser,
     ) -> Result<NewLogin, ServiceError> {
+        let previous = self.login_digest(previous)?;
         let now = self.inner.clock.now();
         let attempt = self.check_portal_password(email, password, browser.source).await?;
         let CheckedPassword { developer, from_one, from_all } = attempt;
@@ -151,6 +155,7 @@ impl Service {
             if !portal.note_sign_in(id, password_at, now)? {
                 return Err(Refusal::CredentialsWrong.into());
             }
+            portal.remove_login(&previous)?;
             portal.add_login(&login)?;
             repos.quotas().give_back(&from_one)?;
             repos.quotas().give_back(&from_all)?;

@@ -135,6 +135,10 @@ async fn sec_069_a_log_in_has_a_new_id_and_ends_by_itself(app: TestApp) {
     dana.sign_in(PASSWORD).await;
     assert_ne!(dana.cookie, before);
     let after = dana.cookie.clone();
+    dana.sign_in(PASSWORD).await;
+    let latest = std::mem::replace(&mut dana.cookie, after);
+    assert_eq!(dana.get("/apps").await.status, 303, "signing in again ends the log-in before");
+    let after = latest;
     let mut planted = Browser::new(&app);
     planted.cookie = PortalToken::parse(&"ab".repeat(32)).unwrap().reveal();
     assert_eq!(location(&planted.get("/apps").await), "/portal/sign-in?next=%2Fportal%2Fapps");
