@@ -152,6 +152,12 @@ async fn sign_up(client: &Client, proxy: &Proxy, token: &str) -> String {
 }
 
 fn assert_client_is_known(server: &Server) {
+    // The answer may be here before its line is in the log.
+    let is_written = |_: &usize| {
+        std::thread::sleep(Duration::from_millis(50));
+        server.log().contains("/api/appuser/signup")
+    };
+    assert!((0..200).find(is_written).is_some(), "no line of the sign-up: {}", server.log());
     let log = server.log();
     let line = log.lines().find(|line| line.contains("/api/appuser/signup")).unwrap();
     assert!(line.contains(&format!("\"client\":\"{CLIENT}\"")), "{line}");
