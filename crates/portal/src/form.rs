@@ -52,8 +52,8 @@ impl FromRequest for Form {
     }
 }
 
-/// Whether a page of ours sent the request. Browsers name the origin of every POST (RFC 6454 section 7); `null` is none
-/// of ours.
+/// Whether one of the portal's own pages sent the request. Browsers send the header `Origin` with every POST (RFC 6454
+/// section 7). The value `null` is refused, because other sites can send it.
 fn is_from_here(site: &Site, request: &HttpRequest) -> bool {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let is_same_site = text("sec-fetch-site").is_none_or(|site| site == "same-origin");

@@ -53,7 +53,7 @@ struct MailPage {
     mail: MailView,
 }
 
-/// The mailbox, read apart from the threads that answer; there is none where mail is really sent.
+/// Reads the mailbox on a thread for blocking work. Fails with [`Failure::NotFound`] when the server really sends its mail.
 async fn read<T: Send + 'static>(
     site: &Site,
     work: impl FnOnce(Mailbox) -> T + Send + 'static,

@@ -118,20 +118,9 @@ impl Service {
             return Err(self.setup_refusal().await?);
         }
         let now = self.inner.clock.now();
-        let id = DeveloperId::generate(now, &*self.inner.entropy)?;
-        let developer = Developer {
-            id,
-            email,
-            role: DeveloperRole::Administrator,
-            status: DeveloperStatus::Active,
-            password: self.hash_portal_password(password, id).await?,
-            password_at: now,
-            created_at: now,
-            updated_at: now,
-            last_sign_in_at: Some(now),
-            revision: 1,
-        };
-        let made = self.new_login(LoginStage::Full(id), &browser)?;
+        let administrator = self.new_administrator(email, password).await?;
+        let developer = Developer { last_sign_in_at: Some(now), ..administrator };
+        let made = self.new_login(LoginStage::Full(developer.id), &browser)?;
         let event = SignedIn { developer: developer.clone(), login: made.login.clone() }.event(
             Action::PortalSetup,
             AppId::NONE,
@@ -153,6 +142,28 @@ impl Service {
             Ok(true)
         });
         if is_first.await? { Ok(made) } else { Err(self.setup_refusal().await?) }
+    }
+
+    /// The account of an administrator who has not signed in yet; it is not stored.
+    pub(super) async fn new_administrator(
+        &self,
+        email: Handle,
+        password: PortalPassword,
+    ) -> Result<Developer, ServiceError> {
+        let now = self.inner.clock.now();
+        let id = DeveloperId::generate(now, &*self.inner.entropy)?;
+        Ok(Developer {
+            id,
+            email,
+            role: DeveloperRole::Administrator,
+            status: DeveloperStatus::Active,
+            password: self.hash_portal_password(password, id).await?,
+            password_at: now,
+            created_at: now,
+            updated_at: now,
+            last_sign_in_at: None,
+            revision: 1,
+        })
     }
 
     async fn setup_refusal(&self) -> Result<ServiceError, ServiceError> {

@@ -1,9 +1,6 @@
 //! Changing the password of an account, and ending its log-ins.
 
-use latchkey_domain::{
-    AppId, Developer, DeveloperId, DeveloperRole, DeveloperStatus, Handle, KeyedDigest, LoginStage,
-    PortalLogin, RawPassword, Source,
-};
+use latchkey_domain::{AppId, Developer, Handle, KeyedDigest, LoginStage, PortalLogin, RawPassword, Source};
 use latchkey_storage::Repositories;
 
 use super::accounts::PortalPassword;
@@ -91,22 +88,9 @@ impl Service {
         operator: Operator,
         email: Handle,
     ) -> Result<String, ServiceError> {
-        let now = self.inner.clock.now();
-        let id = DeveloperId::generate(now, &*self.inner.entropy)?;
         let (text, password) = self.generated_password(&email)?;
         let event = of_account(Action::PortalCreateAdministrator, &operator, &email);
-        let developer = Developer {
-            id,
-            email,
-            role: DeveloperRole::Administrator,
-            status: DeveloperStatus::Active,
-            password: self.hash_portal_password(password, id).await?,
-            password_at: now,
-            created_at: now,
-            updated_at: now,
-            last_sign_in_at: None,
-            revision: 1,
-        };
+        let developer = self.new_administrator(email, password).await?;
         self.audited_unit(event, "portal.administrator", move |repos| {
             let portal = repos.portal();
             if !portal.add_developer(&developer)? {
